@@ -1,0 +1,65 @@
+"""What a stage, a provider or a step of the demonstration is given to work with."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from canarylab.cancel import Cancel
+from canarylab.events import Emit, StageProgress
+from canarylab.paths import ProfilePaths
+from canarylab.tools.runner import Runner, SystemRunner
+
+if TYPE_CHECKING:
+    from canarylab.kube.client import Cluster
+    from canarylab.playbook.model import Playbook
+    from canarylab.providers.base import Provider
+
+
+@dataclass
+class Context:
+    """One run: the playbook, the provider under it, and the ways to the outside."""
+
+    playbook: Playbook
+    provider: Provider
+    emit: Emit
+    cancel: Cancel = field(default_factory=Cancel)
+    runner: Runner = None  # type: ignore[assignment]
+    stage: str = ""
+    deadline: float = float("inf")
+    """A point of time.monotonic() by which the stage at hand has to be done."""
+
+    def __post_init__(self) -> None:
+        if self.runner is None:
+            self.runner = SystemRunner(self.cancel)
+
+    @property
+    def profile(self) -> str:
+        return self.playbook.profile
+
+    @functools.cached_property
+    def paths(self) -> ProfilePaths:
+        return ProfilePaths(self.profile)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The client of the cluster's API. Raises NotYetObservableError while there is no cluster."""
+        return self.provider.cluster(self)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline, never less than a moment, so that it can serve as a timeout."""
+        return max(0.1, self.deadline - time.monotonic())
+
+    def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
+        self.emit(StageProgress(self.stage, message, done, total))
+
+    def for_stage(self, name: str, deadline: float) -> Context:
+        """The same run, seen from one stage."""
+        return Context(self.playbook, self.provider, self.emit, self.cancel, self.runner, name, deadline)
+
+
+Clock = Callable[[], float]

@@ -1,0 +1,97 @@
+"""The tree of errors a user may see, each with its exit code.
+
+An error says what happened, where, why if known, and what to do next; `docs/exit-codes.md` lists the codes.
+Whatever escapes this tree is a bug and ends with `EXIT_BUG`.
+"""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_MACHINE = 3
+EXIT_LOCKED = 4
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+
+class CanarylabError(Exception):
+    """Something the user can understand and act on."""
+
+    exit_code = EXIT_FAILED
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.why:
+            lines.append(f"why: {self.why}")
+        if self.remedy:
+            lines.append(f"next: {self.remedy}")
+        return "\n".join(lines)
+
+
+class UsageError(CanarylabError):
+    """A wrong flag, an unknown stage, a playbook that isn't there."""
+
+    exit_code = EXIT_USAGE
+
+
+class PlaybookError(UsageError):
+    """A playbook that can't be understood; `where` is file:line and the key."""
+
+
+class MachineError(CanarylabError):
+    """This machine can't do it as it is; nothing was changed."""
+
+    exit_code = EXIT_MACHINE
+
+
+class LockedError(CanarylabError):
+    """Another run holds the profile."""
+
+    exit_code = EXIT_LOCKED
+
+
+class StageError(CanarylabError):
+    """A stage failed."""
+
+
+class NotYetObservableError(CanarylabError):
+    """What would have to be read doesn't exist yet, such as a cluster that isn't up."""
+
+
+class ExpectationError(CanarylabError):
+    """The demonstration saw something else than it expected."""
+
+
+class CancelledError(CanarylabError):
+    """The run was interrupted while this waited."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+class CommandError(CanarylabError):
+    """An external program failed: its command line can be pasted, its last words are kept."""
+
+    def __init__(self, command: str, code: int | None, tail: str, *, remedy: str | None = None) -> None:
+        ended = f"ended with {code}" if code is not None else "did not end in time"
+        super().__init__(f"{command.split(' ', 1)[0]} {ended}", where=None, why=tail or None, remedy=remedy)
+        self.command = command
+        self.code = code
+        self.tail = tail
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\ncommand: {self.command}"

@@ -1,0 +1,143 @@
+"""What happens during a run, as values. The engine emits them; the console, the JSON lines and the tests read them.
+
+`events.schema.json` beside this file is the JSON Schema of one line of `--output json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+State = Literal["changed", "unchanged", "failed", "skipped", "planned"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """The root of all events. `event` names the type in JSON."""
+
+    event: ClassVar[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": self.event, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """A stage as a reader needs it before anything has happened."""
+
+    name: str
+    kind: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    event: ClassVar[str] = "run-started"
+    command: str
+    playbook: str
+    profile: str
+    provider: str
+    stages: tuple[StageInfo, ...]
+
+
+@dataclass(frozen=True)
+class StageStarted(Event):
+    event: ClassVar[str] = "stage-started"
+    stage: str
+
+
+@dataclass(frozen=True)
+class StageProgress(Event):
+    """What a stage is doing now. `done` of `total` where the amount of work is known, in whatever is counted."""
+
+    event: ClassVar[str] = "stage-progress"
+    stage: str
+    message: str
+    done: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class StageChange(Event):
+    """One change, before it is made (`up`) or instead of being made (`plan`)."""
+
+    event: ClassVar[str] = "stage-change"
+    stage: str
+    action: str
+    subject: str
+    reason: str
+    diff: str = ""
+
+
+@dataclass(frozen=True)
+class StageFinished(Event):
+    """The end of a stage. `seconds` counts from its start, waiting for its needs not included."""
+
+    event: ClassVar[str] = "stage-finished"
+    stage: str
+    state: State
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Fact(Event):
+    """One expectation of the demonstration and what was seen."""
+
+    event: ClassVar[str] = "fact"
+    step: str
+    text: str
+    expected: str
+    seen: str
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    event: ClassVar[str] = "notice"
+    message: str
+
+
+@dataclass(frozen=True)
+class Failure(Event):
+    """An error that ends the run."""
+
+    event: ClassVar[str] = "failure"
+    message: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class RunFinished(Event):
+    """The summary: the last event of every run."""
+
+    event: ClassVar[str] = "run-finished"
+    command: str
+    ok: bool
+    seconds: float
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    critical_path: tuple[str, ...] = ()
+    critical_path_seconds: float = 0.0
+
+
+Emit = Callable[[Event], None]
+
+
+class Bus:
+    """Hands every event to every reader, one at a time, from whichever thread it comes."""
+
+    def __init__(self, readers: Iterable[Emit]) -> None:
+        self._readers = tuple(readers)
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            for reader in self._readers:
+                reader(event)

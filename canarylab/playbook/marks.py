@@ -1,0 +1,210 @@
+"""YAML with line numbers: text to a tree of nodes that know where they stand, and no more of YAML than a playbook needs.
+
+Scalars mean what YAML 1.2's core schema says, so that `on`, `no` or `12:30` is text. Whatever could surprise is refused:
+keys given twice (a YAML library would silently take the last), anchors, aliases, merge keys, tags, several documents.
+The parser's events are read in one pass without recursion, so no nesting, however deep, can exhaust the stack.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from canarylab.errors import PlaybookError
+from canarylab.playbook.problems import Place, problem, shown
+
+MAX_DEPTH = 32
+"""How deep lists and mappings may stand in each other."""
+
+FASTEST_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NOT_IN_YAML = re.compile("[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value of the file. `line` counts from 1, a mapping's value has its key's; `text` is a scalar as written."""
+
+    line: int
+    value: Scalar | dict[str, Node] | list[Node]
+    text: str = ""
+
+    def plain(self) -> Any:
+        """The value without its marks."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def child(self, part: str | int) -> Node | None:
+        """What stands under a key or at a position, if anything does."""
+        if isinstance(self.value, dict) and isinstance(part, str):
+            return self.value.get(part)
+        if isinstance(self.value, list) and isinstance(part, int) and 0 <= part < len(self.value):
+            return self.value[part]
+        return None
+
+    def describe(self) -> str:
+        """The value in words, for "expected this, found that"."""
+        if isinstance(self.value, dict):
+            return "a mapping"
+        if isinstance(self.value, list):
+            return "a list"
+        if isinstance(self.value, str):
+            return f"the text {shown(self.value)}"
+        if self.value is None:
+            return "nothing"
+        return self.text if isinstance(self.value, bool) else f"the number {self.text}"
+
+
+def parse(text: str, file: Path, parser: Any = FASTEST_PARSER) -> Node:
+    """The tree of a playbook's text. Raises PlaybookError; `file` is only for its words.
+
+    `parser` is a loader of PyYAML: the one in C unless told otherwise or PyYAML was built without it.
+    """
+    if strange := _NOT_IN_YAML.search(text):
+        line = text.count("\n", 0, strange.start()) + 1
+        raise problem(
+            file, line, (), f"isn't text: it holds the control character {strange[0]!r}", "name a playbook, or delete it"
+        )
+    builder = _Builder(file)
+    try:
+        for event in yaml.parse(text, Loader=parser):
+            builder.take(event)
+    except yaml.YAMLError as error:
+        raise _not_yaml(error, text, file, builder.place) from error
+    if builder.root is None or builder.root.value is None:
+        raise problem(file, 1, (), "is empty", "write a playbook into it; playbooks/README.md shows one")
+    return builder.root
+
+
+def _scalar(text: str) -> Scalar:
+    """A plain scalar's meaning. A number that wouldn't survive as one, such as 007 or 1e999, stays text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text) and not text.lstrip("-+").isdigit() and math.isfinite(number := float(text)):
+        return number
+    return text
+
+
+class _Open:
+    """A list or mapping whose end hasn't come yet; in a mapping `key` is the one whose value comes next."""
+
+    def __init__(self, line: int, content: dict[str, Node] | list[Node]) -> None:
+        self.line = line
+        self.content = content
+        self.key: str | None = None
+        self.key_line = 0
+
+    @property
+    def awaits_key(self) -> bool:
+        return isinstance(self.content, dict) and self.key is None
+
+
+class _Builder:
+    """Puts the tree together from the parser's events."""
+
+    def __init__(self, file: Path) -> None:
+        self.root: Node | None = None
+        self._file = file
+        self._open: list[_Open] = []
+
+    @property
+    def place(self) -> Place:
+        """Where the next event belongs."""
+        parts = (len(level.content) if isinstance(level.content, list) else level.key for level in self._open)
+        return tuple(part for part in parts if part is not None)
+
+    def take(self, event: Any) -> None:
+        line = event.start_mark.line + 1
+        self._refuse_what_surprises(event, line)
+        match event:
+            case yaml.ScalarEvent() if self._open and self._open[-1].awaits_key:
+                self._take_key(event, line)
+            case yaml.ScalarEvent():
+                self._add(Node(line, _scalar(event.value) if event.implicit[0] else event.value, event.value))
+            case yaml.MappingStartEvent():
+                self._open_collection(line, {})
+            case yaml.SequenceStartEvent():
+                self._open_collection(line, [])
+            case yaml.CollectionEndEvent():
+                closed = self._open.pop()
+                self._add(Node(closed.line, closed.content))
+
+    def _refuse_what_surprises(self, event: Any, line: int) -> None:
+        if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            raise self._problem(line, "a second document begins here", "keep one playbook a file; `---` begins another")
+        if isinstance(event, yaml.AliasEvent):
+            raise self._problem(line, f"*{event.anchor} is an alias of YAML, which playbooks don't have", _QUOTE)
+        if getattr(event, "anchor", None):
+            raise self._problem(line, f"&{event.anchor} is an anchor of YAML, which playbooks don't have", _QUOTE)
+        if getattr(event, "tag", None):
+            raise self._problem(line, f"{shown(event.tag)} is a tag of YAML, which playbooks don't have", _QUOTE)
+
+    def _take_key(self, event: Any, line: int) -> None:
+        level, key = self._open[-1], event.value
+        if event.implicit[0] and not isinstance(_scalar(key), str):
+            raise self._problem(line, f"the key {shown(key)} isn't text", f'quote it: "{key}"')
+        if event.implicit[0] and key == "<<":
+            raise self._problem(line, "<< merges mappings in YAML, which playbooks don't have", "write the keys out")
+        if (first := level.content.get(key)) is not None:  # type: ignore[union-attr]  # a key is awaited: a mapping
+            level.key = key
+            raise self._problem(line, f"is here for the second time; first in line {first.line}", "delete or rename one")
+        level.key, level.key_line = key, line
+
+    def _open_collection(self, line: int, content: dict[str, Node] | list[Node]) -> None:
+        if self._open and self._open[-1].awaits_key:
+            raise self._problem(line, "a list or mapping can't be a key", "quote a text that begins with [ or {")
+        if len(self._open) == MAX_DEPTH:
+            raise self._problem(line, f"is nested more than {MAX_DEPTH} levels deep", "write it flatter")
+        self._open.append(_Open(line, content))
+
+    def _add(self, node: Node) -> None:
+        if not self._open:
+            self.root = node
+            return
+        level = self._open[-1]
+        if isinstance(level.content, list):
+            level.content.append(node)
+        elif level.key is not None:
+            level.content[level.key] = Node(level.key_line, node.value, node.text)
+            level.key = None
+
+    def _problem(self, line: int, what: str, remedy: str) -> PlaybookError:
+        return problem(self._file, line, self.place, what, remedy)
+
+
+_QUOTE = "write the value out; a text that begins with *, & or ! needs quotes"
+_SYNTAX = "look there for a bracket, a quote or an indentation that doesn't fit; a text that holds `: ` or ` #`, or "
+_SYNTAX += "begins with one of * & ! | > % @ ` { [, needs quotes"
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, file: Path, place: Place) -> PlaybookError:
+    lines = text.splitlines()
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return problem(file, 1, place, "isn't YAML", _SYNTAX, why=" ".join(str(error).split()))
+    line = max(1, min(error.problem_mark.line + 1, len(lines)))
+    at = lines[line - 1] if lines else ""
+    if "\t" in at[: len(at) - len(at.lstrip())]:
+        return problem(file, line, place, "a tab indents this line", "indent by spaces; YAML takes no tabs there")
+    if error.context == "while scanning an alias":
+        return problem(file, line, place, "a text begins with * and has no quotes", 'quote it, such as "*.example.com"')
+    why = f"{error.context}, which begins in line {error.context_mark.line + 1}" if error.context_mark else None
+    return problem(file, line, place, f"isn't YAML: {error.problem}", _SYNTAX, why=why)

@@ -1,0 +1,56 @@
+"""How a problem in a playbook is worded: `FILE:LINE: KEY.PATH: what is wrong`, then what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from canarylab.errors import PlaybookError
+
+Place = tuple[str | int, ...]
+"""The way from the top of a playbook to a node in it: keys of mappings and positions in lists. Empty: the whole file."""
+
+_SHOWN = 60
+
+
+def problem(
+    file: Path, line: int, place: Place, what: str, remedy: str, *, why: str | None = None
+) -> PlaybookError:
+    """The error that says where in which file something is wrong. `line` counts from 1."""
+    return PlaybookError(what, where=f"{_shown_path(file)}:{line}: {key_path(place)}", why=why, remedy=remedy)
+
+
+def key_path(place: Place) -> str:
+    """A place in one word, such as `demo[2].expect-rollout.step`."""
+    path = ""
+    for part in place:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += ("." if path else "") + (part if re.fullmatch(r"[\w<>-]+", part, re.ASCII) else shown(part))
+    return path or "(file)"
+
+
+def shown(value: object) -> str:
+    """A value from a playbook on one line, however long or strange it is."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+
+
+def choose(word: str, known: Iterable[str]) -> str:
+    """What to do about an unknown word: the one that was probably meant, and all there are."""
+    words = sorted(known)
+    meant = closest(word, words)
+    return (f"did you mean {meant}? " if meant else "") + f"there is: {', '.join(words) or 'none'}"
+
+
+def _shown_path(file: Path) -> str:
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)

@@ -1,0 +1,60 @@
+"""From a path to the text in it, or to the reason why there is none that could be a playbook."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from canarylab.errors import PlaybookError
+from canarylab.playbook.problems import problem
+
+MAX_BYTES = 1024 * 1024
+"""A playbook is a few kilobytes; whatever is larger than this was not meant to be one."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of a file and the SHA-256 of its bytes, in hexadecimal."""
+
+    text: str
+    digest: str
+
+
+def read(file: Path) -> Source:
+    """Read a playbook's file. Raises PlaybookError for what isn't a readable text file of at most MAX_BYTES."""
+    raw = _bytes(file)
+    if b"\0" in raw:
+        raise _not_text(file, raw.index(b"\0"), raw, "a NUL byte")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _not_text(file, error.start, raw, f"the byte 0x{raw[error.start]:02x}, which isn't UTF-8") from error
+    return Source(text, hashlib.sha256(raw).hexdigest())
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        mode = file.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise problem(file, 1, (), "is a directory, not a playbook", "name a .yaml file in it")
+        if not stat.S_ISREG(mode):
+            raise problem(file, 1, (), "isn't a regular file", "write the playbook to a file and name that")
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise problem(file, 1, (), "there is no such file", "look for a slip in the path") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise problem(
+            file, 1, (), f"can't be read: {reason}", "make it readable for yourself, or name another file"
+        ) from error
+    if len(raw) > MAX_BYTES:
+        raise problem(file, 1, (), f"is larger than {MAX_BYTES // 1024} KiB", "name a playbook; it is a short YAML file")
+    return raw
+
+
+def _not_text(file: Path, position: int, raw: bytes, what: str) -> PlaybookError:
+    line = raw.count(b"\n", 0, position) + 1
+    return problem(file, line, (), f"isn't text: it holds {what}", "name a playbook; save it as UTF-8")

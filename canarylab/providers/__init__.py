@@ -1,0 +1,1 @@
+"""Where the cluster comes from: one file or folder a provider."""

@@ -1,0 +1,119 @@
+"""The contract of a provider: it supplies the cluster that a playbook's stages run on.
+
+A provider is one module or folder here with one subclass of Provider; `canarylab.discovery` finds it by itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.kube.client import Cluster
+    from canarylab.playbook.model import ClusterSpec
+    from canarylab.stages.base import Removal, Stage
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `doctor` looked at. `ok` False and `fatal` True: `up` won't start. `remedy` can be pasted."""
+
+    subject: str
+    ok: bool
+    seen: str
+    remedy: str = ""
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class TunnelStatus:
+    """The way from this machine to LoadBalancer Services. `addresses` maps namespace/name to what it answers at."""
+
+    running: bool
+    pid: int | None
+    route: str
+    addresses: dict[str, str]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that the cluster has: what its configuration says, read from the image itself."""
+
+    reference: str
+    architecture: str
+    labels: dict[str, str]
+    program_architecture: str
+    """What the ELF header of the entry point's program says; "" where there is none to read."""
+
+
+class Provider(ABC):
+    """Subclasses set `name` and implement the rest; they keep nothing that can't be read again from the machine."""
+
+    name: ClassVar[str]
+    image_needs: ClassVar[tuple[str, ...]] = ("cluster",)
+    """The infrastructure stages that must be up before an image can be built and handed over."""
+
+    def __init__(self, spec: ClusterSpec) -> None:
+        self.spec = spec
+
+    @classmethod
+    @abstractmethod
+    def fits(cls, system: str) -> bool:
+        """Whether it is the default on this `platform.system()`."""
+
+    @abstractmethod
+    def findings(self, ctx: Context) -> list[Finding]:
+        """Can this machine do it? Reads only."""
+
+    @abstractmethod
+    def stages(self) -> Sequence[Stage[Any, Any]]:
+        """The infrastructure, in order; the last one is named `cluster`."""
+
+    @abstractmethod
+    def cluster(self, ctx: Context) -> Cluster:
+        """The client of the API. Raises NotYetObservableError while there is no cluster."""
+
+    @abstractmethod
+    def chart(self, ctx: Context, reference: str, version: str) -> Path:
+        """The packaged chart, from its published package or pinned module, kept in the cache."""
+
+    @abstractmethod
+    def images(self, ctx: Context) -> list[Image]:
+        """The images in the cluster that carry this tool's label."""
+
+    @abstractmethod
+    def load_image(self, ctx: Context, archive: Path, reference: str) -> None:
+        """Hand an OCI archive to the cluster under that reference, replacing an older image of the same name."""
+
+    @abstractmethod
+    def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]: ...
+
+    @abstractmethod
+    def architecture(self, ctx: Context) -> str:
+        """Of the cluster's nodes, as Go names it: amd64, arm64."""
+
+    @abstractmethod
+    def tunnel_start(self, ctx: Context) -> None: ...
+
+    @abstractmethod
+    def tunnel_stop(self, ctx: Context) -> list[Removal]: ...
+
+    @abstractmethod
+    def tunnel_status(self, ctx: Context) -> TunnelStatus: ...
+
+    @abstractmethod
+    def programs(self, ctx: Context) -> Path | None:
+        """A folder with kubectl, helm and the Argo plugin where the provider brings its own; else None."""
+
+    @abstractmethod
+    def leftovers(self, ctx: Context) -> list[Removal]:
+        """Remove what may be left of the profile once its stages are gone, and say what was found."""
+
+    @abstractmethod
+    def purge(self, ctx: Context) -> list[Removal]:
+        """Remove what all profiles share, such as the program cache."""

@@ -1,0 +1,100 @@
+"""The contract of a stage: one idempotent unit of a playbook.
+
+A kind of stage is one file in this folder with one subclass of Stage; `canarylab.discovery` finds it by itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+Action = Literal["create", "update", "repair", "start", "build", "remove"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing a stage would do: to what, why, and the difference it makes as unified diff where there is one."""
+
+    action: Action
+    subject: str
+    reason: str
+    diff: str = ""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Objects of the cluster whose changes may change a stage's health, so that waiting needs no polling."""
+
+    api_version: str
+    kind: str
+    namespace: str | None = None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One line of the receipt: a thing that a teardown found and what became of it."""
+
+    subject: str
+    outcome: Literal["removed", "left", "failed"]
+    reason: str = ""
+
+
+class StageOptions(BaseModel):
+    """What a playbook may write under a stage. A kind adds its own keys in a subclass; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+OptionsT = TypeVar("OptionsT", bound=StageOptions)
+ObservedT = TypeVar("ObservedT")
+
+
+class Stage(ABC, Generic[OptionsT, ObservedT]):
+    """Subclasses set `kind`, `Options` and the five methods. They hold no state besides name, options and needs."""
+
+    kind: ClassVar[str]
+    Options: ClassVar[type[StageOptions]]
+    in_cluster: ClassVar[bool] = True
+    """Whether what it makes lives in the cluster, and so goes when the cluster is deleted."""
+
+    def __init__(self, name: str, options: OptionsT, needs: Sequence[str] = (), source: Path | None = None) -> None:
+        self.name = name
+        self.options = options
+        self.needs = tuple(needs)
+        self.source = source
+
+    @abstractmethod
+    def observe(self, ctx: Context) -> ObservedT:
+        """Read what is there; write nothing. Raises NotYetObservableError where what is to be read can't exist yet."""
+
+    @abstractmethod
+    def changes(self, observed: ObservedT) -> list[Change]:
+        """What would have to be done, from what was observed alone. Empty: up to date."""
+
+    @abstractmethod
+    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
+        """Make the changes. Interrupted anywhere, the next run must be able to go on from what is there."""
+
+    @abstractmethod
+    def health(self, ctx: Context) -> str | None:
+        """None, or in words why the stage isn't healthy at this moment."""
+
+    @abstractmethod
+    def remove(self, ctx: Context) -> list[Removal]:
+        """Undo what apply made, and nothing else; what isn't there any more is no error."""
+
+    def watches(self) -> Sequence[Watch]:
+        """What to watch while waiting for health; nothing where apply returns only once all is well."""
+        return ()
+
+    def facts(self, ctx: Context) -> dict[str, Any]:  # noqa: ARG002 - the default has none
+        """What `status` shows of the stage beside its state, such as a version or an address."""
+        return {}

@@ -1,0 +1,3 @@
+module canarylab.dev/rollouts-demo
+
+go 1.26
