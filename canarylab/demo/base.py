@@ -6,6 +6,8 @@ A kind of step is one file in this folder with one subclass of Step; `canarylab.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -15,16 +17,52 @@ from canarylab.events import Fact
 
 if TYPE_CHECKING:
     from canarylab.context import Context
+    from canarylab.demo.background import Background
+
+
+def _as_in_yaml(field: str) -> str:
+    return field.replace("_", "-")
 
 
 class StepOptions(BaseModel):
-    """What a playbook may write under a step; unknown keys are errors."""
+    """What a playbook may write under a step, with dashes where Python has underscores; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_as_in_yaml)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One expectation beside what was seen. `cause` is what probably lies behind it if it doesn't hold."""
+
+    text: str
+    expected: str
+    seen: str
+    holds: bool
+    cause: str = ""
+    hopeless: bool = False
+    """Whether waiting longer can't make it hold."""
+
+    def __str__(self) -> str:
+        return f"{self.text}: expected {self.expected}, saw {self.seen}"
+
+
+@dataclass
+class Session:
+    """What a step may leave open for later ones. `perform` closes it, however the demonstration ends."""
+
+    background: Background | None = None
+
+    def take_background(self) -> Background | None:
+        """The background traffic, which whoever takes it has to stop; None if none flows."""
+        background, self.background = self.background, None
+        return background
 
 
 class Step(ABC):
-    """Does one thing or expects one, and reports each fact it asserted with what it saw."""
+    """Does one thing or expects one, and reports each fact it asserted with what it saw.
+
+    Steps share nothing but the session: what is stable and what is canary is read from the cluster each time.
+    """
 
     kind: ClassVar[str]
     Options: ClassVar[type[StepOptions]]
@@ -33,16 +71,29 @@ class Step(ABC):
         self.options = options
 
     @abstractmethod
-    def run(self, ctx: Context) -> None:
+    def run(self, ctx: Context, session: Session) -> None:
         """Perform the step. Raises ExpectationError with what was expected, what was seen and the likely cause."""
 
-    def fact(self, ctx: Context, text: str, *, expected: object, seen: object, holds: bool, cause: str = "") -> None:
-        """Report one fact. Raises ExpectationError if it doesn't hold."""
-        ctx.emit(Fact(self.kind, text, str(expected), str(seen), holds))
-        if not holds:
-            raise ExpectationError(
-                f"{text}: expected {expected}, saw {seen}",
-                where=f"demo step {self.kind}",
-                why=cause or None,
-                remedy="`invoke status` shows the rollout as it is; `invoke demo --reset` starts over",
-            )
+    def report(self, ctx: Context, claims: Iterable[Claim]) -> None:
+        """Report every claim as a fact, then raise ExpectationError for the first one that doesn't hold."""
+        failed = report(ctx, self.kind, claims)
+        if failed:
+            raise disappointed(self.kind, failed)
+
+
+def report(ctx: Context, step: str, claims: Iterable[Claim]) -> Claim | None:
+    """Report every claim as a fact; the first that doesn't hold, if any, is returned."""
+    claims = tuple(claims)
+    for claim in claims:
+        ctx.emit(Fact(step, claim.text, claim.expected, claim.seen, claim.holds))
+    return next((claim for claim in claims if not claim.holds), None)
+
+
+def disappointed(step: str, claim: Claim) -> ExpectationError:
+    """The error for a claim that doesn't hold."""
+    return ExpectationError(
+        str(claim),
+        where=f"demo step {step}",
+        why=claim.cause or None,
+        remedy="`invoke status` shows the rollout as it is; `invoke demo --reset` brings it back to rest",
+    )

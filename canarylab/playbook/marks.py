@@ -1,7 +1,7 @@
-"""YAML with line numbers: text to a tree of nodes that know where they stand, and no more of YAML than a playbook needs.
+"""YAML with line numbers: a tree of nodes that know where they stand, and no more of YAML than a playbook needs.
 
-Scalars mean what YAML 1.2's core schema says, so that `on`, `no` or `12:30` is text. Whatever could surprise is refused:
-keys given twice (a YAML library would silently take the last), anchors, aliases, merge keys, tags, several documents.
+Scalars mean what YAML 1.2's core schema says, so that `on`, `no` or `12:30` is text. What could surprise is refused:
+keys given twice (PyYAML would silently take the last), anchors, aliases, merge keys, tags, several documents.
 The parser's events are read in one pass without recursion, so no nesting, however deep, can exhaust the stack.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +79,8 @@ def parse(text: str, file: Path, parser: Any = FASTEST_PARSER) -> Node:
     """
     if strange := _NOT_IN_YAML.search(text):
         line = text.count("\n", 0, strange.start()) + 1
-        raise problem(
-            file, line, (), f"isn't text: it holds the control character {strange[0]!r}", "name a playbook, or delete it"
-        )
+        what = f"isn't text: it holds the control character {strange[0]!r}"
+        raise problem(file, line, (), what, "delete that character, or name a playbook")
     builder = _Builder(file)
     try:
         for event in yaml.parse(text, Loader=parser):
@@ -104,18 +103,38 @@ def _scalar(text: str) -> Scalar:
     return text
 
 
-class _Open:
-    """A list or mapping whose end hasn't come yet; in a mapping `key` is the one whose value comes next."""
+@dataclass
+class _OpenList:
+    """A list whose end hasn't come yet."""
 
-    def __init__(self, line: int, content: dict[str, Node] | list[Node]) -> None:
-        self.line = line
-        self.content = content
-        self.key: str | None = None
-        self.key_line = 0
+    line: int
+    content: list[Node] = field(default_factory=list)
 
     @property
-    def awaits_key(self) -> bool:
-        return isinstance(self.content, dict) and self.key is None
+    def next(self) -> Place:
+        return (len(self.content),)
+
+    def add(self, node: Node) -> None:
+        self.content.append(node)
+
+
+@dataclass
+class _OpenMapping:
+    """A mapping whose end hasn't come yet. `key` is the one whose value comes next; None: a key comes next."""
+
+    line: int
+    content: dict[str, Node] = field(default_factory=dict)
+    key: str | None = None
+    key_line: int = 0
+
+    @property
+    def next(self) -> Place:
+        return () if self.key is None else (self.key,)
+
+    def add(self, node: Node) -> None:
+        assert self.key is not None  # the builder takes a key before it adds its value
+        self.content[self.key] = Node(self.key_line, node.value, node.text)
+        self.key = None
 
 
 class _Builder:
@@ -124,87 +143,91 @@ class _Builder:
     def __init__(self, file: Path) -> None:
         self.root: Node | None = None
         self._file = file
-        self._open: list[_Open] = []
+        self._open: list[_OpenList | _OpenMapping] = []
 
     @property
     def place(self) -> Place:
         """Where the next event belongs."""
-        parts = (len(level.content) if isinstance(level.content, list) else level.key for level in self._open)
-        return tuple(part for part in parts if part is not None)
+        return tuple(part for level in self._open for part in level.next)
 
     def take(self, event: Any) -> None:
         line = event.start_mark.line + 1
         self._refuse_what_surprises(event, line)
         match event:
-            case yaml.ScalarEvent() if self._open and self._open[-1].awaits_key:
-                self._take_key(event, line)
+            case yaml.ScalarEvent() if mapping := self._awaiting_key():
+                self._take_key(mapping, event, line)
             case yaml.ScalarEvent():
                 self._add(Node(line, _scalar(event.value) if event.implicit[0] else event.value, event.value))
             case yaml.MappingStartEvent():
-                self._open_collection(line, {})
+                self._begin(_OpenMapping(line))
             case yaml.SequenceStartEvent():
-                self._open_collection(line, [])
+                self._begin(_OpenList(line))
             case yaml.CollectionEndEvent():
-                closed = self._open.pop()
-                self._add(Node(closed.line, closed.content))
+                ended = self._open.pop()
+                self._add(Node(ended.line, ended.content))
+
+    def _awaiting_key(self) -> _OpenMapping | None:
+        level = self._open[-1] if self._open else None
+        return level if isinstance(level, _OpenMapping) and level.key is None else None
 
     def _refuse_what_surprises(self, event: Any, line: int) -> None:
         if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             raise self._problem(line, "a second document begins here", "keep one playbook a file; `---` begins another")
         if isinstance(event, yaml.AliasEvent):
-            raise self._problem(line, f"*{event.anchor} is an alias of YAML, which playbooks don't have", _QUOTE)
+            raise self._problem(line, f"*{event.anchor} is an alias of YAML, which playbooks don't have", _WRITE_OUT)
         if getattr(event, "anchor", None):
-            raise self._problem(line, f"&{event.anchor} is an anchor of YAML, which playbooks don't have", _QUOTE)
+            raise self._problem(line, f"&{event.anchor} is an anchor of YAML, which playbooks don't have", _WRITE_OUT)
         if getattr(event, "tag", None):
-            raise self._problem(line, f"{shown(event.tag)} is a tag of YAML, which playbooks don't have", _QUOTE)
+            raise self._problem(line, f"{shown(event.tag)} is a tag of YAML, which playbooks don't have", _WRITE_OUT)
 
-    def _take_key(self, event: Any, line: int) -> None:
-        level, key = self._open[-1], event.value
+    def _take_key(self, mapping: _OpenMapping, event: Any, line: int) -> None:
+        key = event.value
         if event.implicit[0] and not isinstance(_scalar(key), str):
             raise self._problem(line, f"the key {shown(key)} isn't text", f'quote it: "{key}"')
         if event.implicit[0] and key == "<<":
             raise self._problem(line, "<< merges mappings in YAML, which playbooks don't have", "write the keys out")
-        if (first := level.content.get(key)) is not None:  # type: ignore[union-attr]  # a key is awaited: a mapping
-            level.key = key
-            raise self._problem(line, f"is here for the second time; first in line {first.line}", "delete or rename one")
-        level.key, level.key_line = key, line
+        mapping.key, mapping.key_line = key, line
+        if first := mapping.content.get(key):
+            what = f"is here for the second time; first in line {first.line}"
+            raise self._problem(line, what, "delete or rename one of them")
 
-    def _open_collection(self, line: int, content: dict[str, Node] | list[Node]) -> None:
-        if self._open and self._open[-1].awaits_key:
-            raise self._problem(line, "a list or mapping can't be a key", "quote a text that begins with [ or {")
+    def _begin(self, level: _OpenList | _OpenMapping) -> None:
+        if self._awaiting_key():
+            raise self._problem(level.line, "a list or mapping can't be a key", "quote a text that begins with [ or {")
         if len(self._open) == MAX_DEPTH:
-            raise self._problem(line, f"is nested more than {MAX_DEPTH} levels deep", "write it flatter")
-        self._open.append(_Open(line, content))
+            raise self._problem(level.line, f"is nested more than {MAX_DEPTH} levels deep", "write it flatter")
+        self._open.append(level)
 
     def _add(self, node: Node) -> None:
-        if not self._open:
+        if self._open:
+            self._open[-1].add(node)
+        else:
             self.root = node
-            return
-        level = self._open[-1]
-        if isinstance(level.content, list):
-            level.content.append(node)
-        elif level.key is not None:
-            level.content[level.key] = Node(level.key_line, node.value, node.text)
-            level.key = None
 
     def _problem(self, line: int, what: str, remedy: str) -> PlaybookError:
         return problem(self._file, line, self.place, what, remedy)
 
 
-_QUOTE = "write the value out; a text that begins with *, & or ! needs quotes"
-_SYNTAX = "look there for a bracket, a quote or an indentation that doesn't fit; a text that holds `: ` or ` #`, or "
-_SYNTAX += "begins with one of * & ! | > % @ ` { [, needs quotes"
+_WRITE_OUT = "write the value out; a text that begins with *, & or ! needs quotes"
+_SYNTAX = (
+    "look there for a bracket, a quote or an indentation that doesn't fit; "
+    "a text that holds `: ` or ` #`, or begins with one of * & ! | > % @ ` { [, needs quotes"
+)
 
 
 def _not_yaml(error: yaml.YAMLError, text: str, file: Path, place: Place) -> PlaybookError:
-    lines = text.splitlines()
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return problem(file, 1, place, "isn't YAML", _SYNTAX, why=" ".join(str(error).split()))
+    lines = text.splitlines()
     line = max(1, min(error.problem_mark.line + 1, len(lines)))
-    at = lines[line - 1] if lines else ""
-    if "\t" in at[: len(at) - len(at.lstrip())]:
-        return problem(file, line, place, "a tab indents this line", "indent by spaces; YAML takes no tabs there")
+    if _tab_at(lines[line - 1 : line], error.problem_mark.column):
+        return problem(file, line, place, "a tab stands where YAML takes only spaces", "indent by spaces")
     if error.context == "while scanning an alias":
         return problem(file, line, place, "a text begins with * and has no quotes", 'quote it, such as "*.example.com"')
     why = f"{error.context}, which begins in line {error.context_mark.line + 1}" if error.context_mark else None
     return problem(file, line, place, f"isn't YAML: {error.problem}", _SYNTAX, why=why)
+
+
+def _tab_at(lines: list[str], column: int) -> bool:
+    """Whether a tab is in the line's indentation or at the column."""
+    return any("\t" in line[: len(line) - len(line.lstrip())] or line[column : column + 1] == "\t" for line in lines)

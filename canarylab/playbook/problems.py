@@ -10,14 +10,14 @@ from pathlib import Path
 from canarylab.errors import PlaybookError
 
 Place = tuple[str | int, ...]
-"""The way from the top of a playbook to a node in it: keys of mappings and positions in lists. Empty: the whole file."""
+"""The way from the top of a playbook to a node: keys of mappings and positions in lists. Empty: the whole file."""
 
 _SHOWN = 60
+_ALIKE = 0.5
+"""From 0 to 1: low enough that `helm` finds `helm-release`."""
 
 
-def problem(
-    file: Path, line: int, place: Place, what: str, remedy: str, *, why: str | None = None
-) -> PlaybookError:
+def problem(file: Path, line: int, place: Place, what: str, remedy: str, *, why: str | None = None) -> PlaybookError:
     """The error that says where in which file something is wrong. `line` counts from 1."""
     return PlaybookError(what, where=f"{_shown_path(file)}:{line}: {key_path(place)}", why=why, remedy=remedy)
 
@@ -39,16 +39,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
-
-
 def choose(word: str, known: Iterable[str]) -> str:
-    """What to do about an unknown word: the one that was probably meant, and all there are."""
+    """What to do about an unknown word: the one that was probably meant, and all that are known."""
     words = sorted(known)
-    meant = closest(word, words)
-    return (f"did you mean {meant}? " if meant else "") + f"there is: {', '.join(words) or 'none'}"
+    meant = difflib.get_close_matches(word, words, n=1, cutoff=_ALIKE)
+    return (f"did you mean {meant[0]}? " if meant else "") + f"known: {', '.join(words) or 'none'}"
 
 
 def _shown_path(file: Path) -> str:

@@ -47,11 +47,11 @@ def _bytes(file: Path) -> bytes:
         raise problem(file, 1, (), "there is no such file", "look for a slip in the path") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise problem(
-            file, 1, (), f"can't be read: {reason}", "make it readable for yourself, or name another file"
-        ) from error
+        remedy = "make it readable for yourself, or name another file"
+        raise problem(file, 1, (), f"can't be read: {reason}", remedy) from error
     if len(raw) > MAX_BYTES:
-        raise problem(file, 1, (), f"is larger than {MAX_BYTES // 1024} KiB", "name a playbook; it is a short YAML file")
+        what = f"is larger than {MAX_BYTES // 1024} KiB"
+        raise problem(file, 1, (), what, "name a playbook, which is a short YAML file")
     return raw
 
 

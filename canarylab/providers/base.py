@@ -83,6 +83,14 @@ class Provider(ABC):
         """The packaged chart, from its published package or pinned module, kept in the cache."""
 
     @abstractmethod
+    def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:
+        """Argo Rollouts' own install manifest of that version, and the controller's image to put into it."""
+
+    @abstractmethod
+    def check_route(self, ctx: Context, address: str) -> None:
+        """Raise unless a request to `address` would reach this cluster and nothing else. Asked before the first one."""
+
+    @abstractmethod
     def images(self, ctx: Context) -> list[Image]:
         """The images in the cluster that carry this tool's label."""
 

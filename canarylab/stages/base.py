@@ -64,6 +64,10 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     Options: ClassVar[type[StageOptions]]
     in_cluster: ClassVar[bool] = True
     """Whether what it makes lives in the cluster, and so goes when the cluster is deleted."""
+    default_deadline: ClassVar[float] = 300.0
+    """Seconds that a stage may take where the playbook doesn't say."""
+    default_retries: ClassVar[int] = 1
+    """How often a failed apply is tried again where the playbook doesn't say."""
 
     def __init__(self, name: str, options: OptionsT, needs: Sequence[str] = (), source: Path | None = None) -> None:
         self.name = name

@@ -91,12 +91,12 @@ function clearTile(tile) {
 function summarise() {
   const counted = answers.slice(-windowSize);
   const byColor = inOrderOfAppearance(Map.groupBy(counted, (answer) => answer.color));
-  const byPod = Map.groupBy(counted.filter((answer) => answer.pod), (answer) => `${answer.revision} ${answer.pod}`);
+  const byPod = Map.groupBy(counted.filter((answer) => answer.pod), (answer) => answer.pod);
 
   const shares = byColor.map(([color, group]) => ({ color, ...figures(group), share: group.length / counted.length }));
   drawBar(shares);
   drawShares(shares);
-  drawPods([...byPod].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => ({ ...group[0], ...figures(group) })));
+  drawPods([...byPod.values()].map((group) => ({ ...group[0], ...figures(group) })));
   drawState();
 }
 
@@ -142,6 +142,7 @@ function drawShares(shares) {
 const podMarkup = `<tr><td class="pod"><span></span><span></span></td><td></td><td></td></tr>`;
 
 function drawPods(pods) {
+  pods.sort((a, b) => appeared.indexOf(a.color) - appeared.indexOf(b.color) || a.pod.localeCompare(b.pod));
   update($("pods"), pods, podMarkup, (row, { color, pod, revision, answered, errors }) => {
     row.dataset.color = color;
     const [name, answeredCell, errorsCell] = row.cells;

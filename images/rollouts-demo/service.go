@@ -32,6 +32,10 @@ func newService(handler http.Handler, certificate tls.Certificate, draining *ato
 			TLSConfig: &tls.Config{
 				Certificates: []tls.Certificate{certificate},
 				MinVersion:   tls.VersionTLS12,
+				// Spelt out because one server serves both listeners: should
+				// the plain one start first, net/http would offer h2 on the
+				// other and yet not speak it.
+				NextProtos: []string{"h2", "http/1.1"},
 			},
 			// There is no idle timeout on purpose: closing a connection that
 			// a proxy is about to use again loses that proxy's request.

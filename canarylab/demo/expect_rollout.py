@@ -1,0 +1,85 @@
+"""The step `expect-rollout`: what the Rollout's tree must show, each line of it a fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from canarylab.demo import claims
+from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.rollout import RolloutView, read, watches
+from canarylab.demo.waiting import wait_for
+from canarylab.playbook.model import Seconds
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+
+class ReplicaOptions(StepOptions):
+    """The tree's block `Replicas`; what is left out may be anything."""
+
+    desired: int | None = Field(default=None, ge=0)
+    current: int | None = Field(default=None, ge=0)
+    updated: int | None = Field(default=None, ge=0)
+    ready: int | None = Field(default=None, ge=0)
+    available: int | None = Field(default=None, ge=0)
+
+
+class ExpectRolloutOptions(StepOptions):
+    """What is left out may be anything."""
+
+    rollout: str = Field(description="name of the Rollout")
+    namespace: str = Field("default", description="namespace of the Rollout")
+    status: Literal["Healthy", "Paused", "Progressing", "Degraded"]
+    reason: str | None = Field(None, description="the message beside the status, such as CanaryPauseStep")
+    step: str | None = Field(None, pattern=r"^\d+/\d+$", description="steps done, of how many: 1/2")
+    set_weight: int | None = Field(None, ge=0, le=100, description="the weight that the steps ask for, in percent")
+    actual_weight: int | None = Field(None, ge=0, le=100, description="the weight that the traffic router was given")
+    canary: Literal["latest", "none"] | None = Field(None, description="which revision is the canary")
+    stable: Literal["latest", "previous"] | None = Field(None, description="which revision is stable")
+    replicas: ReplicaOptions = ReplicaOptions()
+    pods: str | None = Field(None, pattern=r"^\d+/\d+$", description="kubectl's READY of each pod in use: 2/2")
+    old_scaled_down: bool = Field(False, description="all other ReplicaSets are ScaledDown")
+    timeout: Seconds = Field(120, description="how long to wait for all of it")
+
+
+class ExpectRollout(Step):
+    """Waits until all that is expected is so, then reports each part of it."""
+
+    kind: ClassVar[str] = "expect-rollout"
+    Options: ClassVar[type[StepOptions]] = ExpectRolloutOptions
+    options: ExpectRolloutOptions
+
+    def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
+        options = self.options
+
+        def look() -> Iterator[Claim]:
+            return expected(options, read(ctx, options.namespace, options.rollout))
+
+        self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
+
+
+def expected(options: ExpectRolloutOptions, view: RolloutView) -> Iterator[Claim]:
+    """A claim for each option that is set."""
+    cause = claims.cause(view)
+    yield claims.status(view, options.status, options.reason)
+    if options.step is not None:
+        yield claims.equal("step", options.step, view.step, cause)
+    if options.set_weight is not None:
+        yield claims.equal("SetWeight", options.set_weight, view.set_weight, cause)
+    if options.actual_weight is not None:
+        yield claims.equal("ActualWeight", options.actual_weight, view.actual_weight, cause)
+    if options.canary is not None:
+        yield claims.canary_is(view, options.canary)
+    if options.stable is not None:
+        yield claims.stable_is(view, options.stable)
+    for name, number in asdict(view.replicas).items():
+        if (wanted := getattr(options.replicas, name)) is not None:
+            yield claims.equal(f"replicas {name}", wanted, number, cause)
+    if options.pods is not None:
+        yield from claims.pods_ready(view, options.pods)
+    if options.old_scaled_down:
+        yield claims.old_scaled_down(view)

@@ -1,0 +1,59 @@
+"""Where the gateway listens, and the hosts that a step asks through it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from canarylab.demo.base import StepOptions
+from canarylab.demo.client import Target
+from canarylab.errors import ExpectationError
+from canarylab.kube.objects import load_balancer_address
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+
+class Gateway(StepOptions):
+    """The Service of type LoadBalancer in front of the gateway; by default that of Istio's gateway chart."""
+
+    namespace: str = "istio-ingress"
+    service: str = "istio-ingressgateway"
+
+
+class HostsOptions(StepOptions):
+    """Options of a step that sends requests."""
+
+    gateway: Gateway = Gateway()
+    http: tuple[str, ...] = Field((), description="hosts to ask by Host header")
+    tls: tuple[str, ...] = Field((), description="hosts to ask by SNI; the gateway passes TLS through")
+    http_port: int = Field(80, ge=1, le=65535, description="port of the gateway for http")
+    tls_port: int = Field(3000, ge=1, le=65535, description="port of the gateway for tls")
+
+
+def targets(ctx: Context, options: HostsOptions) -> list[Target]:
+    """Every host at the gateway's address, once the route there is known to lead into the cluster's own network.
+
+    Raises ExpectationError if the gateway has no address.
+    """
+    address = _address(ctx, options.gateway)
+    ctx.provider.check_route(ctx, address)
+    http = [Target(address, options.http_port, host) for host in options.http]
+    return http + [Target(address, options.tls_port, host, tls=True) for host in options.tls]
+
+
+def _address(ctx: Context, gateway: Gateway) -> str:
+    where = f"Service {gateway.namespace}/{gateway.service}"
+    service = ctx.cluster.get("v1", "Service", gateway.service, gateway.namespace)
+    if service is None:
+        raise ExpectationError("the gateway's Service isn't there", where=where, remedy="`invoke up` brings it up")
+    address = load_balancer_address(service)
+    if address is None:
+        raise ExpectationError(
+            "the gateway has no address",
+            where=where,
+            why="a LoadBalancer Service stays pending without a tunnel",
+            remedy="`invoke tunnel` starts one; `invoke status` shows the address",
+        )
+    return address

@@ -1,0 +1,21 @@
+"""Runs the Argo Rollouts plugin against the cluster of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from canarylab.tools.rollouts import TIMEOUT, Plugin
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+
+def plugin(ctx: Context) -> Plugin:
+    """The provider's own plugin, or the one on the PATH."""
+    cluster = ctx.cluster
+    return Plugin(cluster.kubeconfig, cluster.context, ctx.provider.programs(ctx))
+
+
+def run(ctx: Context, argv: list[str]) -> str:
+    """What the plugin printed. Raises CommandError, with the command line to paste."""
+    return ctx.runner.run(argv, timeout=min(TIMEOUT, ctx.remaining)).stdout.strip()

@@ -1,0 +1,36 @@
+"""The step `promote`: lets a paused update go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from canarylab.demo import plugin
+from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.rollout import read
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+
+class PromoteOptions(StepOptions):
+    rollout: str = Field(description="name of the Rollout")
+    namespace: str = Field("default", description="namespace of the Rollout")
+
+
+class Promote(Step):
+    """Promotes a Rollout that is paused; what comes of it is the next step's to expect."""
+
+    kind: ClassVar[str] = "promote"
+    Options: ClassVar[type[StepOptions]] = PromoteOptions
+    options: PromoteOptions
+
+    def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
+        options = self.options
+        view = read(ctx, options.namespace, options.rollout)
+        paused = view.phase == "Paused" and view.canary is not None
+        cause = "" if paused else "there is nothing to promote: no update is paused"
+        self.report(ctx, [Claim("ready to be promoted", "Paused, with a canary", str(view), paused, cause)])
+        said = plugin.run(ctx, plugin.plugin(ctx).promote(options.namespace, options.rollout))
+        self.report(ctx, [Claim("promote", f"{view.canary} goes on", said, holds=True)])

@@ -1,0 +1,72 @@
+"""The step `traffic`: starts and stops the background traffic that proves that no request is lost on the way."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from canarylab.demo.answers import none_failed
+from canarylab.demo.background import Background
+from canarylab.demo.base import Claim, Session, Step
+from canarylab.demo.gateway import HostsOptions, targets
+from canarylab.demo.traffic import GIVE_UP_AFTER, measure
+from canarylab.errors import ExpectationError
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+_PROBE_SECONDS = 30.0
+
+
+class TrafficOptions(HostsOptions):
+    state: Literal["start", "stop"]
+    rate: float = Field(50, gt=0, le=500, description="requests a second, spread evenly over all hosts")
+
+    @model_validator(mode="after")
+    def _hosts_to_start(self) -> TrafficOptions:
+        if self.state == "start" and not self.http and not self.tls:
+            raise ValueError("no host to ask: list some under http or tls")
+        if self.state == "stop" and self.model_fields_set != {"state"}:
+            raise ValueError("`state: stop` ends all of it and takes no other key")
+        return self
+
+
+class Traffic(Step):
+    """`start`: each host must answer, then requests flow until `stop`, which reports that not one failed."""
+
+    kind: ClassVar[str] = "traffic"
+    Options: ClassVar[type[TrafficOptions]] = TrafficOptions
+    options: TrafficOptions
+
+    def run(self, ctx: Context, session: Session) -> None:
+        if self.options.state == "start":
+            self._start(ctx, session)
+        else:
+            self.report(ctx, [self._stop(session)])
+
+    def _start(self, ctx: Context, session: Session) -> None:
+        if session.background is not None:
+            raise _misplaced("traffic flows already", "remove the second `traffic: {state: start}`")
+        hosts = targets(ctx, self.options)
+        for target in hosts:
+            measure(target, GIVE_UP_AFTER, deadline=time.monotonic() + _PROBE_SECONDS, cancel=ctx.cancel)
+        session.background = Background(hosts, self.options.rate)
+        names = ", ".join(map(str, hosts))
+        self.report(ctx, [Claim("background traffic", "every host answers", names, holds=True)])
+
+    def _stop(self, session: Session) -> Claim:
+        background = session.take_background()
+        if background is None:
+            raise _misplaced("there is no traffic to stop", "put `traffic: {state: start, ...}` before it")
+        return conclude(background)
+
+
+def conclude(background: Background) -> Claim:
+    """Stop the background traffic and say what became of it."""
+    return none_failed(background.stop(), "background traffic: not one request failed on the way")
+
+
+def _misplaced(what: str, remedy: str) -> ExpectationError:
+    return ExpectationError(what, where="demo step traffic", remedy=f"in the playbook's `demo`, {remedy}")

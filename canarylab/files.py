@@ -1,0 +1,51 @@
+"""Files: copies that cost nothing, deletion that insists, and writes that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Copy a folder as hard links where both lie on one filesystem, else as copies. What is there is replaced."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copystat(source, target)
+    status = source.stat()
+    if os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid)
+    for entry in os.scandir(source):
+        destination = target / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            link_tree(Path(entry.path), destination)
+        else:
+            destination.unlink(missing_ok=True)
+            link_file(Path(entry.path), destination)
+
+
+def link_file(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another filesystem, or one without hard links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def delete(path: Path) -> bool:
+    """Delete a file or a whole folder; False where it wasn't there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+        return True
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replace a file in one step, readable by its owner only from its first moment on."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(content)
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""The cluster's API: one client, server-side apply with diffs, and the user's kubeconfig."""

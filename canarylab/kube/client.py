@@ -1,0 +1,253 @@
+"""The one client of the cluster's API. Objects go in and out as the plain dicts that the API speaks.
+
+lightkube supplies the connection (certificates, tokens, credential plugins); its typed models are left out, since
+the kinds that matter here are Istio's and Argo's, and what isn't in a model would be lost on the way. The official
+client has a dynamic one, at three times the import time.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+from lightkube.config.client_adapter import Client as connect
+from lightkube.config.client_adapter import ConnectionParams
+from lightkube.config.kubeconfig import KubeConfig
+
+from canarylab.cancel import Cancel
+from canarylab.errors import CanarylabError, NotYetObservableError
+from canarylab.stages.base import Watch
+
+FIELD_MANAGER = "canarylab"
+"""Who owns the fields that this tool applies (server-side apply)."""
+
+OWNER_LABEL = "canarylab.dev/profile"
+"""The label of every object that this tool made; its value is the profile."""
+
+REQUEST_TIMEOUT = 15.0
+_WATCH_SECONDS = 5
+_NOT_FOUND = 404
+
+
+class ApiError(CanarylabError):
+    """The API server refused a request, or couldn't be reached (`code` is None)."""
+
+    def __init__(self, what: str, code: int | None, *, where: str) -> None:
+        super().__init__(what, where=where)
+        self.code = code
+
+
+class UnknownKindError(NotYetObservableError):
+    """The cluster has no such kind: its CustomResourceDefinition isn't there (yet)."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """How a kind is reached: its plural name, and whether it lives in namespaces."""
+
+    api_version: str
+    plural: str
+    namespaced: bool
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        root = "/api/v1" if self.api_version == "v1" else f"/apis/{self.api_version}"
+        parts = [root]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts += [self.plural, *filter(None, (name, subresource))]
+        return "/".join(parts)
+
+
+class Cluster:
+    """One cluster, named by kubeconfig and context: never by whatever is current."""
+
+    def __init__(self, kubeconfig: Path, context: str) -> None:
+        self.kubeconfig = kubeconfig
+        self.context = context
+        config = KubeConfig.from_file(kubeconfig).get(context_name=context)
+        if config is None:
+            raise NotYetObservableError(f"{kubeconfig} has no context {context!r}")
+        self._http = connect(config, ConnectionParams(timeout=httpx.Timeout(REQUEST_TIMEOUT), trust_env=False))
+        self._resources: dict[tuple[str, str], Resource] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """One object, or None where there is none."""
+        return self._request("GET", self.resource(api_version, kind).path(namespace, name), missing=True)
+
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """All objects of a kind, of one namespace or of all, with the labels given."""
+        found = self._request("GET", self.resource(api_version, kind).path(namespace), params=_selector(labels)) or {}
+        return [{"apiVersion": api_version, "kind": kind, **item} for item in found.get("items", [])]
+
+    def ready(self) -> str | None:
+        """None once the API server says that it is ready, else what it said."""
+        try:
+            response = self._http.get("/readyz")
+        except httpx.HTTPError as error:
+            return f"the API server doesn't answer: {error}"
+        return None if response.is_success else f"the API server isn't ready: {response.text[:200]}"
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        """How to reach a kind. Raises UnknownKindError where the cluster doesn't know it."""
+        key = (api_version, kind)
+        with self._lock:
+            if key not in self._resources:
+                self._discover(api_version)
+            if key not in self._resources:
+                raise UnknownKindError(f"the cluster has no kind {kind} in {api_version}")
+            return self._resources[key]
+
+    def _discover(self, api_version: str) -> None:
+        path = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
+        found = self._request("GET", path, missing=True) or {}
+        for entry in found.get("resources", []):
+            if "/" not in entry["name"]:
+                resource = Resource(api_version, entry["name"], entry["namespaced"])
+                self._resources[(api_version, entry["kind"])] = resource
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def apply(self, body: Mapping[str, Any], *, dry_run: bool = False, manager: str = FIELD_MANAGER) -> dict[str, Any]:
+        """Server-side apply: what `body` names becomes so and is owned by `manager`; what others own stays.
+
+        With `dry_run` the server runs it all, admission webhooks too, and keeps nothing. Returns the object as it is
+        or would be.
+        """
+        resource = self.resource(body["apiVersion"], body["kind"])
+        meta = body["metadata"]
+        params = {"fieldManager": manager, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        applied = self._request(
+            "PATCH",
+            resource.path(meta.get("namespace"), meta["name"]),
+            params=params,
+            body=body,
+            content_type="application/apply-patch+yaml",
+        )
+        return applied or {}
+
+    def patch(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        body: Mapping[str, Any],
+        namespace: str | None = None,
+        subresource: str | None = None,
+    ) -> dict[str, Any]:
+        """Merge patch: the fields of `body` replace those of the object, null removes one."""
+        path = self.resource(api_version, kind).path(namespace, name, subresource)
+        params = {"fieldManager": FIELD_MANAGER}
+        return self._request("PATCH", path, params=params, body=body, content_type="application/merge-patch+json") or {}
+
+    def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
+        """Delete in the foreground of its dependents; False where it wasn't there."""
+        path = self.resource(api_version, kind).path(namespace, name)
+        return self._request("DELETE", path, params={"propagationPolicy": "Background"}, missing=True) is not None
+
+    # -- waiting ------------------------------------------------------------------------------------------------------
+
+    def wait(
+        self, watches: Sequence[Watch], check: Callable[[], str | None], *, deadline: float, cancel: Cancel
+    ) -> str | None:
+        """Wait until `check` returns None; else its last reason, at the deadline (a point of time.monotonic()).
+
+        `check` runs at once and then whenever a watched object changes.
+        """
+        reason = check()
+        if reason is None:
+            return None
+        changed, over = threading.Event(), threading.Event()
+        unsubscribe = cancel.subscribe(changed.set)
+        threads = [
+            threading.Thread(target=self._signal, args=(watch, changed, over), daemon=True) for watch in watches
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while reason is not None and time.monotonic() < deadline:
+                # A watch that the server ended is renewed every few seconds: look again then, too.
+                changed.wait(min(_WATCH_SECONDS, max(0.0, deadline - time.monotonic())))
+                changed.clear()
+                cancel.check()
+                reason = check()
+        finally:
+            over.set()
+            unsubscribe()
+        return reason
+
+    def _signal(self, watch: Watch, changed: threading.Event, over: threading.Event) -> None:
+        """Set `changed` for every event of a watch until it is over. What can't be reached now is tried again."""
+        while not over.is_set():
+            with suppress(httpx.HTTPError, CanarylabError, RuntimeError):
+                for _ in self.events(watch):
+                    changed.set()
+                    if over.is_set():
+                        return
+                continue
+            over.wait(0.2)
+
+    def events(self, watch: Watch, seconds: int = _WATCH_SECONDS) -> Any:
+        """Yield (type, object) of what is there and of what changes, for some seconds; then it ends by itself."""
+        path = self.resource(watch.api_version, watch.kind).path(watch.namespace)
+        params = {"watch": "true", "timeoutSeconds": str(seconds)}
+        timeout = httpx.Timeout(REQUEST_TIMEOUT, read=seconds + REQUEST_TIMEOUT)
+        with self._http.stream("GET", path, params=params, timeout=timeout) as response:
+            if not response.is_success:
+                raise ApiError(response.reason_phrase, response.status_code, where=path)
+            for line in response.iter_lines():
+                event = json.loads(line)
+                yield event["type"], event["object"]
+
+    # -- the wire -----------------------------------------------------------------------------------------------------
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        missing: bool = False,
+    ) -> dict[str, Any] | None:
+        headers = {"Content-Type": content_type} if body is not None else {}
+        content = json.dumps(body) if body is not None else None
+        try:
+            response = self._http.request(method, path, params=params, content=content, headers=headers)
+        except httpx.HTTPError as error:
+            raise ApiError(
+                f"no answer from the cluster: {error or type(error).__name__}", None, where=f"{method} {path}"
+            ) from error
+        if missing and response.status_code == _NOT_FOUND:
+            return None
+        if not response.is_success:
+            raise ApiError(_message(response), response.status_code, where=f"{method} {path}")
+        parsed: dict[str, Any] = response.json()
+        return parsed
+
+
+def _selector(labels: Mapping[str, str] | None) -> dict[str, str]:
+    return {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())} if labels else {}
+
+
+def _message(response: httpx.Response) -> str:
+    """What the API server says in its Status object, else the plain text."""
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.status_code} {response.text[:300]}"

@@ -1,0 +1,141 @@
+"""The user's kubeconfig: one context per profile is added and removed, and nothing else in it is touched."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from canarylab.errors import CanarylabError
+from canarylab.files import write_private
+from canarylab.stages.base import Removal
+
+_MARK = "canarylab.dev"
+_SECTIONS = ("clusters", "contexts", "users")
+_LOCK_SECONDS = 10.0
+
+
+def user_path() -> Path:
+    """The file that kubectl would write to: the first of $KUBECONFIG, else ~/.kube/config."""
+    named = [part for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return Path(named[0]) if named else Path.home() / ".kube" / "config"
+
+
+def renamed(admin: dict[str, Any], profile: str) -> dict[str, Any]:
+    """kubeadm's admin.conf with cluster, user and context all called after the profile, and marked as ours. Pure."""
+    mark = {"extensions": [{"name": _MARK, "extension": {"profile": profile}}]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": profile, "cluster": {**admin["clusters"][0]["cluster"], **mark}}],
+        "users": [{"name": profile, "user": admin["users"][0]["user"]}],
+        "contexts": [{"name": profile, "context": {"cluster": profile, "user": profile}}],
+        "current-context": profile,
+    }
+
+
+def merged(config: dict[str, Any], own: dict[str, Any], profile: str) -> dict[str, Any]:
+    """`config` with the entries of `own`. Raises where a foreign entry has the profile's name. Pure."""
+    refuse_foreign(config, profile)
+    result = {"apiVersion": "v1", "kind": "Config", **config}
+    for section in _SECTIONS:
+        others = [entry for entry in result.get(section) or [] if entry.get("name") != profile]
+        result[section] = [*others, *own[section]]
+    return result
+
+
+def without(config: dict[str, Any], profile: str) -> dict[str, Any]:
+    """`config` without the profile's entries, and without a current context that named it. Pure."""
+    result = dict(config)
+    for section in _SECTIONS:
+        if section in result:
+            result[section] = [entry for entry in result[section] or [] if entry.get("name") != profile]
+    if result.get("current-context") == profile:
+        result["current-context"] = ""
+    return result
+
+
+def refuse_foreign(config: dict[str, Any], profile: str) -> None:
+    """Raise where the profile's name belongs to a cluster that this tool didn't make."""
+    names = {entry.get("name") for section in _SECTIONS for entry in config.get(section) or []}
+    if profile in names and not _is_ours(config, profile):
+        raise CanarylabError(
+            f"the kubeconfig has another cluster, user or context named {profile!r}",
+            where=str(user_path()),
+            why="it wasn't made by this tool, so it isn't replaced",
+            remedy=f"choose another name with --profile, or `kubectl config rename-context {profile} NEW-NAME`",
+        )
+
+
+def _is_ours(config: dict[str, Any], profile: str) -> bool:
+    for entry in config.get("clusters") or []:
+        if entry.get("name") == profile:
+            extensions = entry.get("cluster", {}).get("extensions") or []
+            return any(extension.get("name") == _MARK for extension in extensions)
+    return False
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A kubeconfig as it is, {} where there is none."""
+    try:
+        content = yaml.safe_load(path.read_text()) if path.exists() else None
+    except yaml.YAMLError as error:
+        raise CanarylabError(f"the kubeconfig isn't YAML: {error}", where=str(path), remedy="mend it") from error
+    return dict(content) if isinstance(content, dict) else {}
+
+
+def is_merged(own: dict[str, Any], profile: str) -> bool:
+    """Whether the user's kubeconfig has exactly our entries."""
+    config = load(user_path())
+    return all(
+        [entry for entry in config.get(section) or [] if entry.get("name") == profile] == own[section]
+        for section in _SECTIONS
+    )
+
+
+def add(own: dict[str, Any], profile: str) -> None:
+    """Add the profile's context; the current context stays what it was."""
+    path = user_path()
+    with _locked(path):
+        write_private(path, yaml.safe_dump(merged(load(path), own, profile), sort_keys=False))
+
+
+def remove(profile: str) -> list[Removal]:
+    """Take the profile's context out again, if it is ours."""
+    path = user_path()
+    if not path.exists() or not _is_ours(load(path), profile):
+        return []
+    with _locked(path):
+        rest = without(load(path), profile)
+        if any(rest.get(section) for section in _SECTIONS):
+            write_private(path, yaml.safe_dump(rest, sort_keys=False))
+        else:
+            path.unlink()  # nobody else had put anything into it
+    return [Removal(f"context, cluster and user {profile} in {path}", "removed")]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """kubectl's own lock: a file beside the kubeconfig that only one can create."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = path.with_name(path.name + ".lock")
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
+            break
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                raise CanarylabError(
+                    "the kubeconfig is locked", where=str(lock), remedy=f"if no kubectl runs: rm {lock}"
+                ) from None
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)

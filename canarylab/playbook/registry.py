@@ -1,0 +1,46 @@
+"""The kinds of stages and steps and the providers that a playbook may name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from canarylab.demo.base import Step
+from canarylab.discovery import discover
+from canarylab.errors import CanarylabError
+from canarylab.playbook.model import StageHead
+from canarylab.providers.base import Provider
+from canarylab.stages.base import Stage
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Classes by the name under which a playbook knows them. Raises CanarylabError for a kind that can't work."""
+
+    stages: Mapping[str, type[Stage[Any, Any]]] = field(default_factory=dict)
+    steps: Mapping[str, type[Step]] = field(default_factory=dict)
+    providers: Mapping[str, type[Provider]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, stage in self.stages.items():
+            if taken := set(StageHead.model_fields) & set(stage.Options.model_fields):
+                raise CanarylabError(
+                    f"the options of kind {kind!r} hold {', '.join(sorted(taken))}, which every stage has anyway",
+                    where=inspect.getsourcefile(stage),
+                    remedy="give the option another name",
+                )
+
+    @classmethod
+    def discovered(cls) -> Registry:
+        """Everything there is in the package's folders."""
+        import canarylab.demo
+        import canarylab.providers
+        import canarylab.stages
+
+        return cls(
+            stages=discover(canarylab.stages, Stage, "kind"),  # type: ignore[type-abstract]  # it finds subclasses
+            steps=discover(canarylab.demo, Step, "kind"),  # type: ignore[type-abstract]
+            providers=discover(canarylab.providers, Provider, "name"),  # type: ignore[type-abstract]
+        )

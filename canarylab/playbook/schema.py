@@ -1,0 +1,125 @@
+"""The JSON Schema of playbooks, for editors and other tools. `python -m canarylab.playbook.schema` writes it anew."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from canarylab import graph
+from canarylab.demo.base import Step
+from canarylab.playbook.loader import PLAYBOOKS
+from canarylab.playbook.model import PlaybookFile, StageHead
+from canarylab.playbook.registry import Registry
+from canarylab.stages.base import Stage
+
+FILE = PLAYBOOKS / "playbook.schema.json"
+
+JsonSchema = dict[str, Any]
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without a title for each key, which would only repeat the key."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+        return False
+
+
+def generate(registry: Registry) -> JsonSchema:
+    """The schema of a playbook that may use the kinds and providers of the registry."""
+    models: list[type[BaseModel]] = [PlaybookFile, StageHead]
+    models += [cls.Options for cls in registry.stages.values()]
+    models += [cls.Options for cls in registry.steps.values()]
+    references, shared = models_json_schema([(model, "validation") for model in models], schema_generator=_Untitled)
+    definitions: dict[str, JsonSchema] = shared["$defs"]
+
+    def definition(model: type[BaseModel]) -> JsonSchema:
+        return definitions[_name(references[model, "validation"])]
+
+    top, head = definition(PlaybookFile), definition(StageHead)
+    definitions["ClusterSpec"]["properties"]["provider"]["enum"] = [*sorted(registry.providers), None]
+    stages = {f"stage {kind}": _stage(cls, head, definition(cls.Options)) for kind, cls in registry.stages.items()}
+    steps = {f"step {kind}": _step(cls, definition(cls.Options)) for kind, cls in registry.steps.items()}
+    names = top["properties"]["stages"].pop("patternProperties")
+    top["properties"]["stages"]["patternProperties"] = dict.fromkeys(names, _one_of(stages))
+    top["properties"]["stages"]["additionalProperties"] = False
+    top["properties"]["demo"]["items"] = _one_of(steps)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **top,
+        "title": "a playbook of canarylab",
+        "$defs": _used(top, {**definitions, **stages, **steps}),
+    }
+
+
+def _stage(cls: type[Stage[Any, Any]], head: JsonSchema, options: JsonSchema) -> JsonSchema:
+    """What a stage of that kind may hold: the keys of every stage, and the kind's own."""
+    common = {
+        **head["properties"],
+        "kind": {"const": cls.kind},
+        "deadline": {**head["properties"]["deadline"], "default": cls.default_deadline},
+        "retries": {**head["properties"]["retries"], "default": cls.default_retries},
+    }
+    return {
+        **_described(options, cls),
+        "properties": {**common, **options.get("properties", {})},
+        "required": ["kind", *options.get("required", [])],
+    }
+
+
+def _step(cls: type[Step], options: JsonSchema) -> JsonSchema:
+    """A mapping of the kind to its options, which may be left out where none is required."""
+    described = _described(options, cls)
+    return {
+        "type": "object",
+        "properties": {cls.kind: described if options.get("required") else {**described, "type": ["object", "null"]}},
+        "required": [cls.kind],
+        "additionalProperties": False,
+    }
+
+
+def _described(options: JsonSchema, cls: type) -> JsonSchema:
+    """The options' schema with what the kind's own docstring says first, in place of the title."""
+    description = " ".join(inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].split())
+    return {**{key: value for key, value in options.items() if key != "title"}, "description": description}
+
+
+def _one_of(named: Mapping[str, JsonSchema]) -> JsonSchema:
+    return {"oneOf": [_reference(name) for name in sorted(named)]}
+
+
+def _reference(name: str) -> JsonSchema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _name(reference: JsonSchema) -> str:
+    return str(reference["$ref"]).removeprefix("#/$defs/")
+
+
+def _used(top: JsonSchema, definitions: dict[str, JsonSchema]) -> dict[str, JsonSchema]:
+    """The definitions that are referred to, by name."""
+    used = graph.with_needs({"": _referred(top), **{name: _referred(each) for name, each in definitions.items()}}, [""])
+    return {name: definitions[name] for name in sorted(used - {""})}
+
+
+def _referred(schema: Any) -> list[str]:
+    if isinstance(schema, list):
+        return [name for each in schema for name in _referred(each)]
+    if isinstance(schema, dict):
+        here = [_name(schema)] if isinstance(schema.get("$ref"), str) else []
+        return here + [name for each in schema.values() for name in _referred(each)]
+    return []
+
+
+def as_text(schema: JsonSchema) -> str:
+    """The schema as the file holds it."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(as_text(generate(Registry.discovered())), encoding="utf-8")
+    print(f"wrote {FILE}")

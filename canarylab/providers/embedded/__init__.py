@@ -1,0 +1,203 @@
+"""A real Kubernetes on a plain Linux host: no virtual machine, no container engine, no image registry.
+
+The node is a machine made of Linux namespaces; docs/embedded.md tells how it works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from canarylab.errors import MachineError, NotYetObservableError, UsageError
+from canarylab.files import delete
+from canarylab.paths import ProfilePaths, cache_home, state_home
+from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
+from canarylab.providers.embedded import host, store, tunnel
+from canarylab.providers.embedded.machine import Machine
+from canarylab.providers.embedded.network import Network, Ranges, choose, reserved
+from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.charts import CHARTS
+from canarylab.providers.embedded.programs.images import ROLLOUTS
+from canarylab.providers.embedded.stages import ClusterStage, MachineStage, ProgramsStage
+from canarylab.stages.base import Removal, Stage
+from canarylab.supervisor import Program, Supervisor
+from canarylab.tools import ip
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.kube.client import Cluster
+    from canarylab.playbook.model import ClusterSpec
+
+
+class EmbeddedProvider(Provider):
+    """The default on Linux."""
+
+    name: ClassVar[str] = "embedded"
+    image_needs: ClassVar[tuple[str, ...]] = ("machine",)
+
+    def __init__(self, spec: ClusterSpec) -> None:
+        super().__init__(spec)
+        self._cluster: Cluster | None = None
+        self._ranges: Ranges | None = None
+
+    @classmethod
+    def fits(cls, system: str) -> bool:
+        return system == "Linux"
+
+    def findings(self, ctx: Context) -> list[Finding]:
+        return host.findings(ctx, pins.built(), self.spec)
+
+    def require_host(self, ctx: Context) -> None:
+        """Raise MachineError, before anything is changed, where this host can't do it. Installs what can be."""
+        host.install_packages(ctx)
+        problems = [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]
+        if problems:
+            raise MachineError(
+                "; ".join(f"{finding.subject}: {finding.seen}" for finding in problems),
+                remedy="; ".join(finding.remedy for finding in problems if finding.remedy),
+            )
+
+    def stages(self) -> Sequence[Stage[Any, Any]]:
+        return (
+            ProgramsStage(self),
+            MachineStage(self, needs=["programs"]),
+            ClusterStage(self, needs=["machine"]),
+        )
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def network(self, ctx: Context) -> Network:
+        """The profile's network, with the ranges that it keeps since its first start."""
+        if self._ranges is None:
+            self._ranges = self._saved_ranges(ctx)
+        return Network(ctx.profile, self._ranges, ctx.runner, internet=self.spec.internet)
+
+    @staticmethod
+    def _saved_ranges(ctx: Context) -> Ranges:
+        file = ctx.paths.root / "network.json"
+        ranges = Ranges.load(file)
+        if ranges is None:
+            others = [path for path in state_home().glob("*") if path.is_dir() and path != ctx.paths.root]
+            ranges = choose([*ip.routed(ctx.runner), *reserved(others)])
+        return ranges
+
+    def keep_ranges(self, ctx: Context) -> None:
+        """From the first change on, the ranges are the profile's own."""
+        ctx.paths.create()
+        self.network(ctx).ranges.save(ctx.paths.root / "network.json")
+
+    def supervisor(self, ctx: Context) -> Supervisor:
+        return Supervisor(ctx.profile, ctx.paths.root)
+
+    def machine(self, ctx: Context) -> Machine:
+        return Machine(
+            ctx.paths.root, pins.built(), self.network(ctx), self.supervisor(ctx), ctx.runner, ctx.cancel
+        )
+
+    def cluster(self, ctx: Context) -> Cluster:
+        from canarylab.kube.client import Cluster
+
+        if self._cluster is None:
+            if not ctx.paths.kubeconfig.exists():
+                raise NotYetObservableError("there is no cluster yet", remedy="invoke up")
+            network = self.network(ctx)
+            network.check_route(network.ranges.node_address)
+            self._cluster = Cluster(ctx.paths.kubeconfig, ctx.profile)
+        return self._cluster
+
+    def check_route(self, ctx: Context, address: str) -> None:
+        self.network(ctx).check_route(address)
+
+    # -- charts, images -----------------------------------------------------------------------------------------------
+
+    def programs(self, ctx: Context) -> Path | None:  # noqa: ARG002 - the contract's
+        return pins.built().bin
+
+    def chart(self, ctx: Context, reference: str, version: str) -> Path:  # noqa: ARG002
+        name = reference.rsplit("/", 1)[-1]
+        packaged = pins.pins().istio
+        if reference not in CHARTS or packaged.split("+", 1)[0] != version:
+            known = ", ".join(f"{chart} {packaged.split('+', 1)[0]}" for chart in CHARTS)
+            raise UsageError(
+                f"the embedded provider has no chart {reference} of version {version}",
+                why="there is no chart repository: charts come from the modules that node/go.mod pins",
+                remedy=f"use one of {known}",
+            )
+        return pins.built().charts / f"{name}-{packaged}.tgz"
+
+    def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:  # noqa: ARG002
+        if pins.pins().rollouts.removeprefix("v") != version:
+            raise UsageError(
+                f"the embedded provider has no Argo Rollouts {version}",
+                remedy=f"use {pins.pins().rollouts.removeprefix('v')}, which node/go.mod pins",
+            )
+        return pins.built().rollouts_manifest, f"{ROLLOUTS}:{pins.pins().rollouts}"
+
+    def architecture(self, ctx: Context) -> str:  # noqa: ARG002
+        return pins.architecture()
+
+    def images(self, ctx: Context) -> list[Image]:
+        machine = self.machine(ctx)
+        return store.images(machine) if machine.is_up() else []
+
+    def load_image(self, ctx: Context, archive: Path, reference: str) -> None:  # noqa: ARG002
+        store.load(self.machine(ctx), archive)
+
+    def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:
+        return store.remove(self.machine(ctx), reference)
+
+    # -- tunnel -------------------------------------------------------------------------------------------------------
+
+    def tunnel_start(self, ctx: Context) -> None:
+        argv = tunnel.argv(ctx.paths.root, ctx.profile)
+        program = Program(tunnel.PROGRAM, ["setpriv", "--pdeathsig", "TERM", *argv])
+        self.supervisor(ctx).start(program, ctx.cancel)
+
+    def tunnel_stop(self, ctx: Context) -> list[Removal]:
+        network = self.network(ctx)
+        was_running = self.supervisor(ctx).stop(tunnel.PROGRAM)
+        removals = [Removal("tunnel process", "removed")] if was_running else []
+        if tunnel.has_route(ctx.runner, network):  # it was killed and could not clean up
+            ctx.runner.run(tunnel.route_argv(network, "delete"), timeout=10)
+            removals.append(Removal(f"route {network.ranges.services}", "removed"))
+        return removals
+
+    def tunnel_status(self, ctx: Context) -> TunnelStatus:
+        from canarylab.errors import CanarylabError
+        from canarylab.kube.objects import load_balancer_address
+
+        network, problems = self.network(ctx), []
+        pid = self.supervisor(ctx).process(tunnel.PROGRAM)
+        if pid is not None and not tunnel.has_route(ctx.runner, network):
+            problems.append(f"the route to {network.ranges.services} is missing")
+        addresses: dict[str, str] = {}
+        try:
+            services = self.cluster(ctx).list("v1", "Service")
+        except CanarylabError as error:
+            problems.append(error.what)
+            services = []
+        for service in services:
+            if service["spec"].get("type") == "LoadBalancer":
+                name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+                addresses[name] = load_balancer_address(service) or "pending"
+        route = f"{network.ranges.services} -> {network.ranges.node_address}"
+        return TunnelStatus(pid is not None, pid, route, addresses, tuple(problems))
+
+    # -- removal ------------------------------------------------------------------------------------------------------
+
+    def leftovers(self, ctx: Context) -> list[Removal]:
+        root = ProfilePaths(ctx.profile).root
+        return [Removal(f"files in {root}", "removed")] if delete(root) else []
+
+    def purge(self, ctx: Context) -> list[Removal]:
+        users = [path.parent.name for path in state_home().glob("*/built-from")]
+        if users:
+            reason = f"used by {', '.join(users)}"
+            return [Removal(f"programs in {cache_home()}", "left", reason)]
+        delete_readonly = ["chmod", "-R", "u+w", str(cache_home())]
+        if not cache_home().exists():
+            return []
+        ctx.runner.run(delete_readonly, timeout=300)  # Go writes its module cache read-only
+        delete(cache_home())
+        return [Removal(f"programs and caches in {cache_home()}", "removed")]

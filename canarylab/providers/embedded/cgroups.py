@@ -1,0 +1,70 @@
+"""The control groups below which all pods of a profile run: version 1, version 2, or both at once (hybrid)."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from canarylab.cancel import Cancel, wait_until
+from canarylab.stages.base import Removal
+
+ROOT = Path("/sys/fs/cgroup")
+_INHERITED = ("cpuset.cpus", "cpuset.mems")
+
+
+class ControlGroups:
+    """One group of the profile's name in every hierarchy of the host."""
+
+    def __init__(self, name: str, root: Path = ROOT) -> None:
+        self.name = name
+        self._root = root
+
+    def hierarchies(self) -> list[Path]:
+        """The mounted hierarchies: the root itself with version 2, else one folder a controller."""
+        if (self._root / "cgroup.controllers").exists():
+            return [self._root]
+        return [path for path in sorted(self._root.iterdir()) if path.is_dir() and not path.is_symlink()]
+
+    @property
+    def groups(self) -> list[Path]:
+        return [hierarchy / self.name for hierarchy in self.hierarchies()]
+
+    def create(self) -> None:
+        """Make the groups. The kubelet wants its root to exist; a version 1 cpuset is empty, and useless, until filled."""
+        for group in self.groups:
+            group.mkdir(exist_ok=True)
+            for name in _INHERITED:
+                own, parent = group / name, group.parent / name
+                if own.exists() and parent.exists() and not own.read_text().strip():
+                    own.write_text(parent.read_text())
+
+    def processes(self) -> set[int]:
+        """Everything that runs in the groups and below."""
+        found: set[int] = set()
+        for group in self.groups:
+            for file in group.rglob("cgroup.procs"):
+                with suppress(OSError):  # a group can end while it is read
+                    found.update(int(pid) for pid in file.read_text().split() if pid != "0")
+        return found
+
+    def delete(self, cancel: Cancel) -> list[Removal]:
+        """Delete the groups from the leaves up. The kernel may need a moment after the last process is gone."""
+        existing = [group for group in self.groups if group.exists()]
+        for group in existing:
+            wait_until(lambda top=group: _remove(top), deadline=time.monotonic() + 5, cancel=cancel)
+        if not existing:
+            return []
+        left = [str(group) for group in existing if group.exists()]
+        if left:
+            return [Removal(f"control groups {', '.join(left)}", "failed", "still in use")]
+        return [Removal(f"control groups {self.name} in {len(existing)} hierarchies", "removed")]
+
+
+def _remove(group: Path) -> bool:
+    for path in sorted((found for found in group.rglob("*") if found.is_dir()), reverse=True):
+        with suppress(OSError):  # busy: the caller tries again
+            path.rmdir()
+    with suppress(OSError):
+        group.rmdir()
+    return not group.exists()

@@ -1,0 +1,192 @@
+"""The machine: namespaces, a root of its own, and a supervisor in it that keeps containerd and the kubelet running.
+
+What it is made of lies in the profile's folder, so it can be stopped, lost to a reboot of the host, and started again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from canarylab.cancel import Cancel, wait_until
+from canarylab.errors import StageError
+from canarylab.files import delete, link_tree
+from canarylab.providers.embedded.cgroups import ControlGroups
+from canarylab.providers.embedded.network import Network
+from canarylab.providers.embedded.programs.pins import NODE, Built
+from canarylab.stages.base import Removal
+from canarylab.supervisor import Program, Supervisor
+from canarylab.tools.runner import Result, Runner
+
+PROGRAM = "machine"
+_PATH = "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin"
+_START_SECONDS = 20.0
+_STOP_SECONDS = 20.0
+_DISK = "var/lib/containerd"
+
+
+class Machine:
+    """The machine of one profile, on disk and running."""
+
+    def __init__(
+        self, folder: Path, built: Built, network: Network, supervisor: Supervisor, runner: Runner, cancel: Cancel
+    ) -> None:
+        self.folder = folder
+        self.groups = ControlGroups(network.namespace)
+        self._built = built
+        self._network = network
+        self._supervisor = supervisor
+        self._runner = runner
+        self._cancel = cancel
+
+    # -- disk ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_disk(self) -> bool:
+        """The stamp is written last: a folder without it was left half done.
+
+        Raises where the disk was made of other programs: it holds the user's objects, so it isn't replaced unasked.
+        """
+        if not self._stamp.exists():
+            return False
+        made_of = self._stamp.read_text()
+        if made_of != self._built.folder.name:
+            raise StageError(
+                f"this profile was made of other programs ({made_of}) than this version's ({self._built.folder.name})",
+                where=str(self._stamp),
+                remedy="`invoke teardown up` makes it anew, without the objects in it",
+            )
+        return True
+
+    @property
+    def _stamp(self) -> Path:
+        return self.folder / "built-from"
+
+    def path(self, inside: str) -> Path:
+        """A file of the machine as the host sees it: `etc/...` or `var/...`."""
+        return self.folder / inside
+
+    def create_disk(self) -> None:
+        """Lay out etc and var, with all images in containerd's store from the beginning."""
+        self.stop()
+        self._stamp.unlink(missing_ok=True)
+        for name in ("etc", "var", "root"):
+            delete(self.folder / name)
+        (self.folder / "root").mkdir()
+        link_tree(self._built.root / "var", self.folder / "var")
+        # /etc is written to in place, so it is copied: a hard link would change the shared root.
+        self._runner.run(["cp", "--archive", self._built.root / "etc", self.folder / "etc"], timeout=60)
+        for name in ("var/lib/kubelet", "var/lib/etcd", "var/log/pods", "var/log/containers", "etc/cni/net.d"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        store = self.folder / _DISK
+        delete(store)
+        link_tree(self._built.store, store)
+        # The one file that is changed in place must not be shared.
+        database = "io.containerd.metadata.v1.bolt/meta.db"
+        (store / database).unlink()
+        (store / database).write_bytes((self._built.store / database).read_bytes())
+
+    def write(self, inside: str, content: str, mode: int = 0o644) -> None:
+        path = self.path(inside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.touch(mode=mode)
+        path.write_text(content)
+
+    def finish_disk(self) -> None:
+        self._stamp.write_text(self._built.folder.name)
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bring it up; returns once containerd answers."""
+        self.groups.create()
+        self._supervisor.start(self._program(), self._cancel)
+        deadline = time.monotonic() + _START_SECONDS
+        if not wait_until(self.is_up, deadline=deadline, cancel=self._cancel, interval=0.02):
+            raise StageError(
+                "containerd doesn't answer in the machine",
+                where=str(self.path("var/log/containerd.log")),
+                remedy=f"look there and at {self._supervisor.log(PROGRAM)}, then `invoke up` again",
+            )
+
+    def _program(self) -> Program:
+        argv = [
+            # Should the supervisor die, so does the machine: nothing runs that nobody watches.
+            *("setpriv", "--pdeathsig", "KILL"),
+            *("nsenter", f"--net={self._network.path}"),
+            *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
+            str(NODE / "machine" / "init.sh"),
+        ]
+        environment = {
+            "ROOT": str(self._built.root),
+            "STATE": str(self.folder),
+            "NAME": node_name(self._network.profile),
+            "SERVICES": str(NODE / "machine" / "services"),
+        }
+        return Program(PROGRAM, argv, environment, stop_signal="KILL")
+
+    def init(self) -> int | None:
+        """The process id, on the host, of the machine's first process; None while it isn't running."""
+        parent = self._supervisor.process(PROGRAM)
+        if parent is None:
+            return None
+        with suppress(OSError, IndexError):
+            return int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+        return None
+
+    def is_up(self) -> bool:
+        """Whether containerd's socket is there: /run is new at every start, so an old one can't be mistaken for it."""
+        init = self.init()
+        return init is not None and Path(f"/proc/{init}/root/run/containerd/containerd.sock").is_socket()
+
+    def run(self, argv: Sequence[str], *, timeout: float, ok: Sequence[int] = (0,)) -> Result:
+        """Run a program inside."""
+        init = self.init()
+        if init is None:
+            raise StageError("the machine isn't running", remedy="invoke up")
+        enter = ["nsenter", f"--target={init}", "--mount", "--uts", "--ipc", "--net", "--pid", "env", _PATH]
+        return self._runner.run([*enter, *argv], timeout=timeout, ok=ok)
+
+    def stop(self) -> bool:
+        """End every process of the machine; False where there was none."""
+        was_running = self.init() is not None
+        self._supervisor.stop(PROGRAM)
+        found = self._strays()
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + _STOP_SECONDS
+        if not wait_until(lambda: not self._strays(), deadline=deadline, cancel=self._cancel):
+            raise StageError(f"processes of the machine don't end: {sorted(self._strays())}")
+        return was_running or bool(found)
+
+    def _strays(self) -> set[int]:
+        """Processes in the profile's network namespace or control groups: no other process can be in either."""
+        return self.groups.processes() | _in_namespace(self._network.path)
+
+    def delete(self) -> list[Removal]:
+        removals = [Removal("machine with all its processes", "removed")] if self.stop() else []
+        return removals + self.groups.delete(self._cancel)
+
+
+def node_name(profile: str) -> str:
+    return profile
+
+
+def _in_namespace(path: Path) -> set[int]:
+    """The processes in a named network namespace."""
+    if not path.exists():
+        return set()
+    wanted = path.stat()
+    found = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with suppress(OSError):  # it ended meanwhile
+                if os.path.samestat((process / "ns/net").stat(), wanted):
+                    found.add(int(process.name))
+    return found

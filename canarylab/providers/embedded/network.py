@@ -1,0 +1,196 @@
+"""The machine's network: a range of its own, a network namespace, a link to the host and rules around it.
+
+Everything is named after the profile, so that what is found can be told from what others made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from canarylab.errors import CanarylabError, MachineError
+from canarylab.stages.base import Removal
+from canarylab.tools import ip
+from canarylab.tools.runner import Runner
+
+_POOL = [ipaddress.ip_network(f"10.{second}.0.0/16") for second in range(210, 250)]
+"""One /16 a profile. Away from what kind, k3d, minikube and Docker take by default (10.96, 10.244, 172.17, 192.168)."""
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The addresses of one profile, all inside one /16, kept in its folder from the first start on."""
+
+    link: str
+    pods: str
+    services: str
+
+    @classmethod
+    def inside(cls, network: ipaddress.IPv4Network) -> Ranges:
+        quarter = list(network.subnets(new_prefix=18))
+        return cls(str(next(network.subnets(new_prefix=24))), str(quarter[1]), str(quarter[2]))
+
+    @property
+    def host_address(self) -> str:
+        return str(ipaddress.ip_network(self.link)[1])
+
+    @property
+    def node_address(self) -> str:
+        return str(ipaddress.ip_network(self.link)[2])
+
+    @property
+    def node_pods(self) -> str:
+        """The first /24 of the pods' range: what the controller manager gives to the first node."""
+        return str(next(ipaddress.ip_network(self.pods).subnets(new_prefix=24)))
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, path: Path) -> Ranges | None:
+        return cls(**json.loads(path.read_text())) if path.exists() else None
+
+
+def choose(taken: Iterable[str]) -> Ranges:
+    """The first range that nothing routed or reserved overlaps. Raises MachineError where all are taken."""
+    used = [ipaddress.ip_network(network, strict=False) for network in taken]
+    for candidate in _POOL:
+        if not any(candidate.overlaps(network) for network in used if network.prefixlen > 0):
+            return Ranges.inside(candidate)
+    raise MachineError(
+        "every address range from 10.210.0.0/16 to 10.249.0.0/16 is routed on this host",
+        why="a VPN or other virtual networks hold them",
+        remedy="`ip route show table all` lists them; `invoke teardown --profile NAME` frees the range of a profile",
+    )
+
+
+class Network:
+    """The namespace, the link and the rules of one profile."""
+
+    def __init__(self, profile: str, ranges: Ranges, runner: Runner, *, internet: bool = False) -> None:
+        self.profile = profile
+        self.ranges = ranges
+        self.internet = internet
+        self._runner = runner
+
+    @property
+    def namespace(self) -> str:
+        return f"canarylab-{self.profile}"
+
+    @property
+    def link(self) -> str:
+        """Name of the host's end: 15 characters at most, so it holds a digest of the profile."""
+        return f"cl-{hashlib.sha256(self.profile.encode()).hexdigest()[:10]}"
+
+    @property
+    def table(self) -> str:
+        return f"canarylab-{self.profile}"
+
+    @property
+    def path(self) -> Path:
+        return Path("/run/netns") / self.namespace
+
+    def exists(self) -> bool:
+        return self.path.exists() and Path(f"/sys/class/net/{self.link}").exists()
+
+    def create(self) -> None:
+        """Make what is missing; what a killed run left half done is made anew."""
+        if self.exists() and self._is_addressed():
+            self._load_rules()
+            return
+        self.delete()
+        link, ranges = self.link, self.ranges
+        # The rules come first: at no moment is there a link without them.
+        self._load_rules()
+        for argv in (
+            ["ip", "netns", "add", self.namespace],
+            ["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", self.namespace],
+            ["ip", "-n", self.namespace, "link", "set", "lo", "up"],
+            ["ip", "-n", self.namespace, "addr", "add", f"{ranges.node_address}/24", "dev", "eth0"],
+            ["ip", "-n", self.namespace, "link", "set", "eth0", "up"],
+            ["ip", "-n", self.namespace, "route", "add", "default", "via", ranges.host_address],
+            ["ip", "addr", "add", f"{ranges.host_address}/24", "dev", link],
+            ["ip", "link", "set", link, "up"],
+        ):
+            self._runner.run(argv, timeout=10)
+
+    def _is_addressed(self) -> bool:
+        return self.ranges.host_address in ip.addresses(self._runner, self.link)
+
+    def _load_rules(self) -> None:
+        rules = rule_set(self.table, self.link, self.ranges, internet=self.internet)
+        self._runner.run(["nft", "-f", "-"], timeout=10, stdin=rules)
+
+    def delete(self) -> list[Removal]:
+        """Delete what is there, in the order that leaves no link without rules."""
+        removals = []
+        if Path(f"/sys/class/net/{self.link}").exists():
+            self._runner.run(["ip", "link", "delete", self.link], timeout=10)
+            removals.append(Removal(f"link {self.link} with its routes", "removed"))
+        if self.path.exists():
+            self._runner.run(["ip", "netns", "delete", self.namespace], timeout=10)
+            removals.append(Removal(f"network namespace {self.namespace}", "removed"))
+        if self.has_rules():
+            self._runner.run(["nft", "delete", "table", "inet", self.table], timeout=10)
+            removals.append(Removal(f"nftables table inet {self.table}", "removed"))
+        return removals
+
+    def has_rules(self) -> bool:
+        listed = self._runner.run(["nft", "-j", "list", "tables"], timeout=10).stdout
+        tables = (entry.get("table", {}) for entry in json.loads(listed)["nftables"])
+        return any(table.get("name") == self.table and table.get("family") == "inet" for table in tables)
+
+    def check_route(self, address: str) -> None:
+        """Raise unless a packet to `address` would go over our link into our namespace.
+
+        Without the route it would leave the machine by the default route, to whoever has that address there.
+        """
+        route = ip.route_to(self._runner, address)
+        if route is None or route.get("dev") != self.link or not self.path.exists():
+            raise CanarylabError(
+                f"no request is sent to {address}: it would go by {(route or {}).get('dev', 'no route')}, "
+                f"not by {self.link} into the cluster",
+                where=f"ip route get {address}",
+                remedy=f"invoke tunnel start --profile {self.profile}",
+            )
+
+
+def rule_set(table: str, link: str, ranges: Ranges, *, internet: bool) -> str:
+    """nftables rules that make the machine reachable from this host only, and give it no way out of it.
+
+    They replace an older table of the same name in one transaction. With `internet` the machine is let out behind
+    the host's address.
+    """
+    outward = "accept" if internet else "reject"
+    rules = f"""table inet {table}
+delete table inet {table}
+table inet {table} {{
+    chain input {{
+        type filter hook input priority filter - 10; policy accept;
+        iifname "{link}" ct state established,related accept
+        iifname "{link}" reject
+    }}
+    chain forward {{
+        type filter hook forward priority filter - 10; policy accept;
+        oifname "{link}" ct state established,related accept
+        oifname "{link}" drop
+        iifname "{link}" {outward}
+    }}
+"""
+    if internet:
+        rules += f"""    chain postrouting {{
+        type nat hook postrouting priority srcnat; policy accept;
+        ip saddr {{ {ranges.link}, {ranges.pods} }} oifname != "{link}" masquerade
+    }}
+"""
+    return rules + "}\n"
+
+
+def reserved(folders: Iterable[Path]) -> Sequence[str]:
+    """The ranges that other profiles keep for themselves, running or not."""
+    saved = (Ranges.load(folder / "network.json") for folder in folders)
+    return [network for ranges in saved if ranges for network in (ranges.link, ranges.pods, ranges.services)]

@@ -1,0 +1,38 @@
+"""Istio's charts and Argo's manifest, out of the pinned modules."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from canarylab.providers.embedded.programs.pins import NODE, Pins
+from canarylab.tools.go import Go
+from canarylab.tools.runner import Runner
+
+CHARTS = {"istio/base": "base", "istio/istiod": "istio-control/istio-discovery", "istio/gateway": "gateway"}
+"""Chart to its folder below `manifests/charts` of Istio's module."""
+
+BOOTSTRAP = "tools/packaging/common/envoy_bootstrap.json"
+
+
+def package_charts(runner: Runner, go: Go, helm: Path, pins: Pins, output: Path) -> None:
+    """Package each chart under the version of the module: in the module itself they all say 1.0.0."""
+    output.mkdir(exist_ok=True)
+    source = go.module_folder(NODE, "istio.io/istio") / "manifests" / "charts"
+    for folder in CHARTS.values():
+        argv = [helm, "package", source / folder, "--version", pins.istio, "--app-version", pins.istio]
+        runner.run([*argv, "--destination", output], timeout=120)
+
+
+def copy_rollouts_manifest(go: Go, output: Path) -> None:
+    module = go.module_folder(NODE, "github.com/argoproj/argo-rollouts")
+    _copy(module / "manifests" / "install.yaml", output)
+
+
+def copy_bootstrap(go: Go, output: Path) -> None:
+    """The template from which the agent writes Envoy's configuration."""
+    _copy(go.module_folder(NODE, "istio.io/istio") / BOOTSTRAP, output)
+
+
+def _copy(source: Path, output: Path) -> None:
+    shutil.copyfile(source, output)  # without the mode: the module cache is read-only

@@ -1,0 +1,133 @@
+"""The versions of everything the node is made of, read from the files that pin them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from canarylab.paths import REPOSITORY, cache_home
+
+NODE = REPOSITORY / "node"
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_BUILT_FROM = ("go.mod", "go.sum", "packages.yaml", "wheels.txt", "cmd", "internal", "images")
+
+
+def architecture() -> str:
+    """This host's architecture as Go names it."""
+    machine = platform.machine()
+    return _MACHINES.get(machine, machine)
+
+
+@dataclass(frozen=True)
+class Pins:
+    """Versions by what they are called in tags and flags."""
+
+    modules: dict[str, str]
+    go: str
+
+    def of(self, module: str) -> str:
+        return self.modules[module]
+
+    @property
+    def kubernetes(self) -> str:
+        return self.of("k8s.io/kubernetes")
+
+    @property
+    def coredns(self) -> str:
+        return self.of("github.com/coredns/coredns")
+
+    @property
+    def etcd(self) -> str:
+        return self.of("go.etcd.io/etcd/server/v3").removeprefix("v")
+
+    @property
+    def rollouts(self) -> str:
+        return self.of("github.com/argoproj/argo-rollouts")
+
+    @property
+    def helm(self) -> str:
+        return self.of("helm.sh/helm/v4")
+
+    @property
+    def istio(self) -> str:
+        """The release line of Istio's module plus its commit: the module proxy has pseudo-versions only."""
+        line = re.search(r"^\s*istio\.io/api v(\d+\.\d+\.\d+)", (NODE / "go.mod").read_text(), re.MULTILINE)
+        commit = self.of("istio.io/istio").rsplit("-", 1)[-1]
+        return f"{line[1] if line else '0.0.0'}+{commit}"
+
+
+@functools.cache
+def pins() -> Pins:
+    text = (NODE / "go.mod").read_text()
+    modules = dict(re.findall(r"^\s*(\S+) (v\S+)", text, re.MULTILINE))
+    go = re.search(r"^go (\S+)", text, re.MULTILINE)
+    return Pins(modules, go[1] if go else "")
+
+
+@functools.cache
+def packages() -> dict[str, list[str]]:
+    """The Debian packages of each root."""
+    listed = yaml.safe_load((NODE / "packages.yaml").read_text())
+    return {"node": listed["node"], "base": listed["base"]}
+
+
+@functools.cache
+def host_programs() -> dict[str, str]:
+    """What the host needs: program to Debian package."""
+    return dict(yaml.safe_load((NODE / "packages.yaml").read_text())["host"])
+
+
+@functools.cache
+def digest() -> str:
+    """SHA-256 over everything that the programs are built from, this host's architecture included."""
+    sum_of = hashlib.sha256(architecture().encode())
+    for name in _BUILT_FROM:
+        top = NODE / name
+        for path in sorted([top] if top.is_file() else (found for found in top.rglob("*") if found.is_file())):
+            sum_of.update(path.relative_to(NODE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return sum_of.hexdigest()
+
+
+@dataclass(frozen=True)
+class Built:
+    """Where the built things of one digest lie."""
+
+    folder: Path
+
+    @property
+    def bin(self) -> Path:
+        """kubectl, helm and the Argo plugin, for the host."""
+        return self.folder / "bin"
+
+    @property
+    def root(self) -> Path:
+        """The Debian root that the machine runs on, Kubernetes' programs included."""
+        return self.folder / "node"
+
+    @property
+    def store(self) -> Path:
+        """containerd's folder with all images of the node imported and unpacked."""
+        return self.folder / "store"
+
+    @property
+    def charts(self) -> Path:
+        return self.folder / "charts"
+
+    @property
+    def rollouts_manifest(self) -> Path:
+        return self.folder / "argo-rollouts.yaml"
+
+    @property
+    def is_complete(self) -> bool:
+        """The folder gets this name in one step, at the very end of the build."""
+        return self.folder.is_dir()
+
+
+def built() -> Built:
+    return Built(cache_home() / "node" / digest()[:16])

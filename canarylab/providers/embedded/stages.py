@@ -1,0 +1,234 @@
+"""The embedded provider's infrastructure: programs, machine, cluster."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from canarylab.files import delete, write_private
+from canarylab.kube import kubeconfig
+from canarylab.kube.objects import condition
+from canarylab.providers.embedded import network as networks
+from canarylab.providers.embedded.machine import Machine, node_name
+from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.build import Builder
+from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.providers.embedded import EmbeddedProvider
+
+_KUBEADM_SECONDS = 240.0
+_ADMIN = "etc/kubernetes/admin.conf"
+_KUBEADM_CONFIG = "etc/kubeadm/kubeadm.yaml"
+
+
+class _Infrastructure(Stage[StageOptions, Any]):
+    """A stage that belongs to the provider and isn't written in playbooks."""
+
+    Options = StageOptions
+    in_cluster = False
+
+    def __init__(self, provider: EmbeddedProvider, needs: Sequence[str] = ()) -> None:
+        super().__init__(self.kind, StageOptions(), needs)
+        self.provider = provider
+
+
+class ProgramsStage(_Infrastructure):
+    """Builds the node's programs, roots and images; nothing to do while `node/` is unchanged."""
+
+    kind = "programs"
+
+    def observe(self, ctx: Context) -> pins.Built:  # noqa: ARG002 - the contract's
+        return pins.built()
+
+    def changes(self, observed: pins.Built) -> list[Change]:
+        if observed.is_complete:
+            return []
+        return [Change("build", f"programs and images {observed.folder.name}", "not in the cache: 5 to 15 minutes once")]
+
+    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002
+        self.provider.require_host(ctx)
+        Builder(ctx, pins.built()).run()
+
+    def health(self, ctx: Context) -> str | None:  # noqa: ARG002
+        return None if pins.built().is_complete else "not built"
+
+    def remove(self, ctx: Context) -> list[Removal]:  # noqa: ARG002
+        return [Removal(f"programs in {pins.built().folder}", "left", "shared by all profiles; --purge removes them")]
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """What is there of a machine."""
+
+    disk: bool
+    network: bool
+    running: bool
+
+
+class MachineStage(_Infrastructure):
+    """Namespaces, a network and a supervised containerd: what a virtual machine would be elsewhere."""
+
+    kind = "machine"
+
+    def observe(self, ctx: Context) -> MachineState:
+        machine, network = self.provider.machine(ctx), self.provider.network(ctx)
+        return MachineState(machine.has_disk, network.exists() and network.has_rules(), machine.is_up())
+
+    def changes(self, observed: MachineState) -> list[Change]:
+        changes = []
+        if not observed.disk:
+            changes.append(Change("create", "disk", "there is none, or it was left half done"))
+        if not observed.network:
+            changes.append(Change("create", "network", "its namespace, link or rules are missing"))
+        if not observed.running or changes:
+            changes.append(Change("start", "machine", "it isn't running"))
+        return changes
+
+    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
+        self.provider.require_host(ctx)
+        self.provider.keep_ranges(ctx)
+        machine, network = self.provider.machine(ctx), self.provider.network(ctx)
+        subjects = {change.subject for change in changes}
+        if "network" in subjects:
+            machine.stop()
+            network.create()
+        if "disk" in subjects:
+            ctx.progress("laying out the disk")
+            machine.create_disk()
+            self._configure(machine, network.ranges)
+            machine.finish_disk()
+        ctx.progress("starting")
+        machine.start()
+
+    def _configure(self, machine: Machine, ranges: networks.Ranges) -> None:
+        name, versions = node_name(self.provider.spec.profile), pins.pins()
+        values = {
+            "profile": self.provider.spec.profile,
+            "node_name": name,
+            "node_address": ranges.node_address,
+            "pods": ranges.pods,
+            "services": ranges.services,
+            "cgroup": f"/{machine.groups.name}",
+            "kubernetes": versions.kubernetes,
+            "coredns": versions.coredns,
+            "etcd": versions.etcd,
+        }
+        template = pins.NODE / "machine"
+        machine.write("etc/containerd/config.toml", (template / "containerd.toml").read_text())
+        machine.write(
+            "etc/cni/net.d/10-pods.conflist", _fill(template / "cni.conflist", {"pods": ranges.node_pods})
+        )
+        machine.write(_KUBEADM_CONFIG, _fill(template / "kubeadm.yaml", values), 0o600)
+        machine.write(
+            "etc/kubeadm/patches/corednsdeployment.yaml", (template / "corednsdeployment.yaml").read_text()
+        )
+        machine.write("etc/hostname", f"{name}\n")
+        machine.write("etc/hosts", f"127.0.0.1 localhost\n{ranges.node_address} {name}\n")
+        # The host's rules refuse it at once: a name outside the cluster isn't looked up anywhere.
+        machine.write("etc/resolv.conf", f"nameserver {ranges.host_address}\n")
+        machine.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+        machine.write("etc/group", "root:x:0:\n")
+
+    def health(self, ctx: Context) -> str | None:
+        return None if self.provider.machine(ctx).is_up() else "containerd doesn't answer"
+
+    def remove(self, ctx: Context) -> list[Removal]:
+        removals = self.provider.machine(ctx).delete()
+        if self.provider.supervisor(ctx).shutdown(ctx.cancel):
+            removals.append(Removal("supervisord", "removed"))
+        return removals + self.provider.network(ctx).delete()
+
+    def facts(self, ctx: Context) -> dict[str, Any]:
+        ranges = self.provider.network(ctx).ranges
+        return {"node": ranges.node_address, "pods": ranges.pods, "services": ranges.services}
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """What is there of the cluster."""
+
+    initialised: bool
+    own_kubeconfig: bool
+    user_kubeconfig: bool
+
+
+class ClusterStage(_Infrastructure):
+    """Kubernetes itself, by kubeadm; ends with a node that is Ready and a context in the user's kubeconfig."""
+
+    kind = "cluster"
+
+    def observe(self, ctx: Context) -> ClusterState:
+        machine = self.provider.machine(ctx)
+        initialised = machine.has_disk and machine.path("etc/kubeadm/done").exists()
+        if not initialised:
+            kubeconfig.refuse_foreign(kubeconfig.load(kubeconfig.user_path()), ctx.profile)
+            return ClusterState(False, False, False)
+        own = self._own(machine, ctx.profile)
+        has_own = ctx.paths.kubeconfig.exists() and kubeconfig.load(ctx.paths.kubeconfig) == own
+        return ClusterState(True, has_own, kubeconfig.is_merged(own, ctx.profile))
+
+    @staticmethod
+    def _own(machine: Machine, profile: str) -> dict[str, Any]:
+        return kubeconfig.renamed(kubeconfig.load(machine.path(_ADMIN)), profile)
+
+    def changes(self, observed: ClusterState) -> list[Change]:
+        changes = []
+        if not observed.initialised:
+            changes.append(Change("create", f"Kubernetes {pins.pins().kubernetes}", "kubeadm hasn't finished here"))
+        if not (observed.own_kubeconfig and observed.user_kubeconfig):
+            changes.append(Change("update", f"context in {kubeconfig.user_path()}", "it is missing or another"))
+        return changes
+
+    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
+        machine = self.provider.machine(ctx)
+        if any(change.action == "create" for change in changes):
+            self._initialise(ctx, machine)
+        ctx.paths.create()
+        own = self._own(machine, ctx.profile)
+        write_private(ctx.paths.kubeconfig, kubeconfig.yaml.safe_dump(own, sort_keys=False))
+        kubeconfig.add(own, ctx.profile)
+
+    def _initialise(self, ctx: Context, machine: Machine) -> None:
+        """Run kubeadm to its end. What a run that was killed left behind is wiped first."""
+        if machine.path("etc/kubernetes/manifests").exists() or machine.path("var/lib/kubelet/config.yaml").exists():
+            ctx.progress("wiping what an interrupted start left")
+            machine.stop()
+            self._wipe(machine)
+            machine.start()
+        ctx.progress("kubeadm init")
+        machine.run(["kubeadm", "init", "--config", f"/{_KUBEADM_CONFIG}"], timeout=_KUBEADM_SECONDS)
+        machine.write("etc/kubeadm/done", pins.pins().kubernetes)
+
+    @staticmethod
+    def _wipe(machine: Machine) -> None:
+        for inside in ("etc/kubernetes", "var/lib/kubelet", "var/lib/etcd", "var/log/pods", "var/log/containers"):
+            delete(machine.path(inside))
+            machine.path(inside).mkdir(parents=True)
+
+    def health(self, ctx: Context) -> str | None:
+        """The API server, the node, DNS: what everything after this relies on."""
+        cluster = self.provider.cluster(ctx)
+        if not_ready := cluster.ready():
+            return not_ready
+        node = cluster.get("v1", "Node", node_name(ctx.profile))
+        ready = condition(node or {}, "Ready")
+        if ready.get("status") != "True":
+            return f"the node isn't Ready: {ready.get('message', 'it has not registered yet')}"
+        return None
+
+    def watches(self) -> Sequence[Watch]:
+        return (Watch("v1", "Node"),)
+
+    def remove(self, ctx: Context) -> list[Removal]:
+        return kubeconfig.remove(ctx.profile)
+
+    def facts(self, ctx: Context) -> dict[str, Any]:
+        return {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}
+
+
+def _fill(template: Any, values: dict[str, str]) -> str:
+    return string.Template(template.read_text()).substitute(values)

@@ -1,0 +1,125 @@
+"""The tunnel: what `minikube tunnel` does, for the embedded cluster, as a process of the profile's supervisor.
+
+It keeps a route from this host to the range of the Services, and gives each LoadBalancer Service its own cluster
+address, so that the address answers here. When it is told to end it takes the route back and clears the addresses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from canarylab.cancel import Cancel
+from canarylab.errors import CanarylabError, CancelledError
+from canarylab.kube.objects import load_balancer_address
+from canarylab.stages.base import Watch
+from canarylab.tools import ip
+from canarylab.tools.runner import Runner, SystemRunner
+
+if TYPE_CHECKING:
+    from canarylab.kube.client import Cluster
+    from canarylab.providers.embedded.network import Network
+
+PROGRAM = "tunnel"
+_RETRY_SECONDS = 1.0
+
+
+def route_argv(network: Network, action: str) -> list[str]:
+    """The command that puts the route in place (`replace`) or takes it away (`delete`)."""
+    ranges = network.ranges
+    return ["ip", "route", action, ranges.services, "via", ranges.node_address, "dev", network.link]
+
+
+def has_route(runner: Runner, network: Network) -> bool:
+    return network.exists() and network.ranges.services in ip.routed(runner)
+
+
+class Tunnel:
+    """One pass after the other over the Services, driven by a watch."""
+
+    def __init__(self, network: Network, runner: Runner, connect: Callable[[], Cluster]) -> None:
+        self._network = network
+        self._runner = runner
+        self._connect = connect
+        self._cluster: Cluster | None = None
+
+    def serve(self, cancel: Cancel) -> None:
+        """Until cancelled. What can't be reached now, such as a machine that restarts, is tried again."""
+        while not cancel.is_set:
+            try:
+                self._runner.run(route_argv(self._network, "replace"), timeout=10)
+                for _, service in self.cluster.events(Watch("v1", "Service")):
+                    cancel.check()
+                    self._give_address(service)
+            except CancelledError:
+                return
+            except (CanarylabError, OSError, RuntimeError) as error:
+                print(f"{type(error).__name__}: {error}", flush=True)
+                self._cluster = None
+                with suppress(CancelledError):
+                    cancel.sleep(_RETRY_SECONDS)
+
+    @property
+    def cluster(self) -> Cluster:
+        if self._cluster is None:
+            self._cluster = self._connect()
+        return self._cluster
+
+    def _give_address(self, service: dict[str, Any]) -> None:
+        spec, meta = service["spec"], service["metadata"]
+        address = spec.get("clusterIP")
+        if spec.get("type") != "LoadBalancer" or address in (None, "None") or load_balancer_address(service) == address:
+            return
+        self._set_status(meta, {"loadBalancer": {"ingress": [{"ip": address}]}})
+        print(f"{meta['namespace']}/{meta['name']}: {address}", flush=True)
+
+    def _set_status(self, meta: dict[str, Any], status: dict[str, Any]) -> None:
+        self.cluster.patch("v1", "Service", meta["name"], {"status": status}, meta["namespace"], "status")
+
+    def close(self) -> None:
+        """Take back what serve put in place: an address that doesn't answer must not stay."""
+        with suppress(CanarylabError):  # the machine may be gone, and its Services with it
+            for service in self.cluster.list("v1", "Service"):
+                if service["spec"].get("type") == "LoadBalancer" and load_balancer_address(service):
+                    self._set_status(service["metadata"], {"loadBalancer": None})
+        with suppress(CanarylabError):  # it goes with the link
+            self._runner.run(route_argv(self._network, "delete"), timeout=10)
+
+
+def argv(folder: Path, profile: str) -> list[str]:
+    """The command line under which the supervisor runs this module."""
+    return [sys.executable, "-m", __name__, "--folder", str(folder), "--profile", profile]
+
+
+def main() -> None:
+    from canarylab.kube.client import Cluster
+    from canarylab.providers.embedded.network import Network, Ranges
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--profile", required=True)
+    options = parser.parse_args()
+    ranges = Ranges.load(options.folder / "network.json")
+    if ranges is None:
+        sys.exit(f"{options.folder} has no network: `invoke up` makes one")
+    cancel = Cancel()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: cancel.set())
+    network = Network(options.profile, ranges, SystemRunner(cancel))
+    tunnel = Tunnel(
+        network, SystemRunner(cancel), lambda: Cluster(options.folder / "kubeconfig", options.profile)
+    )
+    print(f"tunnel of {options.profile} since {time.strftime('%Y-%m-%dT%H:%M:%S%z')}", flush=True)
+    tunnel.serve(cancel)
+    # The runner that was cancelled starts nothing any more.
+    Tunnel(network, SystemRunner(Cancel()), lambda: tunnel.cluster).close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The live view on a terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TextIO
+
+from rich.console import Group
+from rich.live import Live
+
+from canarylab.events import Event, Fact, Notice, RunFinished, RunStarted, StageStarted
+from canarylab.report import wording
+from canarylab.report.lines import Line, Piece, block, line
+from canarylab.report.live_table import Window, frame, table
+from canarylab.report.marks import marks_of
+from canarylab.report.reader import Reader
+from canarylab.report.rich_lines import console_for, print_lines
+from canarylab.report.run_view import RunView
+
+FRAMES_PER_SECOND = 8
+"""Often enough for the spinner to turn, seldom enough for a slow line."""
+
+
+class LiveConsole(Reader):
+    """Facts and notices scroll by, the table of stages stays below them; at the end it is printed for good."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console_for(stream)
+        self._marks = marks_of(stream)
+        self._clock = clock
+        self._lock = threading.Lock()
+        """Guards the view, which rich's thread reads. Never held while printing: rich's own lock comes first."""
+        self._view = RunView()
+        self._step = ""
+        self._closed = False
+        self._live = Live(
+            get_renderable=self._frame,
+            console=self._console,
+            refresh_per_second=FRAMES_PER_SECOND,
+            transient=True,
+            vertical_overflow="crop",
+        )
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            self._view.apply(event, self._clock())
+        print_lines(self._console, self._lines(event))
+        if isinstance(event, RunStarted):
+            self._live.start()
+        if isinstance(event, RunFinished):
+            self.close()
+
+    def close(self) -> None:
+        """Take the live view away, give the cursor back, and print how it ended."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._lock:
+            self._view.close(self._clock())
+        try:
+            self._live.stop()
+        finally:
+            self._console.show_cursor()
+        self._print_ending()
+
+    def _frame(self) -> Group:
+        """Called by rich, from its own thread too. Nothing at the end, which leaves no trace of the view."""
+        if self._closed:
+            return Group()
+        size = self._console.size
+        with self._lock:
+            return Group(*frame(self._view, self._clock(), self._marks, Window(size.width, size.height - 1)))
+
+    def _lines(self, event: Event) -> Iterable[Line]:
+        """What scrolls by above the view."""
+        match event:
+            case RunStarted():
+                return [wording.heading(event)]
+            case StageStarted() if event.stage not in self._view.stages:
+                return self._heading(event.stage)
+            case Fact():
+                return [*self._heading(event.step), _indented(wording.fact(event, self._marks))]
+            case Notice():
+                return block(event.message)
+        return []
+
+    def _heading(self, step: str) -> list[Line]:
+        if step == self._step:
+            return []
+        self._step = step
+        return [line(step, "bold")]
+
+    def _print_ending(self) -> None:
+        view, marks = self._view, self._marks
+        if view.command == "plan":
+            print_lines(self._console, wording.plan(view, marks))
+        else:
+            for row in table(view, self._clock(), marks, self._console.width):
+                self._console.print(row)
+        print_lines(self._console, wording.failures(view, marks))
+        if view.finished:
+            print_lines(self._console, [wording.summary(view.finished, view)])
+
+
+def _indented(each: Line) -> Line:
+    return Line(each.body, (Piece("  "), *each.lead), each.verbatim)

@@ -1,0 +1,106 @@
+"""Plain lines for pipes and the logs of CI: one for each thing that matters, none twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TextIO
+
+from canarylab.events import (
+    Event,
+    Fact,
+    Failure,
+    Notice,
+    RunFinished,
+    RunStarted,
+    StageChange,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+)
+from canarylab.report import wording
+from canarylab.report.lines import Line, Piece, as_text, block, line
+from canarylab.report.marks import marks_of
+from canarylab.report.output import Output
+from canarylab.report.reader import Reader
+from canarylab.report.run_view import RunView
+from canarylab.report.text import seconds
+
+COUNTED_EVERY = 10.0
+"""Seconds between two lines of work that is counted."""
+
+
+class PlainConsole(Reader):
+    """Each line begins with the seconds since the start."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._output = Output(stream)
+        self._marks = marks_of(stream)
+        self._clock = clock
+        self._start = clock()
+        self._view = RunView()
+        self._step = ""
+        self._said: dict[str, str] = {}
+        self._counted: dict[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        now = self._clock()
+        self._view.apply(event, now)
+        for each in self._lines(event, now):
+            stamp = f"[{now - self._start:6.1f} s] "
+            self._output.write(as_text(Line(each.body, (Piece(stamp), *each.lead))))
+
+    def _lines(self, event: Event, now: float) -> Iterable[Line]:  # noqa: PLR0911 - one for each event
+        match event:
+            case RunStarted():
+                return [wording.heading(event)]
+            case StageStarted():
+                return [line(f"{event.stage}: started")]
+            case StageProgress():
+                return self._progress(event, now)
+            case StageChange():
+                return self._change(event)
+            case StageFinished():
+                return self._finished(event)
+            case Fact():
+                return self._fact(event)
+            case Notice():
+                return block(event.message)
+            case Failure():
+                return self._failure(event)
+            case RunFinished():
+                return [wording.summary(event, self._view)]
+        return []
+
+    def _progress(self, event: StageProgress, now: float) -> list[Line]:
+        counted = f" ({event.done}/{event.total})" if event.done is not None and event.total is not None else ""
+        if counted:
+            if now - self._counted.get(event.stage, -COUNTED_EVERY) < COUNTED_EVERY:
+                return []
+            self._counted[event.stage] = now
+        said = event.message + counted
+        if self._said.get(event.stage) == said:
+            return []
+        self._said[event.stage] = said
+        return [line(f"{event.stage}: {said}" if event.stage else said)]
+
+    def _change(self, event: StageChange) -> list[Line]:
+        each = wording.change(event)
+        lines = [Line((Piece(f"{event.stage}: "), *each.body))]
+        if event.diff and self._view.command == "plan":
+            lines += wording.diff(event.diff, indent=4)
+        return lines
+
+    def _finished(self, event: StageFinished) -> list[Line]:
+        said = f"{event.stage}: {event.state} after {seconds(event.seconds)}"
+        return [line(f"{said}: {event.reason.strip()}" if event.reason else said)]
+
+    def _fact(self, event: Fact) -> list[Line]:
+        heading = [] if event.step == self._step else [line(event.step)]
+        self._step = event.step
+        return [*heading, wording.fact(event, self._marks)]
+
+    def _failure(self, event: Failure) -> list[Line]:
+        if any(stage.reason.strip() == event.message.strip() for stage in self._view.stages.values()):
+            return []  # said when the stage failed
+        return wording.run_failed(event, self._marks)

@@ -1,0 +1,47 @@
+"""Events as JSON lines; docs/events.md describes them, canarylab/events.schema.json is their schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from canarylab.events import Event
+from canarylab.report.output import Output
+from canarylab.report.reader import Reader
+from canarylab.report.text import unicode_only
+
+
+def to_json(value: dict[str, Any]) -> str:
+    """One line, in ASCII, that any parser takes; what JSON has no type for is written as text."""
+    return json.dumps(_storable(value), allow_nan=False, default=str)
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return unicode_only(value)
+        case dict():
+            return {unicode_only(str(key)): _storable(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_storable(each) for each in value]
+        case _:
+            return value
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class JsonLines(Reader):
+    """One event a line: its type, the time it was written at, its fields."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], datetime] = _utc_now) -> None:
+        self._output = Output(stream)
+        self._now = now
+
+    def __call__(self, event: Event) -> None:
+        fields = event.as_json()
+        time = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._output.write(to_json({"event": fields.pop("event"), "time": time, **fields}))

@@ -1,0 +1,59 @@
+"""Lines to be shown, in pieces with a style each: one wording for terminals, pipes and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from canarylab.report.text import clean
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`style` in rich's words, such as `bold red`; without a terminal it means nothing."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What follows on further lines, or has to be wrapped, is indented as far as `lead` is wide.
+
+    A `verbatim` line is never wrapped: it can be copied as it is.
+    """
+
+    body: tuple[Piece, ...] = ()
+    lead: tuple[Piece, ...] = ()
+    verbatim: bool = False
+
+
+EMPTY = Line()
+
+
+def line(text: str, style: str = "", *, indent: int = 0, verbatim: bool = False) -> Line:
+    """A line in one style."""
+    return Line((Piece(text, style),), (Piece(" " * indent),), verbatim)
+
+
+def marked(mark: str, text: str, style: str, *, indent: int = 0, detail: str = "") -> Line:
+    """A line behind a mark; only the mark has the style. `detail` follows the text, dimmed."""
+    body = (Piece(text), Piece(detail, "dim")) if detail else (Piece(text),)
+    return Line(body, (Piece(" " * indent), Piece(f"{mark} ", style)))
+
+
+def block(text: str, style: str = "", *, indent: int = 0) -> list[Line]:
+    """A line for each of the text's; a command line stays in one piece, to be pasted."""
+    return [
+        line(each, style, indent=indent, verbatim=each.startswith("command: ")) for each in text.strip().split("\n")
+    ]
+
+
+def as_text(each: Line) -> str:
+    """The line without styles, nothing at its end."""
+    lead, body = (clean("".join(piece.text for piece in pieces)) for pieces in (each.lead, each.body))
+    return (lead + body.replace("\n", "\n" + " " * len(lead))).rstrip()
+
+
+def all_text(lines: Sequence[Line]) -> str:
+    return "\n".join(as_text(each) for each in lines)

@@ -1,0 +1,124 @@
+"""What is known of a run from its events so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from canarylab.events import (
+    Event,
+    Fact,
+    Failure,
+    RunFinished,
+    RunStarted,
+    StageChange,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+    State,
+)
+from canarylab.report.work import Work
+
+Status = Literal["waiting", "running", "interrupted", "not reached"] | State
+
+
+@dataclass
+class StageView:
+    """One stage. Points of time and durations are in seconds."""
+
+    name: str
+    kind: str = ""
+    needs: tuple[str, ...] = ()
+    status: Status = "waiting"
+    started: float = 0.0
+    seconds: float = 0.0
+    doing: str = ""
+    work: Work | None = None
+    reason: str = ""
+    changes: list[StageChange] = field(default_factory=list)
+    announced: bool = False
+    """Whether its start was told; otherwise it is known from its progress alone, and ends with the next fact."""
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in ("waiting", "running")
+
+
+class RunView:
+    """Takes events and answers what a console asks. Each event comes with the time it came at, in seconds."""
+
+    def __init__(self) -> None:
+        self.run: RunStarted | None = None
+        self.started = 0.0
+        self.stages: dict[str, StageView] = {}
+        self.activities: dict[str, StageView] = {}
+        """What goes on without having been announced as a stage: the steps of a demonstration."""
+        self.facts: list[Fact] = []
+        self.failures: list[Failure] = []
+        self.finished: RunFinished | None = None
+
+    @property
+    def command(self) -> str:
+        return self.run.command if self.run else ""
+
+    def apply(self, event: Event, now: float) -> None:
+        match event:
+            case RunStarted():
+                self._start(event, now)
+            case StageStarted():
+                stage = self._stage(event.stage)
+                stage.status, stage.started, stage.announced = "running", now, True
+            case StageProgress():
+                self._progress(event, now)
+            case StageChange():
+                stage = self._stage(event.stage)
+                stage.changes.append(event)
+                stage.doing = f"{event.action} {event.subject}"
+            case StageFinished():
+                self._finish(event)
+            case Fact():
+                self.facts.append(event)
+                self.activities = {name: each for name, each in self.activities.items() if each.announced}
+            case Failure():
+                self.failures.append(event)
+            case RunFinished():
+                self.finished = event
+
+    def close(self, now: float) -> None:
+        """Nothing more will come: what still runs or waits won't any more."""
+        for stage in self.stages.values():
+            if stage.status == "running":
+                stage.status, stage.seconds = "interrupted", now - stage.started
+            elif stage.status == "waiting":
+                stage.status = "not reached"
+        self.activities.clear()
+
+    def waits_for(self, stage: StageView) -> list[str]:
+        """The stages that have to end before this one can start; a teardown goes the other way round."""
+        if self.command == "teardown":
+            return [each.name for each in self.stages.values() if stage.name in each.needs and not each.ended]
+        return [need for need in stage.needs if need in self.stages and not self.stages[need].ended]
+
+    def _start(self, event: RunStarted, now: float) -> None:
+        self.run, self.started = event, now
+        self.stages = {info.name: StageView(info.name, info.kind, info.needs) for info in event.stages}
+
+    def _stage(self, name: str) -> StageView:
+        return self.stages.get(name) or self.activities.setdefault(name, StageView(name))
+
+    def _progress(self, event: StageProgress, now: float) -> None:
+        stage = self._stage(event.stage)
+        if stage.status == "waiting":
+            stage.status, stage.started = "running", now
+        stage.doing = event.message
+        if event.done is None or event.total is None:
+            stage.work = None
+        elif stage.work is None:
+            stage.work = Work.begin(event.done, event.total, now)
+        else:
+            stage.work = stage.work.advance(event.done, event.total, now)
+
+    def _finish(self, event: StageFinished) -> None:
+        stage = self._stage(event.stage)
+        stage.status, stage.seconds, stage.reason = event.state, event.seconds, event.reason
+        self.activities.pop(event.stage, None)

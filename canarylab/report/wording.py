@@ -1,0 +1,122 @@
+"""What consoles say about a run, in one place: headings, facts, changes, failures and the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from canarylab.events import Fact, Failure, RunFinished, RunStarted, StageChange
+from canarylab.report.lines import Line, Piece, block, line, marked
+from canarylab.report.marks import Marks
+from canarylab.report.run_view import RunView, StageView
+from canarylab.report.text import clean, count, seconds
+
+_ACTIONS = {
+    "create": ("+", "green"),
+    "build": ("+", "green"),
+    "start": ("+", "green"),
+    "update": ("~", "yellow"),
+    "repair": ("~", "yellow"),
+    "remove": ("-", "red"),
+}
+_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_CHANGED = {"plan": "would change", "teardown": "removed"}
+_UNCHANGED = {"teardown": "not there"}
+
+
+def heading(run: RunStarted) -> Line:
+    where = f" on {run.profile} ({run.provider})"
+    return Line((Piece(f"{run.command} {run.playbook}", "bold"), Piece(where, "dim")))
+
+
+def fact(event: Fact, marks: Marks) -> Line:
+    mark, style = (marks.done, "green") if event.holds else (marks.failed, "bold red")
+    return marked(mark, f"{event.text}: {event.seen}", style, detail=f" (expected {event.expected})")
+
+
+def change(event: StageChange) -> Line:
+    sign, style = _ACTIONS.get(event.action, ("~", "yellow"))
+    body = (Piece(f"{event.action} {event.subject}", style), Piece(f": {event.reason}"))
+    return Line(body, (Piece(f"{sign} ", style),))
+
+
+def diff(text: str, indent: int) -> Iterator[Line]:
+    """The lines of a unified diff, coloured as `git diff` does it."""
+    for each in clean(text).rstrip("\n").split("\n"):
+        is_header = each.startswith(("+++", "---"))
+        style = "bold" if is_header else _DIFF_STYLES.get(each[:1], "dim")
+        yield line(each, style, indent=indent, verbatim=True)
+
+
+def stage_failed(stage: StageView, marks: Marks) -> list[Line]:
+    """The whole reason of a failed stage."""
+    title = f"{stage.name} failed after {seconds(stage.seconds)}"
+    return [marked(marks.failed, title, "bold red"), *block(stage.reason, indent=4)]
+
+
+def run_failed(failure: Failure, marks: Marks) -> list[Line]:
+    first, *rest = block(failure.message)
+    return [Line(first.body, (Piece(f"{marks.failed} ", "bold red"),)), *(_indented(each) for each in rest)]
+
+
+def failures(view: RunView, marks: Marks) -> list[Line]:
+    """Why it went wrong: of the stages, then of the run where that is not the same."""
+    failed = [stage for stage in view.stages.values() if stage.status == "failed"]
+    reasons = {stage.reason.strip() for stage in failed}
+    lines = [each for stage in failed for each in stage_failed(stage, marks)]
+    for failure in view.failures:
+        if failure.message.strip() not in reasons:
+            lines += run_failed(failure, marks)
+    return lines
+
+
+def plan(view: RunView, marks: Marks) -> list[Line]:
+    """All that would change, stage by stage in the playbook's order, with the differences."""
+    return [each for stage in view.stages.values() for each in _planned(stage, marks)]
+
+
+def _planned(stage: StageView, marks: Marks) -> Iterator[Line]:
+    if stage.changes:
+        body = (Piece(stage.name, "bold"), Piece(f"  {stage.kind}", "dim"))
+        yield Line((*body, Piece(f"  {count(len(stage.changes), 'change')}")), (Piece(f"{marks.waiting} ", "yellow"),))
+        for event in stage.changes:
+            each = change(event)
+            yield Line(each.body, (Piece("  "), *each.lead))
+            yield from diff(event.diff, indent=6) if event.diff else ()
+    elif stage.status == "unchanged":
+        yield marked(marks.done, stage.name, "green", detail="  up to date")
+    elif stage.status != "failed":
+        yield marked(marks.skipped, stage.name, "dim", detail=f"  {stage.reason or stage.status}")
+
+
+def summary(event: RunFinished, view: RunView) -> Line:
+    """The last line of a run."""
+    parts = []
+    if view.stages:
+        parts.append(_stages(event, view))
+    if view.facts:
+        parts.append(_facts(view.facts))
+    text = f"{', '.join(parts) or event.command} in {seconds(event.seconds)}"
+    if event.critical_path:
+        text += f"; critical path {' > '.join(event.critical_path)} {seconds(event.critical_path_seconds)}"
+    return line(text, "bold green" if event.ok else "bold red")
+
+
+def _stages(event: RunFinished, view: RunView) -> str:
+    changed = {*event.changed, *(stage.name for stage in view.stages.values() if stage.status == "planned")}
+    counts = [
+        f"{len(changed)} {_CHANGED.get(event.command, 'changed')}",
+        f"{len(event.unchanged)} {_UNCHANGED.get(event.command, 'unchanged')}",
+        f"{len(event.failed)} failed",
+    ]
+    if event.skipped:
+        counts.append(f"{len(event.skipped)} skipped")
+    return ", ".join(counts)
+
+
+def _facts(facts: list[Fact]) -> str:
+    held = sum(each.holds for each in facts)
+    return f"{held} of {count(len(facts), 'fact')} held" if held < len(facts) else f"{count(held, 'fact')} held"
+
+
+def _indented(each: Line) -> Line:
+    return Line(each.body, (Piece("  "),), each.verbatim)

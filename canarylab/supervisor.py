@@ -1,0 +1,199 @@
+"""supervisord, one a profile: keeps the machine and the tunnel running after the terminal is gone.
+
+It is asked over its own socket, in a folder that only its user can enter. What answers there under our identifier is
+ours; a process id from a file is never trusted by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Mapping, Sequence
+from configparser import RawConfigParser
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from canarylab.cancel import Cancel, wait_until
+from canarylab.errors import StageError
+
+_START_SECONDS = 15.0
+_STOP_SECONDS = 20.0
+_NOT_RUNNING = {"STOPPED", "EXITED", "FATAL", "UNKNOWN", "BACKOFF", "STARTING"}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program to keep running: started again whenever it ends."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10
+
+
+class Supervisor:
+    """The supervisord of one profile, whose files lie in `folder`."""
+
+    def __init__(self, profile: str, folder: Path) -> None:
+        self.identifier = f"canarylab-{profile}"
+        self.folder = folder
+        self.socket = folder / "supervisor.sock"
+        self.config = folder / "supervisord.conf"
+
+    @property
+    def _rpc(self) -> Any:
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def pid(self) -> int | None:
+        """The process id of our supervisord, None where none answers under our identifier."""
+        if not self.socket.exists():
+            return None
+        try:
+            return int(self._rpc.getPID()) if self._rpc.getIdentification() == self.identifier else None
+        except (OSError, xmlrpc.client.Error):
+            return None
+
+    def start(self, program: Program, cancel: Cancel) -> None:
+        """Keep `program` running from now on; an older definition of the same name is replaced."""
+        wanted = self._section(program)
+        parser = self._read()
+        name = f"program:{program.name}"
+        fresh = not parser.has_section(name) or dict(parser.items(name)) != wanted
+        if fresh:
+            self._write(parser, name, wanted)
+        if self.pid() is None:
+            self._daemonize(cancel)
+        elif fresh:
+            self._replace(program.name)
+        elif not self.is_running(program.name):
+            with suppress(xmlrpc.client.Fault):  # it may have come up in between: the check below decides
+                self._rpc.startProcess(program.name, False)
+        deadline = time.monotonic() + _START_SECONDS
+        if not wait_until(lambda: self.is_running(program.name), deadline=deadline, cancel=cancel):
+            raise StageError(
+                f"{program.name} doesn't stay up", where=str(self.log(program.name)), why=self._last_words(program.name)
+            )
+
+    def is_running(self, name: str) -> bool:
+        return self.process(name) is not None
+
+    def process(self, name: str) -> int | None:
+        """The process id of a program that is up, else None."""
+        try:
+            info = self._rpc.getProcessInfo(name)
+        except (OSError, xmlrpc.client.Error):
+            return None
+        return int(info["pid"]) if info["statename"] not in _NOT_RUNNING and info["pid"] else None
+
+    def stop(self, name: str) -> bool:
+        """Stop a program for good; False where it wasn't there."""
+        parser = self._read()
+        known = parser.remove_section(f"program:{name}")
+        if known:
+            self._write(parser)
+        if self.pid() is None:
+            return known
+        with suppress(xmlrpc.client.Fault):  # it isn't running, or was never loaded
+            self._rpc.stopProcess(name)
+        with suppress(xmlrpc.client.Fault):
+            self._rpc.reloadConfig()
+            self._rpc.removeProcessGroup(name)
+        return known
+
+    def shutdown(self, cancel: Cancel) -> bool:
+        """Stop everything and the supervisor itself; False where there was none."""
+        pid = self.pid()
+        if pid is None:
+            return False
+        with suppress(OSError, xmlrpc.client.Error):  # it may end before it has answered
+            self._rpc.shutdown()
+        if not wait_until(lambda: not _alive(pid), deadline=time.monotonic() + _STOP_SECONDS, cancel=cancel):
+            raise StageError(f"supervisord {pid} doesn't end", where=str(self.folder / "logs" / "supervisord.log"))
+        return True
+
+    def log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def _last_words(self, name: str) -> str:
+        log = self.log(name)
+        return "\n".join(log.read_text(errors="replace").splitlines()[-10:]) if log.exists() else "it printed nothing"
+
+    def _daemonize(self, cancel: Cancel) -> None:
+        self.socket.unlink(missing_ok=True)
+        argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.config)]
+        # It has to outlive this process and its terminal, so it isn't started by the runner, whose programs don't.
+        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", timeout=30)
+        deadline = time.monotonic() + _START_SECONDS
+        if not wait_until(lambda: self.pid() is not None, deadline=deadline, cancel=cancel, interval=0.02):
+            raise StageError("supervisord doesn't answer", where=str(self.folder / "logs" / "supervisord.log"))
+
+    def _replace(self, name: str) -> None:
+        with suppress(xmlrpc.client.Fault):  # not running, or new
+            self._rpc.stopProcess(name)
+        self._rpc.reloadConfig()
+        with suppress(xmlrpc.client.Fault):
+            self._rpc.removeProcessGroup(name)
+        self._rpc.addProcessGroup(name)
+
+    def _section(self, program: Program) -> dict[str, str]:
+        return {
+            "command": " ".join(_quote(word) for word in program.argv),
+            "environment": ",".join(f"{key}={_quote(value)}" for key, value in sorted(program.environment.items())),
+            "autorestart": "true",
+            "startsecs": "0",
+            "startretries": "1000000",
+            "stopsignal": program.stop_signal,
+            "stopwaitsecs": str(program.stop_seconds),
+            "redirect_stderr": "true",
+            "stdout_logfile": str(self.log(program.name)),
+            "stdout_logfile_maxbytes": "5MB",
+            "stdout_logfile_backups": "1",
+        }
+
+    def _read(self) -> RawConfigParser:
+        parser = RawConfigParser(delimiters=("=",), inline_comment_prefixes=None)
+        parser.read(self.config)
+        return parser
+
+    def _write(self, parser: RawConfigParser, name: str | None = None, section: Mapping[str, str] | None = None) -> None:
+        parser["unix_http_server"] = {"file": str(self.socket), "chmod": "0600"}
+        parser["rpcinterface:supervisor"] = {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        }
+        parser["supervisord"] = {
+            "identifier": self.identifier,
+            "pidfile": str(self.folder / "supervisord.pid"),
+            "logfile": str(self.folder / "logs" / "supervisord.log"),
+            "logfile_maxbytes": "5MB",
+            "logfile_backups": "1",
+            "nocleanup": "true",
+            **({"user": "root"} if os.geteuid() == 0 else {}),
+        }
+        if name and section is not None:
+            parser[name] = dict(section)
+        temporary = self.config.with_suffix(".tmp")
+        with temporary.open("w") as file:
+            parser.write(file)
+        temporary.replace(self.config)
+
+
+def _quote(word: str) -> str:
+    """supervisord splits like a shell and expands %(...)s: percent signs are doubled."""
+    return '"' + word.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
