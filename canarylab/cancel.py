@@ -15,7 +15,7 @@ class Cancel:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._callbacks: set[Callable[[], None]] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come in while the same thread holds it
 
     def set(self) -> None:
         self._event.set()

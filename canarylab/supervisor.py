@@ -7,7 +7,6 @@ ours; a process id from a file is never trusted by itself.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 import xmlrpc.client
@@ -20,6 +19,7 @@ from typing import Any
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import StageError
+from canarylab.tools.runner import Runner
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 20.0
@@ -40,9 +40,10 @@ class Program:
 class Supervisor:
     """The supervisord of one profile, whose files lie in `folder`."""
 
-    def __init__(self, profile: str, folder: Path) -> None:
+    def __init__(self, profile: str, folder: Path, runner: Runner) -> None:
         self.identifier = f"canarylab-{profile}"
         self.folder = folder
+        self._runner = runner
         self.socket = folder / "supervisor.sock"
         self.config = folder / "supervisord.conf"
 
@@ -129,9 +130,9 @@ class Supervisor:
 
     def _daemonize(self, cancel: Cancel) -> None:
         self.socket.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.config)]
-        # It has to outlive this process and its terminal, so it isn't started by the runner, whose programs don't.
-        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", timeout=30)
+        # It puts itself into the background, away from this process and its terminal.
+        argv = [sys.executable, "-m", "supervisor.supervisord", "-c", self.config]
+        self._runner.run(argv, cwd=Path("/"), timeout=_START_SECONDS)
         deadline = time.monotonic() + _START_SECONDS
         if not wait_until(lambda: self.pid() is not None, deadline=deadline, cancel=cancel, interval=0.02):
             raise StageError("supervisord doesn't answer", where=str(self.folder / "logs" / "supervisord.log"))

@@ -26,9 +26,15 @@ class Revisions:
         return cls(view.stable_hash, view.current_hash, shown)
 
 
+def plausible(seen: Measurement, weight: int, revisions: Revisions) -> bool:
+    """Whether the gateway may have learnt the weight: both revisions answer, in about these shares."""
+    both = {revisions.stable, revisions.canary} <= set(seen.revisions)
+    return both and _share(seen, revisions).holds(weight)
+
+
 def weighted(measured: Measurement, weight: int, revisions: Revisions, number: int) -> Claim:
     """The interval of the canary's share holds the weight. `number` counts the measurements of this host from 1."""
-    share = Share(measured.revisions.get(revisions.canary, 0), measured.answered)
+    share = _share(measured, revisions)
     strangers = _strangers(measured, {revisions.stable, revisions.canary}, revisions)
     again = "" if number == 1 else f", measurement {number} of at most {ATTEMPTS}"
     rule = "one interval in 20 misses, so only three in a row fail: that is chance once in 8,000 times"
@@ -62,6 +68,10 @@ def none_failed(measured: Sequence[Measurement], text: str) -> Claim:
     seen = [f"{failed:,} of {total:,} failed", *(sample for one in bad for sample in one.samples)]
     causes = dict.fromkeys(likely_cause(one.commonest_failure, one.target) for one in bad)
     return Claim(text, "0 failed", "; ".join(seen), total > 0 and failed == 0, "; ".join(filter(None, causes)))
+
+
+def _share(measured: Measurement, revisions: Revisions) -> Share:
+    return Share(measured.revisions.get(revisions.canary, 0), measured.answered)
 
 
 def _strangers(measured: Measurement, known: set[str], revisions: Revisions) -> str:

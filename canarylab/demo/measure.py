@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
-from canarylab.demo.answers import Revisions, exact, none_failed, weighted
+from canarylab.demo.answers import Revisions, exact, none_failed, plausible, weighted
 from canarylab.demo.base import Claim, Session, Step, disappointed, report
 from canarylab.demo.client import Target
 from canarylab.demo.gateway import HostsOptions, targets
@@ -84,7 +84,7 @@ class Measure(Step):
             survey.settle(target, lambda seen: set(seen.revisions) == {only})
             measured = survey.measure(target, self.options.requests)
             return report(ctx, self.kind, [exact(measured, only, revisions)])
-        survey.settle(target, lambda seen: {revisions.stable, revisions.canary} <= set(seen.revisions))
+        survey.settle(target, lambda seen: plausible(seen, weight, revisions))
         missed = None
         for number, requests in enumerate(attempts(self.options.requests), 1):
             measured = survey.measure(target, requests)

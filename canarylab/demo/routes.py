@@ -73,9 +73,7 @@ def left_alone(route: Route, rollout: Object, http_routes: int) -> str:
             f"the weights are then left alone while the Rollout goes on ({_ISSUES})"
         )
     if route.protocol == "tls" and _tls_left_alone(route, listed.get("tlsRoutes") or ()):
-        return (
-            "the Rollout's tlsRoutes name another port or other sniHosts; without any, the first tls route is weighted"
-        )
+        return "the Rollout's tlsRoutes name another port or other sniHosts; without any, only the first is weighted"
     return ""
 
 

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from canarylab.errors import PlaybookError
 from canarylab.playbook.marks import Node
-from canarylab.playbook.problems import Place, choose, problem
+from canarylab.playbook.problems import Place, choose, problem, short
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -81,11 +81,9 @@ class Document:
 
     def _unquoted(self, place: Place) -> PlaybookError:
         node = self._deepest(place)
-        key = f"{place[-1]}: " if isinstance(place[-1], str) else ""
-        why = (
-            f"YAML takes {node.text} without quotes for {'a yes or no' if isinstance(node.value, bool) else 'a number'}"
-        )
-        return self.problem(place, f"expected text, found {node.describe()}", f'quote it: {key}"{node.text}"', why=why)
+        key, text = (f"{place[-1]}: " if isinstance(place[-1], str) else ""), short(node.text)
+        why = f"YAML takes {text} without quotes for {'a yes or no' if isinstance(node.value, bool) else 'a number'}"
+        return self.problem(place, f"expected text, found {node.describe()}", f'quote it: {key}"{text}"', why=why)
 
     def _place(self, base: Place, details: ErrorDetails) -> Place:
         """Pydantic's location as a place of the file: a missing key isn't there, nor is a union's member."""
@@ -117,7 +115,7 @@ def _remedy(error_type: str, node: Node) -> str:
     if node.value is None:
         return "give it a value"
     if error_type in ("list_type", "tuple_type") and isinstance(node.value, str):
-        return f"put it in brackets: [{node.text}]"
+        return f"put it in brackets: [{short(node.text)}]"
     if error_type in ("dict_type", "model_type"):
         return "write a mapping there, such as {key: value}; playbooks/README.md explains the format"
     return "correct it"

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from canarylab.errors import PlaybookError
-from canarylab.playbook.problems import Place, problem, shown
+from canarylab.playbook.problems import Place, problem, short, shown
 
 MAX_DEPTH = 32
 """How deep lists and mappings may stand in each other."""
@@ -69,7 +69,7 @@ class Node:
             return f"the text {shown(self.value)}"
         if self.value is None:
             return "nothing"
-        return self.text if isinstance(self.value, bool) else f"the number {self.text}"
+        return self.text if isinstance(self.value, bool) else f"the number {short(self.text)}"
 
 
 def parse(text: str, file: Path, parser: Any = FASTEST_PARSER) -> Node:
@@ -173,17 +173,22 @@ class _Builder:
     def _refuse_what_surprises(self, event: Any, line: int) -> None:
         if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             raise self._problem(line, "a second document begins here", "keep one playbook a file; `---` begins another")
-        if isinstance(event, yaml.AliasEvent):
-            raise self._problem(line, f"*{event.anchor} is an alias of YAML, which playbooks don't have", _WRITE_OUT)
-        if getattr(event, "anchor", None):
-            raise self._problem(line, f"&{event.anchor} is an anchor of YAML, which playbooks don't have", _WRITE_OUT)
-        if getattr(event, "tag", None):
-            raise self._problem(line, f"{shown(event.tag)} is a tag of YAML, which playbooks don't have", _WRITE_OUT)
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        if anchor and isinstance(event, yaml.AliasEvent):
+            found = f"*{short(anchor)} is an alias"
+        elif anchor:
+            found = f"&{short(anchor)} is an anchor"
+        elif tag:
+            found = f"{shown(tag)} is a tag"
+        else:
+            return
+        remedy = "write the value out; a text that begins with *, & or ! needs quotes"
+        raise self._problem(line, f"{found} of YAML, which playbooks don't have", remedy)
 
     def _take_key(self, mapping: _OpenMapping, event: Any, line: int) -> None:
         key = event.value
         if event.implicit[0] and not isinstance(_scalar(key), str):
-            raise self._problem(line, f"the key {shown(key)} isn't text", f'quote it: "{key}"')
+            raise self._problem(line, f"the key {shown(key)} isn't text", f'quote it: "{short(key)}"')
         if event.implicit[0] and key == "<<":
             raise self._problem(line, "<< merges mappings in YAML, which playbooks don't have", "write the keys out")
         mapping.key, mapping.key_line = key, line
@@ -208,7 +213,6 @@ class _Builder:
         return problem(self._file, line, self.place, what, remedy)
 
 
-_WRITE_OUT = "write the value out; a text that begins with *, & or ! needs quotes"
 _SYNTAX = (
     "look there for a bracket, a quote or an indentation that doesn't fit; "
     "a text that holds `: ` or ` #`, or begins with one of * & ! | > % @ ` { [, needs quotes"
@@ -224,8 +228,17 @@ def _not_yaml(error: yaml.YAMLError, text: str, file: Path, place: Place) -> Pla
         return problem(file, line, place, "a tab stands where YAML takes only spaces", "indent by spaces")
     if error.context == "while scanning an alias":
         return problem(file, line, place, "a text begins with * and has no quotes", 'quote it, such as "*.example.com"')
+    if str(error.problem).startswith("mapping values are not allowed"):
+        remedy = "quote the value if it holds `: `, or mend the indentation"
+        return problem(file, line, (*place, *_key_in(lines[line - 1])), f"isn't YAML: {error.problem}", remedy)
     why = f"{error.context}, which begins in line {error.context_mark.line + 1}" if error.context_mark else None
     return problem(file, line, place, f"isn't YAML: {error.problem}", _SYNTAX, why=why)
+
+
+def _key_in(line: str) -> Place:
+    """The key that a line begins with. The parser looks ahead, so it stumbles before it has handed over the key."""
+    key = re.match(r"\s*(?:- )*([\w-]+):\s", line)
+    return (key[1],) if key else ()
 
 
 def _tab_at(lines: list[str], column: int) -> bool:

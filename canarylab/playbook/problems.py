@@ -12,7 +12,9 @@ from canarylab.errors import PlaybookError
 Place = tuple[str | int, ...]
 """The way from the top of a playbook to a node: keys of mappings and positions in lists. Empty: the whole file."""
 
+_BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _SHOWN = 60
+_MOST_KNOWN = 30
 _ALIKE = 0.5
 """From 0 to 1: low enough that `helm` finds `helm-release`."""
 
@@ -29,21 +31,27 @@ def key_path(place: Place) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         else:
-            path += ("." if path else "") + (part if re.fullmatch(r"[\w<>-]+", part, re.ASCII) else shown(part))
+            path += ("." if path else "") + (part if _BARE.fullmatch(part) else shown(part))
     return path or "(file)"
 
 
 def shown(value: object) -> str:
     """A value from a playbook on one line, however long or strange it is."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return short(repr(value))
+
+
+def short(text: str) -> str:
+    """The text on one line, cut where it goes on for long."""
+    line = " ".join(text[: _SHOWN + 1].split())
+    return line if len(text) <= _SHOWN else f"{line[:_SHOWN]}..."
 
 
 def choose(word: str, known: Iterable[str]) -> str:
     """What to do about an unknown word: the one that was probably meant, and all that are known."""
     words = sorted(known)
     meant = difflib.get_close_matches(word, words, n=1, cutoff=_ALIKE)
-    return (f"did you mean {meant[0]}? " if meant else "") + f"known: {', '.join(words) or 'none'}"
+    listed = [*words[:_MOST_KNOWN], f"and {len(words) - _MOST_KNOWN} more"] if len(words) > _MOST_KNOWN else words
+    return (f"did you mean {meant[0]}? " if meant else "") + f"known: {', '.join(listed) or 'none'}"
 
 
 def _shown_path(file: Path) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pydantic
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
@@ -20,6 +21,9 @@ from canarylab.stages.base import Stage
 FILE = PLAYBOOKS / "playbook.schema.json"
 
 JsonSchema = dict[str, Any]
+
+_PYDANTIC = ".".join(pydantic.VERSION.split(".")[:2])
+"""It stands in the schema, because each minor version of pydantic words the same schema a little differently."""
 
 
 class _Untitled(GenerateJsonSchema):
@@ -50,6 +54,7 @@ def generate(registry: Registry) -> JsonSchema:
     top["properties"]["demo"]["items"] = _one_of(steps)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": f"written by `python -m canarylab.playbook.schema` with pydantic {_PYDANTIC}",
         **top,
         "title": "a playbook of canarylab",
         "$defs": _used(top, {**definitions, **stages, **steps}),
@@ -83,8 +88,9 @@ def _step(cls: type[Step], options: JsonSchema) -> JsonSchema:
 
 
 def _described(options: JsonSchema, cls: type) -> JsonSchema:
-    """The options' schema with what the kind's own docstring says first, in place of the title."""
-    description = " ".join(inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].split())
+    """The options' schema; in place of the class' name it has what the kind's file says first about the kind."""
+    module = inspect.getmodule(cls)
+    description = " ".join(((module and module.__doc__) or "").partition("\n\n")[0].split())
     return {**{key: value for key, value in options.items() if key != "title"}, "description": description}
 
 

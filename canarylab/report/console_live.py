@@ -12,7 +12,7 @@ from rich.live import Live
 
 from canarylab.events import Event, Fact, Notice, RunFinished, RunStarted, StageStarted
 from canarylab.report import wording
-from canarylab.report.lines import Line, Piece, block, line
+from canarylab.report.lines import Line, indented, line
 from canarylab.report.live_table import Window, frame, table
 from canarylab.report.marks import marks_of
 from canarylab.report.reader import Reader
@@ -56,8 +56,8 @@ class LiveConsole(Reader):
         """Take the live view away, give the cursor back, and print how it ended."""
         if self._closed:
             return
-        self._closed = True
         with self._lock:
+            self._closed = True
             self._view.close(self._clock())
         try:
             self._live.stop()
@@ -67,10 +67,10 @@ class LiveConsole(Reader):
 
     def _frame(self) -> Group:
         """Called by rich, from its own thread too. Nothing at the end, which leaves no trace of the view."""
-        if self._closed:
-            return Group()
         size = self._console.size
         with self._lock:
+            if self._closed:
+                return Group()
             return Group(*frame(self._view, self._clock(), self._marks, Window(size.width, size.height - 1)))
 
     def _lines(self, event: Event) -> Iterable[Line]:
@@ -81,9 +81,9 @@ class LiveConsole(Reader):
             case StageStarted() if event.stage not in self._view.stages:
                 return self._heading(event.stage)
             case Fact():
-                return [*self._heading(event.step), _indented(wording.fact(event, self._marks))]
+                return [*self._heading(event.step), indented(wording.fact(event, self._marks))]
             case Notice():
-                return block(event.message)
+                return [line(each, verbatim=True) for each in event.message.splitlines()]
         return []
 
     def _heading(self, step: str) -> list[Line]:
@@ -102,7 +102,3 @@ class LiveConsole(Reader):
         print_lines(self._console, wording.failures(view, marks))
         if view.finished:
             print_lines(self._console, [wording.summary(view.finished, view)])
-
-
-def _indented(each: Line) -> Line:
-    return Line(each.body, (Piece("  "), *each.lead), each.verbatim)

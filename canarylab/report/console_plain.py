@@ -19,7 +19,7 @@ from canarylab.events import (
     StageStarted,
 )
 from canarylab.report import wording
-from canarylab.report.lines import Line, Piece, as_text, block, line
+from canarylab.report.lines import Line, Piece, as_text, line, marked
 from canarylab.report.marks import marks_of
 from canarylab.report.output import Output
 from canarylab.report.reader import Reader
@@ -65,7 +65,7 @@ class PlainConsole(Reader):
             case Fact():
                 return self._fact(event)
             case Notice():
-                return block(event.message)
+                return [line(event.message.strip())]
             case Failure():
                 return self._failure(event)
             case RunFinished():
@@ -85,15 +85,13 @@ class PlainConsole(Reader):
         return [line(f"{event.stage}: {said}" if event.stage else said)]
 
     def _change(self, event: StageChange) -> list[Line]:
-        each = wording.change(event)
-        lines = [Line((Piece(f"{event.stage}: "), *each.body))]
-        if event.diff and self._view.command == "plan":
-            lines += wording.diff(event.diff, indent=4)
-        return lines
+        diff = "\n" + event.diff.rstrip("\n") if event.diff and self._view.command == "plan" else ""
+        return [Line((Piece(f"{event.stage}: "), *wording.change(event).body, Piece(diff)))]
 
     def _finished(self, event: StageFinished) -> list[Line]:
-        said = f"{event.stage}: {event.state} after {seconds(event.seconds)}"
-        return [line(f"{said}: {event.reason.strip()}" if event.reason else said)]
+        after = "" if event.state == "skipped" else f" after {seconds(event.seconds)}"
+        reason = f": {event.reason.strip()}" if event.reason else ""
+        return [line(f"{event.stage}: {event.state}{after}{reason}")]
 
     def _fact(self, event: Fact) -> list[Line]:
         heading = [] if event.step == self._step else [line(event.step)]
@@ -103,4 +101,4 @@ class PlainConsole(Reader):
     def _failure(self, event: Failure) -> list[Line]:
         if any(stage.reason.strip() == event.message.strip() for stage in self._view.stages.values()):
             return []  # said when the stage failed
-        return wording.run_failed(event, self._marks)
+        return [marked(self._marks.failed, event.message.strip(), "")]

@@ -45,8 +45,13 @@ def marked(mark: str, text: str, style: str, *, indent: int = 0, detail: str = "
 def block(text: str, style: str = "", *, indent: int = 0) -> list[Line]:
     """A line for each of the text's; a command line stays in one piece, to be pasted."""
     return [
-        line(each, style, indent=indent, verbatim=each.startswith("command: ")) for each in text.strip().split("\n")
+        line(each, style, indent=indent, verbatim=each.startswith("command: "))
+        for each in clean(text).strip().splitlines()
     ]
+
+
+def indented(each: Line) -> Line:
+    return Line(each.body, (Piece("  "), *each.lead), each.verbatim)
 
 
 def as_text(each: Line) -> str:

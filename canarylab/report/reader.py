@@ -10,7 +10,7 @@ from canarylab.events import Event
 
 
 class Reader(ABC):
-    """Takes every event of a run, one at a time; leaving it as a context manager puts right what it did to a terminal."""
+    """Takes every event of a run, one at a time. Leaving it as a context manager restores the terminal."""
 
     @abstractmethod
     def __call__(self, event: Event) -> None: ...

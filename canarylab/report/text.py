@@ -45,6 +45,11 @@ def clock(value: float) -> str:
     return f"{whole // _HOUR}:{whole // _MINUTE % _MINUTE:02}:{whole % _MINUTE:02}"
 
 
+def tenths(value: float) -> str:
+    """A time that has come to its end, in the same seven columns: `41.2 s`, `10:12`."""
+    return f"{value:.1f} s" if value < _TENTHS_UNTIL else clock(value)
+
+
 def roughly(value: float) -> str:
     """An estimated time, no finer than an estimate is: `9 min`, `40 s`, `a moment`."""
     if value >= 2 * _MINUTE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canarylab.events import Fact, Failure, RunFinished, RunStarted, StageChange
-from canarylab.report.lines import Line, Piece, block, line, marked
+from canarylab.report.lines import Line, Piece, block, indented, line, marked
 from canarylab.report.marks import Marks
 from canarylab.report.run_view import RunView, StageView
 from canarylab.report.text import clean, count, seconds
@@ -54,8 +54,8 @@ def stage_failed(stage: StageView, marks: Marks) -> list[Line]:
 
 
 def run_failed(failure: Failure, marks: Marks) -> list[Line]:
-    first, *rest = block(failure.message)
-    return [Line(first.body, (Piece(f"{marks.failed} ", "bold red"),)), *(_indented(each) for each in rest)]
+    first, _, rest = failure.message.strip().partition("\n")
+    return [marked(marks.failed, first, "bold red"), *block(rest, indent=2)]
 
 
 def failures(view: RunView, marks: Marks) -> list[Line]:
@@ -79,8 +79,7 @@ def _planned(stage: StageView, marks: Marks) -> Iterator[Line]:
         body = (Piece(stage.name, "bold"), Piece(f"  {stage.kind}", "dim"))
         yield Line((*body, Piece(f"  {count(len(stage.changes), 'change')}")), (Piece(f"{marks.waiting} ", "yellow"),))
         for event in stage.changes:
-            each = change(event)
-            yield Line(each.body, (Piece("  "), *each.lead))
+            yield indented(change(event))
             yield from diff(event.diff, indent=6) if event.diff else ()
     elif stage.status == "unchanged":
         yield marked(marks.done, stage.name, "green", detail="  up to date")
@@ -116,7 +115,3 @@ def _stages(event: RunFinished, view: RunView) -> str:
 def _facts(facts: list[Fact]) -> str:
     held = sum(each.holds for each in facts)
     return f"{held} of {count(len(facts), 'fact')} held" if held < len(facts) else f"{count(held, 'fact')} held"
-
-
-def _indented(each: Line) -> Line:
-    return Line(each.body, (Piece("  "),), each.verbatim)

@@ -75,6 +75,12 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
         self.needs = tuple(needs)
         self.source = source
 
+    def check(self, base: Path) -> None:
+        """Look at the files that the options name, relative to `base`, before anything is changed anywhere.
+
+        Raises where they are missing or known to be refused later.
+        """
+
     @abstractmethod
     def observe(self, ctx: Context) -> ObservedT:
         """Read what is there; write nothing. Raises NotYetObservableError where what is to be read can't exist yet."""

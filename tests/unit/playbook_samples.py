@@ -1,16 +1,19 @@
 """Small kinds of stages and steps, and a playbook that uses them, for the tests of the loader."""
 
+# ruff: noqa: ARG002 - the contract gives what these stages have no use for
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
 from canarylab.demo.base import Step, StepOptions
 from canarylab.playbook.registry import Registry
 from canarylab.providers.base import Provider
 from canarylab.stages.base import Stage, StageOptions
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Inert(Stage[Any, None]):
@@ -39,7 +42,7 @@ class HelmOptions(StageOptions):
     chart: str = Field(description="repository/name of the chart")
     version: str
     namespace: str = "default"
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = Field({})
     port: int | str = 80
 
 
@@ -58,7 +61,7 @@ class Label(BaseModel):
 
 
 class NamespaceOptions(StageOptions):
-    labels: list[Label] = []
+    labels: list[Label] = Field([])
     strict: bool = False
 
     @model_validator(mode="after")

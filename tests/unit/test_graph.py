@@ -3,9 +3,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from canarylab import graph
 from hypothesis import given
 from hypothesis import strategies as st
+
+from canarylab import graph
 
 DIAMOND = {"top": ["left", "right"], "left": ["base"], "right": ["base"], "base": [], "alone": []}
 

@@ -46,7 +46,7 @@ class EmbeddedProvider(Provider):
         return system == "Linux"
 
     def findings(self, ctx: Context) -> list[Finding]:
-        return host.findings(ctx, pins.built(), self.spec)
+        return host.findings(ctx, pins.built())
 
     def require_host(self, ctx: Context) -> None:
         """Raise MachineError, before anything is changed, where this host can't do it. Installs what can be."""
@@ -88,7 +88,7 @@ class EmbeddedProvider(Provider):
         self.network(ctx).ranges.save(ctx.paths.root / "network.json")
 
     def supervisor(self, ctx: Context) -> Supervisor:
-        return Supervisor(ctx.profile, ctx.paths.root)
+        return Supervisor(ctx.profile, ctx.paths.root, ctx.runner)
 
     def machine(self, ctx: Context) -> Machine:
         return Machine(

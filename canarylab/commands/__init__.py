@@ -1,0 +1,1 @@
+"""What the tasks call, one file a command. Each returns an exit code; errors are told, not raised."""

@@ -1,0 +1,106 @@
+"""What all commands have in common: the playbook, the provider, the reader of events, Ctrl-C and errors."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import canarylab.providers
+from canarylab.cancel import Cancel
+from canarylab.context import Context
+from canarylab.discovery import discover
+from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError
+from canarylab.events import Bus, Failure
+from canarylab.paths import state_home
+from canarylab.playbook.infrastructure import with_infrastructure
+from canarylab.playbook.loader import find_playbook, load
+from canarylab.playbook.model import ClusterSpec
+from canarylab.providers.base import Provider
+from canarylab.report import choose
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags that every command takes."""
+
+    playbook: str = "istio-canary"
+    profile: str | None = None
+    provider: str | None = None
+    context: str | None = None
+    output: str = "text"
+
+
+def run(options: Options, work: Callable[[Context], int]) -> int:
+    """Do `work` in the context that the options describe; tell what goes wrong, and return the exit code."""
+    try:
+        reader = choose(options.output, sys.stdout)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    with reader:
+        bus = Bus([reader])
+        cancel = Cancel()
+        try:
+            with _interrupts(cancel):
+                return work(_context(options, bus, cancel))
+        except CanarylabError as error:
+            bus(Failure(str(error), error.exit_code))
+            return error.exit_code
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+        except Exception as error:  # a bug: keep the traceback for whoever mends it, away from the screen
+            bus(Failure(keep_traceback(error), EXIT_BUG))
+            return EXIT_BUG
+
+
+def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
+    playbook = load(
+        find_playbook(options.playbook), profile=options.profile, provider=options.provider, context=options.context
+    )
+    provider = _provider(playbook.cluster)
+    return Context(with_infrastructure(playbook, provider), provider, bus, cancel)
+
+
+def _provider(spec: ClusterSpec) -> Provider:
+    """The provider that the playbook or a flag names, else the one that fits this system."""
+    known = discover(canarylab.providers, Provider, "name")
+    system = platform.system()
+    if spec.provider:
+        return known[spec.provider](spec)
+    for cls in known.values():
+        if cls.fits(system):
+            return cls(spec)
+    raise UsageError(f"no provider fits {system}", remedy=f"choose one: --provider {'|'.join(sorted(known))}")
+
+
+@contextmanager
+def _interrupts(cancel: Cancel) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) cancels, and everything ends in order; the second ends it at once."""
+
+    def interrupt(number: int, _: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        cancel.set()
+
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def keep_traceback(error: Exception) -> str:
+    folder = state_home()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+    path.write_text("".join(traceback.format_exception(error)))
+    return (
+        f"this is a bug: {type(error).__name__}: {error}\nwhere: {path}\n"
+        "next: please report it with that file; `invoke up` again may still work"
+    )

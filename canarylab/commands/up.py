@@ -1,0 +1,46 @@
+"""`invoke up` and `invoke plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from canarylab import engine
+from canarylab.commands.run import Options, keep_traceback, run
+from canarylab.context import Context
+from canarylab.errors import EXIT_BUG
+from canarylab.events import Failure, Notice
+from canarylab.lock import locked
+from canarylab.record import record
+
+
+def up(options: Options, only: Sequence[str], start: str | None) -> int:
+    """Bring the stages up; then write down in the cluster what was applied."""
+
+    def work(ctx: Context) -> int:
+        with locked(ctx.paths.lock, "up"):
+            outcome = engine.up(ctx, engine.select(ctx.playbook, only, start))
+            if outcome.exit_code == 0:
+                record(ctx)
+            _tell_bugs(ctx, outcome)
+            return outcome.exit_code
+
+    return run(options, work)
+
+
+def plan(options: Options, only: Sequence[str], start: str | None) -> int:
+    """Say what `up` would change."""
+
+    def work(ctx: Context) -> int:
+        outcome = engine.plan(ctx, engine.select(ctx.playbook, only, start))
+        if outcome.exit_code == 0 and not outcome.names("planned"):
+            ctx.emit(Notice("no changes: everything is as the playbook says"))
+        _tell_bugs(ctx, outcome)
+        return outcome.exit_code
+
+    return run(options, work)
+
+
+def _tell_bugs(ctx: Context, outcome: engine.Run) -> None:
+    for ended in outcome.outcomes.values():
+        if outcome.exit_code == EXIT_BUG and isinstance(ended.error, Exception):
+            ctx.emit(Failure(keep_traceback(ended.error), EXIT_BUG))

@@ -1,0 +1,1 @@
+"""Known problems: their sign, cause and remedy, each with its reference."""

@@ -1,0 +1,272 @@
+"""Runs the stages of a playbook: in the order of their needs, side by side where they can be.
+
+For each stage whose needs are healthy: observe, changes, apply, wait for health, observe again; what then still has
+changes has failed as not idempotent. The cluster is the only state there is.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from canarylab import graph
+from canarylab.context import Context
+from canarylab.errors import (
+    EXIT_BUG,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    CancelledError,
+    CanarylabError,
+    CommandError,
+    NotYetObservableError,
+    StageError,
+)
+from canarylab.events import (
+    Notice,
+    RunFinished,
+    RunStarted,
+    StageChange,
+    StageFinished,
+    StageInfo,
+    StageStarted,
+    State,
+)
+from canarylab.kube.client import ApiError
+from canarylab.playbook.model import Limits, Playbook
+from canarylab.stages.base import Change, Stage
+
+AnyStage = Stage[Any, Any]
+_RETRY_PAUSE = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one stage ended. `seconds` counts from its start, waiting for its needs not included."""
+
+    state: State
+    seconds: float
+    reason: str = ""
+    error: BaseException | None = None
+
+
+@dataclass
+class Run:
+    """All outcomes, in the order in which the stages ended."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def names(self, state: State) -> tuple[str, ...]:
+        return tuple(name for name, outcome in self.outcomes.items() if outcome.state == state)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the code of the first failure: that of its own class."""
+        for outcome in self.outcomes.values():
+            if isinstance(outcome.error, CancelledError):
+                return EXIT_INTERRUPTED
+        for outcome in self.outcomes.values():
+            if outcome.state == "failed":
+                return outcome.error.exit_code if isinstance(outcome.error, CanarylabError) else EXIT_BUG
+        return EXIT_DONE
+
+
+_Ended = queue.SimpleQueue[tuple[str, Outcome] | None]
+"""Stages as they end, and None when the run is cancelled. (A SimpleQueue may be put to from a signal handler.)"""
+
+
+def up(ctx: Context, selected: Sequence[AnyStage]) -> Run:
+    """Bring the selected stages up. Needs outside the selection are taken to be there."""
+    for stage in selected:
+        stage.check(ctx.playbook.base)
+    return _run(ctx, "up", selected, _bring_up)
+
+
+def plan(ctx: Context, selected: Sequence[AnyStage]) -> Run:
+    """Say what `up` would change, and change nothing."""
+    for stage in selected:
+        stage.check(ctx.playbook.base)
+    return _run(ctx, "plan", selected, _plan_stage)
+
+
+def _run(
+    ctx: Context, command: str, selected: Sequence[AnyStage], work: Callable[[Context, AnyStage, Limits], Outcome]
+) -> Run:
+    names = {stage.name for stage in selected}
+    needs = {stage.name: [need for need in stage.needs if need in names] for stage in selected}
+    infos = tuple(StageInfo(stage.name, stage.kind, tuple(needs[stage.name])) for stage in selected)
+    playbook = ctx.playbook
+    ctx.emit(RunStarted(command, playbook.name, playbook.profile, ctx.provider.name, infos))
+    started = time.monotonic()
+    run = _schedule(ctx, {stage.name: stage for stage in selected}, needs, work)
+    ctx.emit(_summary(command, run, needs, time.monotonic() - started))
+    return run
+
+
+def _summary(command: str, run: Run, needs: Mapping[str, Sequence[str]], seconds: float) -> RunFinished:
+    times = {name: round(outcome.seconds, 3) for name, outcome in run.outcomes.items()}
+    path, path_seconds = graph.critical_path(needs, {name: times.get(name, 0.0) for name in needs})
+    return RunFinished(
+        command=command,
+        ok=run.exit_code == 0,
+        seconds=round(seconds, 3),
+        changed=run.names("changed") + run.names("planned"),
+        unchanged=run.names("unchanged"),
+        failed=run.names("failed"),
+        skipped=run.names("skipped"),
+        stage_seconds=times,
+        critical_path=tuple(path),
+        critical_path_seconds=round(path_seconds, 3),
+    )
+
+
+def _schedule(
+    ctx: Context,
+    stages: Mapping[str, AnyStage],
+    needs: Mapping[str, Sequence[str]],
+    work: Callable[[Context, AnyStage, Limits], Outcome],
+) -> Run:
+    """Start each stage as soon as the last of its needs is done; skip what needs a failed one."""
+    run = Run()
+    waiting = dict(needs)
+    ended: _Ended = queue.SimpleQueue()
+    unsubscribe = ctx.cancel.subscribe(lambda: ended.put(None))
+    running = 0
+    with ThreadPoolExecutor(max_workers=max(1, len(stages)), thread_name_prefix="stage") as pool:
+        while waiting or running:
+            for name in [name for name, wanted in waiting.items() if all(need in run.outcomes for need in wanted)]:
+                blocked = [need for need in waiting.pop(name) if run.outcomes[need].state in ("failed", "skipped")]
+                if blocked or ctx.cancel.is_set:
+                    reason = f"needs {blocked[0]}" if blocked else "interrupted"
+                    _finish(ctx, run, name, Outcome("skipped", 0.0, reason))
+                    break  # what needs this one can be decided now
+                pool.submit(_work, ctx, stages[name], work, ended)
+                running += 1
+            else:
+                if running and (item := ended.get()):
+                    running -= 1
+                    _finish(ctx, run, *item)
+                elif running:
+                    ctx.emit(Notice("interrupted: ending what runs; the next `invoke up` goes on from here"))
+    unsubscribe()
+    return run
+
+
+def _work(
+    ctx: Context,
+    stage: AnyStage,
+    work: Callable[[Context, AnyStage, Limits], Outcome],
+    ended: _Ended,
+) -> None:
+    limits = ctx.playbook.limits[stage.name]
+    started = time.monotonic()
+    ctx.emit(StageStarted(stage.name))
+    try:
+        outcome = work(ctx.for_stage(stage.name, started + limits.deadline), stage, limits)
+    except CanarylabError as error:
+        outcome = Outcome("failed", 0.0, str(error), error)
+    except Exception as error:  # a bug must not leave the run hanging; its traceback is kept with the outcome
+        outcome = Outcome("failed", 0.0, f"{type(error).__name__}: {error}", error)
+    ended.put((stage.name, Outcome(outcome.state, time.monotonic() - started, outcome.reason, outcome.error)))
+
+
+def _finish(ctx: Context, run: Run, name: str, outcome: Outcome) -> None:
+    run.outcomes[name] = outcome
+    ctx.emit(StageFinished(name, outcome.state, round(outcome.seconds, 3), outcome.reason))
+
+
+# -- one stage ------------------------------------------------------------------------------------------------------------
+
+
+def _bring_up(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:
+    changes = stage.changes(stage.observe(ctx))
+    for change in changes:
+        _report(ctx, change)
+    if changes:
+        _apply(ctx, stage, changes, limits.retries)
+    _await_health(ctx, stage)
+    if not changes:
+        return Outcome("unchanged", 0.0)
+    left = stage.changes(stage.observe(ctx))
+    if left:
+        raise StageError(
+            f"not idempotent: after it was applied, {left[0].subject} would be changed again ({left[0].reason})",
+            where=f"stage {stage.name}",
+            why=left[0].diff or "something else changes it back, or the stage can't read what it wrote",
+            remedy="`invoke plan` shows it; if another controller owns the field, name it in ignore-differences",
+        )
+    return Outcome("changed", 0.0, "; ".join(dict.fromkeys(change.reason for change in changes)))
+
+
+def _apply(ctx: Context, stage: AnyStage, changes: list[Change], retries: int) -> None:
+    """Apply, and again after a failure that may pass: a program that failed, an API server that refused."""
+    for attempt in range(retries + 1):
+        try:
+            stage.apply(ctx, changes)
+        except (CommandError, ApiError) as error:
+            if attempt == retries or ctx.remaining <= _RETRY_PAUSE:
+                raise
+            ctx.progress(f"failed, trying again ({attempt + 1} of {retries}): {error.what}")
+            ctx.cancel.sleep(_RETRY_PAUSE)
+            changes = stage.changes(stage.observe(ctx)) or changes
+        else:
+            return
+
+
+def _await_health(ctx: Context, stage: AnyStage) -> None:
+    shown = ""
+
+    def look() -> str | None:
+        nonlocal shown
+        reason = stage.health(ctx)
+        if reason and reason != shown:
+            ctx.progress(f"waiting: {reason}")
+            shown = reason
+        return reason
+
+    reason = look()
+    if reason is None:
+        return
+    watches = stage.watches()
+    if watches:
+        reason = ctx.cluster.wait(watches, look, deadline=ctx.deadline, cancel=ctx.cancel)
+    if reason is not None:
+        seconds = ctx.playbook.limits[stage.name].deadline
+        raise StageError(
+            f"not healthy within {seconds:.0f} s: {reason}",
+            where=f"stage {stage.name}",
+            remedy="`invoke status` shows all stages; `invoke up` goes on from here; a longer `deadline` can be set in "
+            "the playbook",
+        )
+
+
+def _plan_stage(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:  # noqa: ARG001 - as _bring_up
+    try:
+        changes = stage.changes(stage.observe(ctx))
+    except NotYetObservableError as error:
+        change = Change("create", stage.name, f"everything of it: {error.what}")
+        _report(ctx, change)
+        return Outcome("planned", 0.0, change.reason)
+    for change in changes:
+        _report(ctx, change)
+    return Outcome("planned" if changes else "unchanged", 0.0, changes[0].reason if changes else "")
+
+
+def _report(ctx: Context, change: Change) -> None:
+    ctx.emit(StageChange(ctx.stage, change.action, change.subject, change.reason, change.diff))
+
+
+def select(playbook: Playbook, only: Sequence[str], start: str | None) -> list[AnyStage]:
+    """The stages that `--only` names with all they need, or those from `--from` on; all of them by default."""
+    needs = {stage.name: stage.needs for stage in playbook.stages}
+    wanted = set(needs)
+    if only:
+        wanted = graph.with_needs(needs, only)
+    if start:
+        wanted &= graph.dependents(needs, [start])
+    return [stage for stage in playbook.stages if stage.name in wanted]
+
+

@@ -1,0 +1,120 @@
+"""What applying an object would change: asked of the server by a dry run, shown as a diff."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from canarylab.kube.client import ApiError, Cluster, UnknownKindError
+
+_NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Fields that are set when an object is created and left alone afterwards, since somebody else changes them.
+
+    `kind` names the objects; `fields` are paths such as `spec.template.spec.containers[*].image`. (Argo CD calls this
+    ignoreDifferences.)
+    """
+
+    kind: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An object that is wanted, and the difference to what is there: `live` is None where it isn't."""
+
+    wanted: dict[str, Any]
+    live: dict[str, Any] | None
+    diff: str
+
+    @property
+    def subject(self) -> str:
+        return subject(self.wanted)
+
+
+def subject(obj: Mapping[str, Any]) -> str:
+    """How an object is called in messages: Kind namespace/name."""
+    meta = obj["metadata"]
+    namespace = f"{meta['namespace']}/" if meta.get("namespace") else ""
+    return f"{obj['kind']} {namespace}{meta['name']}"
+
+
+def compare(cluster: Cluster, wanted: dict[str, Any], kept: Sequence[Kept], manager: str) -> Comparison:
+    """Ask the server what applying `wanted` would change. Writes nothing."""
+    meta = wanted["metadata"]
+    try:
+        live = cluster.get(wanted["apiVersion"], wanted["kind"], meta["name"], meta.get("namespace"))
+    except UnknownKindError:
+        live = None  # its CustomResourceDefinition comes first, from this stage or an earlier one
+    if live is None:
+        return Comparison(wanted, None, diff_of(None, wanted))
+    body = with_kept(wanted, live, kept)
+    try:
+        would_be = cluster.apply(body, dry_run=True, manager=manager)
+    except ApiError as error:
+        if error.code != _NOT_FOUND:
+            raise
+        would_be = body
+    return Comparison(body, live, diff_of(live, would_be))
+
+
+def diff_of(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> str:
+    """A unified diff of two objects as YAML, "" where they are the same in all that matters."""
+    before = _readable(live) if live is not None else []
+    return "".join(difflib.unified_diff(before, _readable(wanted), "live", "wanted", n=2))
+
+
+def _readable(obj: Mapping[str, Any]) -> list[str]:
+    shown = {key: copy.copy(value) for key, value in obj.items() if key != "status"}
+    shown["metadata"] = {key: value for key, value in obj["metadata"].items() if key not in _NOISE}
+    if obj.get("kind") == "Secret":  # a diff ends up in logs
+        for field in ("data", "stringData"):
+            shown[field] = dict.fromkeys(obj.get(field) or {}, "(not shown)")
+    return [line + "\n" for line in yaml.safe_dump(shown, sort_keys=True).splitlines()]
+
+
+def with_kept(wanted: dict[str, Any], live: Mapping[str, Any], kept: Sequence[Kept]) -> dict[str, Any]:
+    """`wanted` with the kept fields as they are in `live`. Pure."""
+    result = copy.deepcopy(wanted)
+    for rule in kept:
+        if rule.kind == wanted["kind"]:
+            for field in rule.fields:
+                _keep(result, live, _steps(field))
+    return result
+
+
+def _steps(path: str) -> list[str | int | None]:
+    """`a.b[0].c[*]` as steps: names, positions, and None for every position."""
+    steps: list[str | int | None] = []
+    for name, index in re.findall(r"([^.\[\]]+)|\[(\*|\d+)\]", path):
+        steps.append(name or (None if index == "*" else int(index)))
+    return steps
+
+
+def _keep(target: Any, live: Any, steps: Sequence[str | int | None]) -> None:
+    """Copy from `live` to `target` what the steps lead to, where both have the way to it."""
+    step, *rest = steps
+    for key in _keys(target, live, step):
+        with suppress(KeyError, IndexError, TypeError):  # one side lacks the field: nothing to keep
+            if rest:
+                _keep(target[key], live[key], rest)
+            else:
+                target[key] = copy.deepcopy(live[key])
+
+
+def _keys(target: Any, live: Any, step: str | int | None) -> Iterator[str | int]:
+    if step is not None:
+        yield step
+    elif isinstance(target, list) and isinstance(live, list):
+        yield from range(min(len(target), len(live)))

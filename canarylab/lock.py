@@ -1,0 +1,55 @@
+"""One run at a time per profile. The kernel holds the lock, so a dead holder's is free at once."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from canarylab.errors import LockedError
+
+
+@contextmanager
+def locked(path: Path, command: str) -> Iterator[None]:
+    """Hold the profile's lock. Raises LockedError with who holds it and since when."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _acquire(path) as file:
+        file.truncate(0)
+        json.dump({"pid": os.getpid(), "command": command, "since": time.time()}, file)
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _acquire(path: Path) -> IO[str]:
+    """Open and lock the file. Its former holder deletes it, so the file that was locked may not be the one there."""
+    while True:
+        file = path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise _held(path) from None
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            return file
+        file.close()
+
+
+def _held(path: Path) -> LockedError:
+    try:
+        holder = json.loads(path.read_text())
+        since = datetime.fromtimestamp(holder["since"]).strftime("%H:%M:%S")
+        who = f"`invoke {holder['command']}` (process {holder['pid']}) since {since}"
+    except (OSError, ValueError, KeyError):
+        who = "another run that has just started"
+    return LockedError(
+        f"this profile is held by {who}", where=str(path), remedy="wait for it to end, or stop it with Ctrl-C there"
+    )

@@ -1,0 +1,142 @@
+"""Can this host do it? Each finding says what was seen and what to do; nothing is changed by looking."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canarylab.paths import cache_home, state_home
+from canarylab.providers.base import Finding
+from canarylab.providers.embedded.cgroups import ROOT as CGROUPS
+from canarylab.providers.embedded.programs import pins
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+_GIB = 1 << 30
+_BUILD_BYTES = 12 * _GIB
+_RUN_BYTES = 3 * _GIB
+_MEMORY_BYTES = 3 * _GIB
+_SYS_ADMIN, _NET_ADMIN, _MKNOD = 21, 12, 27
+_CAPABILITIES = {_SYS_ADMIN: "CAP_SYS_ADMIN", _NET_ADMIN: "CAP_NET_ADMIN", _MKNOD: "CAP_MKNOD"}
+_CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
+
+
+def findings(ctx: Context, built: pins.Built) -> list[Finding]:
+    """Everything that `up` needs, cheapest first."""
+    found = [_system(), _architecture(), _root(), *_capabilities(), *_programs()]
+    found += [_memory(), _disk(built), _control_groups()]
+    if all(finding.ok for finding in found[:4]):
+        found.append(_overlay(ctx))
+    return found
+
+
+def _system() -> Finding:
+    system = platform.system()
+    return Finding("operating system", system == "Linux", system, "on macOS: --provider minikube")
+
+
+def _architecture() -> Finding:
+    name = pins.architecture()
+    return Finding("architecture", name in ("amd64", "arm64"), name, "use a machine with x86-64 or arm64 processors")
+
+
+def _root() -> Finding:
+    is_root = os.geteuid() == 0
+    seen = "root" if is_root else f"user {os.geteuid()}"
+    return Finding("user", is_root, seen, 'sudo -E env "PATH=$PATH" invoke up   (namespaces and mounts need root)')
+
+
+def _capabilities() -> list[Finding]:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return []
+    line = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
+    effective = int(line.split()[1], 16)
+    missing = [name for bit, name in _CAPABILITIES.items() if not effective >> bit & 1]
+    remedy = "in a container: start it with --privileged"
+    return [Finding("capabilities", not missing, f"missing: {', '.join(missing)}" if missing else "complete", remedy)]
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages that would have to be installed on the host."""
+    return sorted({package for program, package in pins.host_programs().items() if not shutil.which(program)})
+
+
+def _programs() -> list[Finding]:
+    missing = missing_packages()
+    if not missing:
+        return [Finding("host programs", True, "present")]
+    if shutil.which("apt-get"):
+        seen = f"`up` will install {', '.join(missing)}"
+        return [Finding("host programs", False, seen, f"apt-get install {' '.join(missing)}", fatal=False)]
+    remedy = f"install {', '.join(missing)} with this system's package manager; the node itself needs apt (Debian, Ubuntu)"
+    return [Finding("host programs", False, f"missing: {', '.join(missing)}", remedy)]
+
+
+def install_packages(ctx: Context) -> None:
+    """Install what is missing, where apt and root are at hand; else the findings say so."""
+    missing = missing_packages()
+    if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    ctx.progress(f"installing {', '.join(missing)} (Debian packages)")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    ctx.runner.run(["apt-get", "update", "-qq"], timeout=300, env=quiet)
+    ctx.runner.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], timeout=900, env=quiet)
+
+
+def _memory() -> Finding:
+    info = Path("/proc/meminfo")
+    if not info.exists():
+        return Finding("memory", False, "unknown", "", fatal=False)
+    values = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in info.read_text().splitlines()}
+    free = values["MemAvailable"]
+    remedy = "close what isn't needed; cluster, Istio and demo take about 2 GiB"
+    return Finding("memory", free >= _MEMORY_BYTES, f"{free / _GIB:.1f} GiB available", remedy)
+
+
+def _disk(built: pins.Built) -> Finding:
+    folder = _existing(state_home() if built.is_complete else cache_home())
+    needed = _RUN_BYTES if built.is_complete else _BUILD_BYTES
+    free = shutil.disk_usage(folder).free
+    what = "to run" if built.is_complete else "to build the programs once"
+    remedy = f"free space there, or set XDG_CACHE_HOME and XDG_STATE_HOME to a larger disk; {needed // _GIB} GiB {what}"
+    return Finding("disk", free >= needed, f"{free / _GIB:.1f} GiB free at {folder}", remedy)
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _control_groups() -> Finding:
+    unified = CGROUPS / "cgroup.controllers"
+    if unified.exists():
+        available = unified.read_text().split()
+        version = "version 2"
+    else:
+        available = [path.name for path in CGROUPS.iterdir()] if CGROUPS.exists() else []
+        version = "version 1"
+    missing = [name for name in _CONTROLLERS if name not in available]
+    seen = f"{version}, without {', '.join(missing)}" if missing else version
+    return Finding("control groups", not missing, seen, "mount them: cgroupfs-mount, or boot with them enabled")
+
+
+def _overlay(ctx: Context) -> Finding:
+    """Try it: whether overlayfs can be mounted depends on the filesystem below, not only on the kernel."""
+    home = _existing(state_home())
+    with tempfile.TemporaryDirectory(dir=home, prefix=".canarylab-probe-") as folder:
+        for name in ("lower", "upper", "work", "merged"):
+            (Path(folder) / name).mkdir()
+        options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"
+        mount = f"mount -t overlay overlay -o {options} {folder}/merged"
+        # In a mount namespace of its own, so that nothing is left however it ends.
+        done = ctx.runner.run(["unshare", "--mount", "sh", "-c", mount], timeout=10, ok=range(256))
+    seen = "works" if done.code == 0 else done.stderr.strip()
+    remedy = "set XDG_STATE_HOME to a folder on ext4, xfs or btrfs (overlayfs doesn't work on top of overlayfs)"
+    return Finding(f"overlayfs at {home}", done.code == 0, seen, remedy)

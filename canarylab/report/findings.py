@@ -1,0 +1,61 @@
+"""What `doctor` found: can this machine do it?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from canarylab.report import page
+from canarylab.report.lines import Line, Piece, line
+from canarylab.report.marks import Marks
+from canarylab.report.text import count
+
+if TYPE_CHECKING:
+    from canarylab.providers.base import Finding
+
+
+def show(findings: Sequence[Finding], output: str, stream: TextIO) -> None:
+    page.show(as_json(findings), lambda marks: lines(findings, marks), output, stream)
+
+
+def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
+    """`ok`: `up` would start. The findings come in the order they are shown in."""
+    return {
+        "ok": not any(_severity(finding) == 0 for finding in findings),
+        "findings": [dataclasses.asdict(finding) for finding in _worst_first(findings)],
+    }
+
+
+def lines(findings: Sequence[Finding], marks: Marks) -> list[Line]:
+    """What stands in the way, then what is worth a look, then what is well; the verdict at the end."""
+    width = max((len(finding.subject) for finding in findings), default=0)
+    shown = [each for finding in _worst_first(findings) for each in _finding(finding, width, marks)]
+    return [*shown, _verdict(findings)]
+
+
+def _severity(finding: Finding) -> int:
+    if finding.ok:
+        return 2
+    return 0 if finding.fatal else 1
+
+
+def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=_severity)
+
+
+def _finding(finding: Finding, width: int, marks: Marks) -> Iterator[Line]:
+    severity = _severity(finding)
+    mark, style = ((marks.failed, "bold red"), (marks.warning, "yellow"), (marks.done, "green"))[severity]
+    yield Line((Piece(finding.seen),), (Piece(f"{mark} ", style), Piece(f"{finding.subject:{width}}  ")))
+    if finding.remedy and not finding.ok:
+        for number, each in enumerate(finding.remedy.strip().splitlines()):
+            yield Line((Piece(each, "cyan"),), (Piece("          " if number else "    next: ", "dim"),), verbatim=True)
+
+
+def _verdict(findings: Sequence[Finding]) -> Line:
+    fatal, minor = (sum(_severity(finding) == severity for finding in findings) for severity in (0, 1))
+    if fatal:
+        return line(f"this machine can't do it yet: {count(fatal, 'finding')} to mend, marked first", "bold red")
+    also = f"; {count(minor, 'finding')} worth a look" if minor else ""
+    return line(f"this machine can do it{also}", "bold green")

@@ -1,0 +1,65 @@
+"""The receipt of a teardown: what it found, removed and left."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from canarylab.report import page
+from canarylab.report.lines import Line, Piece, line
+from canarylab.report.marks import Marks
+
+if TYPE_CHECKING:
+    from canarylab.stages.base import Removal
+
+Receipt = Sequence[tuple[str, Sequence["Removal"]]]
+"""The removals under each stage's name, in the order they were made."""
+
+_STYLES = {"removed": "green", "left": "yellow", "failed": "bold red"}
+
+
+def show(receipt: Receipt, output: str, stream: TextIO) -> None:
+    page.show(as_json(receipt), lambda marks: lines(receipt, marks), output, stream)
+
+
+def as_json(receipt: Receipt) -> dict[str, Any]:
+    """The removals by stage, and how many there are of each outcome."""
+    return {
+        "stages": [
+            {"stage": stage, "removals": [dataclasses.asdict(removal) for removal in removals]}
+            for stage, removals in receipt
+            if removals
+        ],
+        **_counts(receipt),
+    }
+
+
+def lines(receipt: Receipt, marks: Marks) -> list[Line]:
+    found = [(stage, removals) for stage, removals in receipt if removals]
+    if not found:
+        return [line("nothing there")]
+    shown = []
+    for stage, removals in found:
+        shown.append(line(stage, "bold"))
+        shown += [_removal(removal, marks) for removal in removals]
+    return [*shown, _total(_counts(receipt))]
+
+
+def _removal(removal: Removal, marks: Marks) -> Line:
+    mark = {"removed": marks.done, "left": marks.waiting, "failed": marks.failed}[removal.outcome]
+    lead = (Piece("  "), Piece(f"{mark} {removal.outcome:7}  ", _STYLES[removal.outcome]))
+    reason = f": {removal.reason}" if removal.reason else ""
+    return Line((Piece(removal.subject), Piece(reason, "dim")), lead)
+
+
+def _counts(receipt: Receipt) -> dict[str, int]:
+    outcomes = Counter(removal.outcome for _, removals in receipt for removal in removals)
+    counts = {"removed": outcomes["removed"], "left": outcomes["left"], "failed": outcomes["failed"]}
+    return {"found": outcomes.total(), **counts}
+
+
+def _total(counts: dict[str, int]) -> Line:
+    text = f"{counts['found']} found: {counts['removed']} removed, {counts['left']} left, {counts['failed']} failed"
+    return line(text, "bold red" if counts["failed"] else "bold green")

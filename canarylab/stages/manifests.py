@@ -1,0 +1,82 @@
+"""Kind `manifests`: plain Kubernetes objects from a file or a folder, applied server-side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import yaml
+from pydantic import Field
+
+from canarylab.diagnosis.manifests import refuse_known_bad
+from canarylab.errors import StageError
+from canarylab.kube.apply import Kept
+from canarylab.stages.base import StageOptions
+from canarylab.stages.objects import ObjectsStage
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+
+class KeptFields(StageOptions):
+    """Fields that the playbook sets once and leaves alone afterwards."""
+
+    kind: str = Field(description="kind of the objects, such as Rollout")
+    fields: tuple[str, ...] = Field(description="paths such as spec.template.spec.containers[*].image")
+
+
+class ManifestsOptions(StageOptions):
+    path: str = Field(description="a YAML file, or a folder of them")
+    namespace: str = Field("default", description="namespace of objects that name none")
+    ignore_differences: tuple[KeptFields, ...] = Field(
+        (), alias="ignore-differences", description="fields set at creation and left to others afterwards"
+    )
+
+
+class ManifestsStage(ObjectsStage[ManifestsOptions]):
+    """Known mistakes in the files are found and explained before anything of the playbook is applied."""
+
+    kind: ClassVar[str] = "manifests"
+    Options: ClassVar[type[StageOptions]] = ManifestsOptions
+
+    def check(self, base: Path) -> None:
+        refuse_known_bad(self._documents(base))
+
+    def objects(self, ctx: Context) -> list[dict[str, Any]]:
+        return [_in_namespace(obj, self.options.namespace) for _, obj in self._documents(ctx.playbook.base)]
+
+    def kept(self) -> Sequence[Kept]:
+        return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]
+
+    def _documents(self, base: Path) -> list[tuple[Path, dict[str, Any]]]:
+        """Every object with the file it stands in."""
+        path = base / self.options.path
+        if not path.exists():
+            raise StageError(f"there is no {path}", where=f"stage {self.name}, path", remedy="mend the playbook's path")
+        files = sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
+        return [(file, obj) for file in files for obj in _load(file)]
+
+
+def _load(file: Path) -> list[dict[str, Any]]:
+    try:
+        documents = [document for document in yaml.safe_load_all(file.read_text()) if document is not None]
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        hint = "quote a name that begins with *" if "alias" in str(error) else "mend the file"
+        raise StageError(f"not YAML: {error.problem}", where=f"{file}:{line}", remedy=hint) from error
+    for number, document in enumerate(documents, 1):
+        if not isinstance(document, dict) or not {"apiVersion", "kind", "metadata"} <= document.keys():
+            raise StageError(
+                f"document {number} isn't a Kubernetes object", where=str(file), why="it lacks apiVersion, kind or metadata"
+            )
+    return documents
+
+
+_CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "GatewayClass"}
+
+
+def _in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
+    if obj["kind"] in _CLUSTER_WIDE or obj["metadata"].get("namespace"):
+        return obj
+    return {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}

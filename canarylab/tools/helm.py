@@ -1,0 +1,107 @@
+"""Helm: its command lines, and its release records as they lie in the cluster."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RECORD_LABELS = {"owner": "helm"}
+"""The labels of the Secrets in which Helm keeps one record a revision (helm.sh, "storage backends")."""
+
+UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling", "failed")
+"""The states in which a killed or failed Helm leaves a release; it then refuses with "another operation is in
+progress" (helm/helm#4558, #10599) or "has no deployed releases"."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One revision of a release, as Helm recorded it."""
+
+    name: str
+    namespace: str
+    revision: int
+    status: str
+    chart: str
+    version: str
+    values: dict[str, Any]
+    manifest: str
+    record: str
+    """Name of the Secret that holds it."""
+
+    def objects(self) -> list[dict[str, Any]]:
+        """The objects of the release, hooks left out."""
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        found = yaml.load_all(self.manifest, Loader=loader)  # noqa: S506 - a safe loader
+        return [_placed(obj, self.namespace) for obj in found if obj]
+
+
+def _placed(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """Charts leave out the namespace of most of their objects."""
+    meta = obj["metadata"]
+    return obj if meta.get("namespace") else {**obj, "metadata": {**meta, "namespace": namespace}}
+
+
+def parse_record(secret: dict[str, Any]) -> Release:
+    """Decode a Secret of type helm.sh/release.v1: base64 in base64 over gzip over JSON."""
+    packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+    content = json.loads(gzip.decompress(packed))
+    chart = content["chart"]["metadata"]
+    return Release(
+        name=content["name"],
+        namespace=content.get("namespace", secret["metadata"]["namespace"]),
+        revision=int(content["version"]),
+        status=content["info"]["status"],
+        chart=chart["name"],
+        version=chart["version"],
+        values=content.get("config") or {},
+        manifest=content.get("manifest", ""),
+        record=secret["metadata"]["name"],
+    )
+
+
+def newest_first(secrets: Sequence[dict[str, Any]]) -> list[Release]:
+    return sorted((parse_record(secret) for secret in secrets), key=lambda release: -release.revision)
+
+
+@dataclass(frozen=True)
+class Helm:
+    """Builds command lines for one cluster, always named by kubeconfig and context."""
+
+    program: Path
+    kubeconfig: Path
+    context: str
+
+    def _argv(self, *words: str | Path) -> list[str | Path]:
+        return [self.program, *words, "--kubeconfig", self.kubeconfig, "--kube-context", self.context]
+
+    def upgrade(self, release: str, chart: Path, namespace: str, values: Sequence[Path]) -> list[str | Path]:
+        """Install or upgrade. Without --wait: health is watched by the stage, which knows that a gateway's Service
+        gets no address before there is a tunnel."""
+        files = [word for path in values for word in ("--values", path)]
+        return self._argv("upgrade", release, chart, "--install", "--namespace", namespace, "--create-namespace", *files)
+
+    def uninstall(self, release: str, namespace: str) -> list[str | Path]:
+        return self._argv("uninstall", release, "--namespace", namespace, "--ignore-not-found")
+
+
+def merge_values(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Values as Helm merges several files: maps are merged, everything else is replaced by the later one. Pure."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
+    return merged
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        both_maps = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _merge(result[key], value) if both_maps else value
+    return result

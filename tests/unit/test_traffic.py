@@ -1,0 +1,293 @@
+"""The measuring client against real servers on the loopback, good ones and bad ones."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from loopback import (
+    HANG_UP,
+    RESET,
+    SILENCE,
+    LoopbackServer,
+    Seen,
+    answer,
+    closed_port,
+    gateway_answer,
+    make_certificate,
+)
+
+from canarylab.cancel import Cancel
+from canarylab.demo import background, client
+from canarylab.demo.background import Background
+from canarylab.demo.client import Target, likely_cause, read_head
+from canarylab.demo.traffic import CONCURRENCY, GIVE_UP_AFTER, Measurement, measure
+from canarylab.errors import CancelledError, ExpectationError
+
+HOST = "reviews.rollouts-demo-vsvc1.bookinfo.com"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def http(server: LoopbackServer, host: str = HOST) -> Target:
+    return Target("127.0.0.1", server.port, host)
+
+
+def tls(server: LoopbackServer, host: str = HOST) -> Target:
+    return Target("127.0.0.1", server.port, host, tls=True)
+
+
+def ask(target: Target, requests: int, *, seconds: float = 30, timeout: float = 5, concurrency: int = CONCURRENCY):
+    deadline = time.monotonic() + seconds
+    return measure(target, requests, deadline=deadline, cancel=Cancel(), timeout=timeout, concurrency=concurrency)
+
+
+def every_fourth_is_canary(seen: Seen) -> bytes:
+    return answer("bbb", color="yellow") if len(seen.requests) % 4 == 0 else answer("aaa")
+
+
+def alternating(*said: bytes | str):
+    return lambda seen: said[len(seen.requests) % len(said)]
+
+
+class TestCounting:
+    def test_http_answers_are_counted_by_revision_colour_pod_and_status(self):
+        with LoopbackServer(every_fourth_is_canary) as server:
+            measured = ask(http(server), 200)
+        assert (measured.requests, measured.answered, measured.failed) == (200, 200, 0)
+        assert measured.revisions == {"aaa": 150, "bbb": 50}
+        assert measured.colors == {"blue": 150, "yellow": 50}
+        assert measured.pods == {"pod-aaa": 150, "pod-bbb": 50}
+        assert measured.statuses == {200: 200}
+
+    def test_http_keeps_its_connections_and_sends_the_host_header(self):
+        with LoopbackServer(every_fourth_is_canary) as server:
+            ask(http(server), 200, concurrency=4)
+        assert server.seen.connections <= 4
+        assert set(server.seen.requests) == {HOST}
+
+    def test_tls_opens_a_connection_for_each_request_and_sends_the_server_name(self, certificate: Path):
+        with LoopbackServer(every_fourth_is_canary, certificate) as server:
+            measured = ask(tls(server), 60)
+        assert measured.revisions == {"aaa": 45, "bbb": 15}
+        assert server.seen.connections == 60
+        assert server.seen.server_names == [HOST] * 60
+
+    def test_tls_is_faster_than_a_client_that_reads_the_authorities_for_each_connection(self, certificate: Path):
+        with LoopbackServer(every_fourth_is_canary, certificate) as server:
+            assert ask(tls(server), 200).rate > 100
+
+    def test_no_more_requests_are_sent_than_asked_for(self):
+        with LoopbackServer(every_fourth_is_canary) as server:
+            assert ask(http(server), 3).requests == 3
+        assert len(server.seen.requests) == 3
+
+    def test_a_connection_that_the_server_closes_after_its_answer_is_no_failure(self):
+        with LoopbackServer(alternating(answer(headers="Connection: close\r\n"), answer())) as server:
+            measured = ask(http(server), 50, concurrency=2)
+        assert measured.failed == 0
+        assert server.seen.connections > 2
+
+    def test_latencies_are_ordered_and_the_pace_is_said(self):
+        with LoopbackServer(every_fourth_is_canary) as server:
+            measured = ask(http(server), 100)
+        assert len(measured.latencies) == 100
+        assert 0 < measured.percentile(50) <= measured.percentile(99) <= measured.percentile(100)
+        assert measured.rate == pytest.approx(100 / measured.seconds)
+        assert "requests/s, latency" in measured.pace
+
+
+class HangsUpOnHello(socketserver.BaseRequestHandler):
+    """What a gateway does with a server name that it has no route for."""
+
+    def handle(self) -> None:
+        self.request.recv(100)
+
+
+class RoutelessGateway(socketserver.ThreadingTCPServer):
+    request_queue_size = 64
+
+
+class TestFailures:
+    def test_a_refused_connection_ends_it_early_and_names_the_cause(self):
+        target = Target("127.0.0.1", closed_port(), HOST)
+        with pytest.raises(ExpectationError, match="all failed: refused") as raised:
+            ask(target, 5000)
+        assert "nothing listens at 127.0.0.1" in str(raised.value)
+        assert raised.value.remedy
+
+    def test_it_gives_up_soon_after_the_first_twenty_failures(self):
+        with LoopbackServer(lambda _: gateway_answer(404)) as server:
+            with pytest.raises(ExpectationError):
+                ask(http(server), 5000)
+            assert GIVE_UP_AFTER <= len(server.seen.requests) <= GIVE_UP_AFTER + CONCURRENCY
+
+    def test_a_404_of_the_gateway_is_told_from_one_of_the_application(self):
+        with LoopbackServer(lambda _: gateway_answer(404)) as server, pytest.raises(ExpectationError) as raised:
+            ask(http(server), 100)
+        assert "status 404 from the gateway" in str(raised.value)
+        assert f"no HTTP route for {HOST}" in str(raised.value)
+        with LoopbackServer(lambda _: answer(status=404)) as server, pytest.raises(ExpectationError) as raised:
+            ask(http(server), 100)
+        assert "status 404" in str(raised.value)
+        assert "from the gateway" not in str(raised.value)
+
+    def test_a_reset_during_the_answer_is_counted(self):
+        with LoopbackServer(alternating(answer(), RESET)) as server:
+            measured = ask(http(server), 40, concurrency=1)
+        assert measured.failures == {"reset": 20}
+        assert measured.answered == 20
+        assert HOST in measured.samples[0]
+
+    def test_an_answer_cut_short_is_counted(self):
+        with LoopbackServer(alternating(answer(), answer(headers="Connection: close\r\n")[:-3])) as server:
+            assert ask(http(server), 40, concurrency=1).failures == {"closed": 20}
+
+    def test_a_connection_closed_without_an_answer_is_counted(self):
+        with LoopbackServer(alternating(answer(), HANG_UP)) as server:
+            assert ask(http(server), 40, concurrency=1).failures == {"closed": 20}
+
+    def test_a_slow_answer_is_a_timeout(self):
+        with LoopbackServer(alternating(answer(), answer(), answer(), SILENCE)) as server:
+            measured = ask(http(server), 8, concurrency=8, timeout=0.2)
+        assert measured.failures == {"timeout": 2}
+        assert "no answer in 0.2 s" in measured.samples[0]
+
+    def test_an_application_error_is_an_answer_of_its_revision_and_a_failure(self):
+        with LoopbackServer(alternating(answer(), answer("bbb", status=500))) as server:
+            measured = ask(http(server), 40)
+        assert measured.revisions == {"aaa": 20, "bbb": 20}
+        assert measured.failures == {"status 500": 20}
+
+    def test_what_is_no_http_answer_is_unreadable(self):
+        with LoopbackServer(alternating(answer(), b"SSH-2.0-OpenSSH\r\n\r\n")) as server:
+            assert ask(http(server), 40).failures == {"unreadable answer": 20}
+
+    def test_a_handshake_that_is_not_answered_points_to_the_missing_tls_route(self):
+        with RoutelessGateway(("127.0.0.1", 0), HangsUpOnHello) as gateway:
+            threading.Thread(target=gateway.serve_forever, args=(0.01,), daemon=True).start()
+            with pytest.raises(ExpectationError, match="all failed: TLS handshake") as raised:
+                ask(Target("127.0.0.1", gateway.server_address[1], HOST, tls=True), 50)
+            gateway.shutdown()
+        assert f"no TLS route for the SNI host {HOST}" in str(raised.value)
+
+    def test_fewer_requests_than_it_gives_up_after_must_not_all_fail_either(self):
+        with pytest.raises(ExpectationError, match="the first 3 requests all failed"):
+            ask(Target("127.0.0.1", closed_port(), HOST), 3)
+
+    def test_the_deadline_ends_it_and_says_how_far_it_came(self):
+        with LoopbackServer(lambda _: SILENCE) as server, pytest.raises(ExpectationError, match="only 0 of 50"):
+            ask(http(server), 50, seconds=0.2)
+
+    def test_every_known_kind_of_failure_has_a_cause_for_the_target(self):
+        target = Target("10.96.0.9", 3000, HOST, tls=True)
+        assert "10.96.0.9:3000" in likely_cause(client.REFUSED, target)
+        assert HOST in likely_cause(client.HANDSHAKE, target)
+        assert likely_cause("never heard of", target) == ""
+
+
+class TestCancelling:
+    def test_ctrl_c_ends_a_measurement_under_way(self):
+        cancel = Cancel()
+
+        def interrupt(seen: Seen) -> bytes:
+            if len(seen.requests) == 10:
+                cancel.set()
+            return answer()
+
+        with LoopbackServer(interrupt) as server, pytest.raises(CancelledError):
+            measure(http(server), 10**9, deadline=time.monotonic() + 30, cancel=cancel)
+
+    def test_nothing_is_sent_after_ctrl_c(self):
+        cancel = Cancel()
+        cancel.set()
+        with LoopbackServer(lambda _: answer()) as server:
+            with pytest.raises(CancelledError):
+                measure(http(server), 100, deadline=time.monotonic() + 30, cancel=cancel)
+            assert server.seen.requests == []
+
+
+class TestHeads:
+    def test_headers_are_read_whatever_their_case(self):
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-rollouts-demo-revision:  abc \r\n\r\n"
+        read, length = read_head(head)
+        assert (read.revision, length, read.keep_alive) == ("abc", 5, True)
+
+    @pytest.mark.parametrize("first", [b"", b"HTTP/1.1", b"HTTP/1.1 OK", b"HTTP/1.1 200 OK", b"\xff\xfe", b"200 OK"])
+    def test_anything_else_is_refused(self, first: bytes):
+        with pytest.raises(ValueError, match="answer"):
+            read_head(first + b"\r\n\r\n")
+
+
+class Reached:
+    """Answers, and lets a test wait until so many requests have come."""
+
+    def __init__(self, requests: int, said: bytes) -> None:
+        self._requests, self._said = requests, said
+        self.event = threading.Event()
+
+    def __call__(self, seen: Seen) -> bytes:
+        if len(seen.requests) >= self._requests:
+            self.event.set()
+        return self._said
+
+
+class TestBackground:
+    @pytest.fixture
+    def reached(self) -> Reached:
+        return Reached(12, answer())
+
+    @pytest.fixture
+    def servers(self, certificate: Path, reached: Reached) -> Iterator[list[LoopbackServer]]:
+        with LoopbackServer(reached) as plain, LoopbackServer(lambda _: answer(), certificate) as encrypted:
+            yield [plain, encrypted]
+
+    def test_requests_flow_to_every_host_in_turn_until_it_is_stopped(self, servers, reached: Reached):
+        plain, encrypted = servers
+        stream = Background([http(plain), tls(encrypted)], rate=200)
+        assert reached.event.wait(10)
+        first, second = stream.stop()
+        assert first.requests >= 12
+        assert abs(first.requests - second.requests) <= 1
+        assert (first.failed, second.failed) == (0, 0)
+        assert plain.seen.connections == first.requests
+        assert len(plain.seen.requests) == first.requests
+
+    def test_every_request_that_fails_is_counted_with_its_time(self):
+        reached = Reached(5, gateway_answer(503))
+        with LoopbackServer(reached) as server:
+            stream = Background([http(server)], rate=200)
+            assert reached.event.wait(10)
+            (measured,) = stream.stop()
+        assert measured.failed == measured.requests >= 5
+        assert measured.commonest_failure == "status 503 from the gateway"
+        assert "s: status 503" in measured.samples[0]
+
+    def test_its_rate_is_kept(self, servers, reached: Reached):
+        began = time.monotonic()
+        stream = Background([http(servers[0])], rate=100)
+        assert reached.event.wait(10)
+        stream.stop()
+        assert time.monotonic() - began >= 11 / 100
+
+    def test_a_crash_in_its_thread_comes_out_when_it_is_stopped(self, monkeypatch: pytest.MonkeyPatch):
+        def broken(_target: Target):
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(background, "ask_once", broken)
+        stream = Background([Target("127.0.0.1", closed_port(), HOST)], rate=100)
+        stream._thread.join(10)
+        with pytest.raises(BaseExceptionGroup, match="unhandled"):
+            stream.stop()
+
+
+def test_a_measurement_without_answers_has_no_latency():
+    nothing = Measurement(Target("127.0.0.1", 80, HOST), 0, 0.0, {}, {}, {}, {}, {}, (), ())
+    assert (nothing.percentile(99), nothing.rate, nothing.commonest_failure) == (0.0, 0.0, "")
