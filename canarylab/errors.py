@@ -88,7 +88,8 @@ class CommandError(CanarylabError):
 
     def __init__(self, command: str, code: int | None, tail: str, *, remedy: str | None = None) -> None:
         ended = f"ended with {code}" if code is not None else "did not end in time"
-        super().__init__(f"{command.split(' ', 1)[0]} {ended}", where=None, why=tail or None, remedy=remedy)
+        program = command.split(" ", 1)[0].rsplit("/", 1)[-1]
+        super().__init__(f"{program} {ended}", where=None, why=tail or None, remedy=remedy)
         self.command = command
         self.code = code
         self.tail = tail

@@ -24,19 +24,25 @@ _ELF_MACHINES = {62: "amd64", 183: "arm64"}
 _INDEX = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 
 
-def read_image(open_blob: OpenBlob, digest: str, reference: str) -> Image:
-    """Follow an image from its manifest to the header of its entry point's program."""
+def read_image(open_blob: OpenBlob, digest: str, reference: str, label: str | None = None) -> Image | None:
+    """Follow an image from its manifest to the header of its entry point's program.
+
+    With `label`, an image that doesn't carry it is left alone (None): unpacking a large one takes seconds.
+    """
     manifest = _json(open_blob, digest)
     if manifest.get("mediaType") in _INDEX:
         manifest = _json(open_blob, manifest["manifests"][0]["digest"])
     config = _json(open_blob, manifest["config"]["digest"])
     container = config.get("config", {})
+    labels = container.get("Labels") or {}
+    if label and label not in labels:
+        return None
     entry = (container.get("Entrypoint") or container.get("Cmd") or [""])[0].lstrip("/")
     program = ""
     for layer in reversed(manifest["layers"]):
         with open_blob(layer["digest"]) as blob:
             program = program or _program_architecture(blob, entry)
-    return Image(reference, config.get("architecture", ""), container.get("Labels") or {}, program)
+    return Image(reference, config.get("architecture", ""), labels, program)
 
 
 def read_archive(archive: Path, reference: str) -> Image:
@@ -48,7 +54,10 @@ def read_archive(archive: Path, reference: str) -> Image:
 
         with _member(tar, "index.json", archive) as file:
             index = json.load(file)
-        return read_image(open_blob, index["manifests"][0]["digest"], reference)
+        image = read_image(open_blob, index["manifests"][0]["digest"], reference)
+    if image is None:
+        raise StageError("the archive holds no image", where=str(archive))
+    return image
 
 
 def elf_architecture(header: bytes) -> str:

@@ -33,7 +33,10 @@ def plausible(seen: Measurement, weight: int, revisions: Revisions) -> bool:
 
 
 def weighted(measured: Measurement, weight: int, revisions: Revisions, number: int) -> Claim:
-    """The interval of the canary's share holds the weight. `number` counts the measurements of this host from 1."""
+    """The interval of the canary's share holds the weight. `number` counts the measurements of this host from 1.
+
+    Hopeless, so that measuring again is of no use, if anybody but the two revisions answered.
+    """
     share = _share(measured, revisions)
     strangers = _strangers(measured, {revisions.stable, revisions.canary}, revisions)
     again = "" if number == 1 else f", measurement {number} of at most {ATTEMPTS}"
@@ -43,21 +46,21 @@ def weighted(measured: Measurement, weight: int, revisions: Revisions, number: i
         f"{weight} % in the interval",
         f"{share}; {measured.pace}{strangers}",
         share.holds(weight) and not strangers,
-        _unknown(measured) or f"the gateway routes by other weights than {weight} %; {rule}",
+        _astray(measured, strangers) or f"the gateway routes by other weights than {weight} %; {rule}",
+        hopeless=bool(strangers),
     )
 
 
 def exact(measured: Measurement, only: str, revisions: Revisions) -> Claim:
     """Every answer comes from one revision."""
     right = measured.revisions.get(only, 0)
-    shown = revisions.shown.get(only, only)
     strangers = _strangers(measured, {only}, revisions)
     return Claim(
         f"{measured.target}: all answers",
-        f"{measured.requests:,} from {shown}",
+        f"{measured.requests:,} from {revisions.shown.get(only, only)}",
         f"{right:,} of {measured.requests:,}; {measured.pace}{strangers}",
         right == measured.requests,
-        _unknown(measured) or "the gateway still sends requests to another revision, or not all were answered",
+        _astray(measured, strangers) or "not every request was answered",
     )
 
 
@@ -76,12 +79,13 @@ def _share(measured: Measurement, revisions: Revisions) -> Share:
 
 def _strangers(measured: Measurement, known: set[str], revisions: Revisions) -> str:
     """Who else answered, to be added to what was seen."""
-    others = [(revisions.shown.get(one, one), n) for one, n in measured.revisions.items() if one not in known]
-    return "".join(f"; {count:,} from {name}" for name, count in others)
+    others = {revision: count for revision, count in measured.revisions.items() if revision not in known}
+    names = {"": "pods that don't say their revision", **revisions.shown}
+    return "".join(f"; {count:,} from {names.get(revision, revision)}" for revision, count in others.items())
 
 
-def _unknown(measured: Measurement) -> str:
-    """The cause if pods answered well and didn't say who they are."""
-    if measured.answered or measured.failed == measured.requests:
-        return ""
-    return "no answer says its revision: the pods need the environment variable REVISION, from their pod-template-hash"
+def _astray(measured: Measurement, strangers: str) -> str:
+    """The likely cause if others answered; "" if none did."""
+    if "" in measured.revisions:
+        return "the pods need the environment variable REVISION, taken from their label rollouts-pod-template-hash"
+    return "the gateway still sends requests to pods of another revision" if strangers else ""

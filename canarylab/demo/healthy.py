@@ -27,8 +27,8 @@ class HealthyOptions(StepOptions):
 class Healthy(Step):
     """Healthy, at its last step, and only the stable revision has pods.
 
-    What comes to rest by itself is waited for: pods that restart, an old ReplicaSet that is still to be scaled down.
-    An update under way isn't: it may be somebody's.
+    What may come to rest by itself is waited for: pods that start, the end of an update, an old ReplicaSet that is
+    still to be scaled down. A Rollout that is Paused or Degraded waits for somebody, so it fails at once.
     """
 
     kind: ClassVar[str] = "healthy"
@@ -39,19 +39,22 @@ class Healthy(Step):
         options = self.options
 
         def look() -> Iterable[Claim]:
-            return at_rest(read(ctx, options.namespace, options.rollout))
+            view = read(ctx, options.namespace, options.rollout)
+            status, *others = at_rest(view)
+            return [replace(status, hopeless=view.phase in ("Paused", "Degraded")), *others]
 
         self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
 
 
 def at_rest(view: RolloutView) -> list[Claim]:
-    """Healthy, at the last step, the wanted revision stable, no other one up."""
-    busy = bool(view.stable_hash) and view.updating
-    status = claims.status(view, "Healthy")
-    if busy:
-        status = replace(status, cause=f"{view.name} is in the middle of an update: {view}", hopeless=True)
-    found = [status, claims.stable_is_wanted(view), claims.old_scaled_down(view)]
+    """Healthy, at the last step, the wanted revision stable, no other one up. The status comes first."""
+    cause = f"{view.name} is in the middle of an update: {view}" if view.updating else claims.cause(view)
+    found = [
+        claims.equal("status", "Healthy", view.status, cause),
+        claims.stable_is_wanted(view),
+        claims.old_scaled_down(view),
+    ]
     if view.step:
         last = view.step.partition("/")[2]
-        found.insert(1, claims.equal("step", f"{last}/{last}", view.step, claims.cause(view)))
+        found.insert(1, claims.equal("step", f"{last}/{last}", view.step, cause))
     return found

@@ -89,7 +89,7 @@ class Measure(Step):
         for number, requests in enumerate(attempts(self.options.requests), 1):
             measured = survey.measure(target, requests)
             missed = report(ctx, self.kind, [weighted(measured, weight, revisions, number)])
-            if missed is None:
+            if missed is None or missed.hopeless:
                 break
         return missed
 

@@ -51,9 +51,9 @@ class Share:
         return (100 * max(0.0, middle - reach), 100 * min(1.0, middle + reach))
 
     def holds(self, weight: float) -> bool:
-        """Whether the weight in percent lies in the interval."""
+        """Whether the weight in percent lies in the interval; without an answer nothing holds."""
         low, high = self.interval
-        return low <= weight <= high
+        return self.total > 0 and low <= weight <= high
 
     def __str__(self) -> str:
         low, high = self.interval

@@ -36,7 +36,7 @@ class Measurement:
     requests: int
     seconds: float
     revisions: Mapping[str, int]
-    """Answers by pod-template-hash of the pod that gave them, failed ones included."""
+    """Answers by pod-template-hash of the pod that gave them, failed ones included; "" where a pod didn't say."""
     colors: Mapping[str, int]
     pods: Mapping[str, int]
     statuses: Mapping[int, int]
@@ -53,7 +53,7 @@ class Measurement:
 
     @property
     def answered(self) -> int:
-        """Answers that a pod of known revision gave."""
+        """Answers that a pod gave."""
         return sum(self.revisions.values())
 
     @property
@@ -117,7 +117,7 @@ class Tally:
 
     def _count(self, answer: Answer) -> None:
         self._statuses[answer.status] += 1
-        if answer.revision:
+        if answer.revision or not answer.failure:
             self._revisions[answer.revision] += 1
             self._colors[answer.color] += 1
             self._pods[answer.pod] += 1

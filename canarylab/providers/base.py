@@ -55,6 +55,8 @@ class Provider(ABC):
     """Subclasses set `name` and implement the rest; they keep nothing that can't be read again from the machine."""
 
     name: ClassVar[str]
+    owns_cluster: ClassVar[bool] = True
+    """Whether the cluster is this tool's own: it is then deleted whole, not object by object."""
     image_needs: ClassVar[tuple[str, ...]] = ("cluster",)
     """The infrastructure stages that must be up before an image can be built and handed over."""
 

@@ -36,8 +36,8 @@ _MESSAGE_MIN = 10
 
 
 def cut(text: str, width: int, marks: Marks) -> str:
-    """The text's first line, shortened to a width in cells."""
-    text = first_line(clean(text))
+    """The text's first line with its indentation, shortened to a width in cells."""
+    text = clean(text).strip("\n").partition("\n")[0]
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, max(0, width - len(marks.ellipsis))) + marks.ellipsis[: max(0, width)]
@@ -70,6 +70,7 @@ class Layout:
         text.append(_time(stage, now).rjust(_CLOCK_WIDTH) + _GAP)
         text.append_text(self._what(stage, view, now, self.width - cell_len(text.plain)))
         text.rstrip()
+        text.truncate(self.width, overflow="crop")
         return text
 
     def _mark(self, stage: StageView, now: float) -> str:

@@ -62,10 +62,10 @@ def _reasons(view: RunView, marks: Marks, width: int, room: int) -> list[Text]:
     """As much of the reasons of failed stages as there is room for; at the end of the run they are printed in full."""
     failed = [stage for stage in view.stages.values() if stage.status == "failed"]
     text = "\n".join(as_text(each) for stage in failed for each in wording.stage_failed(stage, marks))
-    lines = [Text(_cut_inside(each, width, marks), "red") for each in text.split("\n")] if text else []
+    lines = [Text(cut(each, width, marks), "red") for each in text.split("\n")] if text else []
     if len(lines) <= room:
         return lines
-    return [*lines[: room - 1], Text(f"    {marks.ellipsis}", "red")] if room > 1 else []
+    return [*lines[: room - 1], Text(cut(f"    {marks.ellipsis}", width, marks), "red")] if room > 1 else []
 
 
 def _footer(view: RunView, now: float, marks: Marks, width: int) -> Text:
@@ -74,9 +74,3 @@ def _footer(view: RunView, now: float, marks: Marks, width: int) -> Text:
     text = Text.assemble((f"{marks.frame(now)} ", "cyan"), (f"{stages}{clock(now - view.started)}", "dim"))
     text.truncate(width, overflow="crop")
     return text
-
-
-def _cut_inside(text: str, width: int, marks: Marks) -> str:
-    """Cut, with the indentation kept."""
-    indent = text[: len(text) - len(text.lstrip())]
-    return indent + cut(text, width - len(indent), marks)

@@ -48,6 +48,19 @@ Respond = Callable[[Seen], bytes | str]
 """Called for each request, once it has been noted: the bytes to send, or RESET, HANG_UP or SILENCE."""
 
 
+class Reached:
+    """Responds as it is told, and lets a test wait until so many requests have come."""
+
+    def __init__(self, requests: int, respond: Respond) -> None:
+        self._requests, self._respond = requests, respond
+        self.event = threading.Event()
+
+    def __call__(self, seen: Seen) -> bytes | str:
+        if len(seen.requests) >= self._requests:
+            self.event.set()
+        return self._respond(seen)
+
+
 class LoopbackServer:
     """Serves until its `with` block ends. `respond` decides each answer."""
 

@@ -70,7 +70,9 @@ DOCUMENTED_DEMO: tuple[tuple[float, Event], ...] = (
 
 def failed_up() -> Iterator[Event]:
     """One stage done, one failed, one skipped for it."""
-    yield started("up", stage("istiod"), stage("rollouts-demo", "istiod", kind="manifests"), stage("last", "rollouts-demo"))
+    yield started(
+        "up", stage("istiod"), stage("rollouts-demo", "istiod", kind="manifests"), stage("last", "rollouts-demo")
+    )
     yield StageStarted("istiod")
     yield StageFinished("istiod", "unchanged", 0.2)
     yield StageStarted("rollouts-demo")
@@ -79,8 +81,14 @@ def failed_up() -> Iterator[Event]:
     yield StageFinished("last", "skipped", 0.0, "needs rollouts-demo, which failed")
     yield Failure(REFUSED, 1)
     yield RunFinished(
-        "up", ok=False, seconds=41.2, unchanged=("istiod",), failed=("rollouts-demo",), skipped=("last",),
-        critical_path=("istiod", "rollouts-demo"), critical_path_seconds=3.4,
+        "up",
+        ok=False,
+        seconds=41.2,
+        unchanged=("istiod",),
+        failed=("rollouts-demo",),
+        skipped=("last",),
+        critical_path=("istiod", "rollouts-demo"),
+        critical_path_seconds=3.4,
     )
 
 

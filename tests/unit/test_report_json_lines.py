@@ -7,14 +7,15 @@ import typing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import canarylab
 import pytest
-from canarylab.events import Event, RunFinished, StageProgress, State
-from canarylab.report.json_lines import JsonLines, to_json
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from report_samples import DOCUMENTED_DEMO, DOCUMENTED_RUN
+
+import canarylab
+from canarylab.events import Event, RunFinished, StageProgress, State
+from canarylab.report.json_lines import JsonLines, to_json
 
 PACKAGE = Path(canarylab.__file__).parent
 SCHEMA = json.loads((PACKAGE / "events.schema.json").read_text())

@@ -45,8 +45,12 @@ def test_a_share_says_percent_counts_and_interval():
 
 
 def test_without_answers_nothing_is_excluded():
+    assert Share(0, 0).interval == (0, 100)
     assert Share(0, 0).percent == 0
-    assert Share(0, 0).holds(5)
+
+
+def test_without_answers_nothing_is_proved():
+    assert not Share(0, 0).holds(5)
 
 
 def test_a_miss_is_measured_again_with_four_times_the_requests_three_times_in_all():

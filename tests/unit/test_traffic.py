@@ -14,6 +14,7 @@ from loopback import (
     RESET,
     SILENCE,
     LoopbackServer,
+    Reached,
     Seen,
     answer,
     closed_port,
@@ -226,23 +227,10 @@ class TestHeads:
             read_head(first + b"\r\n\r\n")
 
 
-class Reached:
-    """Answers, and lets a test wait until so many requests have come."""
-
-    def __init__(self, requests: int, said: bytes) -> None:
-        self._requests, self._said = requests, said
-        self.event = threading.Event()
-
-    def __call__(self, seen: Seen) -> bytes:
-        if len(seen.requests) >= self._requests:
-            self.event.set()
-        return self._said
-
-
 class TestBackground:
     @pytest.fixture
     def reached(self) -> Reached:
-        return Reached(12, answer())
+        return Reached(12, lambda _: answer())
 
     @pytest.fixture
     def servers(self, certificate: Path, reached: Reached) -> Iterator[list[LoopbackServer]]:
@@ -261,7 +249,7 @@ class TestBackground:
         assert len(plain.seen.requests) == first.requests
 
     def test_every_request_that_fails_is_counted_with_its_time(self):
-        reached = Reached(5, gateway_answer(503))
+        reached = Reached(5, lambda _: gateway_answer(503))
         with LoopbackServer(reached) as server:
             stream = Background([http(server)], rate=200)
             assert reached.event.wait(10)

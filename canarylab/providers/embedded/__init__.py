@@ -14,7 +14,7 @@ from canarylab.files import delete
 from canarylab.paths import ProfilePaths, cache_home, state_home
 from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
 from canarylab.providers.embedded import host, store, tunnel
-from canarylab.providers.embedded.machine import Machine
+from canarylab.providers.embedded.machine import STAMP, Machine
 from canarylab.providers.embedded.network import Network, Ranges, choose, reserved
 from canarylab.providers.embedded.programs import pins
 from canarylab.providers.embedded.programs.charts import CHARTS
@@ -117,8 +117,8 @@ class EmbeddedProvider(Provider):
     def chart(self, ctx: Context, reference: str, version: str) -> Path:  # noqa: ARG002
         name = reference.rsplit("/", 1)[-1]
         packaged = pins.pins().istio
-        if reference not in CHARTS or packaged.split("+", 1)[0] != version:
-            known = ", ".join(f"{chart} {packaged.split('+', 1)[0]}" for chart in CHARTS)
+        if reference not in CHARTS or packaged.split("-", 1)[0] != version:
+            known = ", ".join(f"{chart} {packaged.split('-', 1)[0]}" for chart in CHARTS)
             raise UsageError(
                 f"the embedded provider has no chart {reference} of version {version}",
                 why="there is no chart repository: charts come from the modules that node/go.mod pins",
@@ -188,10 +188,13 @@ class EmbeddedProvider(Provider):
 
     def leftovers(self, ctx: Context) -> list[Removal]:
         root = ProfilePaths(ctx.profile).root
-        return [Removal(f"files in {root}", "removed")] if delete(root) else []
+        if not delete(root):
+            return []
+        kept = Removal(f"programs in {cache_home()}", "left", "the next `up` is faster; `teardown --purge` removes them")
+        return [Removal(f"files in {root}", "removed"), kept]
 
     def purge(self, ctx: Context) -> list[Removal]:
-        users = [path.parent.name for path in state_home().glob("*/built-from")]
+        users = sorted(path.parent.name for path in state_home().glob(f"*/{STAMP}"))
         if users:
             reason = f"used by {', '.join(users)}"
             return [Removal(f"programs in {cache_home()}", "left", reason)]

@@ -23,6 +23,8 @@ from canarylab.supervisor import Program, Supervisor
 from canarylab.tools.runner import Result, Runner
 
 PROGRAM = "machine"
+STAMP = "built-from"
+"""The file in a profile's folder that names the build its disk was made of."""
 _PATH = "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin"
 _START_SECONDS = 20.0
 _STOP_SECONDS = 20.0
@@ -64,7 +66,7 @@ class Machine:
 
     @property
     def _stamp(self) -> Path:
-        return self.folder / "built-from"
+        return self.folder / STAMP
 
     def path(self, inside: str) -> Path:
         """A file of the machine as the host sees it: `etc/...` or `var/...`."""

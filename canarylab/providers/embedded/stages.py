@@ -40,6 +40,7 @@ class ProgramsStage(_Infrastructure):
     """Builds the node's programs, roots and images; nothing to do while `node/` is unchanged."""
 
     kind = "programs"
+    default_deadline = 5400.0
 
     def observe(self, ctx: Context) -> pins.Built:  # noqa: ARG002 - the contract's
         return pins.built()
@@ -57,7 +58,7 @@ class ProgramsStage(_Infrastructure):
         return None if pins.built().is_complete else "not built"
 
     def remove(self, ctx: Context) -> list[Removal]:  # noqa: ARG002
-        return [Removal(f"programs in {pins.built().folder}", "left", "shared by all profiles; --purge removes them")]
+        return []  # shared by all profiles: `teardown --purge` removes them
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ def images(machine: Machine) -> list[Image]:
     found = []
     for reference, digest in parse_list(listed):
         with suppress(FileNotFoundError, StageError):  # deleted meanwhile, or not an image of one architecture
-            image = read_image(lambda name: _open_blob(machine, name), digest, reference)
-            if SOURCE_LABEL in image.labels:
+            image = read_image(lambda name: _open_blob(machine, name), digest, reference, label=SOURCE_LABEL)
+            if image:
                 found.append(image)
     return found
 

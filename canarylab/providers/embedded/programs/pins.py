@@ -15,7 +15,11 @@ from canarylab.paths import REPOSITORY, cache_home
 
 NODE = REPOSITORY / "node"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_BUILT_FROM = ("go.mod", "go.sum", "packages.yaml", "wheels.txt", "cmd", "internal", "images")
+_SOURCES = (
+    *(NODE / name for name in ("go.mod", "go.sum", "packages.yaml", "wheels.txt", "cmd", "internal", "images")),
+    Path(__file__).parent,
+)
+"""What the programs are built from, and what builds them."""
 
 
 def architecture() -> str:
@@ -56,10 +60,13 @@ class Pins:
 
     @property
     def istio(self) -> str:
-        """The release line of Istio's module plus its commit: the module proxy has pseudo-versions only."""
+        """The release line of Istio's module and its commit: the module proxy has pseudo-versions only.
+
+        As a pre-release, since it is also an image's tag and a label's value, which can't hold a plus.
+        """
         line = re.search(r"^\s*istio\.io/api v(\d+\.\d+\.\d+)", (NODE / "go.mod").read_text(), re.MULTILINE)
         commit = self.of("istio.io/istio").rsplit("-", 1)[-1]
-        return f"{line[1] if line else '0.0.0'}+{commit}"
+        return f"{line[1] if line else '0.0.0'}-{commit}"
 
 
 @functools.cache
@@ -87,10 +94,10 @@ def host_programs() -> dict[str, str]:
 def digest() -> str:
     """SHA-256 over everything that the programs are built from, this host's architecture included."""
     sum_of = hashlib.sha256(architecture().encode())
-    for name in _BUILT_FROM:
-        top = NODE / name
-        for path in sorted([top] if top.is_file() else (found for found in top.rglob("*") if found.is_file())):
-            sum_of.update(path.relative_to(NODE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for top in _SOURCES:
+        for path in sorted([top] if top.is_file() else top.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                sum_of.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return sum_of.hexdigest()
 
 

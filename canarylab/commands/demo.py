@@ -1,0 +1,33 @@
+"""`invoke demo`: performs the playbook's demonstration and asserts every step of it."""
+
+from __future__ import annotations
+
+import time
+
+from canarylab.commands.run import Options, run
+from canarylab.context import Context
+from canarylab.demo.perform import perform
+from canarylab.demo.reset import reset
+from canarylab.errors import EXIT_DONE, UsageError
+from canarylab.events import RunFinished, RunStarted
+from canarylab.lock import locked
+
+
+def demo(options: Options, *, start_over: bool) -> int:
+    """With `start_over`, bring the Rollouts back to rest first, and leave it at that."""
+
+    def work(ctx: Context) -> int:
+        if not ctx.playbook.demo:
+            raise UsageError(f"playbook {ctx.playbook.name} has no demo", remedy="add `demo:` to it, or use another")
+        with locked(ctx.paths.lock, "demo"):
+            command = "demo --reset" if start_over else "demo"
+            ctx.emit(RunStarted(command, ctx.playbook.name, ctx.profile, ctx.provider.name, ()))
+            started, ok = time.monotonic(), False
+            try:
+                (reset if start_over else perform)(ctx, ctx.playbook.demo)
+                ok = True
+            finally:
+                ctx.emit(RunFinished(command, ok, round(time.monotonic() - started, 3)))
+        return EXIT_DONE
+
+    return run(options, work)

@@ -1,0 +1,20 @@
+"""`invoke env`: what a shell needs to use the tool's own kubectl, helm and Argo plugin."""
+
+from __future__ import annotations
+
+import shlex
+
+from canarylab.commands.run import Options, run
+from canarylab.context import Context
+from canarylab.errors import EXIT_DONE
+
+
+def env(options: Options) -> int:
+    def work(ctx: Context) -> int:
+        folder = ctx.provider.programs(ctx)
+        print(f"# eval \"$(invoke env)\", then: kubectl --context {ctx.profile} get rollouts")
+        if folder is not None:
+            print(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
+        return EXIT_DONE
+
+    return run(options, work)

@@ -1,0 +1,74 @@
+"""`invoke images`: what the cluster has of our own images, and building them for one architecture or another."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+from canarylab.commands.run import Options, run
+from canarylab.context import Context
+from canarylab.errors import EXIT_DONE, UsageError
+from canarylab.events import Notice
+from canarylab.images import Build, build
+from canarylab.lock import locked
+from canarylab.oci import read_archive, verify_architecture
+from canarylab.providers.base import Image
+from canarylab.stages.image import ImageStage
+
+_ARCHITECTURES = ("amd64", "arm64")
+
+
+def images(options: Options, action: str, platform: str | None) -> int:
+    """`list`, or `build`; a platform such as linux/arm64 means build. Only what fits the cluster is handed to it."""
+
+    def work(ctx: Context) -> int:
+        if action not in ("list", "build"):
+            raise UsageError(f"there is no `images {action}`", remedy="one of list, build")
+        if action == "list" and platform is None:
+            _show(ctx.provider.images(ctx), options.output)
+            return EXIT_DONE
+        with locked(ctx.paths.lock, "images build"):
+            built = [_build(ctx, stage, _architecture(ctx, platform)) for stage in _stages(ctx)]
+        _show(built, options.output)
+        return EXIT_DONE
+
+    return run(options, work)
+
+
+def _stages(ctx: Context) -> list[ImageStage]:
+    found = [stage for stage in ctx.playbook.stages if isinstance(stage, ImageStage)]
+    if not found:
+        raise UsageError(f"playbook {ctx.playbook.name} builds no image", remedy="add a stage of kind image")
+    return found
+
+
+def _architecture(ctx: Context, platform: str | None) -> str:
+    if platform is None:
+        return ctx.provider.architecture(ctx)
+    architecture = platform.removeprefix("linux/")
+    if architecture not in _ARCHITECTURES:
+        known = " or ".join(f"linux/{name}" for name in _ARCHITECTURES)
+        raise UsageError(f"images can't be built for {platform!r}", remedy=f"use --platform {known}")
+    return architecture
+
+
+def _build(ctx: Context, stage: ImageStage, architecture: str) -> Image:
+    options = stage.options
+    stage_ctx = ctx.for_stage(stage.name, ctx.deadline)
+    wanted = Build(ctx.playbook.base / options.path, options.image, options.build_args, architecture)
+    archive = build(stage_ctx, wanted)
+    image = read_archive(archive, options.image)
+    verify_architecture(image, architecture)
+    ctx.emit(Notice(f"{options.image} for {architecture}: {archive}"))
+    return image
+
+
+def _show(found: Sequence[Image], output: str) -> None:
+    if output == "json":
+        print(json.dumps([dataclasses.asdict(image) for image in found]))
+        return
+    for image in found:
+        print(f"{image.reference}  {image.architecture}  (its program: {image.program_architecture or 'none found'})")
+    if not found:
+        print("the cluster has no image that was built here")

@@ -1,0 +1,43 @@
+"""`invoke tunnel start|stop|status`: the way to LoadBalancer Services, by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from canarylab.commands.run import Options, run
+from canarylab.context import Context
+from canarylab.errors import EXIT_DONE, EXIT_FAILED, UsageError
+from canarylab.lock import locked
+from canarylab.providers.base import TunnelStatus
+
+_ACTIONS = ("start", "stop", "status")
+
+
+def tunnel(options: Options, action: str) -> int:
+    """`status` ends with 1 where the tunnel doesn't run or has a problem."""
+
+    def work(ctx: Context) -> int:
+        if action not in _ACTIONS:
+            raise UsageError(f"there is no `tunnel {action}`", remedy=f"one of {', '.join(_ACTIONS)}")
+        if action != "status":
+            with locked(ctx.paths.lock, f"tunnel {action}"):
+                (ctx.provider.tunnel_start if action == "start" else ctx.provider.tunnel_stop)(ctx)
+        status = ctx.provider.tunnel_status(ctx)
+        print(json.dumps(dataclasses.asdict(status)) if options.output == "json" else as_text(ctx.profile, status))
+        is_well = not status.running if action == "stop" else status.running and not status.problems
+        return EXIT_DONE if is_well else EXIT_FAILED
+
+    return run(options, work)
+
+
+def as_text(profile: str, status: TunnelStatus) -> str:
+    """The block that `minikube tunnel` prints, with the addresses."""
+    rows = [
+        ("machine", profile),
+        ("pid", status.pid if status.pid else "not running"),
+        ("route", status.route),
+        *((f"service {name}", address) for name, address in status.addresses.items()),
+        ("errors", "; ".join(status.problems) or "no errors"),
+    ]
+    return "\n".join(["Status:", *(f"  {key}: {value}" for key, value in rows)])

@@ -1,0 +1,231 @@
+"""Each kind of step, in a small world whose controller does what Argo's does."""
+
+from __future__ import annotations
+
+import pytest
+from demo_world import IMAGE, Stage, step
+from pydantic import ValidationError
+
+import canarylab.demo
+from canarylab.demo.base import Step
+from canarylab.demo.expect_rollout import ExpectRollout
+from canarylab.demo.healthy import Healthy
+from canarylab.demo.promote import Promote
+from canarylab.demo.reset import reset
+from canarylab.demo.set_image import SetImage, successor
+from canarylab.discovery import discover
+from canarylab.errors import ExpectationError
+
+IMAGES = [f"{IMAGE}:blue", f"{IMAGE}:yellow"]
+HEALTHY = step(Healthy, rollout="rollouts-demo")
+PROMOTE = step(Promote, rollout="rollouts-demo")
+SET_IMAGE = step(SetImage, rollout="rollouts-demo", container="rollouts-demo", images=IMAGES)
+
+
+def expect(**options: object) -> Step:
+    return step(ExpectRollout, rollout="rollouts-demo", **options)
+
+
+PAUSED = expect(
+    status="Paused",
+    reason="CanaryPauseStep",
+    step="1/2",
+    set_weight=5,
+    actual_weight=5,
+    canary="latest",
+    stable="previous",
+    replicas={"desired": 1, "current": 2, "updated": 1, "ready": 2, "available": 2},
+    pods="2/2",
+)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def paused(stage: Stage) -> Stage:
+    SET_IMAGE.run(stage.ctx, None)
+    PAUSED.run(stage.ctx, None)
+    stage.events.clear()
+    stage.runner.commands.clear()
+    return stage
+
+
+def test_every_kind_is_found_by_itself():
+    kinds = {"healthy", "set-image", "expect-rollout", "expect-routes", "measure", "traffic", "promote"}
+    assert kinds <= set(discover(canarylab.demo, Step, "kind"))  # type: ignore[type-abstract]
+
+
+class TestHealthy:
+    def test_a_rollout_at_rest_may_begin(self, stage: Stage):
+        HEALTHY.run(stage.ctx, None)
+        assert [fact.text for fact in stage.facts] == ["status", "step", "stable", "old revisions"]
+        assert all(fact.holds for fact in stage.facts)
+
+    def test_one_in_the_middle_says_of_what_and_offers_the_reset(self, paused: Stage):
+        with pytest.raises(ExpectationError) as raised:
+            HEALTHY.run(paused.ctx, None)
+        said = str(raised.value)
+        assert "in the middle of an update: Paused (CanaryPauseStep), step 1/2" in said
+        assert f"revision 2 ({IMAGE}:yellow) is canary" in said
+        assert "`invoke demo --reset`" in said
+
+    def test_one_that_was_aborted_is_in_the_middle_too(self, paused: Stage):
+        paused.world.aborted()
+        with pytest.raises(ExpectationError, match="saw Degraded"):
+            HEALTHY.run(paused.ctx, None)
+
+    def test_an_old_revision_that_is_still_up_is_waited_for(self, paused: Stage):
+        PROMOTE.run(paused.ctx, None)
+        HEALTHY.run(paused.ctx, None)
+        assert "old revisions: ScaledDown | revision 1" in paused.said
+        assert not paused.world.pending
+
+    def test_a_rollout_that_is_not_there_is_named(self, stage: Stage):
+        with pytest.raises(ExpectationError, match="no Rollout default/other"):
+            step(Healthy, rollout="other").run(stage.ctx, None)
+
+
+class TestSetImage:
+    def test_it_goes_from_the_stable_image_to_the_next(self, stage: Stage):
+        SET_IMAGE.run(stage.ctx, None)
+        assert stage.runner.commands == [f"set image rollouts-demo rollouts-demo={IMAGE}:yellow"]
+        (fact,) = stage.facts
+        assert f"from {IMAGE}:blue" in fact.text
+        assert fact.seen == f"revision 2 ({IMAGE}:yellow)"
+
+    def test_after_the_last_comes_the_first(self, paused: Stage):
+        PROMOTE.run(paused.ctx, None)
+        HEALTHY.run(paused.ctx, None)
+        SET_IMAGE.run(paused.ctx, None)
+        assert paused.runner.commands[-1].endswith(":blue")
+        assert paused.facts[-1].seen == f"revision 3 ({IMAGE}:blue)"
+
+    def test_an_image_that_is_not_in_the_list_is_followed_by_the_first(self):
+        assert successor("elsewhere:red", IMAGES) == IMAGES[0]
+
+    def test_a_container_that_is_not_there_is_named_with_those_that_are(self, stage: Stage):
+        wrong = step(SetImage, rollout="rollouts-demo", container="web", images=IMAGES)
+        with pytest.raises(ExpectationError, match="one of: rollouts-demo"):
+            wrong.run(stage.ctx, None)
+        assert stage.runner.commands == []
+
+    def test_a_controller_that_does_nothing_is_a_failure(self, stage: Stage):
+        stage.world.set_image = lambda color: None  # type: ignore[method-assign]
+        with pytest.raises(ExpectationError, match="in a new revision"):
+            SET_IMAGE.run(stage.ctx, None)
+
+    @pytest.mark.parametrize("images", [[], ["a"], ["a", "a"]])
+    def test_the_list_needs_two_different_images(self, images: list[str]):
+        with pytest.raises(ValidationError):
+            step(SetImage, rollout="x", container="y", images=images)
+
+
+class TestExpectRollout:
+    def test_paused_at_the_first_step_is_one_fact_a_line(self, stage: Stage):
+        SET_IMAGE.run(stage.ctx, None)
+        PAUSED.run(stage.ctx, None)
+        assert "status: Paused (CanaryPauseStep) | Paused (CanaryPauseStep) | True" in stage.said
+        assert "step: 1/2 | 1/2 | True" in stage.said
+        assert "SetWeight: 5 | 5 | True" in stage.said
+        assert "ActualWeight: 5 | 5 | True" in stage.said
+        assert f"canary: revision 2 ({IMAGE}:yellow) | revision 2 ({IMAGE}:yellow) | True" in stage.said
+        assert f"stable: revision 1 ({IMAGE}:blue) | revision 1 ({IMAGE}:blue) | True" in stage.said
+        assert "replicas current: 2 | 2 | True" in stage.said
+        assert "pods of the canary revision: ready 2/2" in stage.said
+
+    def test_after_the_promotion_the_latest_is_stable_and_the_old_one_scaled_down(self, paused: Stage):
+        PROMOTE.run(paused.ctx, None)
+        promoted = expect(
+            status="Healthy", step="2/2", set_weight=100, actual_weight=100, canary="none", stable="latest"
+        )
+        promoted.run(paused.ctx, None)
+        assert f"stable: revision 2 ({IMAGE}:yellow) | revision 2 ({IMAGE}:yellow) | True" in paused.said
+        expect(status="Healthy", old_scaled_down=True, replicas={"current": 1}).run(paused.ctx, None)
+        assert f"old revisions: ScaledDown | revision 1 ({IMAGE}:blue) ScaledDown | True" in paused.said
+
+    def test_all_facts_are_reported_even_if_the_first_fails(self, stage: Stage):
+        with pytest.raises(ExpectationError, match=r"status: expected Paused \(CanaryPauseStep\), saw Healthy"):
+            PAUSED.run(stage.ctx, None)
+        assert len(stage.facts) == len(PAUSED.options.model_fields_set) + 3  # four more of replicas, one namespace less
+
+    def test_during_an_update_no_revision_passes_as_the_latest_stable(self, paused: Stage):
+        with pytest.raises(ExpectationError, match=f"saw revision 1 \\({IMAGE}:blue\\)"):
+            expect(status="Paused", stable="latest").run(paused.ctx, None)
+
+    def test_degraded_is_not_waited_for(self, paused: Stage):
+        paused.world.aborted()
+        paused.world.pending.append(lambda: pytest.fail("waited on"))
+        with pytest.raises(ExpectationError, match="saw Degraded") as raised:
+            expect(status="Healthy").run(paused.ctx, None)
+        assert "aborted" in str(raised.value)
+
+    def test_degraded_may_be_what_is_expected(self, paused: Stage):
+        paused.world.aborted()
+        expect(status="Degraded", set_weight=0).run(paused.ctx, None)
+
+    def test_a_pod_without_a_sidecar_points_to_the_label(self, stage: Stage):
+        stage.world.sidecar = False
+        with pytest.raises(ExpectationError, match="istio-injection"):
+            expect(status="Healthy", pods="2/2").run(stage.ctx, None)
+
+    def test_while_it_waits_it_says_for_what(self, stage: Stage):
+        SET_IMAGE.run(stage.ctx, None)
+        PAUSED.run(stage.ctx, None)
+        said = [event.message for event in stage.events if event.event == "stage-progress"]
+        assert any("expected Paused (CanaryPauseStep), saw Progressing" in message for message in said)
+
+    @pytest.mark.parametrize(
+        "wrong", [{"step": "one"}, {"status": "Fine"}, {"set_weight": 101}, {"weight": 5}, {"replicas": {"up": 1}}]
+    )
+    def test_what_makes_no_sense_is_refused(self, wrong: dict[str, object]):
+        with pytest.raises(ValidationError):
+            expect(**{"status": "Healthy", **wrong})
+
+
+class TestPromote:
+    def test_a_paused_rollout_is_promoted_by_the_plugin(self, paused: Stage):
+        PROMOTE.run(paused.ctx, None)
+        assert paused.runner.commands == ["promote rollouts-demo"]
+
+    def test_one_at_rest_has_nothing_to_promote(self, stage: Stage):
+        with pytest.raises(ExpectationError, match="nothing to promote"):
+            PROMOTE.run(stage.ctx, None)
+        assert stage.runner.commands == []
+
+
+class TestReset:
+    def test_an_update_is_aborted_and_the_image_set_back(self, paused: Stage):
+        reset(paused.ctx, [HEALTHY, PROMOTE])
+        assert paused.runner.commands == ["abort rollouts-demo", f"set image rollouts-demo rollouts-demo={IMAGE}:blue"]
+        assert all(fact.holds for fact in paused.facts)
+        HEALTHY.run(paused.ctx, None)
+
+    def test_an_aborted_update_is_not_aborted_again(self, paused: Stage):
+        paused.world.aborted()
+        reset(paused.ctx, [HEALTHY])
+        assert paused.runner.commands == [f"set image rollouts-demo rollouts-demo={IMAGE}:blue"]
+
+    def test_a_rollout_at_rest_is_left_alone(self, stage: Stage):
+        reset(stage.ctx, [HEALTHY])
+        assert stage.runner.commands == []
+        assert all(fact.holds for fact in stage.facts)
+
+    def test_where_the_images_are_the_same_the_whole_template_is_undone(self, paused: Stage):
+        paused.world.wanted = "blue"
+        reset(paused.ctx, [HEALTHY])
+        assert paused.runner.commands == ["abort rollouts-demo", "undo rollouts-demo --to-revision=1"]
+
+    def test_without_a_stable_revision_there_is_no_way_back(self, stage: Stage):
+        stage.world.revisions = {}
+        stage.world.rollout = lambda: {**World_without_status(stage)}  # type: ignore[method-assign]
+        with pytest.raises(ExpectationError, match="no stable revision to go back to"):
+            reset(stage.ctx, [HEALTHY])
+
+
+def World_without_status(stage: Stage) -> dict[str, object]:
+    """A Rollout that the controller hasn't seen yet."""
+    rollout = type(stage.world).rollout(type(stage.world)())
+    return {**rollout, "status": {}}

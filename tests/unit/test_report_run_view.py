@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+from report_samples import stage, started
+
+from canarylab.events import Fact, StageFinished, StageProgress, StageStarted
+from canarylab.report.run_view import RunView
+from canarylab.report.text import clean, clock, names, roughly, seconds
+from canarylab.report.work import Work
+
+CHAIN = (stage("cluster"), stage("istiod", "cluster"), stage("gateway", "istiod", "cluster"))
+
+
+def view_of(command: str = "up") -> RunView:
+    view = RunView()
+    view.apply(started(command, *CHAIN), 0.0)
+    return view
+
+
+def test_a_stage_waits_for_what_it_needs_and_has_not_ended() -> None:
+    view = view_of()
+    assert view.waits_for(view.stages["gateway"]) == ["istiod", "cluster"]
+    view.apply(StageFinished("cluster", "unchanged", 1.0), 1.0)
+    assert view.waits_for(view.stages["gateway"]) == ["istiod"]
+
+
+def test_in_a_teardown_a_stage_waits_for_those_that_need_it() -> None:
+    view = view_of("teardown")
+    assert view.waits_for(view.stages["cluster"]) == ["istiod", "gateway"]
+    assert view.waits_for(view.stages["gateway"]) == []
+
+
+def test_needs_outside_the_run_are_not_waited_for() -> None:
+    view = RunView()
+    view.apply(started("up", stage("istiod", "left-out")), 0.0)
+    assert view.waits_for(view.stages["istiod"]) == []
+
+
+def test_what_was_running_when_the_run_broke_off_is_interrupted_and_the_rest_not_reached() -> None:
+    view = view_of()
+    view.apply(StageStarted("cluster"), 2.0)
+    view.close(5.5)
+    assert (view.stages["cluster"].status, view.stages["cluster"].seconds) == ("interrupted", 3.5)
+    assert view.stages["istiod"].status == "not reached"
+
+
+def test_progress_that_is_no_stages_is_an_activity_until_the_next_fact() -> None:
+    view = view_of()
+    view.apply(StageProgress("", "measuring", 3, 2000), 1.0)
+    assert view.activities[""].doing == "measuring"
+    view.apply(Fact("measure", "share", "5", "5", holds=True), 2.0)
+    assert not view.activities
+    assert list(view.stages) == ["cluster", "istiod", "gateway"]
+
+
+def test_a_step_that_was_started_stays_until_it_finishes() -> None:
+    view = view_of()
+    view.apply(StageStarted("measure"), 1.0)
+    view.apply(Fact("measure", "share", "5", "5", holds=True), 2.0)
+    assert list(view.activities) == ["measure"]
+    view.apply(StageFinished("measure", "unchanged", 1.0), 2.0)
+    assert not view.activities
+
+
+def test_remaining_time_follows_the_pace_so_far() -> None:
+    work = Work.begin(0, 1000, now=100.0).advance(250, 1000, now=160.0)
+    assert work.remaining(160.0) == pytest.approx(180.0)
+
+
+def test_remaining_time_of_resumed_work_counts_only_what_was_done_since() -> None:
+    work = Work.begin(600, 1000, now=0.0).advance(700, 1000, now=30.0)
+    assert work.remaining(30.0) == pytest.approx(90.0)
+
+
+def test_nobody_can_tell_the_remaining_time_at_the_beginning() -> None:
+    assert Work.begin(0, 10, now=0.0).remaining(60.0) is None
+    assert Work.begin(0, 10, now=0.0).advance(5, 10, now=1.0).remaining(1.0) is None
+
+
+@pytest.mark.parametrize(("done", "total"), [(2, 10), (5, 20)])
+def test_a_count_that_goes_back_or_another_total_is_other_work(done: int, total: int) -> None:
+    work = Work.begin(0, 10, now=0.0).advance(4, 10, now=50.0).advance(done, total, now=60.0)
+    assert work == Work.begin(done, total, now=60.0)
+
+
+@pytest.mark.parametrize(("done", "total", "share"), [(0, 0, 0.0), (1, 4, 0.25), (9, 4, 1.0)])
+def test_the_share_of_the_work_stays_between_none_and_all(done: int, total: int, share: float) -> None:
+    assert Work.begin(done, total, 0.0).share == share
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "ticking"),
+    [
+        (0.04, "0.0 s", "0 s"),
+        (41.23, "41.2 s", "41 s"),
+        (612.4, "10 min 12 s", "10:12"),
+        (3723, "62 min 3 s", "1:02:03"),
+    ],
+)
+def test_times_are_said_and_tick(value: float, said: str, ticking: str) -> None:
+    assert (seconds(value), clock(value)) == (said, ticking)
+
+
+@pytest.mark.parametrize(("value", "text"), [(540, "9 min"), (118, "120 s"), (44, "40 s"), (3, "a moment")])
+def test_estimates_are_rough(value: float, text: str) -> None:
+    assert roughly(value) == text
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (40, "istiod, argo-rollouts, image-blue"),
+        (32, "istiod, argo-rollouts and 1 more"),
+        (17, "istiod and 2 more"),
+        (5, "3 stages"),
+    ],
+)
+def test_as_many_names_as_fit_are_named(width: int, text: str) -> None:
+    assert names(["istiod", "argo-rollouts", "image-blue"], width) == text
+
+
+def test_a_hyperlink_of_a_program_is_reduced_to_its_text() -> None:
+    assert clean("see \x1b]8;;file:///a\x1b\\the log\x1b]8;;\x07 \x9b") == "see the log "
