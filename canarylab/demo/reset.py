@@ -11,6 +11,7 @@ from canarylab.demo.healthy import Healthy, at_rest
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
+from canarylab.events import Notice
 
 if TYPE_CHECKING:
     from canarylab.context import Context
@@ -40,7 +41,7 @@ def _reset(ctx: Context, namespace: str, name: str) -> None:
             remedy="`invoke up` brings it up; `invoke status` shows it",
         )
     for command in _commands(ctx, view):
-        plugin.run(ctx, command)
+        ctx.emit(Notice(plugin.run(ctx, command)))
 
     def look() -> Iterable[Claim]:
         return at_rest(read(ctx, namespace, name))

@@ -86,7 +86,7 @@ class Provider(ABC):
 
     @abstractmethod
     def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:
-        """Argo Rollouts' own install manifest of that version, and the controller's image to put into it."""
+        """Argo Rollouts' own install manifest of that version as a JSON list, and the controller's image for it."""
 
     @abstractmethod
     def check_route(self, ctx: Context, address: str) -> None:

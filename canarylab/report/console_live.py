@@ -10,7 +10,7 @@ from typing import TextIO
 from rich.console import Group
 from rich.live import Live
 
-from canarylab.events import Event, Fact, Notice, RunFinished, RunStarted, StageStarted
+from canarylab.events import Event, Fact, Failure, Notice, RunFinished, RunStarted, StageStarted
 from canarylab.report import wording
 from canarylab.report.lines import Line, indented, line
 from canarylab.report.live_table import Window, frame, table
@@ -84,6 +84,8 @@ class LiveConsole(Reader):
                 return [*self._heading(event.step), indented(wording.fact(event, self._marks))]
             case Notice():
                 return [line(each, verbatim=True) for each in event.message.splitlines()]
+            case Failure() if self._closed:
+                return wording.run_failed(event, self._marks)
         return []
 
     def _heading(self, step: str) -> list[Line]:

@@ -89,9 +89,11 @@ class PlainConsole(Reader):
         return [Line((Piece(f"{event.stage}: "), *wording.change(event).body, Piece(diff)))]
 
     def _finished(self, event: StageFinished) -> list[Line]:
+        """Why it changed was said with each change."""
+        state = wording.changed_word(self._view.command) if event.state == "changed" else event.state
         after = "" if event.state == "skipped" else f" after {seconds(event.seconds)}"
-        reason = f": {event.reason.strip()}" if event.reason else ""
-        return [line(f"{event.stage}: {event.state}{after}{reason}")]
+        reason = f": {event.reason.strip()}" if event.state in ("failed", "skipped") and event.reason else ""
+        return [line(f"{event.stage}: {state}{after}{reason}")]
 
     def _fact(self, event: Fact) -> list[Line]:
         heading = [] if event.step == self._step else [line(event.step)]

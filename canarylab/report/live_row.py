@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from rich.text import Text
 from canarylab.report.marks import Marks
 from canarylab.report.run_view import RunView, StageView, Status
 from canarylab.report.text import clean, clock, count, first_line, names, roughly, tenths
+from canarylab.report.wording import changed_word
 from canarylab.report.work import Work
 
 _STYLES: dict[Status, str] = {
@@ -59,6 +62,17 @@ class Layout:
         kind = max((cell_len(stage.kind) for stage in stages), default=0)
         room = width - len("✔ ") - name - kind - _CLOCK_WIDTH - 3 * len(_GAP)
         return cls(marks, width, name, kind if room >= _ROOM_BESIDE_KIND else 0)
+
+    def activity(self, activity: StageView, view: RunView, now: float) -> list[Text]:
+        """A row, and below it in full what it does where that doesn't fit: there is one activity at a time."""
+        room = self.width - len("✔ ") - self.name - _CLOCK_WIDTH - 2 * len(_GAP)
+        message = clean(activity.doing)
+        if activity.work or cell_len(message) <= room:
+            return [self.row(activity, view, now)]
+        indent = " " * len("✔ ")
+        lines = textwrap.wrap(message, max(_NAME_MIN, self.width), initial_indent=indent, subsequent_indent=indent)
+        below = [Text(cut(each, self.width, self.marks)) for each in lines]
+        return [self.row(dataclasses.replace(activity, doing=""), view, now), *below]
 
     def row(self, stage: StageView, view: RunView, now: float) -> Text:
         """Mark, name, kind, seconds, and what the stage does, waits for or came to."""
@@ -128,6 +142,8 @@ def _condition(stage: StageView, view: RunView, room: int) -> str:
             return stage.doing
         case "failed" | "skipped":
             return f"{stage.status}: {first_line(stage.reason)}"
+        case "changed":
+            return changed_word(view.command)
         case "planned":
             return f"would make {count(len(stage.changes), 'change')}"
     return stage.status

@@ -38,11 +38,14 @@ def frame(view: RunView, now: float, marks: Marks, window: Window) -> list[Text]
 
 def table(view: RunView, now: float, marks: Marks, width: int, room: int | None = None) -> list[Text]:
     """A row for each stage; with less `room` than stages, those that matter and a count of the others."""
-    every = [*view.stages.values(), *view.activities.values()]
-    shown, hidden = _most_important(every, len(every) if room is None else room)
-    layout = Layout.fit(every, marks, width)
+    stages = list(view.stages.values())
+    activities = list(view.activities.values())
+    shown, hidden = _most_important(stages, len(stages) if room is None else room - len(activities))
+    layout = Layout.fit([*stages, *activities], marks, width)
     rows = [layout.row(stage, view, now) for stage in shown]
-    return [*rows, Text(cut(f"  and {_counts(hidden)}", width, marks), "dim")] if hidden else rows
+    if hidden:
+        rows.append(Text(cut(f"  and {_counts(hidden)}", width, marks), "dim"))
+    return rows + [row for activity in activities for row in layout.activity(activity, view, now)]
 
 
 def _most_important(stages: Sequence[StageView], room: int) -> tuple[list[StageView], list[StageView]]:

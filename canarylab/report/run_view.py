@@ -36,8 +36,8 @@ class StageView:
     work: Work | None = None
     reason: str = ""
     changes: list[StageChange] = field(default_factory=list)
-    announced: bool = False
-    """Whether its start was told; otherwise it is known from its progress alone, and ends with the next fact."""
+    told: bool = False
+    """Whether a StageStarted told of it; otherwise only its progress did, and it ends when something else begins."""
 
     @property
     def ended(self) -> bool:
@@ -67,7 +67,7 @@ class RunView:
                 self._start(event, now)
             case StageStarted():
                 stage = self._stage(event.stage)
-                stage.status, stage.started, stage.announced = "running", now, True
+                stage.status, stage.started, stage.told = "running", now, True
             case StageProgress():
                 self._progress(event, now)
             case StageChange():
@@ -78,7 +78,7 @@ class RunView:
                 self._finish(event)
             case Fact():
                 self.facts.append(event)
-                self.activities = {name: each for name, each in self.activities.items() if each.announced}
+                self._end_untold()
             case Failure():
                 self.failures.append(event)
             case RunFinished():
@@ -94,9 +94,7 @@ class RunView:
         self.activities.clear()
 
     def waits_for(self, stage: StageView) -> list[str]:
-        """The stages that have to end before this one can start; a teardown goes the other way round."""
-        if self.command == "teardown":
-            return [each.name for each in self.stages.values() if stage.name in each.needs and not each.ended]
+        """The stages that have to end before this one can start."""
         return [need for need in stage.needs if need in self.stages and not self.stages[need].ended]
 
     def _start(self, event: RunStarted, now: float) -> None:
@@ -106,7 +104,11 @@ class RunView:
     def _stage(self, name: str) -> StageView:
         return self.stages.get(name) or self.activities.setdefault(name, StageView(name))
 
+    def _end_untold(self, but: str | None = None) -> None:
+        self.activities = {name: each for name, each in self.activities.items() if each.told or name == but}
+
     def _progress(self, event: StageProgress, now: float) -> None:
+        self._end_untold(but=event.stage)
         stage = self._stage(event.stage)
         if stage.status == "waiting":
             stage.status, stage.started = "running", now

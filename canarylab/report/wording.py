@@ -20,7 +20,11 @@ _ACTIONS = {
 }
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _CHANGED = {"plan": "would change", "teardown": "removed"}
-_UNCHANGED = {"teardown": "not there"}
+"""What a changed stage is called, by command."""
+
+
+def changed_word(command: str) -> str:
+    return _CHANGED.get(command, "changed")
 
 
 def heading(run: RunStarted) -> Line:
@@ -103,8 +107,8 @@ def summary(event: RunFinished, view: RunView) -> Line:
 def _stages(event: RunFinished, view: RunView) -> str:
     changed = {*event.changed, *(stage.name for stage in view.stages.values() if stage.status == "planned")}
     counts = [
-        f"{len(changed)} {_CHANGED.get(event.command, 'changed')}",
-        f"{len(event.unchanged)} {_UNCHANGED.get(event.command, 'unchanged')}",
+        f"{len(changed)} {changed_word(event.command)}",
+        f"{len(event.unchanged)} unchanged",
         f"{len(event.failed)} failed",
     ]
     if event.skipped:

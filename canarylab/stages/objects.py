@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from canarylab.kube.apply import Comparison, Kept, compare, subject
+from canarylab.kube.apply import Comparison, Kept, compare, stamped, subject
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
 from canarylab.kube.objects import deployment_health, pod_trouble
 from canarylab.stages.base import Change, OptionsT, Removal, Stage, Watch
@@ -35,7 +35,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         return f"{FIELD_MANAGER}/{self.name}"
 
     def _wanted(self, ctx: Context) -> list[dict[str, Any]]:
-        labelled = [_labelled(obj, ctx.profile) for obj in self.objects(ctx)]
+        labelled = [stamped(_labelled(obj, ctx.profile)) for obj in self.objects(ctx)]
         return sorted(labelled, key=lambda obj: _FIRST.index(obj["kind"]) if obj["kind"] in _FIRST else len(_FIRST))
 
     def observe(self, ctx: Context) -> list[Comparison]:

@@ -39,13 +39,16 @@ class Release:
         """The objects of the release, hooks left out."""
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         found = yaml.load_all(self.manifest, Loader=loader)  # noqa: S506 - a safe loader
-        return [_placed(obj, self.namespace) for obj in found if obj]
+        return [self._as_applied(obj) for obj in found if obj]
 
-
-def _placed(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """Charts leave out the namespace of most of their objects."""
-    meta = obj["metadata"]
-    return obj if meta.get("namespace") else {**obj, "metadata": {**meta, "namespace": namespace}}
+    def _as_applied(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """As Helm applies it: charts leave out the namespace, and Helm adds the marks of its ownership."""
+        meta = obj["metadata"]
+        marks = {"meta.helm.sh/release-name": self.name, "meta.helm.sh/release-namespace": self.namespace}
+        annotations = {**(meta.get("annotations") or {}), **marks}
+        labels = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
+        placed = {"namespace": self.namespace, **meta, "annotations": annotations, "labels": labels}
+        return {**obj, "metadata": placed}
 
 
 def parse_record(secret: dict[str, Any]) -> Release:

@@ -102,11 +102,7 @@ class World:
                         "stableService": "rollouts-demo-stable",
                         "canaryService": "rollouts-demo-canary",
                         "steps": STEPS,
-                        "trafficRouting": {
-                            "istio": {
-                                "virtualServices": [{"name": n, "routes": r} for n, r in self.route_names.items()]
-                            }
-                        },
+                        "trafficRouting": {"istio": {"virtualServices": listed}},
                     }
                 },
                 "template": _template(self.wanted),

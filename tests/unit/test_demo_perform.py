@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from demo_world import HASHES, IMAGE, Stage, step
-from loopback import LoopbackServer, answer, gateway_answer, make_certificate
+from loopback import LoopbackServer, Reached, answer, gateway_answer, make_certificate
 from pydantic import ValidationError
 
 import canarylab.demo
@@ -17,6 +17,7 @@ from canarylab.demo.base import Session, Step
 from canarylab.demo.healthy import Healthy
 from canarylab.demo.measure import Measure
 from canarylab.demo.perform import perform
+from canarylab.demo.traffic import GIVE_UP_AFTER
 from canarylab.demo.traffic_stream import Traffic
 from canarylab.discovery import discover
 from canarylab.errors import CancelledError, ExpectationError
@@ -51,7 +52,7 @@ DEMO = """
     virtualservices: [rollouts-demo-vsvc1, rollouts-demo-vsvc2]
     stable: 95
     canary: 5
-- measure: {rollout: rollouts-demo, requests: 300, canary: 5, <<: *hosts}
+- measure: {rollout: rollouts-demo, requests: 200, canary: 5, <<: *hosts}
 - promote: {rollout: rollouts-demo}
 - expect-rollout:
     rollout: rollouts-demo
@@ -62,7 +63,7 @@ DEMO = """
     canary: none
     stable: latest
 - expect-routes: *rest
-- measure: {rollout: rollouts-demo, requests: 200, canary: 100, <<: *hosts}
+- measure: {rollout: rollouts-demo, requests: 100, canary: 100, <<: *hosts}
 - expect-rollout:
     rollout: rollouts-demo
     status: Healthy
@@ -102,6 +103,10 @@ def web(stage: Stage) -> Iterator[dict[str, Any]]:
         yield {"http": ["any.rollouts-demo-vsvc1.bookinfo.com"], "http-port": http.port}
 
 
+def by_http(server: LoopbackServer) -> dict[str, Any]:
+    return {"http": ["a.example.com"], "http-port": server.port}
+
+
 def steps(text: str, hosts: dict[str, Any]) -> list[Step]:
     kinds = discover(canarylab.demo, Step, "kind")  # type: ignore[type-abstract]
     entries = yaml.safe_load(f"- &hosts {hosts}\n{text.strip()}")[1:]
@@ -109,10 +114,14 @@ def steps(text: str, hosts: dict[str, Any]) -> list[Step]:
 
 
 class TestWholeDemonstration:
-    def test_it_goes_from_blue_to_yellow_and_then_from_yellow_to_blue(self, stage: Stage, hosts: dict[str, Any]):
+    @pytest.fixture(autouse=True)
+    def _small_probes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("canarylab.demo.measure._PROBE", 20)
+
+    def test_it_goes_from_blue_to_yellow_and_then_from_yellow_to_blue(self, stage: Stage, web: dict[str, Any]):
         for old, new in (("blue", "yellow"), ("yellow", "blue")):
             stage.events.clear()
-            perform(stage.ctx, steps(DEMO, hosts))
+            perform(stage.ctx, steps(DEMO, web))
             assert f"set image, from {IMAGE}:{old}: {IMAGE}:{new} in a new revision" in stage.said
             last = stage.facts[-1]
             assert (last.step, last.expected, last.holds) == ("traffic", "0 failed", True)
@@ -131,13 +140,23 @@ class Breaks(Step):
     kind = "breaks"
     Options = Healthy.Options
 
-    def run(self, ctx, session):
+    def run(self, _ctx, _session):
         raise ExpectationError("it broke")
 
 
 class Interrupts(Breaks):
-    def run(self, ctx, session):
+    def run(self, ctx, _session):
         ctx.cancel.set()
+
+
+class WaitsForTraffic(Breaks):
+    """Goes on once the server was asked often enough."""
+
+    def __init__(self, reached: Reached) -> None:
+        self._reached = reached
+
+    def run(self, _ctx, _session):
+        assert self._reached.event.wait(10)
 
 
 class TestPerform:
@@ -154,17 +173,17 @@ class TestPerform:
             perform(stage.ctx, [self.start(web), step(Interrupts, rollout="x"), step(Breaks, rollout="x")])
         assert stage.facts[-1].text == "background traffic: not one request failed on the way"
 
-    def test_traffic_that_nobody_stops_is_stopped_at_the_end(self, stage: Stage, web: dict[str, Any]):
-        perform(stage.ctx, [self.start(web)])
-        assert stage.facts[-1].expected == "0 failed"
+    def test_traffic_that_nobody_stops_is_stopped_at_the_end(self, stage: Stage):
+        reached = Reached(GIVE_UP_AFTER + 5, lambda _: answer())
+        with LoopbackServer(reached) as server:
+            perform(stage.ctx, [self.start(by_http(server)), WaitsForTraffic(reached)])
+        assert (stage.facts[-1].expected, stage.facts[-1].holds) == ("0 failed", True)
 
     def test_a_lost_request_fails_the_demonstration_at_the_end(self, stage: Stage):
-        said = iter([*[answer()] * 20])
-        with (
-            LoopbackServer(lambda _: next(said, gateway_answer(503))) as server,
-            pytest.raises(ExpectationError, match="status 503 from the gateway") as raised,
-        ):
-            perform(stage.ctx, [self.start({"http": ["a.example.com"], "http-port": server.port})])
+        later = lambda seen: answer() if len(seen.requests) <= GIVE_UP_AFTER else gateway_answer(503)  # noqa: E731
+        reached = Reached(GIVE_UP_AFTER + 5, later)
+        with LoopbackServer(reached) as server, pytest.raises(ExpectationError, match="503 from the gateway") as raised:
+            perform(stage.ctx, [self.start(by_http(server)), WaitsForTraffic(reached)])
         assert "no ready pod" in str(raised.value)
         assert not stage.facts[-1].holds
 
@@ -211,7 +230,7 @@ class TestMeasure:
     def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("canarylab.demo.measure._SETTLE_SECONDS", 0.05)
 
-    def test_an_interval_that_misses_is_measured_again_and_both_are_reported(self, stage: Stage, web: dict[str, Any]):
+    def test_an_interval_that_misses_is_measured_again_and_both_are_reported(self, stage: Stage):
         self.update(stage, 5)
         answers = iter([*[True] * 5, *[False] * 95, *[True] * 40, *[False] * 160, *[i % 20 == 0 for i in range(800)]])
 
@@ -220,7 +239,7 @@ class TestMeasure:
             return answer(HASHES[color], color=color)
 
         with LoopbackServer(scripted) as server:
-            self.measure({"http": ["a.example.com"], "http-port": server.port}, 5).run(stage.ctx, Session())
+            self.measure(by_http(server), 5).run(stage.ctx, Session())
         first, second, _failures = stage.facts
         assert (first.holds, second.holds) == (False, True)
         assert "20.00 % (40 of 200" in first.seen
@@ -250,7 +269,7 @@ class TestMeasure:
         self.update(stage, 100)
         late = lambda seen: answer(HASHES["blue" if len(seen.requests) < 250 else "yellow"])  # noqa: E731
         with LoopbackServer(late) as server:
-            self.measure({"http": ["a.example.com"], "http-port": server.port}, 100).run(stage.ctx, Session())
+            self.measure(by_http(server), 100).run(stage.ctx, Session())
         assert all(fact.holds for fact in stage.facts)
 
     def test_an_answer_of_neither_revision_fails_whatever_the_share(self, stage: Stage):
@@ -258,21 +277,19 @@ class TestMeasure:
         kinds = ["yellow"] + ["blue"] * 18 + ["green"]
         strange = lambda seen: answer(HASHES[kinds[len(seen.requests) % 20]])  # noqa: E731
         with LoopbackServer(strange) as server, pytest.raises(ExpectationError, match=f"40 from {HASHES['green']}"):
-            self.measure({"http": ["a.example.com"], "http-port": server.port}, 5, 800).run(stage.ctx, Session())
+            self.measure(by_http(server), 5, 800).run(stage.ctx, Session())
+        assert [fact.holds for fact in stage.facts] == [False, True]
 
     def test_answers_without_a_revision_point_to_the_environment_variable(self, stage: Stage):
         self.update(stage, 5)
         with LoopbackServer(lambda _: answer("")) as server, pytest.raises(ExpectationError, match="variable REVISION"):
-            self.measure({"http": ["a.example.com"], "http-port": server.port}, 5).run(stage.ctx, Session())
+            self.measure(by_http(server), 5).run(stage.ctx, Session())
 
     def test_a_failed_request_fails_it_even_if_the_share_is_right(self, stage: Stage):
         self.update(stage, 0)
-        with LoopbackServer(
-            lambda seen: answer(HASHES["blue"], status=500 if len(seen.requests) == 150 else 200)
-        ) as bad:
-            hosts = {"http": ["a.example.com"], "http-port": bad.port}
-            with pytest.raises(ExpectationError, match="not one request failed") as raised:
-                self.measure(hosts, 0).run(stage.ctx, Session())
+        once = lambda seen: answer(HASHES["blue"], status=500 if len(seen.requests) == 150 else 200)  # noqa: E731
+        with LoopbackServer(once) as server, pytest.raises(ExpectationError, match="not one request failed") as raised:
+            self.measure(by_http(server), 0).run(stage.ctx, Session())
         assert "1 of 300 failed" in str(raised.value)
 
     def test_without_an_update_there_is_no_canary_to_measure(self, stage: Stage, web: dict[str, Any]):

@@ -23,9 +23,8 @@ def expect(stable: int, canary: int):
 
 def rollout(**listed: Any) -> dict[str, Any]:
     """A Rollout that lists the VirtualService `vs` with these routes."""
-    return {
-        "spec": {"strategy": {"canary": {"trafficRouting": {"istio": {"virtualService": {"name": "vs", **listed}}}}}}
-    }
+    routing = {"istio": {"virtualService": {"name": "vs", **listed}}}
+    return {"spec": {"strategy": {"canary": {"trafficRouting": routing}}}}
 
 
 def virtual_service(*http: str, tls: int = 0) -> dict[str, Any]:

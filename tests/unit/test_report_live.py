@@ -10,7 +10,7 @@ import pytest
 from report_samples import REFUSED, demo, failed_up, plan, stage, started
 from rich.cells import cell_len
 
-from canarylab.events import Event, Notice, StageChange, StageFinished, StageProgress, StageStarted
+from canarylab.events import Event, Failure, Notice, StageChange, StageFinished, StageProgress, StageStarted
 from canarylab.report.console_live import LiveConsole
 from canarylab.report.live_table import Window, frame, table
 from canarylab.report.marks import ASCII, UNICODE, Marks
@@ -61,6 +61,11 @@ def test_a_finished_stage_says_what_came_of_it_and_how_long_it_took(state: str) 
     assert shown(view)[1] == f"✔ machine                 3.2 s  {state}"
 
 
+def test_a_teardown_says_removed_where_something_was_removed() -> None:
+    view = view_of(started("teardown", stage("machine")), StageFinished("machine", "changed", 1.0))
+    assert shown(view)[0].endswith("removed")
+
+
 def test_a_wide_window_shows_kinds_too() -> None:
     assert shown(view_of(RUN), width=120)[4] == "○ istiod                helm-release           waits for programs"
 
@@ -73,6 +78,17 @@ def test_a_failed_stage_shows_its_reason_below_while_the_others_go_on() -> None:
     assert rows[3] == "✖ rollouts-demo failed after 3.2 s"
     assert rows[4] == "    rollouts-demo-vsvc1: Istio refused it"
     assert rows[6].startswith("    next: give the VirtualService the host *.rollouts-demo")
+
+
+def test_what_a_step_of_the_demonstration_waits_for_is_shown_in_full() -> None:
+    message = "waiting: status of rollouts-demo: expected Paused, saw Progressing"
+    view = view_of(started("demo"), StageProgress("expect-rollout", message))
+    assert shown(view, 3.0, width=110)[0] == f"⠼ expect-rollout      3 s  {message}"
+    assert shown(view, 3.0, width=60)[:-1] == [
+        "⠼ expect-rollout      3 s",
+        "  waiting: status of rollouts-demo: expected Paused, saw",
+        "  Progressing",
+    ]
 
 
 def test_streams_that_cannot_hold_the_marks_get_ascii() -> None:
@@ -182,8 +198,18 @@ def test_the_cursor_comes_back_and_the_table_says_how_far_it_came_when_a_run_bre
     raw = on_a_terminal(broken_off)
     assert raw.rindex(HIDE_CURSOR) < raw.rindex(SHOW_CURSOR)
     text = lasting(raw)
-    assert re.search(r"✖ programs +0\.0 s  interrupted", text)
+    assert re.search(r"✖ programs +\d+\.\d s  interrupted", text)
     assert text.count("not reached") == len(NAMES) - 1
+
+
+def test_an_error_after_the_end_is_still_shown() -> None:
+    text = lasting(on_a_terminal(tell([*plan(), Failure("this is a bug: KeyError\nwhere: bug.txt", 70)])))
+    assert text.endswith("in 0.3 s\n✖ this is a bug: KeyError\n  where: bug.txt\n")
+
+
+def test_an_error_before_the_start_is_shown() -> None:
+    raw = on_a_terminal(tell([Failure("another run holds the profile\nnext: wait", 4)]))
+    assert lasting(raw) == "✖ another run holds the profile\n  next: wait\n"
 
 
 def test_facts_scroll_by_under_their_step() -> None:

@@ -95,6 +95,17 @@ def test_the_same_message_is_not_repeated() -> None:
     assert len(printed([waiting, waiting, StageProgress("istiod", "ready"), waiting]).splitlines()) == 3
 
 
+def test_why_a_stage_changed_is_said_with_the_change_and_not_again_at_its_end() -> None:
+    assert (
+        printed([StageFinished("istiod", "changed", 9.2, "isn't there")]) == "[   0.0 s] istiod: changed after 9.2 s\n"
+    )
+
+
+def test_a_teardown_says_removed_where_something_was_removed() -> None:
+    events = [started("teardown", stage("machine")), StageFinished("machine", "changed", 1.0)]
+    assert printed(events).endswith("machine: removed after 1.0 s\n")
+
+
 def test_a_failure_that_is_not_a_stages_is_shown() -> None:
     assert "✖ interrupted\n" in printed([started("up"), Failure("interrupted", 130)])
 

@@ -11,9 +11,9 @@ from canarylab.report.work import Work
 CHAIN = (stage("cluster"), stage("istiod", "cluster"), stage("gateway", "istiod", "cluster"))
 
 
-def view_of(command: str = "up") -> RunView:
+def view_of() -> RunView:
     view = RunView()
-    view.apply(started(command, *CHAIN), 0.0)
+    view.apply(started("up", *CHAIN), 0.0)
     return view
 
 
@@ -22,12 +22,6 @@ def test_a_stage_waits_for_what_it_needs_and_has_not_ended() -> None:
     assert view.waits_for(view.stages["gateway"]) == ["istiod", "cluster"]
     view.apply(StageFinished("cluster", "unchanged", 1.0), 1.0)
     assert view.waits_for(view.stages["gateway"]) == ["istiod"]
-
-
-def test_in_a_teardown_a_stage_waits_for_those_that_need_it() -> None:
-    view = view_of("teardown")
-    assert view.waits_for(view.stages["cluster"]) == ["istiod", "gateway"]
-    assert view.waits_for(view.stages["gateway"]) == []
 
 
 def test_needs_outside_the_run_are_not_waited_for() -> None:
@@ -51,6 +45,13 @@ def test_progress_that_is_no_stages_is_an_activity_until_the_next_fact() -> None
     view.apply(Fact("measure", "share", "5", "5", holds=True), 2.0)
     assert not view.activities
     assert list(view.stages) == ["cluster", "istiod", "gateway"]
+
+
+def test_the_next_activity_takes_the_place_of_the_one_before() -> None:
+    view = view_of()
+    view.apply(StageProgress("promote", "promoting"), 1.0)
+    view.apply(StageProgress("expect-rollout", "waiting: phase: expected Healthy, saw Progressing"), 2.0)
+    assert list(view.activities) == ["expect-rollout"]
 
 
 def test_a_step_that_was_started_stays_until_it_finishes() -> None:

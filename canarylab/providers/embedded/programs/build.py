@@ -64,7 +64,7 @@ class Builder:
         runner, work = self._ctx.runner, self._work
         self._part("bin", lambda output: link_tree(work / "programs" / "client.d", output))
         self._part("charts", lambda out: charts.package_charts(runner, toolchain, work / "bin/helm", self._pins, out))
-        self._part("argo-rollouts.yaml", lambda output: charts.copy_rollouts_manifest(toolchain, output))
+        self._part("argo-rollouts.json", lambda output: charts.copy_rollouts_manifest(toolchain, output))
         self._part("archives", lambda output: self._build_images(toolchain, output))
         self._part("store", self._fill_store)
         link_tree(work / "programs" / "kube.d", work / "node/usr/local/bin")

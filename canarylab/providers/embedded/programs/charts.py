@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+
+import yaml
 
 from canarylab.providers.embedded.programs.pins import NODE, Pins
 from canarylab.tools.go import Go
@@ -25,14 +28,13 @@ def package_charts(runner: Runner, go: Go, helm: Path, pins: Pins, output: Path)
 
 
 def copy_rollouts_manifest(go: Go, output: Path) -> None:
+    """As a JSON list: 40,000 lines of YAML take Python two seconds to read, every time."""
     module = go.module_folder(NODE, "github.com/argoproj/argo-rollouts")
-    _copy(module / "manifests" / "install.yaml", output)
+    text = (module / "manifests" / "install.yaml").read_text()
+    output.write_text(json.dumps([obj for obj in yaml.safe_load_all(text) if obj]))
 
 
 def copy_bootstrap(go: Go, output: Path) -> None:
     """The template from which the agent writes Envoy's configuration."""
-    _copy(go.module_folder(NODE, "istio.io/istio") / BOOTSTRAP, output)
-
-
-def _copy(source: Path, output: Path) -> None:
-    shutil.copyfile(source, output)  # without the mode: the module cache is read-only
+    # Without its mode: the module cache is read-only.
+    shutil.copyfile(go.module_folder(NODE, "istio.io/istio") / BOOTSTRAP, output)

@@ -128,7 +128,7 @@ class Built:
 
     @property
     def rollouts_manifest(self) -> Path:
-        return self.folder / "argo-rollouts.yaml"
+        return self.folder / "argo-rollouts.json"
 
     @property
     def is_complete(self) -> bool:
