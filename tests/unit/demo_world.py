@@ -120,7 +120,7 @@ class World:
                 "replicas": up,
                 "readyReplicas": up,
                 "availableReplicas": up,
-                "updatedReplicas": self.revisions[self.current]["replicas"],
+                "updatedReplicas": self.revisions.get(self.current, {}).get("replicas", 0),
                 "canary": {"weights": {"canary": {"weight": self.weight}, "stable": {"weight": 100 - self.weight}}},
             },
         }

@@ -42,6 +42,8 @@ class Seen:
     """The Host headers, in order."""
     server_names: list[str] = field(default_factory=list)
     """The SNI hosts, in order."""
+    last_requests: int = 0
+    """Requests that asked to close the connection after their answer."""
 
 
 Respond = Callable[[Seen], bytes | str]
@@ -107,6 +109,7 @@ class LoopbackServer:
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.seen.requests.append(head.partition("\r\nHost: ")[2].partition("\r\n")[0])
+        self.seen.last_requests += "\r\nConnection: close\r\n" in head
         said = self._respond(self.seen)
         if said == SILENCE:
             await self._over.wait()

@@ -13,6 +13,7 @@ from loopback import LoopbackServer, Reached, answer, gateway_answer, make_certi
 from pydantic import ValidationError
 
 import canarylab.demo
+from canarylab.demo.answers import none_failed
 from canarylab.demo.base import Session, Step
 from canarylab.demo.healthy import Healthy
 from canarylab.demo.measure import Measure
@@ -186,6 +187,9 @@ class TestPerform:
             perform(stage.ctx, [self.start(by_http(server)), WaitsForTraffic(reached)])
         assert "no ready pod" in str(raised.value)
         assert not stage.facts[-1].holds
+
+    def test_that_no_request_was_sent_proves_nothing(self):
+        assert not none_failed([], "not one request failed").holds
 
     def test_nothing_is_begun_after_ctrl_c(self, stage: Stage):
         stage.ctx.cancel.set()

@@ -79,6 +79,11 @@ def test_after_an_abort_the_weight_set_is_none(paused: World):
     assert (view(paused).set_weight, view(paused).aborted, view(paused).phase) == (0, True, "Degraded")
 
 
+def test_a_weight_step_counts_as_soon_as_it_is_reached(paused: World):
+    paused.index = 0
+    assert view(paused).set_weight == 5
+
+
 def test_before_the_first_weight_step_the_weight_set_is_none(paused: World):
     rollout = paused.rollout()
     rollout["spec"]["strategy"]["canary"]["steps"] = [{"pause": {}}, {"setWeight": 40}]

@@ -153,6 +153,11 @@ class TestExpectRollout:
         with pytest.raises(ExpectationError, match=f"saw revision 1 \\({IMAGE}:blue\\)"):
             expect(status="Paused", stable="latest").run(paused.ctx, None)
 
+    def test_nor_before_the_new_revision_is_there(self, stage: Stage):
+        stage.world.current = "yellow"
+        with pytest.raises(ExpectationError, match="expected the revision of the template"):
+            expect(status="Healthy", stable="latest").run(stage.ctx, None)
+
     def test_degraded_is_not_waited_for(self, paused: Stage):
         paused.world.aborted()
         paused.world.pending.append(lambda: pytest.fail("waited on"))

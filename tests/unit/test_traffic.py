@@ -80,6 +80,7 @@ class TestCounting:
         assert measured.revisions == {"aaa": 45, "bbb": 15}
         assert server.seen.connections == 60
         assert server.seen.server_names == [HOST] * 60
+        assert server.seen.last_requests == 60
 
     def test_tls_is_faster_than_a_client_that_reads_the_authorities_for_each_connection(self, certificate: Path):
         with LoopbackServer(every_fourth_is_canary, certificate) as server:

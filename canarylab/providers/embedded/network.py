@@ -99,7 +99,7 @@ class Network:
 
     def create(self) -> None:
         """Make what is missing; what a killed run left half done is made anew."""
-        if self.exists() and self._is_addressed():
+        if self.exists() and self._is_addressed() and self._has_barrier():
             self._load_rules()
             return
         self.delete()
@@ -115,8 +115,21 @@ class Network:
             ["ip", "-n", self.namespace, "route", "add", "default", "via", ranges.host_address],
             ["ip", "addr", "add", f"{ranges.host_address}/24", "dev", link],
             ["ip", "link", "set", link, "up"],
+            # What pods send to the host is refused, and the refusal has to find its way back.
+            ["ip", "route", "replace", ranges.pods, "via", ranges.node_address, "dev", link],
+            # Services are reached by the tunnel's route; while there is none, nothing for them leaves the host.
+            ["ip", "route", "replace", *self._barrier],
         ):
             self._runner.run(argv, timeout=10)
+
+    @property
+    def _barrier(self) -> list[str]:
+        """A route to nowhere, behind every other route to the same range."""
+        return ["unreachable", self.ranges.services, "metric", "4096"]
+
+    def _has_barrier(self) -> bool:
+        output = self._runner.run(["ip", "-j", "route", "show", "type", "unreachable"], timeout=10).stdout
+        return any(route.get("dst") == self.ranges.services for route in ip.parse(output))
 
     def _is_addressed(self) -> bool:
         return self.ranges.host_address in ip.addresses(self._runner, self.link)
@@ -131,6 +144,9 @@ class Network:
         if Path(f"/sys/class/net/{self.link}").exists():
             self._runner.run(["ip", "link", "delete", self.link], timeout=10)
             removals.append(Removal(f"link {self.link} with its routes", "removed"))
+        if self._has_barrier():
+            self._runner.run(["ip", "route", "delete", *self._barrier], timeout=10)
+            removals.append(Removal(f"route to nowhere for {self.ranges.services}", "removed"))
         if self.path.exists():
             self._runner.run(["ip", "netns", "delete", self.namespace], timeout=10)
             removals.append(Removal(f"network namespace {self.namespace}", "removed"))

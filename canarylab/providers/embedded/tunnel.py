@@ -37,7 +37,10 @@ def route_argv(network: Network, action: str) -> list[str]:
 
 
 def has_route(runner: Runner, network: Network) -> bool:
-    return network.exists() and network.ranges.services in ip.routed(runner)
+    if not network.exists():
+        return False
+    output = runner.run(["ip", "-j", "route", "show", "dev", network.link], timeout=10).stdout
+    return any(route.get("dst") == network.ranges.services for route in ip.parse(output))
 
 
 class Tunnel:
