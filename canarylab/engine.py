@@ -268,5 +268,3 @@ def select(playbook: Playbook, only: Sequence[str], start: str | None) -> list[A
     if start:
         wanted &= graph.dependents(needs, [start])
     return [stage for stage in playbook.stages if stage.name in wanted]
-
-

@@ -165,7 +165,9 @@ class Supervisor:
         parser.read(self.config)
         return parser
 
-    def _write(self, parser: RawConfigParser, name: str | None = None, section: Mapping[str, str] | None = None) -> None:
+    def _write(
+        self, parser: RawConfigParser, name: str | None = None, section: Mapping[str, str] | None = None
+    ) -> None:
         parser["unix_http_server"] = {"file": str(self.socket), "chmod": "0600"}
         parser["rpcinterface:supervisor"] = {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"

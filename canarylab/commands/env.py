@@ -12,7 +12,7 @@ from canarylab.errors import EXIT_DONE
 def env(options: Options) -> int:
     def work(ctx: Context) -> int:
         folder = ctx.provider.programs(ctx)
-        print(f"# eval \"$(invoke env)\", then: kubectl --context {ctx.profile} get rollouts")
+        print(f'# eval "$(invoke env)", then: kubectl --context {ctx.profile} get rollouts')
         if folder is not None:
             print(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
         return EXIT_DONE

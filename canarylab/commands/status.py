@@ -26,7 +26,9 @@ def status(options: Options) -> int:
 
     def work(ctx: Context) -> int:
         found.append(_look(ctx))
-        well = all(stage["state"] == "present" and stage["healthy"] and not stage["drifted"] for stage in found[0]["stages"])
+        well = all(
+            stage["state"] == "present" and stage["healthy"] and not stage["drifted"] for stage in found[0]["stages"]
+        )
         return EXIT_DONE if well else EXIT_FAILED
 
     code = run(options, work)

@@ -20,7 +20,9 @@ APPLIED = "canarylab.dev/applied"
 """The annotation with the digest of what was applied: an object that has it, and holds all that is wanted, needs no
 dry run, which costs the server as much as applying does."""
 
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # a definition of 10,000 lines takes libyaml a tenth of the time
+_DUMPER = getattr(
+    yaml, "CSafeDumper", yaml.SafeDumper
+)  # a definition of 10,000 lines takes libyaml a tenth of the time
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _NOT_FOUND = 404
 
@@ -105,7 +107,9 @@ def diff_of(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> str:
     if live is None:
         return "".join(difflib.unified_diff([], _lines(after), "live", "wanted"))
     before = _matters(live)
-    return "" if before == after else "".join(difflib.unified_diff(_lines(before), _lines(after), "live", "wanted", n=2))
+    return (
+        "" if before == after else "".join(difflib.unified_diff(_lines(before), _lines(after), "live", "wanted", n=2))
+    )
 
 
 def _matters(obj: Mapping[str, Any]) -> dict[str, Any]:

@@ -173,9 +173,7 @@ class Cluster:
             return None
         changed, over = threading.Event(), threading.Event()
         unsubscribe = cancel.subscribe(changed.set)
-        threads = [
-            threading.Thread(target=self._signal, args=(watch, changed, over), daemon=True) for watch in watches
-        ]
+        threads = [threading.Thread(target=self._signal, args=(watch, changed, over), daemon=True) for watch in watches]
         for thread in threads:
             thread.start()
         try:

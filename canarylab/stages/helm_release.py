@@ -83,7 +83,9 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if release.values != observed.values:
             diff = _diff(release.values, observed.values)
             changes.append(Change("update", name, "values differ", diff))
-        changes += [Change("repair", found.subject, "it was changed or deleted", found.diff) for found in observed.drift]
+        changes += [
+            Change("repair", found.subject, "it was changed or deleted", found.diff) for found in observed.drift
+        ]
         return changes
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - one upgrade does all of them
@@ -148,7 +150,9 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             return []
         path = base / self.options.values
         if not path.exists():
-            raise StageError(f"there is no {path}", where=f"stage {self.name}, values", remedy="mend the playbook's path")
+            raise StageError(
+                f"there is no {path}", where=f"stage {self.name}, values", remedy="mend the playbook's path"
+            )
         overlay = path.with_name(f"{path.stem}.{provider}{path.suffix}")
         return [path, overlay] if provider and overlay.exists() else [path]
 
@@ -210,5 +214,3 @@ def _deployment_health(cluster: Cluster, obj: dict[str, Any]) -> str | None:
 def _diff(before: dict[str, Any], after: dict[str, Any]) -> str:
     lines = [yaml.safe_dump(values, sort_keys=True).splitlines(keepends=True) for values in (before, after)]
     return "".join(difflib.unified_diff(lines[0], lines[1], "installed", "wanted", n=2))
-
-

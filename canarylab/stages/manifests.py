@@ -54,7 +54,9 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         path = base / self.options.path
         if not path.exists():
             raise StageError(f"there is no {path}", where=f"stage {self.name}, path", remedy="mend the playbook's path")
-        files = sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
+        files = (
+            sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
+        )
         return [(file, obj) for file in files for obj in _load(file)]
 
 
@@ -68,7 +70,9 @@ def _load(file: Path) -> list[dict[str, Any]]:
     for number, document in enumerate(documents, 1):
         if not isinstance(document, dict) or not {"apiVersion", "kind", "metadata"} <= document.keys():
             raise StageError(
-                f"document {number} isn't a Kubernetes object", where=str(file), why="it lacks apiVersion, kind or metadata"
+                f"document {number} isn't a Kubernetes object",
+                where=str(file),
+                why="it lacks apiVersion, kind or metadata",
             )
     return documents
 

@@ -73,4 +73,7 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
             return [Removal(f"Namespace {name}", "removed")]
         ctx.cluster.apply(self._body({}), manager=self._manager)  # applying nothing takes our labels back
         labels = ", ".join(self.options.labels)
-        return [Removal(f"labels {labels} of Namespace {name}", "removed"), Removal(f"Namespace {name}", "left", "not ours")]
+        return [
+            Removal(f"labels {labels} of Namespace {name}", "removed"),
+            Removal(f"Namespace {name}", "left", "not ours"),
+        ]

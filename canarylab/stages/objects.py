@@ -144,5 +144,3 @@ def _remove(cluster: Cluster, obj: dict[str, Any], profile: str) -> Removal | No
     except ApiError as error:
         return Removal(subject(obj), "failed", str(error))
     return Removal(subject(obj), "removed")
-
-

@@ -76,9 +76,7 @@ class Go:
     def module_folder(self, folder: Path, module: str) -> Path:
         """Where the module cache has the sources of a module that `folder`'s go.mod pins."""
         argv = [self.program, "list", "-m", "-f", "{{.Dir}}", module]
-        return Path(
-            self.runner.run(argv, cwd=folder, env=self.environment(), timeout=_LIST_SECONDS).stdout.strip()
-        )
+        return Path(self.runner.run(argv, cwd=folder, env=self.environment(), timeout=_LIST_SECONDS).stdout.strip())
 
 
 class _Counter:

@@ -85,10 +85,14 @@ class Helm:
         return [self.program, *words, "--kubeconfig", self.kubeconfig, "--kube-context", self.context]
 
     def upgrade(self, release: str, chart: Path, namespace: str, values: Sequence[Path]) -> list[str | Path]:
-        """Install or upgrade. Without --wait: health is watched by the stage, which knows that a gateway's Service
-        gets no address before there is a tunnel."""
+        """Install or upgrade.
+
+        Without --wait: health is watched by the stage, which knows that a gateway's Service gets no address before
+        there is a tunnel. Conflicts are forced (Helm 4): what somebody changed by hand is what is being put back.
+        """
         files = [word for path in values for word in ("--values", path)]
-        return self._argv("upgrade", release, chart, "--install", "--namespace", namespace, "--create-namespace", *files)
+        flags = ("--install", "--namespace", namespace, "--create-namespace", "--force-conflicts")
+        return self._argv("upgrade", release, chart, *flags, *files)
 
     def uninstall(self, release: str, namespace: str) -> list[str | Path]:
         return self._argv("uninstall", release, "--namespace", namespace, "--ignore-not-found")

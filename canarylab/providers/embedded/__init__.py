@@ -91,9 +91,7 @@ class EmbeddedProvider(Provider):
         return Supervisor(ctx.profile, ctx.paths.root, ctx.runner)
 
     def machine(self, ctx: Context) -> Machine:
-        return Machine(
-            ctx.paths.root, pins.built(), self.network(ctx), self.supervisor(ctx), ctx.runner, ctx.cancel
-        )
+        return Machine(ctx.paths.root, pins.built(), self.network(ctx), self.supervisor(ctx), ctx.runner, ctx.cancel)
 
     def cluster(self, ctx: Context) -> Cluster:
         from canarylab.kube.client import Cluster
@@ -190,7 +188,9 @@ class EmbeddedProvider(Provider):
         root = ProfilePaths(ctx.profile).root
         if not delete(root):
             return []
-        kept = Removal(f"programs in {cache_home()}", "left", "the next `up` is faster; `teardown --purge` removes them")
+        kept = Removal(
+            f"programs in {cache_home()}", "left", "the next `up` is faster; `teardown --purge` removes them"
+        )
         return [Removal(f"files in {root}", "removed"), kept]
 
     def purge(self, ctx: Context) -> list[Removal]:

@@ -74,7 +74,9 @@ def _programs() -> list[Finding]:
     if shutil.which("apt-get"):
         seen = f"`up` will install {', '.join(missing)}"
         return [Finding("host programs", False, seen, f"apt-get install {' '.join(missing)}", fatal=False)]
-    remedy = f"install {', '.join(missing)} with this system's package manager; the node itself needs apt (Debian, Ubuntu)"
+    remedy = (
+        f"install {', '.join(missing)} with this system's package manager; the node itself needs apt (Debian, Ubuntu)"
+    )
     return [Finding("host programs", False, f"missing: {', '.join(missing)}", remedy)]
 
 

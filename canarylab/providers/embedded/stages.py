@@ -48,7 +48,9 @@ class ProgramsStage(_Infrastructure):
     def changes(self, observed: pins.Built) -> list[Change]:
         if observed.is_complete:
             return []
-        return [Change("build", f"programs and images {observed.folder.name}", "not in the cache: 5 to 15 minutes once")]
+        return [
+            Change("build", f"programs and images {observed.folder.name}", "not in the cache: 5 to 15 minutes once")
+        ]
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002
         self.provider.require_host(ctx)
@@ -120,13 +122,9 @@ class MachineStage(_Infrastructure):
         }
         template = pins.NODE / "machine"
         machine.write("etc/containerd/config.toml", (template / "containerd.toml").read_text())
-        machine.write(
-            "etc/cni/net.d/10-pods.conflist", _fill(template / "cni.conflist", {"pods": ranges.node_pods})
-        )
+        machine.write("etc/cni/net.d/10-pods.conflist", _fill(template / "cni.conflist", {"pods": ranges.node_pods}))
         machine.write(_KUBEADM_CONFIG, _fill(template / "kubeadm.yaml", values), 0o600)
-        machine.write(
-            "etc/kubeadm/patches/corednsdeployment.yaml", (template / "corednsdeployment.yaml").read_text()
-        )
+        machine.write("etc/kubeadm/patches/corednsdeployment.yaml", (template / "corednsdeployment.yaml").read_text())
         machine.write("etc/hostname", f"{name}\n")
         machine.write("etc/hosts", f"127.0.0.1 localhost\n{ranges.node_address} {name}\n")
         # The host's rules refuse it at once: a name outside the cluster isn't looked up anywhere.

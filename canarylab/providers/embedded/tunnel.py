@@ -115,9 +115,7 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: cancel.set())
     network = Network(options.profile, ranges, SystemRunner(cancel))
-    tunnel = Tunnel(
-        network, SystemRunner(cancel), lambda: Cluster(options.folder / "kubeconfig", options.profile)
-    )
+    tunnel = Tunnel(network, SystemRunner(cancel), lambda: Cluster(options.folder / "kubeconfig", options.profile))
     print(f"tunnel of {options.profile} since {time.strftime('%Y-%m-%dT%H:%M:%S%z')}", flush=True)
     tunnel.serve(cancel)
     # The runner that was cancelled starts nothing any more.
