@@ -19,11 +19,11 @@ from canarylab.errors import (
     EXIT_BUG,
     EXIT_DONE,
     EXIT_INTERRUPTED,
-    CancelledError,
     CanarylabError,
     CommandError,
     NotYetObservableError,
     StageError,
+    UsageError,
 )
 from canarylab.events import (
     Notice,
@@ -55,9 +55,13 @@ class Outcome:
 
 @dataclass
 class Run:
-    """All outcomes, in the order in which the stages ended."""
+    """One run of stages: what was to be run, and the outcomes in the order in which the stages ended."""
 
+    command: str
+    needs: Mapping[str, Sequence[str]]
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    seconds: float = 0.0
+    interrupted: bool = False
 
     def names(self, state: State) -> tuple[str, ...]:
         return tuple(name for name, outcome in self.outcomes.items() if outcome.state == state)
@@ -65,13 +69,30 @@ class Run:
     @property
     def exit_code(self) -> int:
         """0, or the code of the first failure: that of its own class."""
-        for outcome in self.outcomes.values():
-            if isinstance(outcome.error, CancelledError):
-                return EXIT_INTERRUPTED
+        if self.interrupted:
+            return EXIT_INTERRUPTED
         for outcome in self.outcomes.values():
             if outcome.state == "failed":
                 return outcome.error.exit_code if isinstance(outcome.error, CanarylabError) else EXIT_BUG
         return EXIT_DONE
+
+    @property
+    def summary(self) -> RunFinished:
+        """The event that ends the run; the command emits it once it has nothing more to say."""
+        times = {name: round(outcome.seconds, 3) for name, outcome in self.outcomes.items()}
+        path, path_seconds = graph.critical_path(self.needs, {name: times.get(name, 0.0) for name in self.needs})
+        return RunFinished(
+            command=self.command,
+            ok=self.exit_code == EXIT_DONE,
+            seconds=round(self.seconds, 3),
+            changed=self.names("changed") + self.names("planned"),
+            unchanged=self.names("unchanged"),
+            failed=self.names("failed"),
+            skipped=self.names("skipped"),
+            stage_seconds=times,
+            critical_path=tuple(path),
+            critical_path_seconds=round(path_seconds, 3),
+        )
 
 
 _Ended = queue.SimpleQueue[tuple[str, Outcome] | None]
@@ -100,38 +121,21 @@ def _run(
     infos = tuple(StageInfo(stage.name, stage.kind, tuple(needs[stage.name])) for stage in selected)
     playbook = ctx.playbook
     ctx.emit(RunStarted(command, playbook.name, playbook.profile, ctx.provider.name, infos))
+    run = Run(command, needs)
     started = time.monotonic()
-    run = _schedule(ctx, {stage.name: stage for stage in selected}, needs, work)
-    ctx.emit(_summary(command, run, needs, time.monotonic() - started))
+    _schedule(ctx, {stage.name: stage for stage in selected}, run, work)
+    run.seconds, run.interrupted = time.monotonic() - started, ctx.cancel.is_set
     return run
-
-
-def _summary(command: str, run: Run, needs: Mapping[str, Sequence[str]], seconds: float) -> RunFinished:
-    times = {name: round(outcome.seconds, 3) for name, outcome in run.outcomes.items()}
-    path, path_seconds = graph.critical_path(needs, {name: times.get(name, 0.0) for name in needs})
-    return RunFinished(
-        command=command,
-        ok=run.exit_code == 0,
-        seconds=round(seconds, 3),
-        changed=run.names("changed") + run.names("planned"),
-        unchanged=run.names("unchanged"),
-        failed=run.names("failed"),
-        skipped=run.names("skipped"),
-        stage_seconds=times,
-        critical_path=tuple(path),
-        critical_path_seconds=round(path_seconds, 3),
-    )
 
 
 def _schedule(
     ctx: Context,
     stages: Mapping[str, AnyStage],
-    needs: Mapping[str, Sequence[str]],
+    run: Run,
     work: Callable[[Context, AnyStage, Limits], Outcome],
-) -> Run:
+) -> None:
     """Start each stage as soon as the last of its needs is done; skip what needs a failed one."""
-    run = Run()
-    waiting = dict(needs)
+    waiting = dict(run.needs)
     ended: _Ended = queue.SimpleQueue()
     unsubscribe = ctx.cancel.subscribe(lambda: ended.put(None))
     running = 0
@@ -152,7 +156,6 @@ def _schedule(
                 elif running:
                     ctx.emit(Notice("interrupted: ending what runs; the next `invoke up` goes on from here"))
     unsubscribe()
-    return run
 
 
 def _work(
@@ -178,7 +181,7 @@ def _finish(ctx: Context, run: Run, name: str, outcome: Outcome) -> None:
     ctx.emit(StageFinished(name, outcome.state, round(outcome.seconds, 3), outcome.reason))
 
 
-# -- one stage ------------------------------------------------------------------------------------------------------------
+# -- one stage --------------------------------------------------------------------------------------------------------
 
 
 def _bring_up(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:
@@ -262,6 +265,11 @@ def _report(ctx: Context, change: Change) -> None:
 def select(playbook: Playbook, only: Sequence[str], start: str | None) -> list[AnyStage]:
     """The stages that `--only` names with all they need, or those from `--from` on; all of them by default."""
     needs = {stage.name: stage.needs for stage in playbook.stages}
+    for name in [*only, *([start] if start else [])]:
+        if name not in needs:
+            raise UsageError(
+                f"playbook {playbook.name} has no stage {name!r}", remedy=f"one of {', '.join(needs)}"
+            )
     wanted = set(needs)
     if only:
         wanted = graph.with_needs(needs, only)

@@ -111,6 +111,17 @@ class Failure(Event):
 
 
 @dataclass(frozen=True)
+class Removed(Event):
+    """One line of a teardown's receipt: what was found, and what became of it."""
+
+    event: ClassVar[str] = "removed"
+    stage: str
+    subject: str
+    outcome: Literal["removed", "left", "failed"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class RunFinished(Event):
     """The summary: the last event of every run."""
 

@@ -131,7 +131,7 @@ class Supervisor:
     def _daemonize(self, cancel: Cancel) -> None:
         self.socket.unlink(missing_ok=True)
         # It puts itself into the background, away from this process and its terminal.
-        argv = [sys.executable, "-m", "supervisor.supervisord", "-c", self.config]
+        argv = (sys.executable, "-m", "supervisor.supervisord", "-c", self.config)
         self._runner.run(argv, cwd=Path("/"), timeout=_START_SECONDS)
         deadline = time.monotonic() + _START_SECONDS
         if not wait_until(lambda: self.pid() is not None, deadline=deadline, cancel=cancel, interval=0.02):

@@ -8,8 +8,8 @@ from canarylab.commands.run import Options, run
 from canarylab.context import Context
 from canarylab.demo.perform import perform
 from canarylab.demo.reset import reset
-from canarylab.errors import EXIT_DONE, UsageError
-from canarylab.events import RunFinished, RunStarted
+from canarylab.errors import EXIT_DONE, CanarylabError, UsageError
+from canarylab.events import Failure, RunFinished, RunStarted
 from canarylab.lock import locked
 
 
@@ -22,12 +22,13 @@ def demo(options: Options, *, start_over: bool) -> int:
         with locked(ctx.paths.lock, "demo"):
             command = "demo --reset" if start_over else "demo"
             ctx.emit(RunStarted(command, ctx.playbook.name, ctx.profile, ctx.provider.name, ()))
-            started, ok = time.monotonic(), False
+            started, code = time.monotonic(), EXIT_DONE
             try:
                 (reset if start_over else perform)(ctx, ctx.playbook.demo)
-                ok = True
-            finally:
-                ctx.emit(RunFinished(command, ok, round(time.monotonic() - started, 3)))
-        return EXIT_DONE
+            except CanarylabError as error:
+                code = error.exit_code
+                ctx.emit(Failure(str(error), code))
+            ctx.emit(RunFinished(command, code == EXIT_DONE, round(time.monotonic() - started, 3)))
+        return code
 
     return run(options, work)

@@ -53,6 +53,7 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
             bus(Failure(str(error), error.exit_code))
             return error.exit_code
         except KeyboardInterrupt:
+            bus(Failure("interrupted a second time: ended at once", EXIT_INTERRUPTED))
             return EXIT_INTERRUPTED
         except Exception as error:  # a bug: keep the traceback for whoever mends it, away from the screen
             bus(Failure(keep_traceback(error), EXIT_BUG))

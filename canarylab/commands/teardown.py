@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from canarylab import graph
 from canarylab.commands.run import Options, run
 from canarylab.context import Context
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, CanarylabError, NotYetObservableError
-from canarylab.events import RunFinished, RunStarted, StageFinished, StageInfo, StageStarted
+from canarylab.events import Removed, RunFinished, RunStarted, StageFinished, StageInfo, StageStarted, State
 from canarylab.lock import locked
 from canarylab.report import receipt as report
 from canarylab.stages.base import Removal, Stage
@@ -27,22 +27,27 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
 
     def work(ctx: Context) -> int:
         with locked(ctx.paths.lock, "teardown"):
-            _remove_stages(ctx, _selected(ctx, only), receipt)
+            stages = _selected(ctx, only)
+            infos = tuple(StageInfo(stage.name, stage.kind, ()) for stage in stages)
+            ctx.emit(RunStarted("teardown", ctx.playbook.name, ctx.profile, ctx.provider.name, infos))
+            removal = _Teardown(ctx, receipt)
+            for stage in stages:
+                removal.stage(stage)
             if not only:
-                receipt.append(("rest", ctx.provider.leftovers(ctx)))
+                removal.rest("rest", ctx.provider.leftovers)
             if purge:
-                receipt.append(("cache", ctx.provider.purge(ctx)))
-        failed = any(removal.outcome == "failed" for _, removals in receipt for removal in removals)
-        return EXIT_FAILED if failed else EXIT_DONE
+                removal.rest("cache", ctx.provider.purge)
+            ctx.emit(removal.summary())
+            return EXIT_FAILED if removal.failed else EXIT_DONE
 
     code = run(options, work)
-    if code != EXIT_USAGE:
+    if options.output == "text" and code != EXIT_USAGE:
         report.show(receipt, options.output, sys.stdout)
     return code
 
 
 def _selected(ctx: Context, only: Sequence[str]) -> list[Stage[Any, Any]]:
-    """The stages to remove, last first. What lives in a cluster of our own goes with it, and isn't removed one by one."""
+    """The stages to remove, last first. What lives in a cluster of our own goes with it, not one by one."""
     stages = {stage.name: stage for stage in ctx.playbook.stages}
     needs = {name: stage.needs for name, stage in stages.items()}
     wanted = graph.dependents(needs, only) if only else set(stages)
@@ -51,38 +56,54 @@ def _selected(ctx: Context, only: Sequence[str]) -> list[Stage[Any, Any]]:
     return [stage for stage in ordered if not (with_cluster and stage.in_cluster)]
 
 
-def _remove_stages(ctx: Context, stages: Sequence[Stage[Any, Any]], receipt: Receipt) -> None:
-    """One after the other: what is removed must not be needed by anything that is still there."""
-    infos = tuple(StageInfo(stage.name, stage.kind, ()) for stage in stages)
-    ctx.emit(RunStarted("teardown", ctx.playbook.name, ctx.profile, ctx.provider.name, infos))
-    started = time.monotonic()
-    seconds: dict[str, float] = {}
-    changed, unchanged, failed = [], [], []
-    for stage in stages:
-        ctx.cancel.check()
+class _Teardown:
+    """One thing after the other: what is removed must not be needed by anything that is still there."""
+
+    def __init__(self, ctx: Context, receipt: Receipt) -> None:
+        self._ctx = ctx
+        self._receipt = receipt
+        self._started = time.monotonic()
+        self._seconds: dict[str, float] = {}
+        self._states: dict[str, State] = {}
+        self.failed = False
+
+    def stage(self, stage: Stage[Any, Any]) -> None:
+        self._ctx.cancel.check()
         begun = time.monotonic()
-        ctx.emit(StageStarted(stage.name))
-        removals = _remove(ctx.for_stage(stage.name, begun + _SECONDS), stage)
-        receipt.append((stage.name, removals))
-        seconds[stage.name] = round(time.monotonic() - begun, 3)
+        self._ctx.emit(StageStarted(stage.name))
+        removals = _remove(self._ctx.for_stage(stage.name, begun + _SECONDS), stage)
+        self._write(stage.name, removals)
         outcomes = {removal.outcome for removal in removals}
-        state = "failed" if "failed" in outcomes else "changed" if "removed" in outcomes else "unchanged"
-        {"failed": failed, "changed": changed, "unchanged": unchanged}[state].append(stage.name)
+        state: State = "failed" if "failed" in outcomes else "changed" if "removed" in outcomes else "unchanged"
+        self._seconds[stage.name], self._states[stage.name] = round(time.monotonic() - begun, 3), state
         reason = "; ".join(removal.reason for removal in removals if removal.outcome == "failed")
-        ctx.emit(StageFinished(stage.name, state, seconds[stage.name], reason))
-    ctx.emit(
-        RunFinished(
+        self._ctx.emit(StageFinished(stage.name, state, self._seconds[stage.name], reason))
+
+    def rest(self, name: str, remove: Callable[[Context], list[Removal]]) -> None:
+        """What belongs to no stage."""
+        self._write(name, remove(self._ctx))
+
+    def _write(self, stage: str, removals: list[Removal]) -> None:
+        self._receipt.append((stage, removals))
+        self.failed |= any(removal.outcome == "failed" for removal in removals)
+        for removal in removals:
+            self._ctx.emit(Removed(stage, removal.subject, removal.outcome, removal.reason))
+
+    def summary(self) -> RunFinished:
+        def names(state: State) -> tuple[str, ...]:
+            return tuple(name for name, seen in self._states.items() if seen == state)
+
+        return RunFinished(
             command="teardown",
-            ok=not failed,
-            seconds=round(time.monotonic() - started, 3),
-            changed=tuple(changed),
-            unchanged=tuple(unchanged),
-            failed=tuple(failed),
-            stage_seconds=seconds,
-            critical_path=tuple(seconds),
-            critical_path_seconds=round(sum(seconds.values()), 3),
+            ok=not self.failed,
+            seconds=round(time.monotonic() - self._started, 3),
+            changed=names("changed"),
+            unchanged=names("unchanged"),
+            failed=names("failed"),
+            stage_seconds=self._seconds,
+            critical_path=tuple(self._seconds),
+            critical_path_seconds=round(sum(self._seconds.values()), 3),
         )
-    )
 
 
 def _remove(ctx: Context, stage: Stage[Any, Any]) -> list[Removal]:

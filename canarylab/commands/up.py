@@ -21,8 +21,7 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
             outcome = engine.up(ctx, engine.select(ctx.playbook, only, start))
             if outcome.exit_code == 0:
                 record(ctx)
-            _tell_bugs(ctx, outcome)
-            return outcome.exit_code
+            return _end(ctx, outcome)
 
     return run(options, work)
 
@@ -34,13 +33,14 @@ def plan(options: Options, only: Sequence[str], start: str | None) -> int:
         outcome = engine.plan(ctx, engine.select(ctx.playbook, only, start))
         if outcome.exit_code == 0 and not outcome.names("planned"):
             ctx.emit(Notice("no changes: everything is as the playbook says"))
-        _tell_bugs(ctx, outcome)
-        return outcome.exit_code
+        return _end(ctx, outcome)
 
     return run(options, work)
 
 
-def _tell_bugs(ctx: Context, outcome: engine.Run) -> None:
+def _end(ctx: Context, outcome: engine.Run) -> int:
     for ended in outcome.outcomes.values():
         if outcome.exit_code == EXIT_BUG and isinstance(ended.error, Exception):
             ctx.emit(Failure(keep_traceback(ended.error), EXIT_BUG))
+    ctx.emit(outcome.summary)
+    return outcome.exit_code

@@ -30,7 +30,7 @@ def _outside_hosts(virtual_service: dict[str, Any]) -> Iterator[str]:
 
 def covers(host: str, sni: str) -> bool:
     """Whether the names that `sni` stands for are all among those of `host`; both may begin with `*`. Pure."""
-    if host == "*" or host == sni:
+    if host in ("*", sni):
         return True
     return host.startswith("*.") and sni.endswith(host[1:]) and len(sni) > len(host[1:])
 

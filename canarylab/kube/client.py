@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
-from lightkube.config.client_adapter import Client as connect
-from lightkube.config.client_adapter import ConnectionParams
+from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import KubeConfig
 
 from canarylab.cancel import Cancel
@@ -74,7 +73,9 @@ class Cluster:
         config = KubeConfig.from_file(kubeconfig).get(context_name=context)
         if config is None:
             raise NotYetObservableError(f"{kubeconfig} has no context {context!r}")
-        self._http = connect(config, ConnectionParams(timeout=httpx.Timeout(REQUEST_TIMEOUT), trust_env=False))
+        self._http = client_adapter.Client(
+            config, client_adapter.ConnectionParams(timeout=httpx.Timeout(REQUEST_TIMEOUT), trust_env=False)
+        )
         self._resources: dict[tuple[str, str], Resource] = {}
         self._lock = threading.Lock()
 
@@ -147,6 +148,7 @@ class Cluster:
         name: str,
         body: Mapping[str, Any],
         namespace: str | None = None,
+        *,
         subresource: str | None = None,
     ) -> dict[str, Any]:
         """Merge patch: the fields of `body` replace those of the object, null removes one."""

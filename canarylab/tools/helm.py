@@ -38,7 +38,7 @@ class Release:
     def objects(self) -> list[dict[str, Any]]:
         """The objects of the release, hooks left out."""
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        found = yaml.load_all(self.manifest, Loader=loader)  # noqa: S506 - a safe loader
+        found = yaml.load_all(self.manifest, Loader=loader)
         return [self._as_applied(obj) for obj in found if obj]
 
     def _as_applied(self, obj: dict[str, Any]) -> dict[str, Any]:

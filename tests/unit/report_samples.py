@@ -9,6 +9,7 @@ from canarylab.events import (
     Fact,
     Failure,
     Notice,
+    Removed,
     RunFinished,
     RunStarted,
     StageChange,
@@ -59,6 +60,25 @@ DOCUMENTED_RUN: tuple[tuple[float, Event], ...] = (
     ),
 )
 """A run with seconds since its start; docs/events.md shows what becomes of it."""
+
+DOCUMENTED_TEARDOWN: tuple[tuple[float, Event], ...] = (
+    (0.000, started("teardown", stage("machine", kind="machine"))),
+    (0.001, StageStarted("machine")),
+    (1.400, Removed("machine", "network namespace canarylab-argo-istio-canary", "removed")),
+    (1.401, StageFinished("machine", "changed", 1.400)),
+    (
+        1.402,
+        RunFinished(
+            "teardown",
+            ok=True,
+            seconds=1.402,
+            changed=("machine",),
+            stage_seconds={"machine": 1.4},
+            critical_path=("machine",),
+            critical_path_seconds=1.4,
+        ),
+    ),
+)
 
 DOCUMENTED_DEMO: tuple[tuple[float, Event], ...] = (
     (0.000, started("demo")),

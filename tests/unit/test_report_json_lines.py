@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from report_samples import DOCUMENTED_DEMO, DOCUMENTED_RUN
+from report_samples import DOCUMENTED_DEMO, DOCUMENTED_RUN, DOCUMENTED_TEARDOWN
 
 import canarylab
 from canarylab.events import Event, RunFinished, StageProgress, State
@@ -116,10 +116,10 @@ def test_the_document_describes_every_field_of(name: str) -> None:
     assert described == [field for field in typing.get_type_hints(EVENTS[name]) if field != "event"]
 
 
-@pytest.mark.parametrize("run", [DOCUMENTED_RUN, DOCUMENTED_DEMO], ids=["up", "demo"])
+@pytest.mark.parametrize("run", [DOCUMENTED_RUN, DOCUMENTED_DEMO, DOCUMENTED_TEARDOWN], ids=["up", "demo", "teardown"])
 def test_the_document_shows_what_the_code_prints(run: tuple[tuple[float, Event], ...]) -> None:
     assert f"```json\n{written(*run)}```" in DOCUMENT
 
 
 def test_the_documented_runs_have_every_event() -> None:
-    assert {event.event for _, event in (*DOCUMENTED_RUN, *DOCUMENTED_DEMO)} == set(EVENTS)
+    assert {event.event for _, event in (*DOCUMENTED_RUN, *DOCUMENTED_DEMO, *DOCUMENTED_TEARDOWN)} == set(EVENTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,7 @@ class ControlGroups:
         return [hierarchy / self.name for hierarchy in self.hierarchies()]
 
     def create(self) -> None:
-        """Make the groups. The kubelet wants its root to exist; a version 1 cpuset is empty, and useless, until filled."""
+        """Make the groups. The kubelet wants its root to exist; a version 1 cpuset is useless until it is filled."""
         for group in self.groups:
             group.mkdir(exist_ok=True)
             for name in _INHERITED:
@@ -52,7 +53,7 @@ class ControlGroups:
         """Delete the groups from the leaves up. The kernel may need a moment after the last process is gone."""
         existing = [group for group in self.groups if group.exists()]
         for group in existing:
-            wait_until(lambda top=group: _remove(top), deadline=time.monotonic() + 5, cancel=cancel)
+            wait_until(functools.partial(_remove, group), deadline=time.monotonic() + 5, cancel=cancel)
         if not existing:
             return []
         left = [str(group) for group in existing if group.exists()]

@@ -17,7 +17,7 @@ from canarylab.stages.base import Removal
 from canarylab.tools import ip
 from canarylab.tools.runner import Runner
 
-_POOL = [ipaddress.ip_network(f"10.{second}.0.0/16") for second in range(210, 250)]
+_POOL = [ipaddress.IPv4Network(f"10.{second}.0.0/16") for second in range(210, 250)]
 """One /16 a profile. Away from what kind, k3d, minikube and Docker take by default (10.96, 10.244, 172.17, 192.168)."""
 
 

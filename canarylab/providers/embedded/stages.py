@@ -188,7 +188,7 @@ class ClusterStage(_Infrastructure):
             self._initialise(ctx, machine)
         ctx.paths.create()
         own = self._own(machine, ctx.profile)
-        write_private(ctx.paths.kubeconfig, kubeconfig.yaml.safe_dump(own, sort_keys=False))
+        write_private(ctx.paths.kubeconfig, kubeconfig.as_text(own))
         kubeconfig.add(own, ctx.profile)
 
     def _initialise(self, ctx: Context, machine: Machine) -> None:

@@ -14,7 +14,6 @@ from canarylab.oci import read_image
 from canarylab.providers.base import Image
 from canarylab.providers.embedded.machine import Machine
 
-
 _CTR = ("ctr", "--namespace", "k8s.io", "image")
 _BLOBS = "var/lib/containerd/io.containerd.content.v1.content/blobs"
 

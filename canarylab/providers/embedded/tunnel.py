@@ -83,7 +83,7 @@ class Tunnel:
         print(f"{meta['namespace']}/{meta['name']}: {address}", flush=True)
 
     def _set_status(self, meta: dict[str, Any], status: dict[str, Any]) -> None:
-        self.cluster.patch("v1", "Service", meta["name"], {"status": status}, meta["namespace"], "status")
+        self.cluster.patch("v1", "Service", meta["name"], {"status": status}, meta["namespace"], subresource="status")
 
     def close(self) -> None:
         """Take back what serve put in place: an address that doesn't answer must not stay."""
