@@ -70,7 +70,7 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
 
 def _provider(spec: ClusterSpec) -> Provider:
     """The provider that the playbook or a flag names, else the one that fits this system."""
-    known = discover(canarylab.providers, Provider, "name")
+    known = discover(canarylab.providers, Provider, "name")  # type: ignore[type-abstract]  # it finds subclasses
     system = platform.system()
     if spec.provider:
         return known[spec.provider](spec)

@@ -1,0 +1,52 @@
+"""What a machine has that a teardown must not leave: taken before and after, and compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from canarylab.paths import state_home
+
+
+def snapshot() -> dict[str, set[str]]:
+    """Everything of this host that the tool could leave something in, the shared cache left out."""
+    return {
+        "processes": _processes(),
+        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
+        "network namespaces": _names("/run/netns"),
+        "links": _names("/sys/class/net"),
+        "routes": set(_output("ip", "route", "show", "table", "all").splitlines()),
+        "nftables": {str(table) for table in json.loads(_output("nft", "-j", "list", "tables"))["nftables"][1:]},
+        "control groups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/*canarylab*")},
+        "files": {str(path) for path in state_home().rglob("*")} | _names("/etc/cni") | _names("/var/lib/kubelet"),
+    }
+
+
+def left(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What is there after and wasn't before, by what it is."""
+    return {what: added for what, found in after.items() if (added := found - before[what])}
+
+
+def _processes() -> set[str]:
+    """Those whose command line, root or namespace has to do with a cluster: others come and go meanwhile."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            names = ("supervisord", "containerd", "kubelet", "kube-", "etcd", "s6-", "envoy", "pilot", "tunnel", "unshare")
+            if any(name in command for name in names):
+                found.add(f"{process.name} {command[:120]}")
+    return found
+
+
+def _names(folder: str) -> set[str]:
+    return set(os.listdir(folder)) if Path(folder).is_dir() else set()
+
+
+def _output(*argv: str) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
