@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from collections.abc import Callable
@@ -15,14 +16,21 @@ class Cancel:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._callbacks: set[Callable[[], None]] = set()
-        self._lock = threading.RLock()  # a signal handler may come in while the same thread holds it
+        self._lock = threading.Lock()
 
     def set(self) -> None:
-        self._event.set()
         with self._lock:
+            self._event.set()
             callbacks = tuple(self._callbacks)
         for callback in callbacks:
             callback()
+
+    def set_from_signal(self) -> None:
+        """Set it soon, in a thread of its own: the code that a signal interrupted may hold any lock there is.
+
+        (`threading.Thread` takes one itself to start.)
+        """
+        _thread.start_new_thread(self.set, ())
 
     @property
     def is_set(self) -> bool:
@@ -34,9 +42,13 @@ class Cancel:
             raise CancelledError("interrupted")
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` when set; the returned function takes that back."""
+        """Call `callback` when set, at once if it is already; the returned function takes that back."""
         with self._lock:
-            self._callbacks.add(callback)
+            is_set = self.is_set
+            if not is_set:
+                self._callbacks.add(callback)
+        if is_set:
+            callback()
         return lambda: self._callbacks.discard(callback)
 
     def sleep(self, seconds: float) -> None:

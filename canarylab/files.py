@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 
-def link_tree(source: Path, target: Path) -> None:
-    """Copy a folder as hard links where both lie on one filesystem, else as copies. What is there is replaced."""
+def link_tree(source: Path, target: Path, *, copied: Collection[str] = ()) -> None:
+    """Copy a folder as hard links where both lie on one filesystem, else as copies. What is there is replaced.
+
+    Files with a suffix in `copied` become real copies: those that are changed in place must not be shared.
+    """
     target.mkdir(parents=True, exist_ok=True)
     shutil.copystat(source, target)
     status = source.stat()
@@ -17,7 +21,9 @@ def link_tree(source: Path, target: Path) -> None:
     for entry in os.scandir(source):
         destination = target / entry.name
         if entry.is_dir(follow_symlinks=False):
-            link_tree(Path(entry.path), destination)
+            link_tree(Path(entry.path), destination, copied=copied)
+        elif destination.suffix in copied:
+            shutil.copy2(entry.path, destination)
         else:
             destination.unlink(missing_ok=True)
             link_file(Path(entry.path), destination)
@@ -43,9 +49,29 @@ def delete(path: Path) -> bool:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replace a file in one step, readable by its owner only from its first moment on."""
+    """Replace a file in one step, readable by its owner only from its first moment on.
+
+    A link to it stays a link. It keeps its owner, a new one gets that of its folder: with sudo it is a user's own.
+    """
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
+    _give(temporary, path if path.exists() else path.parent)
     temporary.replace(path)
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only its owner can enter, where there is none; it gets the owner of the one above."""
+    if not path.exists():
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+        _give(path, path.parent)
+
+
+def _give(path: Path, like: Path) -> None:
+    """Make the owner of `like` the owner of `path`, where this process may."""
+    if os.geteuid() == 0:
+        status = like.stat()
+        os.chown(path, status.st_uid, status.st_gid)

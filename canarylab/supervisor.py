@@ -14,8 +14,10 @@ from collections.abc import Mapping, Sequence
 from configparser import RawConfigParser
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import StageError
@@ -23,6 +25,8 @@ from canarylab.tools.runner import Runner
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 20.0
+_NO_ANSWER = (OSError, HTTPException, ExpatError, xmlrpc.client.Error)
+"""Nobody there, somebody who doesn't speak as supervisord does, or a supervisord that says no."""
 _NOT_RUNNING = {"STOPPED", "EXITED", "FATAL", "UNKNOWN", "BACKOFF", "STARTING"}
 
 
@@ -60,7 +64,7 @@ class Supervisor:
             return None
         try:
             return int(self._rpc.getPID()) if self._rpc.getIdentification() == self.identifier else None
-        except (OSError, xmlrpc.client.Error):
+        except _NO_ANSWER:
             return None
 
     def start(self, program: Program, cancel: Cancel) -> None:
@@ -89,9 +93,11 @@ class Supervisor:
 
     def process(self, name: str) -> int | None:
         """The process id of a program that is up, else None."""
+        if self.pid() is None:
+            return None
         try:
             info = self._rpc.getProcessInfo(name)
-        except (OSError, xmlrpc.client.Error):
+        except _NO_ANSWER:
             return None
         return int(info["pid"]) if info["statename"] not in _NOT_RUNNING and info["pid"] else None
 
@@ -115,7 +121,7 @@ class Supervisor:
         pid = self.pid()
         if pid is None:
             return False
-        with suppress(OSError, xmlrpc.client.Error):  # it may end before it has answered
+        with suppress(*_NO_ANSWER):  # it may end before it has answered
             self._rpc.shutdown()
         if not wait_until(lambda: not _alive(pid), deadline=time.monotonic() + _STOP_SECONDS, cancel=cancel):
             raise StageError(f"supervisord {pid} doesn't end", where=str(self.folder / "logs" / "supervisord.log"))
@@ -195,8 +201,12 @@ def _quote(word: str) -> str:
 
 
 def _alive(pid: int) -> bool:
+    """Whether it runs. One that has ended stays as a zombie where the first process of a container reaps nothing."""
     try:
         os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except ProcessLookupError:
         return False
-    return True
+    except FileNotFoundError:  # no /proc, or it ended just now
+        return not Path("/proc/self").exists()
+    return state != "Z"

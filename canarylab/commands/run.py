@@ -86,7 +86,7 @@ def _interrupts(cancel: Cancel) -> Iterator[None]:
 
     def interrupt(number: int, _: object) -> None:
         signal.signal(number, signal.default_int_handler)
-        cancel.set()
+        cancel.set_from_signal()
 
     former = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -19,30 +19,41 @@ def refuse_known_bad(documents: Iterable[tuple[Path, dict[str, Any]]]) -> None:
 
 def _outside_hosts(virtual_service: dict[str, Any]) -> Iterator[str]:
     """The SNI hosts that none of the VirtualService's own hosts covers."""
-    spec = virtual_service.get("spec") or {}
-    hosts = [str(host) for host in spec.get("hosts") or []]
-    for route in spec.get("tls") or []:
-        for match in route.get("match") or []:
-            for sni in match.get("sniHosts") or []:
+    spec = virtual_service.get("spec")
+    hosts = [str(host) for host in _listed(spec, "hosts")]
+    for route in _listed(spec, "tls"):
+        for match in _listed(route, "match"):
+            for sni in _listed(match, "sniHosts"):
                 if not any(covers(host, str(sni)) for host in hosts):
                     yield str(sni)
 
 
+def _listed(obj: Any, key: str) -> list[Any]:
+    """The list under a key, [] where there is none: what isn't formed as it should be is for the API server to refuse."""
+    value = obj.get(key) if isinstance(obj, dict) else None
+    return value if isinstance(value, list) else []
+
+
 def covers(host: str, sni: str) -> bool:
-    """Whether the names that `sni` stands for are all among those of `host`; both may begin with `*`. Pure."""
-    if host in ("*", sni):
-        return True
-    return host.startswith("*.") and sni.endswith(host[1:]) and len(sni) > len(host[1:])
+    """Whether the names that `sni` stands for are all among those of `host`; both may begin with `*`. Pure.
+
+    As Istio's own `host.Name.SubsetOf` decides it.
+    """
+    if not host.startswith("*"):
+        return host == sni
+    if sni.startswith("*") and len(sni) < len(host):
+        return False
+    return sni.endswith(host[1:])
 
 
 def _sni_error(file: Path, obj: dict[str, Any], sni: str) -> StageError:
-    hosts = obj["spec"].get("hosts")
+    hosts, name = obj["spec"].get("hosts"), obj["metadata"]["name"]
     return StageError(
-        f"VirtualService {obj['metadata']['name']}: SNI host {sni!r} is not covered by its hosts {hosts}",
+        f"VirtualService {name}: SNI host {sni!r} is not covered by its hosts {hosts}",
         where=f"{file}:{_line_of(file, sni)}",
         why="Istio's webhook refuses it: every entry of tls[].match[].sniHosts has to be a subset of spec.hosts "
         "(argoproj/argo-rollouts#2033)",
-        remedy=f'use hosts such as "*.{obj["metadata"]["name"]}.bookinfo.com" (quoted) and an SNI host below them',
+        remedy=f'use hosts such as "*.{name}.bookinfo.com" (quoted) and an SNI host below them',
     )
 
 

@@ -20,10 +20,10 @@ APPLIED = "canarylab.dev/applied"
 """The annotation with the digest of what was applied: an object that has it, and holds all that is wanted, needs no
 dry run, which costs the server as much as applying does."""
 
-_DUMPER = getattr(
-    yaml, "CSafeDumper", yaml.SafeDumper
-)  # a definition of 10,000 lines takes libyaml a tenth of the time
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""A definition of 10,000 lines takes libyaml a tenth of the time."""
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NOT_FOUND = 404
 
 
@@ -69,7 +69,7 @@ def compare(cluster: Cluster, wanted: dict[str, Any], kept: Sequence[Kept], mana
     if live is None:
         return Comparison(wanted, None, diff_of(None, wanted))
     body = with_kept(wanted, live, kept)
-    if is_within(body, live):
+    if is_within({key: value for key, value in body.items() if key != "status"}, live):
         return Comparison(body, live, "")
     try:
         would_be = cluster.apply(body, dry_run=True, manager=manager)
@@ -93,9 +93,7 @@ def is_within(wanted: Any, live: Any) -> bool:
     Not enough for what `wanted` no longer says: for that there is the digest of `stamped`.
     """
     if isinstance(wanted, dict):
-        return isinstance(live, dict) and all(
-            key == "status" or is_within(value, live.get(key)) for key, value in wanted.items()
-        )
+        return isinstance(live, dict) and all(is_within(value, live.get(key)) for key, value in wanted.items())
     if isinstance(wanted, list):
         return isinstance(live, list) and len(wanted) == len(live) and all(map(is_within, wanted, live))
     return bool(wanted == live)
@@ -120,11 +118,13 @@ def _matters(obj: Mapping[str, Any]) -> dict[str, Any]:
         for field in ("data", "stringData"):
             if obj.get(field):
                 shown[field] = {key: _digest(value) for key, value in obj[field].items()}
+        if annotations := shown["metadata"].get("annotations"):  # kubectl keeps a copy of all of it there
+            shown["metadata"]["annotations"] = {key: annotations[key] for key in annotations if key != _LAST_APPLIED}
     return shown
 
 
-def _digest(value: str) -> str:
-    return f"(not shown, sha256 {hashlib.sha256(value.encode()).hexdigest()[:12]})"
+def _digest(value: object) -> str:
+    return f"(not shown, sha256 {hashlib.sha256(str(value).encode()).hexdigest()[:12]})"
 
 
 def _lines(obj: dict[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any
 import httpx2 as httpx
 from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ConfigError
 
 from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, NotYetObservableError
@@ -70,9 +71,10 @@ class Cluster:
     def __init__(self, kubeconfig: Path, context: str) -> None:
         self.kubeconfig = kubeconfig
         self.context = context
-        config = KubeConfig.from_file(kubeconfig).get(context_name=context)
-        if config is None:
-            raise NotYetObservableError(f"{kubeconfig} has no context {context!r}")
+        try:
+            config = KubeConfig.from_file(kubeconfig).get(context_name=context)
+        except ConfigError as error:
+            raise NotYetObservableError(str(error), where=str(kubeconfig)) from error
         self._http = client_adapter.Client(
             config, client_adapter.ConnectionParams(timeout=httpx.Timeout(REQUEST_TIMEOUT), trust_env=False)
         )
@@ -157,7 +159,7 @@ class Cluster:
         return self._request("PATCH", path, params=params, body=body, content_type="application/merge-patch+json") or {}
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
-        """Delete in the foreground of its dependents; False where it wasn't there."""
+        """Delete it; what it owns follows in the background. False where it wasn't there."""
         path = self.resource(api_version, kind).path(namespace, name)
         return self._request("DELETE", path, params={"propagationPolicy": "Background"}, missing=True) is not None
 
@@ -193,7 +195,7 @@ class Cluster:
     def _signal(self, watch: Watch, changed: threading.Event, over: threading.Event) -> None:
         """Set `changed` for every event of a watch until it is over. What can't be reached now is tried again."""
         while not over.is_set():
-            with suppress(httpx.HTTPError, CanarylabError, RuntimeError):
+            with suppress(CanarylabError, RuntimeError):  # httpx raises RuntimeError once the client is closed
                 for _ in self.events(watch):
                     changed.set()
                     if over.is_set():
@@ -202,16 +204,24 @@ class Cluster:
             over.wait(0.2)
 
     def events(self, watch: Watch, seconds: int = _WATCH_SECONDS) -> Any:
-        """Yield (type, object) of what is there and of what changes, for some seconds; then it ends by itself."""
+        """Yield (type, object) of what is there and of what changes, for some seconds; then it ends by itself.
+
+        Raises ApiError where it ends otherwise.
+        """
         path = self.resource(watch.api_version, watch.kind).path(watch.namespace)
         params = {"watch": "true", "timeoutSeconds": str(seconds)}
         timeout = httpx.Timeout(REQUEST_TIMEOUT, read=seconds + REQUEST_TIMEOUT)
-        with self._http.stream("GET", path, params=params, timeout=timeout) as response:
-            if not response.is_success:
-                raise ApiError(response.reason_phrase, response.status_code, where=path)
-            for line in response.iter_lines():
-                event = json.loads(line)
-                yield event["type"], event["object"]
+        try:
+            with self._http.stream("GET", path, params=params, timeout=timeout) as response:
+                if not response.is_success:
+                    raise ApiError(response.reason_phrase, response.status_code, where=path)
+                for line in response.iter_lines():
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise ApiError(str(event["object"].get("message")), event["object"].get("code"), where=path)
+                    yield event["type"], event["object"]
+        except (httpx.HTTPError, ValueError) as error:
+            raise ApiError(f"the watch broke off: {error or type(error).__name__}", None, where=path) from error
 
     # -- the wire -----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from canarylab.errors import CanarylabError
-from canarylab.files import write_private
+from canarylab.files import private_folder, write_private
 from canarylab.stages.base import Removal
 
 _MARK = "canarylab.dev"
@@ -120,14 +120,14 @@ def remove(profile: str) -> list[Removal]:
         if any(rest.get(section) for section in _SECTIONS):
             write_private(path, as_text(rest))
         else:
-            path.unlink()  # nobody else had put anything into it
+            path.resolve().unlink()  # nobody else had put anything into it
     return [Removal(f"context, cluster and user {profile} in {path}", "removed")]
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """kubectl's own lock: a file beside the kubeconfig that only one can create."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     lock = path.with_name(path.name + ".lock")
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:

@@ -19,7 +19,7 @@ class Buildah:
     folder: Path
 
     def _argv(self, *words: str | Path) -> list[str | Path]:
-        storage: list[str | Path] = ["--storage-driver=overlay", "--root", self.folder / "root", "--runroot", self.folder / "run"]
+        storage = ("--storage-driver=overlay", "--root", self.folder / "root", "--runroot", self.folder / "run")
         return ["buildah", *storage, *words]
 
     def build(

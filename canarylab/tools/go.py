@@ -58,13 +58,13 @@ class Go:
         environment = self.environment(architecture)
         count = _Counter(self.stale(folder, targets, environment), progress) if progress else None
         linker = " ".join(["-s", "-w", *(f"-X {define}" for define in defines)])
-        listing = ("-v",) if count else ()
-        argv = (self.program, "build", *listing, *_COMPILE_FLAGS, "-ldflags", linker, "-o", output, *targets)
+        argv: list[str | Path] = [self.program, "build", *_COMPILE_FLAGS, "-ldflags", linker, "-o", output]
+        argv += ["-v", *targets] if count else targets
         self.runner.run(argv, cwd=folder, env=environment, timeout=_BUILD_SECONDS, on_line=count)
 
     def stale(self, folder: Path, targets: Sequence[str], environment: dict[str, str]) -> int:
         """How many packages the cache lacks."""
-        argv = (self.program, "list", *_COMPILE_FLAGS, "-deps", "-f", "{{.Stale}}", *targets)
+        argv: list[str | Path] = [self.program, "list", *_COMPILE_FLAGS, "-deps", "-f", "{{.Stale}}", *targets]
         listed = self.runner.run(argv, cwd=folder, env=environment, timeout=_LIST_SECONDS)
         return listed.stdout.split().count("true")
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,10 @@ from canarylab.errors import CommandError, MachineError
 TAIL_LINES = 20
 _MAX_CHUNKS = 1_000_000
 """How many chunks of output sh keeps: its default forgets the beginning of a long one."""
+_CHUNK = 1 << 16
+"""Bytes of a chunk where nobody listens line by line."""
+_GRACE_SECONDS = 5.0
+"""How long a program that was told to end may take before it is killed."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -77,28 +82,34 @@ class SystemRunner:
 
         self._cancel.check()
         words = [str(word) for word in argv]
-        listeners = {"_out": _each(on_line), "_err": _each(on_line), "_tee": True} if on_line else {}
+        listener = _Listener(on_line) if on_line else None
+        settings: dict[str, Any] = {
+            "_bg": True,
+            "_bg_exc": False,
+            "_cwd": str(cwd) if cwd else None,
+            "_decode_errors": "replace",
+            "_env": {**os.environ, **(env or {})},
+            "_in": stdin if stdin is not None else "",
+            "_internal_bufsize": _MAX_CHUNKS,
+            "_tty_out": False,
+            "_new_group": True,
+            "_preexec_fn": _die_with_parent if sys.platform == "linux" else None,
+            "_return_cmd": True,
+            **({"_out": listener, "_err": listener, "_tee": True} if listener else {}),
+            **({} if listener else {"_out_bufsize": _CHUNK, "_err_bufsize": _CHUNK}),
+        }
         started = time.monotonic()
         try:
-            process = sh.Command(words[0])(
-                *words[1:],
-                _bg=True,
-                _bg_exc=False,
-                _cwd=str(cwd) if cwd else None,
-                _env={**os.environ, **(env or {})},
-                _in=stdin if stdin is not None else "",
-                _internal_bufsize=_MAX_CHUNKS,
-                _tty_out=False,
-                _new_group=True,
-                _preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-                _return_cmd=True,
-                **listeners,
-            )
+            process = sh.Command(words[0])(*words[1:], **settings)
         except sh.CommandNotFound as missing:
             raise MachineError(
                 f"{words[0]} isn't on this machine", remedy="`invoke doctor` says how to install what is missing"
             ) from missing
+        except sh.ForkException as error:  # its text is the child's traceback; the last line of it says why
+            raise MachineError(f"{words[0]} can't be started", why=tail(str(error), 1).strip()) from error
         in_time = self._wait(process, timeout)
+        if listener:
+            listener.check()
         code = int(process.exit_code)
         result = Result(_text(process.stdout), _text(process.stderr), code, time.monotonic() - started)
         if not in_time or code not in ok:
@@ -109,29 +120,48 @@ class SystemRunner:
         """Wait for the end; False if it had to be ended. (sh's own `_timeout` polls, which costs 0.1 s a call.)"""
         import sh
 
-        ended = threading.Event()
+        late, over = threading.Event(), threading.Event()
 
         def end() -> None:
-            ended.set()
-            _kill(process)
+            late.set()
+            _end(process, over)
 
         timer = threading.Timer(timeout, end)
         timer.daemon = True
         timer.start()
-        unsubscribe = self._cancel.subscribe(lambda: _kill(process))
+        # In a thread of its own: whoever cancels doesn't wait for programs.
+        unsubscribe = self._cancel.subscribe(
+            lambda: threading.Thread(target=_end, args=(process, over), daemon=True).start()
+        )
         try:
             process.wait()
         except sh.ErrorReturnCode:
             pass  # the caller says which codes are fine
         finally:
+            over.set()
             timer.cancel()
             unsubscribe()
         self._cancel.check()
-        return not ended.is_set()
+        return not late.is_set()
 
 
-def _each(on_line: Callable[[str], None]) -> Callable[[str], None]:
-    return lambda line: on_line(line.rstrip("\n"))
+class _Listener:
+    """Hands on each line. An error there must not end the thread that reads: the program would wait for it for ever."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._error: Exception | None = None
+
+    def __call__(self, line: str) -> None:
+        if self._error is None:
+            try:
+                self._on_line(line.rstrip("\n"))
+            except Exception as error:  # raised by check, in the thread of the caller
+                self._error = error
+
+    def check(self) -> None:
+        if self._error:
+            raise self._error
 
 
 def _text(raw: bytes) -> str:
@@ -143,11 +173,12 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
-def _kill(process: Any) -> None:
-    try:
+def _end(process: Any, over: threading.Event) -> None:
+    """Tell a program and its children to end, and kill them where they don't."""
+    with suppress(ProcessLookupError):  # it ended by itself
         process.signal_group(signal.SIGTERM)
-    except ProcessLookupError:
-        pass  # it ended by itself
+        if not over.wait(_GRACE_SECONDS):
+            process.signal_group(signal.SIGKILL)
 
 
 def _die_with_parent() -> None:

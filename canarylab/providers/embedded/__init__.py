@@ -91,7 +91,8 @@ class EmbeddedProvider(Provider):
         return Supervisor(ctx.profile, ctx.paths.root, ctx.runner)
 
     def machine(self, ctx: Context) -> Machine:
-        return Machine(ctx.paths.root, pins.built(), self.network(ctx), self.supervisor(ctx), ctx.runner, ctx.cancel)
+        network, supervisor = self.network(ctx), self.supervisor(ctx)
+        return Machine(ctx.paths.root, pins.built(), network, supervisor, runner=ctx.runner, cancel=ctx.cancel)
 
     def cluster(self, ctx: Context) -> Cluster:
         from canarylab.kube.client import Cluster

@@ -22,9 +22,11 @@ class ControlGroups:
         self._root = root
 
     def hierarchies(self) -> list[Path]:
-        """The mounted hierarchies: the root itself with version 2, else one folder a controller."""
+        """The mounted hierarchies: the root itself with version 2, else one folder a controller; maybe none at all."""
         if (self._root / "cgroup.controllers").exists():
             return [self._root]
+        if not self._root.exists():
+            return []
         return [path for path in sorted(self._root.iterdir()) if path.is_dir() and not path.is_symlink()]
 
     @property

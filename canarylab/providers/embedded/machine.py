@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from canarylab.cancel import Cancel, wait_until
-from canarylab.errors import StageError
+from canarylab.errors import CommandError, StageError
 from canarylab.files import delete, link_tree
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.network import Network
@@ -35,7 +35,7 @@ class Machine:
     """The machine of one profile, on disk and running."""
 
     def __init__(
-        self, folder: Path, built: Built, network: Network, supervisor: Supervisor, runner: Runner, cancel: Cancel
+        self, folder: Path, built: Built, network: Network, supervisor: Supervisor, *, runner: Runner, cancel: Cancel
     ) -> None:
         self.folder = folder
         self.groups = ControlGroups(network.namespace)
@@ -86,11 +86,8 @@ class Machine:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         store = self.folder / _DISK
         delete(store)
-        link_tree(self._built.store, store)
-        # The one file that is changed in place must not be shared.
-        database = "io.containerd.metadata.v1.bolt/meta.db"
-        (store / database).unlink()
-        (store / database).write_bytes((self._built.store / database).read_bytes())
+        # containerd writes into its databases, and locks them: shared, a second profile would wait for the first.
+        link_tree(self._built.store, store, copied=(".db",))
 
     def write(self, inside: str, content: str, mode: int = 0o644) -> None:
         path = self.path(inside)
@@ -110,11 +107,18 @@ class Machine:
         self._supervisor.start(self._program(), self._cancel)
         deadline = time.monotonic() + _START_SECONDS
         if not wait_until(self.is_up, deadline=deadline, cancel=self._cancel, interval=0.02):
-            raise StageError(
-                "containerd doesn't answer in the machine",
-                where=str(self.path("var/log/containerd.log")),
-                remedy=f"look there and at {self._supervisor.log(PROGRAM)}, then `invoke up` again",
-            )
+            raise self._not_up()
+        try:
+            self.run(["cri-wait"], timeout=_START_SECONDS + 10)
+        except CommandError as error:
+            raise self._not_up() from error
+
+    def _not_up(self) -> StageError:
+        return StageError(
+            "containerd doesn't answer in the machine",
+            where=str(self.path("var/log/containerd.log")),
+            remedy=f"look there and at {self._supervisor.log(PROGRAM)}, then `invoke up` again",
+        )
 
     def _program(self) -> Program:
         argv = [

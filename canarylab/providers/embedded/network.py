@@ -20,6 +20,9 @@ from canarylab.tools.runner import Runner
 _POOL = [ipaddress.IPv4Network(f"10.{second}.0.0/16") for second in range(210, 250)]
 """One /16 a profile. Away from what kind, k3d, minikube and Docker take by default (10.96, 10.244, 172.17, 192.168)."""
 
+_HALF = 1
+"""Length of the prefix of half of all addresses."""
+
 
 @dataclass(frozen=True)
 class Ranges:
@@ -56,10 +59,13 @@ class Ranges:
 
 
 def choose(taken: Iterable[str]) -> Ranges:
-    """The first range that nothing routed or reserved overlaps. Raises MachineError where all are taken."""
+    """The first range that nothing routed or reserved overlaps. Raises MachineError where all are taken.
+
+    The default route is no obstacle, nor are its halves 0.0.0.0/1 and 128.0.0.0/1, which VPNs set in its place.
+    """
     used = [ipaddress.ip_network(network, strict=False) for network in taken]
     for candidate in _POOL:
-        if not any(candidate.overlaps(network) for network in used if network.prefixlen > 0):
+        if not any(candidate.overlaps(network) for network in used if network.prefixlen > _HALF):
             return Ranges.inside(candidate)
     raise MachineError(
         "every address range from 10.210.0.0/16 to 10.249.0.0/16 is routed on this host",

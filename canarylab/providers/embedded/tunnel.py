@@ -113,7 +113,7 @@ def main() -> None:
         sys.exit(f"{options.folder} has no network: `invoke up` makes one")
     cancel = Cancel()
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: cancel.set())
+        signal.signal(name, lambda *_: cancel.set_from_signal())
     network = Network(options.profile, ranges, SystemRunner(cancel))
     tunnel = Tunnel(network, SystemRunner(cancel), lambda: Cluster(options.folder / "kubeconfig", options.profile))
     print(f"tunnel of {options.profile} since {time.strftime('%Y-%m-%dT%H:%M:%S%z')}", flush=True)

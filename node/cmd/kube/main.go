@@ -26,6 +26,7 @@ import (
 func main() {
 	multicall.Run(map[string]func(){
 		"coredns":                 serveDNS,
+		"cri-wait":                waitForCRI,
 		"etcd":                    func() { etcdmain.Main(os.Args) },
 		"kube-apiserver":          component(apiserver.NewAPIServerCommand),
 		"kube-controller-manager": component(controllermanager.NewControllerManagerCommand),

@@ -11,6 +11,7 @@ from canarylab.tools.go import Go
 NAMES = {
     "kube": (
         "coredns",
+        "cri-wait",
         "etcd",
         "kube-apiserver",
         "kube-controller-manager",
