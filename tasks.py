@@ -26,7 +26,7 @@ def _end(code):
         raise Exit(code=code)
 
 
-@task(iterable=["only"], help=_COMMON | _STAGES)
+@task(auto_shortflags=False, iterable=["only"], help=_COMMON | _STAGES)
 def up(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", only=None, from_=None):
     """Bring everything up: cluster, Istio, Argo Rollouts, the demo application. Again: changes only what differs."""
     from canarylab.commands.up import up as command
@@ -34,7 +34,7 @@ def up(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", only=N
     _end(command(_options(playbook, profile, provider, output), only or [], from_))
 
 
-@task(iterable=["only"], help=_COMMON | _STAGES)
+@task(auto_shortflags=False, iterable=["only"], help=_COMMON | _STAGES)
 def plan(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", only=None, from_=None):
     """Say what `up` would change, with diffs, and change nothing."""
     from canarylab.commands.up import plan as command
@@ -42,7 +42,7 @@ def plan(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", only
     _end(command(_options(playbook, profile, provider, output), only or [], from_))
 
 
-@task(help=_COMMON | {"reset": "bring the rollout back to rest instead, whatever it is in the middle of"})
+@task(auto_shortflags=False, help=_COMMON | {"reset": "bring the rollout back to rest instead, whatever it is in the middle of"})
 def demo(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", reset=False):
     """Perform the canary and prove it: weights, routes and measured traffic agree at every step."""
     from canarylab.commands.demo import demo as command
@@ -51,6 +51,7 @@ def demo(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", rese
 
 
 @task(
+    auto_shortflags=False,
     iterable=["only"],
     help=_COMMON
     | {"only": "only this stage and what needs it; may be repeated", "purge": "also the caches that profiles share"},
@@ -62,7 +63,7 @@ def teardown(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", 
     _end(command(_options(playbook, profile, provider, output), only or [], purge=purge))
 
 
-@task(help=_COMMON)
+@task(auto_shortflags=False, help=_COMMON)
 def status(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
     """Show every stage (present, healthy, drifted), the gateway's address and the Rollout's tree."""
     from canarylab.commands.status import status as command
@@ -70,7 +71,7 @@ def status(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
     _end(command(_options(playbook, profile, provider, output)))
 
 
-@task(help=_COMMON)
+@task(auto_shortflags=False, help=_COMMON)
 def doctor(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
     """Check whether this machine can do it; each finding comes with its remedy."""
     from canarylab.commands.doctor import doctor as command
@@ -78,8 +79,8 @@ def doctor(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
     _end(command(_options(playbook, profile, provider, output)))
 
 
-@task(positional=["action"], help=_COMMON | {"action": "start, stop or status"})
-def tunnel(c, action="status", playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
+@task(auto_shortflags=False, positional=["action"], help=_COMMON | {"action": "start, stop or status"})
+def tunnel(c, action, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
     """Start, stop or show the way from this machine to LoadBalancer Services."""
     from canarylab.commands.tunnel import tunnel as command
 
@@ -87,17 +88,17 @@ def tunnel(c, action="status", playbook=_PLAYBOOK, profile=None, provider=None, 
 
 
 @task(
-    positional=["action"],
-    help=_COMMON | {"action": "list or build", "platform": "build for it: linux/amd64 or linux/arm64"},
+    auto_shortflags=False,
+    help=_COMMON | {"build": "build them", "platform": "build them for linux/amd64 or linux/arm64"},
 )
-def images(c, action="list", platform=None, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
+def images(c, build=False, platform=None, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
     """List the demo's images in the cluster with their architecture, or build them."""
     from canarylab.commands.images import images as command
 
-    _end(command(_options(playbook, profile, provider, output), action, platform))
+    _end(command(_options(playbook, profile, provider, output), build=build, platform=platform))
 
 
-@task(help=_COMMON)
+@task(auto_shortflags=False, help=_COMMON)
 def env(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
     """Print what a shell needs to use the tool's own kubectl, helm and Argo plugin: eval "$(invoke env)"."""
     from canarylab.commands.env import env as command

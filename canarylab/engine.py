@@ -37,6 +37,7 @@ from canarylab.events import (
 )
 from canarylab.kube.client import ApiError
 from canarylab.playbook.model import Limits, Playbook
+from canarylab.playbook.problems import choose
 from canarylab.stages.base import Change, Stage
 
 AnyStage = Stage[Any, Any]
@@ -164,14 +165,14 @@ def _work(
     work: Callable[[Context, AnyStage, Limits], Outcome],
     ended: _Ended,
 ) -> None:
-    limits = ctx.playbook.limits[stage.name]
     started = time.monotonic()
-    ctx.emit(StageStarted(stage.name))
     try:
+        ctx.emit(StageStarted(stage.name))
+        limits = ctx.playbook.limits[stage.name]
         outcome = work(ctx.for_stage(stage.name, started + limits.deadline), stage, limits)
     except CanarylabError as error:
         outcome = Outcome("failed", 0.0, str(error), error)
-    except Exception as error:  # a bug must not leave the run hanging; its traceback is kept with the outcome
+    except BaseException as error:  # a bug must not leave the run hanging; its traceback is kept with the outcome
         outcome = Outcome("failed", 0.0, f"{type(error).__name__}: {error}", error)
     ended.put((stage.name, Outcome(outcome.state, time.monotonic() - started, outcome.reason, outcome.error)))
 
@@ -267,9 +268,7 @@ def select(playbook: Playbook, only: Sequence[str], start: str | None) -> list[A
     needs = {stage.name: stage.needs for stage in playbook.stages}
     for name in [*only, *([start] if start else [])]:
         if name not in needs:
-            raise UsageError(
-                f"playbook {playbook.name} has no stage {name!r}", remedy=f"one of {', '.join(needs)}"
-            )
+            raise UsageError(f"playbook {playbook.name} has no stage {name!r}", remedy=choose(name, needs))
     wanted = set(needs)
     if only:
         wanted = graph.with_needs(needs, only)

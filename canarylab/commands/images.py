@@ -6,11 +6,12 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
+from canarylab import images as building
 from canarylab.commands.run import Options, run
 from canarylab.context import Context
 from canarylab.errors import EXIT_DONE, UsageError
 from canarylab.events import Notice
-from canarylab.images import Build, build
+
 from canarylab.lock import locked
 from canarylab.oci import read_archive, verify_architecture
 from canarylab.providers.base import Image
@@ -19,13 +20,11 @@ from canarylab.stages.image import ImageStage
 _ARCHITECTURES = ("amd64", "arm64")
 
 
-def images(options: Options, action: str, platform: str | None) -> int:
-    """`list`, or `build`; a platform such as linux/arm64 means build. Only what fits the cluster is handed to it."""
+def images(options: Options, *, build: bool, platform: str | None) -> int:
+    """List, or build; a platform such as linux/arm64 means build. Building hands nothing to the cluster: `up` does."""
 
     def work(ctx: Context) -> int:
-        if action not in ("list", "build"):
-            raise UsageError(f"there is no `images {action}`", remedy="one of list, build")
-        if action == "list" and platform is None:
+        if not build and platform is None:
             _show(ctx.provider.images(ctx), options.output)
             return EXIT_DONE
         with locked(ctx.paths.lock, "images build"):
@@ -56,8 +55,8 @@ def _architecture(ctx: Context, platform: str | None) -> str:
 def _build(ctx: Context, stage: ImageStage, architecture: str) -> Image:
     options = stage.options
     stage_ctx = ctx.for_stage(stage.name, ctx.deadline)
-    wanted = Build(ctx.playbook.base / options.path, options.image, options.build_args, architecture)
-    archive = build(stage_ctx, wanted)
+    wanted = building.Build(ctx.playbook.base / options.path, options.image, options.build_args, architecture)
+    archive = building.build(stage_ctx, wanted)
     image = read_archive(archive, options.image)
     verify_architecture(image, architecture)
     ctx.emit(Notice(f"{options.image} for {architecture}: {archive}"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -96,11 +98,13 @@ def _interrupts(cancel: Cancel) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def keep_traceback(error: Exception) -> str:
+def keep_traceback(error: BaseException) -> str:
     folder = state_home()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
-    path.write_text("".join(traceback.format_exception(error)))
+    prefix = f"bug-{time.strftime('%Y%m%d-%H%M%S')}-"
+    descriptor, path = tempfile.mkstemp(".txt", prefix, folder)  # two stages may come upon bugs in one second
+    with os.fdopen(descriptor, "w") as file:
+        file.write("".join(traceback.format_exception(error)))
     return (
         f"this is a bug: {type(error).__name__}: {error}\nwhere: {path}\n"
         "next: please report it with that file; `invoke up` again may still work"

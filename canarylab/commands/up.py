@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from canarylab import engine
 from canarylab.commands.run import Options, keep_traceback, run
 from canarylab.context import Context
-from canarylab.errors import EXIT_BUG
+from canarylab.errors import EXIT_BUG, CanarylabError
 from canarylab.events import Failure, Notice
 from canarylab.lock import locked
 from canarylab.record import record
@@ -40,7 +40,7 @@ def plan(options: Options, only: Sequence[str], start: str | None) -> int:
 
 def _end(ctx: Context, outcome: engine.Run) -> int:
     for ended in outcome.outcomes.values():
-        if outcome.exit_code == EXIT_BUG and isinstance(ended.error, Exception):
+        if ended.error is not None and not isinstance(ended.error, CanarylabError):
             ctx.emit(Failure(keep_traceback(ended.error), EXIT_BUG))
     ctx.emit(outcome.summary)
     return outcome.exit_code

@@ -29,7 +29,7 @@ def _outside_hosts(virtual_service: dict[str, Any]) -> Iterator[str]:
 
 
 def _listed(obj: Any, key: str) -> list[Any]:
-    """The list under a key, [] where there is none: what isn't formed as it should be is for the API server to refuse."""
+    """The list under a key, [] where there is none: what is formed wrongly is for the API server to refuse."""
     value = obj.get(key) if isinstance(obj, dict) else None
     return value if isinstance(value, list) else []
 

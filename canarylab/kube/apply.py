@@ -22,6 +22,9 @@ dry run, which costs the server as much as applying does."""
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """A definition of 10,000 lines takes libyaml a tenth of the time."""
+PATH_PATTERN = r"^[^.\[\]]+(\[(\*|\d+)\])*(\.[^.\[\]]+(\[(\*|\d+)\])*)*$"
+"""A path to a field: names with dots between them, behind each any number of `[*]` or `[0]`."""
+
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NOT_FOUND = 404

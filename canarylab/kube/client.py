@@ -71,13 +71,7 @@ class Cluster:
     def __init__(self, kubeconfig: Path, context: str) -> None:
         self.kubeconfig = kubeconfig
         self.context = context
-        try:
-            config = KubeConfig.from_file(kubeconfig).get(context_name=context)
-        except ConfigError as error:
-            raise NotYetObservableError(str(error), where=str(kubeconfig)) from error
-        self._http = client_adapter.Client(
-            config, client_adapter.ConnectionParams(timeout=httpx.Timeout(REQUEST_TIMEOUT), trust_env=False)
-        )
+        self._http = _connected(kubeconfig, context)
         self._resources: dict[tuple[str, str], Resource] = {}
         self._lock = threading.Lock()
 
@@ -249,6 +243,16 @@ class Cluster:
             raise ApiError(_message(response), response.status_code, where=f"{method} {path}")
         parsed: dict[str, Any] = response.json()
         return parsed
+
+
+def _connected(kubeconfig: Path, context: str) -> httpx.Client:
+    try:
+        config = KubeConfig.from_file(kubeconfig).get(context_name=context)
+    except ConfigError as error:  # no such file, or no such context in it
+        raise NotYetObservableError(str(error), where=str(kubeconfig)) from error
+    assert config is not None  # only without a name is there none
+    timeout = httpx.Timeout(REQUEST_TIMEOUT)
+    return client_adapter.Client(config, client_adapter.ConnectionParams(timeout=timeout, trust_env=False))
 
 
 def _selector(labels: Mapping[str, str] | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from canarylab.errors import StageError
 from canarylab.kube.apply import compare, subject
 from canarylab.kube.objects import deployment_health, pod_trouble
+from canarylab.kube.yaml_file import read_documents
 from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
 from canarylab.tools.helm import RECORD_LABELS, UNFINISHED, Helm, Release, merge_values, newest_first
 
@@ -169,14 +170,10 @@ def helm_environment(ctx: Context) -> dict[str, str]:
 
 
 def _read_values(path: Path, stage: str) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise StageError(f"not YAML: {error.problem}", where=f"{path}:{line}", remedy="mend the file") from error
-    if values is not None and not isinstance(values, dict):
-        raise StageError("values must be a mapping", where=f"{path} of stage {stage}")
-    return values or {}
+    documents = read_documents(path) or [{}]
+    if len(documents) > 1 or not isinstance(documents[0], dict):
+        raise StageError("values must be one mapping", where=f"{path} of stage {stage}", remedy="mend the file")
+    return dict(documents[0])
 
 
 def _chart_version(chart: Path) -> str:

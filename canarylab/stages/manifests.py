@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import yaml
 from pydantic import Field
 
 from canarylab.diagnosis.manifests import refuse_known_bad
 from canarylab.errors import StageError
-from canarylab.kube.apply import Kept
+from canarylab.kube.apply import PATH_PATTERN, Kept
+from canarylab.kube.yaml_file import read_documents
 from canarylab.stages.base import StageOptions
 from canarylab.stages.objects import ObjectsStage
 
@@ -23,7 +23,9 @@ class KeptFields(StageOptions):
     """Fields that the playbook sets once and leaves alone afterwards."""
 
     kind: str = Field(description="kind of the objects, such as Rollout")
-    fields: tuple[str, ...] = Field(description="paths such as spec.template.spec.containers[*].image")
+    fields: tuple[Annotated[str, Field(pattern=PATH_PATTERN)], ...] = Field(
+        description="paths such as spec.template.spec.containers[*].image"
+    )
 
 
 class ManifestsOptions(StageOptions):
@@ -61,20 +63,21 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
 
 def _load(file: Path) -> list[dict[str, Any]]:
-    try:
-        documents = [document for document in yaml.safe_load_all(file.read_text()) if document is not None]
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        hint = "quote a name that begins with *" if "alias" in str(error) else "mend the file"
-        raise StageError(f"not YAML: {error.problem}", where=f"{file}:{line}", remedy=hint) from error
+    documents = read_documents(file)
     for number, document in enumerate(documents, 1):
-        if not isinstance(document, dict) or not {"apiVersion", "kind", "metadata"} <= document.keys():
+        if not _is_object(document):
             raise StageError(
                 f"document {number} isn't a Kubernetes object",
                 where=str(file),
-                why="it lacks apiVersion, kind or metadata",
+                why="it lacks apiVersion, kind or metadata.name",
+                remedy="mend the file, or keep it elsewhere if it isn't a manifest",
             )
     return documents
+
+
+def _is_object(document: Any) -> bool:
+    meta = document.get("metadata") if isinstance(document, dict) else None
+    return isinstance(meta, dict) and bool(meta.get("name") and document.get("apiVersion") and document.get("kind"))
 
 
 _CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "GatewayClass"}

@@ -38,7 +38,18 @@ def _processes() -> set[str]:
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
-            names = ("supervisord", "containerd", "kubelet", "kube-", "etcd", "s6-", "envoy", "pilot", "tunnel", "unshare")
+            names = (
+                "supervisord",
+                "containerd",
+                "kubelet",
+                "kube-",
+                "etcd",
+                "s6-",
+                "envoy",
+                "pilot",
+                "tunnel",
+                "unshare",
+            )
             if any(name in command for name in names):
                 found.add(f"{process.name} {command[:120]}")
     return found

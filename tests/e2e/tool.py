@@ -58,7 +58,13 @@ class Tool:
     def text(self, *words: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
         """Run with output for people."""
         return subprocess.run(
-            self.argv(*words), cwd=REPOSITORY, env=self.env, capture_output=True, text=True, timeout=timeout, check=False
+            self.argv(*words),
+            cwd=REPOSITORY,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
 
     def run(self, *words: str, timeout: float = 300.0) -> Ended:
@@ -86,7 +92,12 @@ class Tool:
         """kubectl as in the user's own shell: by context, in the user's kubeconfig."""
         program = f"{self.programs()}/kubectl"
         done = subprocess.run(
-            [program, "--context", self.profile, *words], env=self.env, capture_output=True, text=True, check=False, timeout=60
+            [program, "--context", self.profile, *words],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert not check or done.returncode == 0, done.stderr
         return done.stdout

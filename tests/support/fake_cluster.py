@@ -1,0 +1,157 @@
+"""A cluster's API in memory, with the merging and the field owners of server-side apply."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from canarylab.cancel import Cancel
+from canarylab.kube.client import ApiError, UnknownKindError
+from canarylab.stages.base import Watch
+
+Key = tuple[str, str, str, str]
+Object = dict[str, Any]
+
+_BUILT_IN = {
+    ("v1", "Namespace"),
+    ("v1", "Node"),
+    ("v1", "Secret"),
+    ("v1", "ConfigMap"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("v1", "Pod"),
+    ("apps/v1", "Deployment"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+}
+_CLUSTER_WIDE = {
+    "Namespace",
+    "Node",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "ValidatingWebhookConfiguration",
+}
+
+
+class FakeCluster:
+    """Stands in for `canarylab.kube.client.Cluster`.
+
+    Maps are merged, lists replaced; what a manager applied before and no longer names goes, unless another manager
+    names it. A kind is known once its CustomResourceDefinition was applied. `writes` has every write that was no dry
+    run, in order. Each call of `wait` lets the next of `pending` happen until its check is content.
+    """
+
+    kubeconfig = Path("/state/kubeconfig")
+    context = "unit-test"
+
+    def __init__(self, *objects: Object, kinds: Sequence[tuple[str, str]] = ()) -> None:
+        self.objects: dict[Key, Object] = {}
+        self.kinds = {*_BUILT_IN, *kinds}
+        self.writes: list[str] = []
+        self.dry_runs: list[str] = []
+        self.watched: list[Watch] = []
+        self.pending: deque[Callable[[], None]] = deque()
+        self.refused: dict[str, ApiError] = {}
+        """Errors by `verb Kind name`, for the next request of that kind."""
+        self._applied: dict[Key, dict[str, Object]] = {}
+        for obj in objects:
+            self.put(obj)
+
+    def put(self, obj: Object) -> None:
+        """Have an object there, as somebody else made it."""
+        meta = obj["metadata"]
+        self.objects[self._key(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace"))] = obj
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        self._refuse("get", kind, name)
+        return copy.deepcopy(self.objects.get(self._key(api_version, kind, name, namespace)))
+
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[Object]:
+        self._key(api_version, kind, "", namespace)
+        return [
+            copy.deepcopy(obj)
+            for key, obj in self.objects.items()
+            if key[:2] == (api_version, kind)
+            and namespace in (None, key[2])
+            and (labels or {}).items() <= obj["metadata"].get("labels", {}).items()
+        ]
+
+    def apply(self, body: Mapping[str, Any], *, dry_run: bool = False, manager: str = "canarylab") -> Object:
+        meta = body["metadata"]
+        self._refuse("apply", body["kind"], meta["name"])
+        key = self._key(body["apiVersion"], body["kind"], meta["name"], meta.get("namespace"))
+        by_manager = self._applied.get(key, {})
+        wanted = copy.deepcopy(dict(body))
+        kept = _without(self.objects.get(key, {}), by_manager.get(manager, {}), wanted)
+        for other, applied in by_manager.items():
+            if other != manager:
+                kept = _merged(applied, kept)
+        result = _merged(kept, wanted)
+        if dry_run:
+            self.dry_runs.append(f"{body['kind']} {meta['name']}")
+            return result
+        self.objects[key] = result
+        self._applied[key] = {**by_manager, manager: wanted}
+        self.writes.append(f"apply {body['kind']} {meta['name']} as {manager}")
+        self._define(wanted)
+        return copy.deepcopy(result)
+
+    def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
+        self._refuse("delete", kind, name)
+        key = self._key(api_version, kind, name, namespace)
+        self._applied.pop(key, None)
+        self.writes.append(f"delete {kind} {name}")
+        return self.objects.pop(key, None) is not None
+
+    def wait(
+        self, watches: Sequence[Watch], check: Callable[[], str | None], *, deadline: float, cancel: Cancel
+    ) -> str | None:
+        self.watched += watches
+        reason = check()
+        while reason is not None and self.pending and time.monotonic() < deadline:
+            cancel.check()
+            self.pending.popleft()()
+            reason = check()
+        return reason
+
+    def _key(self, api_version: str, kind: str, name: str, namespace: str | None) -> Key:
+        if (api_version, kind) not in self.kinds:
+            raise UnknownKindError(f"the cluster has no kind {kind} in {api_version}")
+        return (api_version, kind, "" if kind in _CLUSTER_WIDE else namespace or "", name)
+
+    def _refuse(self, verb: str, kind: str, name: str) -> None:
+        if error := self.refused.pop(f"{verb} {kind} {name}", None):
+            raise error
+
+    def _define(self, body: Object) -> None:
+        if body["kind"] == "CustomResourceDefinition":
+            spec = body["spec"]
+            self.kinds |= {(f"{spec['group']}/{one['name']}", spec["names"]["kind"]) for one in spec["versions"]}
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Object:
+    result = copy.deepcopy(dict(below))
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+def _without(live: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> Object:
+    """`live` less what `before` names and `after` doesn't."""
+    result = copy.deepcopy(dict(live))
+    for key, value in before.items():
+        if key not in after:
+            result.pop(key, None)
+        elif all(isinstance(one.get(key), dict) for one in (result, before, after)):
+            result[key] = _without(result[key], value, after[key])
+    return result

@@ -1,0 +1,88 @@
+"""A provider whose cluster, images and tunnel are kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from support.fake_cluster import FakeCluster
+
+from canarylab.context import Context
+from canarylab.errors import NotYetObservableError
+from canarylab.playbook.model import ClusterSpec
+from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
+from canarylab.stages.base import Removal, Stage
+
+
+class FakeProvider(Provider):
+    """Without a cluster, `cluster` raises as a real one's does before it is up. Tests set what they need."""
+
+    name: ClassVar[str] = "fake"
+
+    def __init__(self, cluster: FakeCluster | None = None) -> None:
+        super().__init__(ClusterSpec(profile="unit-test"))
+        self.there = cluster
+        self.held: dict[str, Image] = {}
+        self.loaded: list[tuple[Path, str]] = []
+        self.node_architecture = "amd64"
+        self.tunnel = TunnelStatus(False, None, "10.0.0.0/24 -> 10.0.1.2", {})
+        self.charts: dict[str, Path] = {}
+        self.manifest = Path("/nowhere.json")
+        self.infrastructure: Sequence[Stage[Any, Any]] = ()
+
+    @classmethod
+    def fits(cls, system: str) -> bool:  # noqa: ARG003 - the contract's
+        return False
+
+    def findings(self, ctx: Context) -> list[Finding]:  # noqa: ARG002
+        return []
+
+    def stages(self) -> Sequence[Stage[Any, Any]]:
+        return self.infrastructure
+
+    def cluster(self, ctx: Context) -> FakeCluster:  # type: ignore[override]  # noqa: ARG002
+        if self.there is None:
+            raise NotYetObservableError("there is no cluster yet")
+        return self.there
+
+    def chart(self, ctx: Context, reference: str, version: str) -> Path:  # noqa: ARG002
+        return self.charts[f"{reference} {version}"]
+
+    def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:  # noqa: ARG002
+        return self.manifest, f"localhost/argoproj/argo-rollouts:v{version}"
+
+    def check_route(self, ctx: Context, address: str) -> None:
+        pass
+
+    def images(self, ctx: Context) -> list[Image]:  # noqa: ARG002
+        return list(self.held.values())
+
+    def load_image(self, ctx: Context, archive: Path, reference: str) -> None:  # noqa: ARG002
+        self.loaded.append((archive, reference))
+
+    def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:  # noqa: ARG002
+        return "removed" if self.held.pop(reference, None) else "absent"
+
+    def architecture(self, ctx: Context) -> str:  # noqa: ARG002
+        return self.node_architecture
+
+    def tunnel_start(self, ctx: Context) -> None:  # noqa: ARG002
+        self.tunnel = TunnelStatus(True, 4711, self.tunnel.route, self.tunnel.addresses)
+
+    def tunnel_stop(self, ctx: Context) -> list[Removal]:  # noqa: ARG002
+        was_running = self.tunnel.running
+        self.tunnel = TunnelStatus(False, None, self.tunnel.route, {})
+        return [Removal("tunnel process", "removed")] if was_running else []
+
+    def tunnel_status(self, ctx: Context) -> TunnelStatus:  # noqa: ARG002
+        return self.tunnel
+
+    def programs(self, ctx: Context) -> Path | None:  # noqa: ARG002
+        return Path("/programs")
+
+    def leftovers(self, ctx: Context) -> list[Removal]:  # noqa: ARG002
+        return []
+
+    def purge(self, ctx: Context) -> list[Removal]:  # noqa: ARG002
+        return []

@@ -1,0 +1,16 @@
+"""Keeps tests away from the user's own files: home, cache, state and kubeconfig lie in the test's folder."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def isolated_home(tmp_path_factory, monkeypatch):
+    """A home of the test's own. It is short, since the path of a socket may not be long."""
+    home = tmp_path_factory.mktemp("h")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("KUBECONFIG", str(home / "kube" / "config"))
+    return home

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from canarylab.errors import EXIT_LOCKED, LockedError
+from canarylab.lock import locked
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from canarylab.lock import locked
+with locked(Path(sys.argv[1]), "up"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "demo.lock"
+
+
+@pytest.fixture
+def holder(path):
+    """Another process that holds the lock."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_who_holds_it_and_since_when_is_told_to_the_second_run(path, holder):
+    since = time.strftime("%H:%M", time.localtime(path.stat().st_mtime))
+    with pytest.raises(LockedError) as caught, locked(path, "demo"):
+        pass
+    assert f"`invoke up` (process {holder.pid}) since {since}" in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert caught.value.exit_code == EXIT_LOCKED
+
+
+def test_a_refused_run_leaves_the_holder_its_lock(path, holder):
+    for _ in range(2):
+        with pytest.raises(LockedError, match=str(holder.pid)), locked(path, "demo"):
+            pass
+    assert json.loads(path.read_text())["pid"] == holder.pid
+
+
+def test_the_lock_of_a_holder_that_was_killed_is_taken_over_at_once(path, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert path.exists()
+    with locked(path, "teardown"):
+        assert json.loads(path.read_text()) | {"since": 0} == {"pid": os.getpid(), "command": "teardown", "since": 0}
+
+
+def test_afterwards_nothing_is_left_and_it_can_be_had_again(path):
+    for _ in range(2):
+        with locked(path, "up"):
+            assert path.exists()
+        assert not path.exists()
+
+
+def test_it_is_let_go_when_the_work_fails(path):
+    with pytest.raises(ZeroDivisionError), locked(path, "up"):
+        raise ZeroDivisionError
+    with locked(path, "up"):
+        pass
+
+
+def test_one_that_has_only_just_been_taken_is_refused_too(path):
+    path.parent.mkdir()
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(LockedError, match="has just started"), locked(path, "up"):
+            pass
+
+
+def test_a_file_that_was_deleted_while_it_was_being_locked_is_not_the_lock(path, monkeypatch):
+    """The former holder deletes the file between another's opening and locking it."""
+    really, deleted = fcntl.flock, []
+
+    def flock(file, operation):
+        really(file, operation)
+        if not deleted:
+            deleted.append(path.unlink())
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(path, "up"):
+        assert deleted
+        with pytest.raises(LockedError), locked(path, "demo"):
+            pass
+
+
+@pytest.mark.timeout(60)
+def test_of_many_that_race_for_it_only_one_is_inside_at_a_time(path):
+    inside, most, errors = [], [], []
+
+    def race():
+        for _ in range(60):
+            try:
+                with locked(path, "up"):
+                    inside.append(1)
+                    most.append(len(inside))
+                    inside.pop()
+            except LockedError:
+                pass
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=race) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert set(most) == {1}
