@@ -61,13 +61,9 @@ export_images() { # out of the store that the tool starts its machines with: the
     daemon=$!
     trap 'kill "$daemon" 2> /dev/null || true' EXIT
     patiently 20 "${ctr[@]}" list -q
-    # One archive an image, with all its names: the five of Kubernetes are one image, imported once. Uncompressed, so that
-    # unpacking is no part of what is timed.
+    # One archive an image, with all its names: the five of Kubernetes are one image, imported once.
     "${ctr[@]}" list | awk '/^localhost\// { names[$3] = names[$3] " " $1 } END { for (image in names) print names[image] }' |
         while read -ra references; do
-            for reference in "${references[@]}"; do
-                "${ctr[@]}" convert --uncompress "$reference" "$reference"
-            done
             "${ctr[@]}" export "$images/$(basename "${references[0]%:*}").tar" "${references[@]}"
         done
     kill "$daemon"

@@ -7,6 +7,7 @@ ours; a process id from a file is never trusted by itself.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import xmlrpc.client
@@ -27,7 +28,7 @@ _START_SECONDS = 15.0
 _STOP_SECONDS = 20.0
 _NO_ANSWER = (OSError, HTTPException, ExpatError, xmlrpc.client.Error)
 """Nobody there, somebody who doesn't speak as supervisord does, or a supervisord that says no."""
-_NOT_RUNNING = {"STOPPED", "EXITED", "FATAL", "UNKNOWN", "BACKOFF", "STARTING"}
+_NOT_RUNNING = {"STOPPED", "EXITED", "FATAL", "UNKNOWN", "BACKOFF"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Supervisor:
         self._runner = runner
         self.socket = folder / "supervisor.sock"
         self.config = folder / "supervisord.conf"
+
+    @property
+    def _argv(self) -> list[str | Path]:
+        return [sys.executable, "-m", "supervisor.supervisord", "-c", self.config]
 
     @property
     def _rpc(self) -> Any:
@@ -120,12 +125,23 @@ class Supervisor:
         """Stop everything and the supervisor itself; False where there was none."""
         pid = self.pid()
         if pid is None:
-            return False
+            return self._kill_unreachable()
         with suppress(*_NO_ANSWER):  # it may end before it has answered
             self._rpc.shutdown()
         if not wait_until(lambda: not _alive(pid), deadline=time.monotonic() + _STOP_SECONDS, cancel=cancel):
             raise StageError(f"supervisord {pid} doesn't end", where=str(self.folder / "logs" / "supervisord.log"))
         return True
+
+    def _kill_unreachable(self) -> bool:
+        """End a supervisord of ours that doesn't answer, its folder deleted by hand: its command line names our file."""
+        argv = [str(word).encode() for word in self._argv]
+        found = False
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended meanwhile
+                if (process / "cmdline").read_bytes().split(b"\0")[:-1] == argv:
+                    os.kill(int(process.name), signal.SIGKILL)
+                    found = True
+        return found
 
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
@@ -156,7 +172,7 @@ class Supervisor:
             "command": " ".join(_quote(word) for word in program.argv),
             "environment": ",".join(f"{key}={_quote(value)}" for key, value in sorted(program.environment.items())),
             "autorestart": "true",
-            "startsecs": "0",
+            "startsecs": "1",  # what ends sooner is started again after a pause that grows
             "startretries": "1000000",
             "stopsignal": program.stop_signal,
             "stopwaitsecs": str(program.stop_seconds),

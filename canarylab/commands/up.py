@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from canarylab import engine
 from canarylab.commands.run import Options, keep_traceback, run
 from canarylab.context import Context
-from canarylab.errors import EXIT_BUG, CanarylabError
+from canarylab.errors import EXIT_BUG, EXIT_DONE, CanarylabError
 from canarylab.events import Failure, Notice
 from canarylab.lock import locked
 from canarylab.record import record
@@ -19,7 +19,7 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
     def work(ctx: Context) -> int:
         with locked(ctx.paths.lock, "up"):
             outcome = engine.up(ctx, engine.select(ctx.playbook, only, start))
-            if outcome.exit_code == 0:
+            if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes:
                 record(ctx)
             return _end(ctx, outcome)
 

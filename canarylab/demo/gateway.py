@@ -54,6 +54,6 @@ def _address(ctx: Context, gateway: Gateway) -> str:
             "the gateway has no address",
             where=where,
             why="a LoadBalancer Service stays pending without a tunnel",
-            remedy="`invoke tunnel` starts one; `invoke status` shows the address",
+            remedy="`invoke tunnel start` starts one; `invoke status` shows the address",
         )
     return address

@@ -1,8 +1,7 @@
 """The one client of the cluster's API. Objects go in and out as the plain dicts that the API speaks.
 
 lightkube supplies the connection (certificates, tokens, credential plugins); its typed models are left out, since
-the kinds that matter here are Istio's and Argo's, and what isn't in a model would be lost on the way. The official
-client has a dynamic one, at three times the import time.
+the kinds that matter here are Istio's and Argo's, and what isn't in a model would be lost on the way (ADR 0003).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from canarylab.errors import StageError
 from canarylab.kube.apply import Comparison, Kept, compare, stamped, subject
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
 from canarylab.kube.objects import deployment_health, pod_trouble
@@ -40,7 +41,24 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 
     def observe(self, ctx: Context) -> list[Comparison]:
         cluster = ctx.cluster
-        return [compare(cluster, wanted, self.kept(), self.manager) for wanted in self._wanted(ctx)]
+        found = [compare(cluster, wanted, self.kept(), self.manager) for wanted in self._wanted(ctx)]
+        for comparison in found:
+            self._refuse_foreign(comparison, ctx.profile)
+        return found
+
+    def _refuse_foreign(self, found: Comparison, profile: str) -> None:
+        """What was there before belongs to somebody else: it is neither changed nor, later, deleted."""
+        if found.live is None:
+            return
+        meta = found.live["metadata"]
+        managers = {entry.get("manager") for entry in meta.get("managedFields") or []}
+        if (meta.get("labels") or {}).get(OWNER_LABEL) != profile and self.manager not in managers:
+            raise StageError(
+                f"{found.subject} is there already, and this tool didn't make it",
+                where=f"stage {self.name}",
+                why=f"it carries no label {OWNER_LABEL}={profile}; it is left as it is",
+                remedy="delete or rename it, or give the playbook's object another name or namespace",
+            )
 
     def changes(self, observed: list[Comparison]) -> list[Change]:
         return [

@@ -42,15 +42,15 @@ class ProgramsStage(_Infrastructure):
     kind = "programs"
     default_deadline = 5400.0
 
-    def observe(self, ctx: Context) -> pins.Built:  # noqa: ARG002 - the contract's
-        return pins.built()
+    def observe(self, ctx: Context) -> bool:  # noqa: ARG002 - the contract's
+        """Whether they are in the cache."""
+        return pins.built().is_complete
 
-    def changes(self, observed: pins.Built) -> list[Change]:
-        if observed.is_complete:
+    def changes(self, observed: bool) -> list[Change]:
+        if observed:
             return []
-        return [
-            Change("build", f"programs and images {observed.folder.name}", "not in the cache: 5 to 15 minutes once")
-        ]
+        name = pins.built().folder.name
+        return [Change("build", f"programs and images {name}", "not in the cache: 5 to 15 minutes once")]
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002
         self.provider.require_host(ctx)
