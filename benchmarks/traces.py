@@ -41,7 +41,7 @@ def take(places: Places) -> Traces:
         "links": _names(Path("/sys/class/net")),
         "routes": {line for family in ("-4", "-6") for line in _lines("ip", family, "route", "show", "table", "all")},
         "nftables": set(_lines("nft", "list", "tables")),
-        "control groups": {folder for folder, *_ in os.walk("/sys/fs/cgroup")},
+        "control groups": set(_control_groups()),
         "files": set(_files(places)),
         "kubeconfig": set(_kubeconfig(places.kubeconfig)),
         "shared programs": set(_contents(places.programs)),
@@ -49,9 +49,10 @@ def take(places: Places) -> Traces:
 
 
 def left(before: Traces, after: Traces) -> dict[str, list[str]]:
-    """What is there now and wasn't, or is gone from the kubeconfig; nothing where nothing is."""
+    """What is there now and wasn't, or is gone from the kubeconfig. A folder counts once, with all that is in it."""
     changes = {what: after[what] - before[what] for what in before}
     changes["kubeconfig"] = before["kubeconfig"] ^ after["kubeconfig"]
+    changes["files"] = {path for path in changes["files"] if path.rpartition("/")[0] not in changes["files"]}
     return {what: sorted(found) for what, found in changes.items() if found}
 
 
@@ -70,6 +71,13 @@ def _names(folder: Path) -> set[str]:
 def _lines(*argv: str) -> list[str]:
     found = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()
     return [line.strip() for line in found]
+
+
+def _control_groups() -> Iterator[str]:
+    """The groups at the top of each hierarchy; what is below belongs to whoever made those."""
+    for folder in filter(Path.is_dir, Path("/sys/fs/cgroup").iterdir()):
+        yield str(folder)
+        yield from (str(group) for group in folder.iterdir() if group.is_dir())
 
 
 def _files(places: Places) -> Iterator[str]:

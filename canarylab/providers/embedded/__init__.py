@@ -49,14 +49,14 @@ class EmbeddedProvider(Provider):
         return host.findings(ctx, pins.built())
 
     def require_host(self, ctx: Context) -> None:
-        """Raise MachineError, before anything is changed, where this host can't do it. Installs what can be."""
-        host.install_packages(ctx)
+        """Raise MachineError, before anything is changed, where this host can't do it; then install what it lacks."""
         problems = [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]
         if problems:
             raise MachineError(
                 "; ".join(f"{finding.subject}: {finding.seen}" for finding in problems),
                 remedy="; ".join(finding.remedy for finding in problems if finding.remedy),
             )
+        host.install_packages(ctx)
 
     def stages(self) -> Sequence[Stage[Any, Any]]:
         return (

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.helm_records import record
+
+from canarylab.tools.helm import Helm, Release, merge_values, newest_first, parse_record
+
+HELM = Helm(Path("/programs/helm"), Path("/state/kubeconfig"), "demo")
+CLUSTER = ["--kubeconfig", "/state/kubeconfig", "--kube-context", "demo"]
+
+
+def words(argv):
+    return [str(word) for word in argv]
+
+
+# -- records ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_decoded():
+    assert parse_record(record(revision=3, status="pending-upgrade", config={"a": {"b": 1}}, manifest="")) == Release(
+        name="gateway",
+        namespace="ns",
+        revision=3,
+        status="pending-upgrade",
+        chart="gateway",
+        version="1.31.0",
+        values={"a": {"b": 1}},
+        manifest="",
+        record="sh.helm.release.v1.gateway.v3",
+    )
+
+
+@pytest.mark.parametrize("config", [None, {}])
+def test_a_release_without_values_has_none(config):
+    assert parse_record(record(config=config)).values == {}
+
+
+def test_revisions_are_ordered_as_numbers():
+    assert [found.revision for found in newest_first([record(revision=number) for number in (9, 11, 10)])] == [
+        11,
+        10,
+        9,
+    ]
+
+
+def test_a_releases_objects_are_as_helm_applies_them():
+    deployment, account = parse_record(record()).objects()
+    assert deployment["metadata"] == {
+        "name": "gateway",
+        "namespace": "ns",
+        "labels": {"app": "gateway", "app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"meta.helm.sh/release-name": "gateway", "meta.helm.sh/release-namespace": "ns"},
+    }
+    assert account["metadata"]["namespace"] == "elsewhere"
+
+
+# -- command lines ----------------------------------------------------------------------------------------------------
+
+
+def test_an_upgrade_installs_too_and_names_its_cluster():
+    argv = HELM.upgrade("istiod", Path("/charts/istiod-1.tgz"), "istio-system", [Path("a.yaml"), Path("b.yaml")])
+    assert words(argv) == [
+        *("/programs/helm", "upgrade", "istiod", "/charts/istiod-1.tgz", "--install"),
+        *("--namespace", "istio-system", "--create-namespace", "--force-conflicts"),
+        *("--values", "a.yaml", "--values", "b.yaml"),
+        *CLUSTER,
+    ]
+
+
+def test_no_upgrade_waits_for_a_load_balancer():
+    assert not [word for word in words(HELM.upgrade("gateway", Path("c.tgz"), "ns", [])) if "wait" in word]
+
+
+def test_an_uninstall_of_what_is_gone_is_no_failure():
+    argv = HELM.uninstall("istiod", "istio-system")
+    assert words(argv) == [
+        *("/programs/helm", "uninstall", "istiod", "--namespace", "istio-system", "--ignore-not-found"),
+        *CLUSTER,
+    ]
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layers", "merged"),
+    [
+        ([], {}),
+        ([{"a": 1}], {"a": 1}),
+        ([{"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}], {"a": {"b": 1, "c": 3}}),
+        ([{"ports": [1, 2]}, {"ports": [3]}], {"ports": [3]}),
+        ([{"a": {"b": 1}}, {"a": "text"}], {"a": "text"}),
+        ([{"a": "text"}, {"a": {"b": 1}}], {"a": {"b": 1}}),
+        ([{"a": {"b": 1}}, {"a": None}], {"a": None}),
+        ([{"a": 1}, {"b": 2}, {"a": 3}], {"a": 3, "b": 2}),
+    ],
+)
+def test_maps_are_merged_and_everything_else_is_replaced(layers, merged):
+    assert merge_values(layers) == merged
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.text("ab", max_size=2)
+    | st.lists(st.integers(0, 3), max_size=2),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+LAYERS = st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), max_size=4)
+
+
+def paths(values, way=()):
+    """Every path to something that isn't a map with entries, with what is there."""
+    if isinstance(values, dict) and (values or not way):
+        return {path: leaf for key, value in values.items() for path, leaf in paths(value, (*way, key)).items()}
+    return {way: values}
+
+
+@given(LAYERS)
+def test_merging_in_two_steps_is_the_same_as_in_one(layers):
+    for cut in range(len(layers) + 1):
+        assert merge_values([merge_values(layers[:cut]), *layers[cut:]]) == merge_values(layers)
+
+
+@given(LAYERS)
+def test_what_the_last_layer_says_holds(layers):
+    merged = paths(merge_values(layers))
+    for path, leaf in paths(layers[-1] if layers else {}).items():
+        if leaf == {}:
+            assert any(other[: len(path)] == path for other in merged)
+        else:
+            assert merged[path] == leaf
+
+
+@given(LAYERS)
+def test_nothing_comes_up_that_no_layer_said(layers):
+    said = [paths(layer) for layer in layers]
+    for path, leaf in paths(merge_values(layers)).items():
+        assert any(one.get(path, ...) == leaf for one in said)
+
+
+@given(LAYERS)
+def test_merging_leaves_the_layers_as_they_were(layers):
+    before = copy.deepcopy(layers)
+    merge_values(layers)
+    assert layers == before
