@@ -42,7 +42,10 @@ def plan(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", only
     _end(command(_options(playbook, profile, provider, output), only or [], from_))
 
 
-@task(auto_shortflags=False, help=_COMMON | {"reset": "bring the rollout back to rest instead, whatever it is in the middle of"})
+@task(
+    auto_shortflags=False,
+    help=_COMMON | {"reset": "bring the rollout back to rest instead, whatever it is in the middle of"},
+)
 def demo(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", reset=False):
     """Perform the canary and prove it: weights, routes and measured traffic agree at every step."""
     from canarylab.commands.demo import demo as command

@@ -101,6 +101,7 @@ def figures(rounds: Sequence[Round]) -> list[Figure]:
         Figure("  its hosts whose interval misses 5 %", "", each(lambda r: r.unbelieved), 0, judged_by="max", digits=0),
         Figure("peak memory of the tool", "MB", each(_peak), 150, judged_by="max", digits=0),
         Figure("memory of the node at rest", "MiB", each(_at_rest), 2048, judged_by="max", digits=0),
+        Figure("  as RSS, shared pages counted for each process", "MiB", each(lambda r: r.at_rest.rss / MIB), digits=0),
         Figure("left after teardown", "", each(lambda r: _count(r.left_by_tool)), 0, judged_by="max", digits=0),
     ]
 

@@ -77,7 +77,7 @@ def run(
             process.returncode = 0  # waited for already: Popen must not try
     output = log.read_text(errors="replace")
     if late.is_set() or code not in ok:
-        what = f"took longer than {timeout:.0f} s" if late.is_set() else f"ended with exit code {code}"
+        what = f"took longer than {timeout:g} s" if late.is_set() else f"ended with exit code {code}"
         last = "\n".join(output.splitlines()[-15:])
         raise CommandFailed(f"{' '.join(map(str, argv))} {what}; all of it is in {log}\n{last}")
     return Ended(seconds, output, max(peak, default=0))

@@ -22,10 +22,11 @@ def link_tree(source: Path, target: Path, *, copied: Collection[str] = ()) -> No
         destination = target / entry.name
         if entry.is_dir(follow_symlinks=False):
             link_tree(Path(entry.path), destination, copied=copied)
-        elif destination.suffix in copied:
-            shutil.copy2(entry.path, destination)
+            continue
+        destination.unlink(missing_ok=True)
+        if destination.suffix in copied:
+            shutil.copy2(entry.path, destination, follow_symlinks=False)
         else:
-            destination.unlink(missing_ok=True)
             link_file(Path(entry.path), destination)
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canarylab.files import link_file
+from canarylab.lock import queued
 from canarylab.paths import cache_home
 from canarylab.tools import go
 from canarylab.tools.buildah import Buildah
@@ -79,7 +78,7 @@ def build(ctx: Context, wanted: Build) -> Path:
 def _compile(ctx: Context, wanted: Build, home: Path) -> Path:
     """The static program, compiled once for all variants of an image."""
     program = home / f"{source_digest(wanted.folder, {})[:16]}-{wanted.architecture}"
-    with _locked(home / "lock"):
+    with queued(home / "lock", ctx.cancel, lambda: ctx.progress("waiting for the same program to be compiled")):
         if not program.exists():
             ctx.progress(f"compiling {wanted.folder.name} for {wanted.architecture}")
             temporary = program.with_suffix(".tmp")
@@ -87,10 +86,3 @@ def _compile(ctx: Context, wanted: Build, home: Path) -> Path:
             toolchain.build(wanted.folder, ["."], temporary, architecture=wanted.architecture)
             temporary.replace(program)
     return program
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,4 +1,4 @@
-"""One run at a time per profile. The kernel holds the lock, so a dead holder's is free at once."""
+"""Locks between runs. The kernel holds them, so a dead holder's is free at once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from canarylab.cancel import Cancel
 from canarylab.errors import LockedError
+
+_PAUSE = 0.2
+"""Seconds between two tries: a file lock can't be waited for and cancelled at once."""
 
 
 @contextmanager
@@ -54,3 +58,23 @@ def _held(path: Path) -> LockedError:
     return LockedError(
         f"this profile is held by {who}", where=str(path), remedy="wait for it to end, or stop it with Ctrl-C there"
     )
+
+
+@contextmanager
+def queued(path: Path, cancel: Cancel, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock that others let go of soon; `waiting` is called once if it isn't free at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        if not _try(file):
+            waiting()
+            while not _try(file):
+                cancel.sleep(_PAUSE)
+        yield
+
+
+def _try(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

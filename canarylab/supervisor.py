@@ -133,7 +133,7 @@ class Supervisor:
         return True
 
     def _kill_unreachable(self) -> bool:
-        """End a supervisord of ours that doesn't answer, its folder deleted by hand: its command line names our file."""
+        """End a supervisord that doesn't answer, its folder deleted by hand: its command line names our file."""
         argv = [str(word).encode() for word in self._argv]
         found = False
         for process in Path("/proc").glob("[0-9]*"):

@@ -11,7 +11,6 @@ from canarylab.commands.run import Options, run
 from canarylab.context import Context
 from canarylab.errors import EXIT_DONE, UsageError
 from canarylab.events import Notice
-
 from canarylab.lock import locked
 from canarylab.oci import read_archive, verify_architecture
 from canarylab.providers.base import Image

@@ -21,7 +21,9 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
             outcome = engine.up(ctx, engine.select(ctx.playbook, only, start))
             if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes:
                 record(ctx)
-                ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell; `invoke demo` comes next"))
+                ctx.emit(
+                    Notice(f"kubectl --context {ctx.cluster.context} works in your shell; `invoke demo` comes next")
+                )
             return _end(ctx, outcome)
 
     return run(options, work)

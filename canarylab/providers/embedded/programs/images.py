@@ -48,8 +48,7 @@ def fill_store(runner: Runner, root: Path, pins: Pins, archives: Path, store: Pa
         folder.mkdir(exist_ok=True)
     named = references(pins)
     aliases = [f"{names[0]}={other}" for names in named.values() for other in names[1:]]
-    runner.run(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", NODE / "images" / "fill-store.sh"]
-        + [root, store, state, *(archives / f"{name}.tar" for name in named), "--", *aliases],
-        timeout=600,
-    )
+    isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    files = [archives / f"{name}.tar" for name in named]
+    script = NODE / "images" / "fill-store.sh"
+    runner.run([*isolated, script, root, store, state, *files, "--", *aliases], timeout=600)
