@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def snapshot() -> dict[str, set[str]]:
         "network namespaces": _names("/run/netns"),
         "links": _names("/sys/class/net"),
         "routes": set(_output("ip", "route", "show", "table", "all").splitlines()),
-        "nftables": {str(table) for table in json.loads(_output("nft", "-j", "list", "tables"))["nftables"][1:]},
+        "nftables": _tables(),
         "control groups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/*canarylab*")},
         "files": {str(path) for path in state_home().rglob("*")} | _names("/etc/cni") | _names("/var/lib/kubelet"),
     }
@@ -53,6 +54,13 @@ def _processes() -> set[str]:
             if any(name in command for name in names):
                 found.add(f"{process.name} {command[:120]}")
     return found
+
+
+def _tables() -> set[str]:
+    """None where there is no nft yet: the first `up` on a new machine installs it."""
+    if not shutil.which("nft"):
+        return set()
+    return {str(table) for table in json.loads(_output("nft", "-j", "list", "tables"))["nftables"][1:]}
 
 
 def _names(folder: str) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -162,6 +163,8 @@ class Network:
         return removals
 
     def has_rules(self) -> bool:
+        if not shutil.which("nft"):
+            return False  # nobody can have loaded any: the first `up` installs it
         listed = self._runner.run(["nft", "-j", "list", "tables"], timeout=10).stdout
         tables = (entry.get("table", {}) for entry in json.loads(listed)["nftables"])
         return any(table.get("name") == self.table and table.get("family") == "inet" for table in tables)
