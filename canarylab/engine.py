@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -266,12 +266,18 @@ def _report(ctx: Context, change: Change) -> None:
 def select(playbook: Playbook, only: Sequence[str], start: str | None) -> list[AnyStage]:
     """The stages that `--only` names with all they need, or those from `--from` on; all of them by default."""
     needs = {stage.name: stage.needs for stage in playbook.stages}
-    for name in [*only, *([start] if start else [])]:
-        if name not in needs:
-            raise UsageError(f"playbook {playbook.name} has no stage {name!r}", remedy=choose(name, needs))
+    require_stages(playbook, [*only, *([start] if start else [])])
     wanted = set(needs)
     if only:
         wanted = graph.with_needs(needs, only)
     if start:
         wanted &= graph.dependents(needs, [start])
     return [stage for stage in playbook.stages if stage.name in wanted]
+
+
+def require_stages(playbook: Playbook, names: Iterable[str]) -> None:
+    """Raise UsageError for a name that no stage of the playbook or its provider has."""
+    known = [stage.name for stage in playbook.stages]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"playbook {playbook.name} has no stage {name!r}", remedy=choose(name, known))

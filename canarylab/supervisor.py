@@ -33,7 +33,10 @@ _NOT_RUNNING = {"STOPPED", "EXITED", "FATAL", "UNKNOWN", "BACKOFF"}
 
 @dataclass(frozen=True)
 class Program:
-    """A program to keep running: started again whenever it ends."""
+    """A program to keep running: started again whenever it ends.
+
+    What is in the environment can't hold quotation marks or backslashes: supervisord has no way to write them.
+    """
 
     name: str
     argv: Sequence[str]
@@ -77,12 +80,11 @@ class Supervisor:
         wanted = self._section(program)
         parser = self._read()
         name = f"program:{program.name}"
-        fresh = not parser.has_section(name) or dict(parser.items(name)) != wanted
-        if fresh:
+        if not parser.has_section(name) or dict(parser.items(name)) != wanted:
             self._write(parser, name, wanted)
         if self.pid() is None:
             self._daemonize(cancel)
-        elif fresh:
+        elif program.name in self._outdated():
             self._replace(program.name)
         elif not self.is_running(program.name):
             with suppress(xmlrpc.client.Fault):  # it may have come up in between: the check below decides
@@ -153,16 +155,19 @@ class Supervisor:
     def _daemonize(self, cancel: Cancel) -> None:
         self.socket.unlink(missing_ok=True)
         # It puts itself into the background, away from this process and its terminal.
-        argv = (sys.executable, "-m", "supervisor.supervisord", "-c", self.config)
-        self._runner.run(argv, cwd=Path("/"), timeout=_START_SECONDS)
+        self._runner.run(self._argv, cwd=Path("/"), timeout=_START_SECONDS)
         deadline = time.monotonic() + _START_SECONDS
         if not wait_until(lambda: self.pid() is not None, deadline=deadline, cancel=cancel, interval=0.02):
             raise StageError("supervisord doesn't answer", where=str(self.folder / "logs" / "supervisord.log"))
 
+    def _outdated(self) -> list[str]:
+        """What the file defines otherwise than it runs. Asked of supervisord: a killed run may have left it so."""
+        [[added, changed, _]] = self._rpc.reloadConfig()
+        return [*added, *changed]
+
     def _replace(self, name: str) -> None:
         with suppress(xmlrpc.client.Fault):  # not running, or new
             self._rpc.stopProcess(name)
-        self._rpc.reloadConfig()
         with suppress(xmlrpc.client.Fault):
             self._rpc.removeProcessGroup(name)
         self._rpc.addProcessGroup(name)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from canarylab import graph
+from canarylab import engine, graph
 from canarylab.commands.run import Options, run
 from canarylab.context import Context
-from canarylab.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, CanarylabError, NotYetObservableError
-from canarylab.events import Removed, RunFinished, RunStarted, StageFinished, StageInfo, StageStarted, State
+from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError
+from canarylab.events import Failure, Removed, RunFinished, RunStarted, StageFinished, StageInfo, StageStarted, State
 from canarylab.lock import locked
 from canarylab.report import receipt as report
 from canarylab.stages.base import Removal, Stage
@@ -31,17 +31,22 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
             infos = tuple(StageInfo(stage.name, stage.kind, ()) for stage in stages)
             ctx.emit(RunStarted("teardown", ctx.playbook.name, ctx.profile, ctx.provider.name, infos))
             removal = _Teardown(ctx, receipt)
-            for stage in stages:
-                removal.stage(stage)
-            if not only:
-                removal.rest("rest", ctx.provider.leftovers)
-            if purge:
-                removal.rest("cache", ctx.provider.purge)
+            code = EXIT_DONE
+            try:
+                for stage in stages:
+                    removal.stage(stage)
+                if not only:
+                    removal.rest("rest", ctx.provider.leftovers)
+                if purge:
+                    removal.rest("cache", ctx.provider.purge)
+            except CanarylabError as error:
+                code, removal.failed = error.exit_code, True
+                ctx.emit(Failure(str(error), code))
             ctx.emit(removal.summary())
-            return EXIT_FAILED if removal.failed else EXIT_DONE
+            return code or (EXIT_FAILED if removal.failed else EXIT_DONE)
 
     code = run(options, work)
-    if options.output == "text" and code != EXIT_USAGE:
+    if options.output == "text" and receipt:  # without one, nothing was looked for: the error says why
         report.show(receipt, options.output, sys.stdout)
     return code
 
@@ -50,6 +55,7 @@ def _selected(ctx: Context, only: Sequence[str]) -> list[Stage[Any, Any]]:
     """The stages to remove, last first. What lives in a cluster of our own goes with it, not one by one."""
     stages = {stage.name: stage for stage in ctx.playbook.stages}
     needs = {name: stage.needs for name, stage in stages.items()}
+    engine.require_stages(ctx.playbook, only)
     wanted = graph.dependents(needs, only) if only else set(stages)
     with_cluster = ctx.provider.owns_cluster and "cluster" in wanted
     ordered = [stages[name] for name in reversed(graph.order(needs)) if name in wanted]

@@ -64,12 +64,13 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             _read_values(path, self.name)
 
     def observe(self, ctx: Context) -> ReleaseState:
+        version = _chart_version(self._chart(ctx))  # first: a chart that isn't to be had is told without a cluster, too
         records = self._records(ctx.cluster)
         unfinished = [release for release in records if release.status in UNFINISHED]
         newest = records[0] if records else None
         values = merge_values([_read_values(path, self.name) for path in self._files(ctx)])
         drift = _drift(ctx.cluster, newest) if newest and not unfinished else ()
-        return ReleaseState(newest, tuple(unfinished), _chart_version(self._chart(ctx)), values, drift)
+        return ReleaseState(newest, tuple(unfinished), version, values, drift)
 
     def changes(self, observed: ReleaseState) -> list[Change]:
         release, name = observed.newest, f"release {self.options.namespace}/{self.name}"

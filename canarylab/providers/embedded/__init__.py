@@ -46,7 +46,7 @@ class EmbeddedProvider(Provider):
         return system == "Linux"
 
     def findings(self, ctx: Context) -> list[Finding]:
-        return host.findings(ctx, pins.built())
+        return host.findings(ctx, pins.built(), internet=self.spec.internet)
 
     def require_host(self, ctx: Context) -> None:
         """Raise MachineError, before anything is changed, where this host can't do it; then install what it lacks."""

@@ -26,10 +26,12 @@ _CAPABILITIES = {_SYS_ADMIN: "CAP_SYS_ADMIN", _NET_ADMIN: "CAP_NET_ADMIN", _MKNO
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 
 
-def findings(ctx: Context, built: pins.Built) -> list[Finding]:
-    """Everything that `up` needs, cheapest first."""
+def findings(ctx: Context, built: pins.Built, *, internet: bool) -> list[Finding]:
+    """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
     found = [_system(), _architecture(), _root(), *_capabilities(), *_programs()]
     found += [_memory(), _disk(built), _control_groups()]
+    if internet:
+        found.append(_forwarding())
     if all(finding.ok for finding in found[:4]):
         found.append(_overlay(ctx))
     return found
@@ -108,6 +110,12 @@ def _disk(built: pins.Built) -> Finding:
     what = "to run" if built.is_complete else "to build the programs once"
     remedy = f"free space there, or set XDG_CACHE_HOME and XDG_STATE_HOME to a larger disk; {needed // _GIB} GiB {what}"
     return Finding("disk", free >= needed, f"{free / _GIB:.1f} GiB free at {folder}", remedy)
+
+
+def _forwarding() -> Finding:
+    """Whether this host forwards packets is its owner's to decide: it is asked for, not switched on."""
+    forwards = Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"
+    return Finding("forwarding", forwards, "on" if forwards else "off", "sysctl -w net.ipv4.ip_forward=1")
 
 
 def _existing(folder: Path) -> Path:

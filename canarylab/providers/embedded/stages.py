@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from canarylab.files import delete, write_private
@@ -127,10 +128,15 @@ class MachineStage(_Infrastructure):
         machine.write("etc/kubeadm/patches/corednsdeployment.yaml", (template / "corednsdeployment.yaml").read_text())
         machine.write("etc/hostname", f"{name}\n")
         machine.write("etc/hosts", f"127.0.0.1 localhost\n{ranges.node_address} {name}\n")
-        # The host's rules refuse it at once: a name outside the cluster isn't looked up anywhere.
-        machine.write("etc/resolv.conf", f"nameserver {ranges.host_address}\n")
+        machine.write("etc/resolv.conf", self._resolvers(ranges))
         machine.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
         machine.write("etc/group", "root:x:0:\n")
+
+    def _resolvers(self, ranges: networks.Ranges) -> str:
+        """The host's own with `internet`; else one that the host's rules refuse at once, so nothing is looked up."""
+        if self.provider.spec.internet:
+            return Path("/etc/resolv.conf").read_text()
+        return f"nameserver {ranges.host_address}\n"
 
     def health(self, ctx: Context) -> str | None:
         return None if self.provider.machine(ctx).is_up() else "containerd doesn't answer"

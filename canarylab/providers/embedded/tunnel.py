@@ -57,9 +57,10 @@ class Tunnel:
         while not cancel.is_set:
             try:
                 self._runner.run(route_argv(self._network, "replace"), timeout=10)
-                for _, service in self.cluster.events(Watch("v1", "Service")):
+                for change, service in self.cluster.events(Watch("v1", "Service")):
                     cancel.check()
-                    self._give_address(service)
+                    if change != "DELETED":
+                        self._give_address(service)
             except CancelledError:
                 return
             except (CanarylabError, OSError, RuntimeError) as error:
