@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class ReplicaOptions(StepOptions):
     """The tree's block `Replicas`; what is left out may be anything."""
 
-    desired: int | None = Field(default=None, ge=0)
-    current: int | None = Field(default=None, ge=0)
-    updated: int | None = Field(default=None, ge=0)
-    ready: int | None = Field(default=None, ge=0)
-    available: int | None = Field(default=None, ge=0)
+    desired: int | None = Field(default=None, ge=0, description="pods that the Rollout asks for")
+    current: int | None = Field(default=None, ge=0, description="pods that there are, of all revisions")
+    updated: int | None = Field(default=None, ge=0, description="pods of the latest revision")
+    ready: int | None = Field(default=None, ge=0, description="pods that are ready")
+    available: int | None = Field(default=None, ge=0, description="pods that have been ready for minReadySeconds")
 
 
 class ExpectRolloutOptions(StepOptions):
@@ -33,14 +33,14 @@ class ExpectRolloutOptions(StepOptions):
 
     rollout: str = Field(description="name of the Rollout")
     namespace: str = Field("default", description="namespace of the Rollout")
-    status: Literal["Healthy", "Paused", "Progressing", "Degraded"]
+    status: Literal["Healthy", "Paused", "Progressing", "Degraded"] = Field(description="the Rollout's phase")
     reason: str | None = Field(None, description="the message beside the status, such as CanaryPauseStep")
     step: str | None = Field(None, pattern=r"^\d+/\d+$", description="steps done, of how many: 1/2")
     set_weight: int | None = Field(None, ge=0, le=100, description="the weight that the steps ask for, in percent")
     actual_weight: int | None = Field(None, ge=0, le=100, description="the weight that the traffic router was given")
     canary: Literal["latest", "none"] | None = Field(None, description="which revision is the canary")
     stable: Literal["latest", "previous"] | None = Field(None, description="which revision is stable")
-    replicas: ReplicaOptions = ReplicaOptions()
+    replicas: ReplicaOptions = Field(ReplicaOptions(), description="how many pods there are")
     pods: str | None = Field(None, pattern=r"^\d+/\d+$", description="kubectl's READY of each pod in use: 2/2")
     old_scaled_down: bool = Field(False, description="all other ReplicaSets are ScaledDown")
     timeout: Seconds = Field(120, description="how long to wait for all of it")

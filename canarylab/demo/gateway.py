@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class Gateway(StepOptions):
     """The Service of type LoadBalancer in front of the gateway; by default that of Istio's gateway chart."""
 
-    namespace: str = "istio-ingress"
-    service: str = "istio-ingressgateway"
+    namespace: str = Field(default="istio-ingress", description="namespace of the Service")
+    service: str = Field(default="istio-ingressgateway", description="name of the Service")
 
 
 class HostsOptions(StepOptions):
     """Options of a step that sends requests."""
 
-    gateway: Gateway = Gateway()
+    gateway: Gateway = Field(Gateway(), description="the gateway that the requests go through")
     http: tuple[str, ...] = Field((), description="hosts to ask by Host header")
     tls: tuple[str, ...] = Field((), description="hosts to ask by SNI; the gateway passes TLS through")
     http_port: int = Field(80, ge=1, le=65535, description="port of the gateway for http")

@@ -21,7 +21,7 @@ _PROBE_SECONDS = 30.0
 
 
 class TrafficOptions(HostsOptions):
-    state: Literal["start", "stop"]
+    state: Literal["start", "stop"] = Field(description="whether requests begin to flow or end")
     rate: float = Field(50, gt=0, le=500, description="requests a second, spread evenly over all hosts")
 
     @model_validator(mode="after")

@@ -147,6 +147,6 @@ def _overlay(ctx: Context) -> Finding:
         mount = f"mount -t overlay overlay -o {options} {folder}/merged"
         # In a mount namespace of its own, so that nothing is left however it ends.
         done = ctx.runner.run(["unshare", "--mount", "sh", "-c", mount], timeout=10, ok=range(256))
-    seen = "works" if done.code == 0 else done.stderr.strip()
+    seen = "works" if done.code == 0 else done.stderr.strip() or f"`mount` ended with {done.code}"
     remedy = "set XDG_STATE_HOME to a folder on ext4, xfs or btrfs (overlayfs doesn't work on top of overlayfs)"
     return Finding(f"overlayfs at {home}", done.code == 0, seen, remedy)

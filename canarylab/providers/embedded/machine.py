@@ -116,7 +116,7 @@ class Machine:
     def _not_up(self) -> StageError:
         return StageError(
             "containerd doesn't answer in the machine",
-            where=str(self.path("var/log/containerd.log")),
+            where=str(self.path("var/log/containerd/current")),
             remedy=f"look there and at {self._supervisor.log(PROGRAM)}, then `invoke up` again",
         )
 
