@@ -225,7 +225,12 @@ def _await_health(ctx: Context, stage: AnyStage) -> None:
 
     def look() -> str | None:
         nonlocal shown
-        reason = stage.health(ctx)
+        try:
+            reason = stage.health(ctx)
+        except ApiError as error:
+            if not error.may_pass:
+                raise
+            reason = error.what
         if reason and reason != shown:
             ctx.progress(f"waiting: {reason}")
             shown = reason

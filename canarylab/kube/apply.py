@@ -71,6 +71,8 @@ def compare(cluster: Cluster, wanted: dict[str, Any], kept: Sequence[Kept], mana
         live = None  # its CustomResourceDefinition comes first, from this stage or an earlier one
     if live is None:
         return Comparison(wanted, None, diff_of(None, wanted))
+    if not live["metadata"].get("namespace"):  # it lives in none, whatever a chart says
+        wanted = {**wanted, "metadata": {key: value for key, value in meta.items() if key != "namespace"}}
     body = with_kept(wanted, live, kept)
     if is_within({key: value for key, value in body.items() if key != "status"}, live):
         return Comparison(body, live, "")

@@ -32,7 +32,7 @@ OWNER_LABEL = "canarylab.dev/profile"
 
 REQUEST_TIMEOUT = 15.0
 _WATCH_SECONDS = 5
-_NOT_FOUND = 404
+_NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 404, 429, 500
 
 
 class ApiError(CanarylabError):
@@ -41,6 +41,11 @@ class ApiError(CanarylabError):
     def __init__(self, what: str, code: int | None, *, where: str) -> None:
         super().__init__(what, where=where)
         self.code = code
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may be over in a moment: no answer, too many requests, a server in trouble."""
+        return self.code is None or self.code == _TOO_MANY or self.code >= _SERVER_ERROR
 
 
 class UnknownKindError(NotYetObservableError):

@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-from support.isolation import isolated_home  # noqa: F401 - a fixture for every test here
+from support.isolation import isolated_home  # noqa: F401 - a fixture; the Go sources are compiled in the real cache

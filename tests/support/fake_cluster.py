@@ -44,8 +44,9 @@ class FakeCluster:
     """Stands in for `canarylab.kube.client.Cluster`.
 
     Maps are merged, lists replaced; what a manager applied before and no longer names goes, unless another manager
-    names it. A kind is known once its CustomResourceDefinition was applied. `writes` has every write that was no dry
-    run, in order. Each call of `wait` lets the next of `pending` happen until its check is content.
+    names it. A namespace is active at once; a kind is known once its CustomResourceDefinition was applied. `writes`
+    has every write that was no dry run, in order. Each call of `wait` lets the next of `pending` happen until its
+    check is content.
     """
 
     kubeconfig = Path("/state/kubeconfig")
@@ -96,6 +97,8 @@ class FakeCluster:
             if other != manager:
                 kept = _merged(applied, kept)
         result = _merged(kept, wanted)
+        if body["kind"] == "Namespace":
+            result.setdefault("status", {"phase": "Active"})
         if dry_run:
             self.dry_runs.append(f"{body['kind']} {meta['name']}")
             return result

@@ -10,6 +10,7 @@ from support.fake_cluster import FakeCluster
 
 from canarylab.context import Context
 from canarylab.errors import NotYetObservableError
+from canarylab.oci import read_archive
 from canarylab.playbook.model import ClusterSpec
 from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
 from canarylab.stages.base import Removal, Stage
@@ -25,6 +26,8 @@ class FakeProvider(Provider):
         self.there = cluster
         self.held: dict[str, Image] = {}
         self.loaded: list[tuple[Path, str]] = []
+        self.forgetful = False
+        """Whether images that are handed over get lost."""
         self.node_architecture = "amd64"
         self.tunnel = TunnelStatus(False, None, "10.0.0.0/24 -> 10.0.1.2", {})
         self.charts: dict[str, Path] = {}
@@ -60,6 +63,8 @@ class FakeProvider(Provider):
 
     def load_image(self, ctx: Context, archive: Path, reference: str) -> None:  # noqa: ARG002
         self.loaded.append((archive, reference))
+        if not self.forgetful:
+            self.held[reference] = read_archive(archive, reference)
 
     def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:  # noqa: ARG002
         return "removed" if self.held.pop(reference, None) else "absent"

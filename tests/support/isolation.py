@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def isolated_home(tmp_path_factory, monkeypatch):
     """A home of the test's own. It is short, since the path of a socket may not be long."""
     home = tmp_path_factory.mktemp("h")

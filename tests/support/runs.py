@@ -38,6 +38,7 @@ class Scripted(Stage[StageOptions, bool]):
         idempotent: bool = True,
         on_observe: Hook | None = None,
         on_apply: Hook | None = None,
+        on_health: Hook | None = None,
         ill: Iterable[str] = (),
         watched: Sequence[Watch] = (Watch("v1", "Pod"),),
     ) -> None:
@@ -45,7 +46,7 @@ class Scripted(Stage[StageOptions, bool]):
         self.log = log if log is not None else []
         self.done = up_to_date
         self._idempotent = idempotent
-        self._hooks = {"observe": on_observe, "apply": on_apply}
+        self._hooks = {"observe": on_observe, "apply": on_apply, "health": on_health}
         self._ill = list(ill)
         self._watched = watched
 
@@ -115,10 +116,11 @@ def context_of(
     base: Path = Path("/nowhere"),
     emit: Callable[[Event], None] | None = None,
     cancel: Cancel | None = None,
+    profile: str = "unit-test",
 ) -> Context:
     """A context with a playbook of these stages; what isn't given is a fake that holds nothing."""
     return Context(
-        playbook_of(stages, limits=limits, base=base),
+        playbook_of(stages, limits=limits, base=base, profile=profile),
         provider or FakeProvider(cluster),
         emit or Heard().append,
         cancel or Cancel(),

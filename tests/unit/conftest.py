@@ -1,3 +1,9 @@
 from __future__ import annotations
 
-from support.isolation import isolated_home  # noqa: F401 - a fixture for every test here
+import pytest
+from support.isolation import isolated_home  # noqa: F401 - a fixture
+
+
+@pytest.fixture(autouse=True)
+def _away_from_the_users_files(isolated_home):  # noqa: F811
+    """Every test here has a home of its own."""

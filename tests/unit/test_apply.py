@@ -253,6 +253,14 @@ def test_what_holds_everything_is_not_asked_about_with_a_dry_run():
     assert cluster.dry_runs == []
 
 
+def test_what_lives_in_no_namespace_is_not_looked_for_in_one():
+    """Helm's charts may name one all the same, and a dry run for it would cost every run."""
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "r"}, "rules": []}
+    cluster = FakeCluster(role)
+    found = compare(cluster, {**role, "metadata": {"name": "r", "namespace": "n"}}, (), "m")
+    assert (found.diff, found.subject, cluster.dry_runs) == ("", "ClusterRole r", [])
+
+
 def test_what_differs_is_what_the_server_says_in_a_dry_run():
     cluster = FakeCluster(config_map({"a": "1", "foreign": "x"}))
     found = compare(cluster, config_map({"a": "2"}), (), "m")

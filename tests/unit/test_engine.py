@@ -216,6 +216,24 @@ def test_what_is_not_healthy_at_its_deadline_has_failed_with_the_last_reason():
     assert run.exit_code == EXIT_FAILED
 
 
+@pytest.mark.parametrize("code", [None, 429, 500, 503])
+def test_an_api_server_that_is_in_trouble_for_a_moment_is_waited_for(code):
+    cluster = FakeCluster()
+    cluster.pending.append(lambda: None)
+    stage = Scripted("a", on_health=fails_once(ApiError("etcd has no leader", code, where="GET /x")))
+    run, heard = up(stage, cluster=cluster)
+    assert states(run) == {"a": "changed"}
+    assert heard.of(StageProgress)[0].message == "waiting: etcd has no leader"
+
+
+@pytest.mark.parametrize("code", [400, 403])
+def test_an_api_server_that_says_no_is_not_asked_again(code):
+    cluster = FakeCluster()
+    cluster.pending.append(lambda: None)
+    run, _ = up(Scripted("a", on_health=fails_once(ApiError("forbidden", code, where="GET /x"))), cluster=cluster)
+    assert run.outcomes["a"].reason == "GET /x: forbidden"
+
+
 def test_what_cannot_be_watched_has_to_be_healthy_at_once():
     stage = Scripted("a", ill=["containerd doesn't answer"], watched=())
     run, _ = up(stage)

@@ -30,7 +30,7 @@ VERSION = r"\d+\.\d+\.\d+"
         ("rollouts", f"v{VERSION}"),
         ("helm", f"v{VERSION}"),
         ("istio", rf"{VERSION}-[0-9a-f]{{12}}"),
-        ("go", rf"\d+\.\d+(\.\d+)?"),
+        ("go", r"\d+\.\d+(\.\d+)?"),
     ],
 )
 def test_every_pin_is_found_in_go_mod(name, pattern):

@@ -7,9 +7,9 @@ from canarylab.tools.runner import Result
 
 DIGEST = "sha256:" + "a" * 64
 LISTED = f"""\
-REF                                      TYPE                                       DIGEST      SIZE     PLATFORMS   LABELS
-localhost/argoproj/rollouts-demo:blue    application/vnd.oci.image.manifest.v1+json {DIGEST} 3.1 MiB  linux/amd64 -
-{DIGEST}                                 application/vnd.oci.image.manifest.v1+json {DIGEST} 3.1 MiB  linux/amd64 -
+REF  TYPE  DIGEST  SIZE  PLATFORMS  LABELS
+localhost/argoproj/rollouts-demo:blue    application/oci {DIGEST} 3.1 MiB linux/amd64 -
+{DIGEST}                                 application/oci {DIGEST} 3.1 MiB linux/amd64 -
 broken                                   -
 """
 

@@ -1,0 +1,359 @@
+"""The commands on a playbook of small stages and a provider in memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.fake_cluster import FakeCluster
+from support.fake_provider import FakeProvider
+from support.runs import Scripted, context_of
+
+from canarylab import record
+from canarylab.commands import run as runs
+from canarylab.commands.doctor import doctor
+from canarylab.commands.env import env
+from canarylab.commands.images import images
+from canarylab.commands.run import Options
+from canarylab.commands.status import status
+from canarylab.commands.teardown import teardown
+from canarylab.commands.tunnel import tunnel
+from canarylab.commands.up import plan, up
+from canarylab.errors import (
+    EXIT_BUG,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_LOCKED,
+    EXIT_MACHINE,
+    EXIT_USAGE,
+    NotYetObservableError,
+    StageError,
+)
+from canarylab.lock import locked
+from canarylab.paths import ProfilePaths
+from canarylab.providers.base import Finding, Image
+from canarylab.stages.base import Removal
+
+JSON = Options(output="json")
+TEXT = Options(output="text")
+
+
+def fails(error):
+    def hook(_ctx):
+        raise error
+
+    return hook
+
+
+class World:
+    """A playbook of `cluster` (the provider's) and what a test puts on it; `log` has what was called."""
+
+    def __init__(self):
+        self.log: list[str] = []
+        self.cluster = FakeCluster()
+        self.provider = FakeProvider(self.cluster)
+        self.stages = [Infrastructure("cluster", log=self.log)]
+
+    def add(self, name, needs=("cluster",), cls=Scripted, **options):
+        self.stages.append(cls(name, needs, log=self.log, **options))
+
+    def context(self, _options, bus, cancel):
+        return context_of(*self.stages, provider=self.provider, emit=bus, cancel=cancel)
+
+
+class Infrastructure(Scripted):
+    in_cluster = False
+
+
+@pytest.fixture
+def world(monkeypatch):
+    made = World()
+    monkeypatch.setattr(runs, "_context", made.context)
+    return made
+
+
+@pytest.fixture
+def events(capsys):
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def hold_lock():
+    return locked(ProfilePaths("unit-test").lock, "up")
+
+
+def of(events, name):
+    return [event for event in events if event["event"] == name]
+
+
+# -- up, plan ---------------------------------------------------------------------------------------------------------
+
+
+def test_up_ends_with_a_summary_and_a_record_in_the_cluster(world, events):
+    world.add("app")
+    assert up(JSON, [], None) == EXIT_DONE
+    printed = events()
+    assert printed[-1]["event"] == "run-finished"
+    assert printed[-1]["changed"] == ["cluster", "app"]
+    assert world.cluster.get("v1", "ConfigMap", record.NAME, record.NAMESPACE)
+
+
+def test_up_a_second_time_changes_nothing(world, events):
+    world.add("app")
+    up(JSON, [], None)
+    events()
+    assert up(JSON, [], None) == EXIT_DONE
+    assert events()[-1]["changed"] == []
+
+
+def test_up_of_a_failed_stage_leaves_no_record(world, events):
+    world.add("app", on_apply=fails(StageError("broken")))
+    assert up(JSON, [], None) == EXIT_FAILED
+    assert events()[-1]["failed"] == ["app"]
+    assert world.cluster.objects == {}
+
+
+def test_up_without_the_cluster_leaves_no_record(world):
+    world.stages.insert(0, Infrastructure("programs", log=world.log))
+    world.provider.there = None
+    assert up(JSON, ["programs"], None) == EXIT_DONE
+
+
+def test_up_keeps_the_traceback_of_every_bug_also_behind_another_failure(world, events, isolated_home):
+    world.add("bad", on_apply=fails(StageError("broken")))
+    world.add("bug", on_apply=fails(ZeroDivisionError("one")))
+    world.add("worse", on_apply=fails(SystemExit("two")))
+    assert up(JSON, [], None) in (EXIT_FAILED, EXIT_BUG)
+    printed = events()
+    assert [event["exit_code"] for event in of(printed, "failure")] == [EXIT_BUG, EXIT_BUG]
+    assert printed[-1]["event"] == "run-finished"
+    assert len(list((isolated_home / "state" / "canarylab").glob("bug-*.txt"))) == 2
+
+
+def test_up_of_a_held_profile_is_refused(world):
+    with hold_lock():
+        assert up(JSON, [], None) == EXIT_LOCKED
+    assert world.log == []
+
+
+def test_up_of_an_unknown_stage_is_refused(world, events):
+    assert up(JSON, ["clutser"], None) == EXIT_USAGE
+    assert "did you mean cluster?" in events()[0]["message"]
+    assert world.log == []
+
+
+def test_plan_changes_nothing_and_needs_no_lock(world, events):
+    world.add("app")
+    with hold_lock():
+        assert plan(JSON, [], None) == EXIT_DONE
+    assert not [line for line in world.log if line.startswith(("apply", "health"))]
+    printed = events()
+    assert len(of(printed, "stage-change")) == 2
+    assert world.cluster.writes == []
+
+
+def test_a_plan_without_changes_says_so(world, events):
+    world.stages[0].done = True
+    assert plan(JSON, [], None) == EXIT_DONE
+    assert "no changes" in of(events(), "notice")[0]["message"]
+
+
+# -- teardown ---------------------------------------------------------------------------------------------------------
+
+
+def test_teardown_of_our_own_cluster_takes_what_is_in_it_along(world, events):
+    world.add("app")
+    world.add("tunnel", cls=Infrastructure)
+    assert teardown(JSON, [], purge=False) == EXIT_DONE
+    assert world.log == ["remove tunnel", "remove cluster"]
+    printed = events()
+    assert [event["subject"] for event in of(printed, "removed")] == ["thing tunnel", "thing cluster"]
+    assert printed[-1]["event"] == "run-finished"
+
+
+def test_teardown_of_somebody_elses_cluster_removes_stage_by_stage_last_first(world):
+    world.provider.owns_cluster = False
+    world.add("a")
+    world.add("b", ["a"])
+    teardown(JSON, [], purge=False)
+    assert world.log == ["remove b", "remove a", "remove cluster"]
+
+
+def test_teardown_of_one_stage_removes_what_needs_it_too_and_nothing_more(world):
+    world.add("a")
+    world.add("b", ["a"])
+    world.add("c")
+    assert teardown(JSON, ["a"], purge=False) == EXIT_DONE
+    assert world.log == ["remove b", "remove a"]
+
+
+def test_teardown_of_an_unknown_stage_is_refused(world, capsys):
+    assert teardown(TEXT, ["nobody"], purge=False) == EXIT_USAGE
+    printed = capsys.readouterr().out
+    assert "no stage 'nobody'" in printed
+    assert "nothing there" not in printed
+    assert world.log == []
+
+
+def test_teardown_of_nothing_is_done_and_says_so(world, capsys):
+    world.stages[0].remove = lambda _ctx: []
+    assert teardown(TEXT, [], purge=False) == EXIT_DONE
+    assert "nothing there" in capsys.readouterr().out
+
+
+def test_teardown_of_a_held_profile_does_not_claim_that_nothing_is_there(world, capsys):
+    with hold_lock():
+        assert teardown(TEXT, [], purge=False) == EXIT_LOCKED
+    assert "nothing there" not in capsys.readouterr().out
+    assert world.log == []
+
+
+def test_what_cannot_be_removed_is_told_and_the_rest_is_removed(world, events):
+    world.add("tunnel", cls=Infrastructure)
+    world.stages[1].remove = fails(StageError("it clings"))
+    assert teardown(JSON, [], purge=False) == EXIT_FAILED
+    assert world.log == ["remove cluster"]
+    printed = events()
+    assert printed[-1]["failed"] == ["tunnel"]
+    first = of(printed, "removed")[0]
+    assert (first["outcome"], first["reason"]) == ("failed", "it clings")
+
+
+def test_what_was_in_a_cluster_that_is_gone_is_gone(world, events):
+    world.provider.owns_cluster = False
+    world.add("app")
+    world.stages[1].remove = fails(NotYetObservableError("there is no cluster yet"))
+    assert teardown(JSON, [], purge=False) == EXIT_DONE
+    assert events()[-1]["unchanged"] == ["app"]
+
+
+def test_an_interrupted_teardown_ends_with_a_summary_too(world, events):
+    world.add("tunnel", cls=Infrastructure)
+    world.stages[1].remove = lambda ctx: ctx.cancel.set() or [Removal("tunnel", "removed")]
+    assert teardown(JSON, [], purge=False) == EXIT_INTERRUPTED
+    printed = events()
+    assert world.log == []
+    assert (printed[-1]["event"], printed[-1]["ok"], printed[-1]["changed"]) == ("run-finished", False, ["tunnel"])
+    assert printed[-2]["event"] == "failure"
+
+
+@pytest.mark.parametrize(
+    ("only", "purge", "asked"), [([], False, ["rest"]), ([], True, ["rest", "cache"]), (["cluster"], False, [])]
+)
+def test_what_belongs_to_no_stage_goes_with_the_whole(world, only, purge, asked):
+    seen = []
+    world.provider.leftovers = lambda _ctx: seen.append("rest") or []
+    world.provider.purge = lambda _ctx: seen.append("cache") or []
+    teardown(JSON, only, purge=purge)
+    assert seen == asked
+
+
+# -- status -----------------------------------------------------------------------------------------------------------
+
+
+def look(events, code):
+    assert status(JSON) == code
+    [printed] = events()
+    return printed, {stage["name"]: stage for stage in printed["stages"]}
+
+
+def test_status_of_what_is_up_is_well(world, events, isolated_home):
+    world.stages[0].done = True
+    printed, stages = look(events, EXIT_DONE)
+    assert stages["cluster"].items() >= {"state": "present", "healthy": True, "drifted": False}.items()
+    assert printed["context"] == "unit-test"
+    assert printed["kubeconfig"] == str(isolated_home / "state" / "canarylab" / "unit-test" / "kubeconfig")
+
+
+def test_status_of_nothing_is_absent(world, events):
+    world.add("app", on_observe=fails(NotYetObservableError("there is no cluster yet")))
+    _, stages = look(events, EXIT_FAILED)
+    assert [(stage["state"], stage["healthy"]) for stage in stages.values()] == [("absent", False)] * 2
+    assert stages["app"]["reason"] == "there is no cluster yet"
+
+
+def test_status_says_what_is_ill_and_what_cannot_be_seen(world, events):
+    world.stages[0].done = True
+    world.add("ill", up_to_date=True, ill=["0 of 1 pods available"])
+    world.add("unseen", on_observe=fails(StageError("no answer")))
+    _, stages = look(events, EXIT_FAILED)
+    assert (stages["ill"]["state"], stages["ill"]["reason"]) == ("present", "0 of 1 pods available")
+    assert (stages["unseen"]["state"], stages["unseen"]["reason"]) == ("unknown", "no answer")
+
+
+def test_status_shows_the_gateways_address(world, events):
+    world.cluster.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "gateway", "namespace": "ns"},
+            "spec": {"type": "LoadBalancer"},
+            "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.9"}]}},
+        }
+    )
+    assert look(events, EXIT_FAILED)[0]["gateway"] == "10.0.0.9"
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("finding", "code"),
+    [
+        (Finding("memory", True, "8 GiB"), EXIT_DONE),
+        (Finding("memory", False, "1 GiB", "close something"), EXIT_MACHINE),
+        (Finding("packages", False, "will be installed", "apt-get", fatal=False), EXIT_DONE),
+    ],
+)
+def test_doctor_ends_with_whether_the_machine_can_do_it(world, capsys, finding, code):
+    world.provider.findings = lambda _ctx: [finding]
+    assert doctor(TEXT) == code
+    printed = capsys.readouterr().out
+    assert finding.seen in printed
+    assert finding.ok or finding.remedy in printed
+
+
+def test_the_tunnel_is_started_shown_and_stopped(world, events):
+    assert tunnel(JSON, "status") == EXIT_FAILED
+    assert tunnel(JSON, "start") == EXIT_DONE
+    assert tunnel(JSON, "status") == EXIT_DONE
+    assert tunnel(JSON, "stop") == EXIT_DONE
+    assert [event["running"] for event in events()] == [False, True, True, False]
+    assert world.log == []
+
+
+def test_the_tunnels_status_needs_no_lock_but_its_start_does(world):
+    with hold_lock():
+        assert tunnel(JSON, "start") == EXIT_LOCKED
+        assert tunnel(JSON, "status") == EXIT_FAILED
+    assert not world.provider.tunnel.running
+
+
+def test_an_unknown_action_is_refused_with_the_known_ones(world, events):
+    assert tunnel(JSON, "open") == EXIT_USAGE
+    assert "start, stop, status" in events()[0]["message"]
+    assert world.log == []
+
+
+def test_images_are_listed_with_what_they_and_their_programs_are(world, capsys):
+    world.provider.held["x:blue"] = Image("x:blue", "amd64", {}, "amd64")
+    assert images(TEXT, build=False, platform=None) == EXIT_DONE
+    assert "x:blue  amd64  (its program: amd64)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("platform", "said"), [("linux/riscv64", "images can't be built for"), (None, "builds no image")]
+)
+def test_images_that_cannot_be_built_are_refused(world, events, platform, said):
+    if platform:
+        from canarylab.stages.image import ImageOptions, ImageStage
+
+        world.stages.append(ImageStage("i", ImageOptions(path="p", image="x"), ["cluster"]))
+    assert images(JSON, build=True, platform=platform) == EXIT_USAGE
+    assert said in events()[0]["message"]
+
+
+def test_env_prints_what_a_shell_can_evaluate(world, capsys):
+    assert env(TEXT) == EXIT_DONE
+    assert 'export PATH=/programs:"$PATH"' in capsys.readouterr().out
+    assert world.log == []

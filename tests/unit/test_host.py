@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support.fake_runner import FakeRunner
+from support.runs import context_of
+
+from canarylab.errors import MachineError
+from canarylab.playbook.model import ClusterSpec
+from canarylab.providers.embedded import EmbeddedProvider, host
+from canarylab.providers.embedded.programs import pins
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A PATH with nothing on it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def program(folder, name):
+    (folder / name).write_text("#!/bin/sh\n")
+    (folder / name).chmod(0o755)
+
+
+# -- packages ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_named_by_its_debian_package(bare):
+    assert set(host.missing_packages()) == set(pins.host_programs().values())
+    program(bare, "nft")
+    assert "nftables" not in host.missing_packages()
+
+
+def test_with_apt_missing_programs_are_no_obstacle_but_announced(bare):
+    program(bare, "apt-get")
+    [finding] = host._programs()
+    assert (finding.ok, finding.fatal) == (False, False)
+    assert "`up` will install" in finding.seen
+    assert finding.remedy.startswith("apt-get install ")
+
+
+def test_without_apt_they_are_an_obstacle(bare):
+    assert not (bare / "apt-get").exists()
+    [finding] = host._programs()
+    assert finding.fatal
+    assert "package manager" in finding.remedy
+
+
+@pytest.mark.parametrize(("user", "apt"), [(1000, True), (0, False)])
+def test_nothing_is_installed_without_root_and_apt(bare, monkeypatch, user, apt):
+    if apt:
+        program(bare, "apt-get")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    host.install_packages(context_of(runner=FakeRunner()))
+
+
+def test_with_root_and_apt_just_the_missing_packages_are_installed(bare, monkeypatch):
+    for name in ("apt-get", *(name for name in pins.host_programs() if name not in ("nft", "buildah"))):
+        program(bare, name)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    runner = FakeRunner({"apt-get update -qq": "", "apt-get install": ""})
+    host.install_packages(context_of(runner=runner))
+    assert runner.commands[-1].endswith("--no-install-recommends buildah nftables")
+    assert all(given["env"] == {"DEBIAN_FRONTEND": "noninteractive"} for given in runner.given)
+
+
+# -- findings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("system", "ok"), [("Linux", True), ("Darwin", False)])
+def test_the_system_has_to_be_linux(monkeypatch, system, ok):
+    monkeypatch.setattr("platform.system", lambda: system)
+    finding = host._system()
+    assert (finding.ok, finding.seen) == (ok, system)
+    assert ok or "--provider minikube" in finding.remedy
+
+
+@pytest.mark.parametrize(("machine", "ok"), [("x86_64", True), ("aarch64", True), ("riscv64", False)])
+def test_the_processor_has_to_be_one_that_is_built_for(monkeypatch, machine, ok):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert host._architecture().ok is ok
+
+
+@pytest.mark.parametrize(("user", "ok", "seen"), [(0, True, "root"), (1000, False, "user 1000")])
+def test_the_user_has_to_be_root_and_the_remedy_keeps_the_home(monkeypatch, user, ok, seen):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    finding = host._root()
+    assert (finding.ok, finding.seen) == (ok, seen)
+    assert "sudo -E" in finding.remedy
+
+
+def reading(monkeypatch, contents):
+    """Have these paths read so, and all others as they are."""
+    really, exists = Path.read_text, Path.exists
+    monkeypatch.setattr(Path, "read_text", lambda self, *a, **k: contents.get(str(self)) or really(self, *a, **k))
+    monkeypatch.setattr(Path, "exists", lambda self, **k: str(self) in contents or exists(self, **k))
+
+
+@pytest.mark.parametrize(
+    ("effective", "seen"),
+    [
+        ("000001ffffffffff", "complete"),
+        ("0000000000000000", "missing: CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_MKNOD"),
+        ("00000000a80425fb", "missing: CAP_SYS_ADMIN, CAP_NET_ADMIN"),
+    ],
+)
+def test_capabilities_that_are_missing_are_named(monkeypatch, effective, seen):
+    """The last one is what Docker gives by default."""
+    reading(monkeypatch, {"/proc/self/status": f"Name:\\tx\nCapEff:\t{effective}\n"})
+    [finding] = host._capabilities()
+    assert (finding.seen, finding.ok) == (seen, seen == "complete")
+    assert "--privileged" in finding.remedy
+
+
+@pytest.mark.parametrize(("kilobytes", "ok"), [(8 * GIB // 1024, True), (GIB // 1024, False)])
+def test_memory_is_what_is_available_and_not_what_is_free(monkeypatch, kilobytes, ok):
+    reading(monkeypatch, {"/proc/meminfo": f"MemFree: 1 kB\nMemAvailable: {kilobytes} kB\n"})
+    finding = host._memory()
+    assert finding.ok is ok
+    assert finding.seen == f"{kilobytes * 1024 / GIB:.1f} GiB available"
+
+
+@pytest.mark.parametrize(
+    ("free", "built", "ok"),
+    [(20 * GIB, False, True), (5 * GIB, False, False), (5 * GIB, True, True), (GIB, True, False)],
+)
+def test_a_first_run_needs_more_disk_than_the_next(monkeypatch, tmp_path, free, built, ok):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, free))  # type: ignore[attr-defined]
+    (tmp_path / "built").mkdir()
+    finding = host._disk(pins.Built(tmp_path / ("built" if built else "absent")))
+    assert finding.ok is ok
+    assert "XDG_CACHE_HOME" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("unified", "controllers", "seen"),
+    [
+        (True, "cpuset cpu io memory pids", "version 2"),
+        (True, "cpu io", "version 2, without cpuset, memory, pids"),
+        (False, "cpu cpuset memory pids freezer", "version 1"),
+        (False, "cpu cpuset", "version 1, without memory, pids"),
+        (None, "", "version 1, without cpu, cpuset, memory, pids"),
+    ],
+)
+def test_control_groups_of_both_versions_are_understood(monkeypatch, tmp_path, unified, controllers, seen):
+    root = tmp_path / "cgroup"
+    monkeypatch.setattr(host, "CGROUPS", root)
+    if unified is not None:
+        root.mkdir()
+    if unified:
+        (root / "cgroup.controllers").write_text(controllers)
+    elif unified is False:
+        for name in controllers.split():
+            (root / name).mkdir()
+    finding = host._control_groups()
+    assert (finding.seen, finding.ok) == (seen, "without" not in seen)
+
+
+@pytest.mark.parametrize(("code", "ok"), [(0, True), (32, False)])
+def test_overlayfs_is_tried_in_a_mount_namespace_of_its_own_and_leaves_nothing(isolated_home, code, ok):
+    runner = FakeRunner({"unshare --mount sh -c mount -t overlay overlay": code})
+    before = sorted(isolated_home.rglob("*"))
+    finding = host._overlay(context_of(runner=runner))
+    assert finding.ok is ok
+    assert str(isolated_home) in finding.subject
+    assert sorted(isolated_home.rglob("*")) == before
+
+
+# -- before anything is changed ---------------------------------------------------------------------------------------
+
+
+def test_what_stands_in_the_way_is_told_all_at_once_and_nothing_is_installed(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
+    with pytest.raises(MachineError) as caught:
+        provider.require_host(context_of(provider=provider, runner=FakeRunner()))
+    assert "architecture: riscv64" in str(caught.value)
+    assert "user: user 1000" in str(caught.value)
+    assert "sudo -E" in str(caught.value)

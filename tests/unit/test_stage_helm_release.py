@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+from support.helm_records import record
+from support.helm_world import UPGRADE, HelmWorld
+
+from canarylab.errors import StageError
+from canarylab.events import StageChange
+from canarylab.stages.base import Watch
+from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
+
+CRD = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gateways.example.org}
+spec: {}
+"""
+
+
+def stage(**options):
+    return HelmReleaseStage(
+        "gateway", HelmReleaseOptions(chart="istio/gateway", version="1.31.0", namespace="ns", **options)
+    )
+
+
+@pytest.fixture
+def world(tmp_path):
+    return HelmWorld(tmp_path)
+
+
+def test_a_release_is_installed_and_the_second_time_there_is_nothing_to_do(world):
+    assert world.up(stage()).state == "changed"
+    assert world.up(stage()).state == "unchanged"
+    assert sum(line.startswith(UPGRADE) for line in world.runner.commands) == 1
+
+
+def test_helm_works_in_folders_of_the_profile(world, isolated_home):
+    world.up(stage())
+    folders = world.runner.given[-1]["env"]
+    assert set(folders) == {"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"}
+    assert all(value.startswith(str(isolated_home / "state")) for value in folders.values())
+
+
+def test_the_providers_values_are_laid_over_the_playbooks(world, tmp_path):
+    (tmp_path / "v.yaml").write_text("{a: 1, b: 1}")
+    (tmp_path / "v.fake.yaml").write_text("{b: 2}")
+    assert world.up(stage(values="v.yaml")).state == "changed"
+    assert f"--values {tmp_path}/v.yaml --values {tmp_path}/v.fake.yaml" in world.runner.commands[-1]
+    assert world.up(stage(values="v.yaml")).state == "unchanged"
+
+
+def test_changed_values_are_an_upgrade(world, tmp_path):
+    (tmp_path / "v.yaml").write_text("a: 1")
+    world.up(stage(values="v.yaml"))
+    (tmp_path / "v.yaml").write_text("a: 2")
+    assert world.up(stage(values="v.yaml")).state == "changed"
+    assert "-a: 1\n+a: 2" in world.heard.of(StageChange)[-1].diff
+
+
+def test_values_that_look_like_dates_are_text_as_for_helm(world, tmp_path):
+    (tmp_path / "v.yaml").write_text("day: 2024-01-31")
+    found = stage(values="v.yaml").observe(world.context())
+    assert found.values == {"day": "2024-01-31"}
+
+
+@pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling"])
+def test_an_interrupted_release_loses_its_unfinished_record_before_helm_runs(world, status):
+    world.cluster.put(record(revision=1))
+    world.cluster.put(record(revision=2, status=status))
+    world.deploy()
+    world.cluster.writes.clear()
+    assert world.up(stage()).state == "changed"
+    assert world.cluster.writes[0] == "delete Secret sh.helm.release.v1.gateway.v2"
+    assert [secret["metadata"]["name"][-2:] for secret in world.records()] == ["v1", "v2"]
+
+
+def test_a_drifted_object_is_seen_and_put_back(world):
+    world.up(stage())
+    world.cluster.objects[("apps/v1", "Deployment", "ns", "gateway")]["metadata"]["labels"]["app"] = "drifted"
+    outcome = world.up(stage())
+    assert (outcome.state, outcome.reason) == ("changed", "it was changed or deleted")
+    assert "-    app: drifted\n+    app: gateway" in world.heard.of(StageChange)[-1].diff
+
+
+def test_a_deleted_object_is_put_back(world):
+    world.up(stage())
+    world.cluster.delete("v1", "ServiceAccount", "gateway", "elsewhere")
+    assert world.up(stage()).state == "changed"
+    assert world.heard.of(StageChange)[-1].subject == "ServiceAccount elsewhere/gateway"
+
+
+def test_definitions_and_webhooks_are_only_looked_for(world):
+    world.cluster.put(record(manifest=CRD))
+    [drift] = stage().observe(world.context()).drift
+    assert "gateways.example.org" in drift.subject
+    world.cluster.put(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "gateways.example.org"},
+        }
+    )
+    assert stage().observe(world.context()).drift == ()
+
+
+def test_other_releases_in_the_namespace_are_none_of_its_business(world):
+    world.cluster.put(record(name="other", status="failed"))
+    assert stage().observe(world.context()).newest is None
+
+
+# -- health -----------------------------------------------------------------------------------------------------------
+
+
+def test_health_is_that_of_its_deployments_with_the_cause(world):
+    world.cluster.put(record())
+    world.deploy(availableReplicas=0)
+    world.cluster.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "gateway-1", "namespace": "ns", "labels": {"app": "gateway"}},
+            "status": {
+                "containerStatuses": [
+                    {
+                        "name": "istio-proxy",
+                        "state": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present"}},
+                    }
+                ]
+            },
+        }
+    )
+    assert stage().health(world.context()) == (
+        "Deployment gateway: 0 of 1 pods available; "
+        "Pod gateway-1, container istio-proxy: ErrImageNeverPull: not present"
+    )
+
+
+@pytest.mark.parametrize(
+    ("secrets", "reason"),
+    [([], "release gateway isn't installed"), ([record(status="failed")], "release gateway is failed")],
+)
+def test_without_a_deployed_release_there_is_no_health(tmp_path, secrets, reason):
+    assert stage().health(HelmWorld(tmp_path, *secrets).context()) == reason
+
+
+def test_it_watches_deployments_and_pods_of_its_namespace():
+    assert stage().watches() == (Watch("apps/v1", "Deployment", "ns"), Watch("v1", "Pod", "ns"))
+
+
+# -- removal ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_uninstalled_by_helm_and_told_with_the_number_of_its_objects(world):
+    world.up(stage())
+    [removal] = stage().remove(world.context())
+    assert (removal.subject, removal.outcome) == ("release ns/gateway with 2 objects", "removed")
+    assert stage().remove(world.context()) == []
+
+
+def test_status_shows_chart_and_revision(world):
+    assert stage().facts(world.context()) == {}
+    world.up(stage())
+    assert stage().facts(world.context()) == {"chart": "gateway 1.31.0", "revision": 1}
+
+
+# -- the playbook -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no "),
+        (b"a: [1", "v.yaml:1: not YAML: "),
+        (b"- 1", "values must be one mapping"),
+        (b"a: 1\n---\nb: 1", "values must be one mapping"),
+        (b"\xff\xfe\x00", "can't be read as YAML"),
+        (b"a: \x07", "can't be read as YAML"),
+    ],
+)
+def test_wrong_values_are_refused_before_anything_is_changed(tmp_path, content, said):
+    if content is not None:
+        (tmp_path / "v.yaml").write_bytes(content)
+    with pytest.raises(StageError) as caught:
+        stage(values="v.yaml").check(tmp_path)
+    assert said in str(caught.value)
+    assert str(tmp_path / "v.yaml") in str(caught.value)
+    assert "mend" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing yet\n", "null\n"])
+def test_a_file_without_values_is_fine(tmp_path, content):
+    (tmp_path / "v.yaml").write_text(content)
+    stage(values="v.yaml").check(tmp_path)
+
+
+def test_chart_version_and_namespace_are_required():
+    with pytest.raises(ValidationError) as caught:
+        HelmReleaseOptions.model_validate({"charts": "istio/base"})
+    assert {error["loc"][0] for error in caught.value.errors()} == {"chart", "version", "namespace", "charts"}

@@ -1,0 +1,353 @@
+"""The kinds that apply Kubernetes objects: manifests and argo-rollouts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from support.fake_cluster import FakeCluster
+from support.fake_provider import FakeProvider
+from support.runs import Heard, context_of
+
+from canarylab import engine
+from canarylab.errors import StageError
+from canarylab.events import StageChange
+from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.stages.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
+from canarylab.stages.base import Removal, Watch
+from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
+from canarylab.stages.objects import rollout_health
+
+ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
+OBJECTS = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {color: blue}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: extra}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "objects.yaml").write_text(OBJECTS)
+    return tmp_path
+
+
+@pytest.fixture
+def cluster():
+    return FakeCluster(kinds=[ROLLOUT])
+
+
+def stage(name="app", **options):
+    return ManifestsStage(name, ManifestsOptions.model_validate({"path": "m", **options}))
+
+
+def up(wanted, cluster, base, heard=None, provider=None):
+    ctx = context_of(
+        wanted,
+        provider=provider or FakeProvider(cluster),
+        base=base,
+        emit=(heard if heard is not None else Heard()).append,
+    )
+    return engine.up(ctx, [wanted]).outcomes[wanted.name]
+
+
+def config_map(cluster):
+    return cluster.get("v1", "ConfigMap", "settings", "default")
+
+
+# -- manifests --------------------------------------------------------------------------------------------------------
+
+
+def test_objects_are_applied_with_our_label_in_the_stages_namespace_and_only_once(folder, cluster):
+    assert up(stage(), cluster, folder).state == "changed"
+    live = config_map(cluster)
+    assert live["metadata"]["labels"] == {OWNER_LABEL: "unit-test"}
+    assert "namespace" not in cluster.get("v1", "Namespace", "extra")["metadata"]
+    assert up(stage(), cluster, folder).state == "unchanged"
+    assert cluster.writes == ["apply Namespace extra as canarylab/app", "apply ConfigMap settings as canarylab/app"]
+
+
+def test_a_namespace_that_an_object_names_itself_is_kept(folder, cluster):
+    (folder / "m" / "objects.yaml").write_text(
+        OBJECTS.replace("{name: settings}", "{name: settings, namespace: other}")
+    )
+    up(stage(namespace="mine"), cluster, folder)
+    assert cluster.get("v1", "ConfigMap", "settings", "other")
+    assert not cluster.get("v1", "ConfigMap", "settings", "mine")
+
+
+def test_a_drifted_field_is_shown_and_put_back(folder, cluster):
+    up(stage(), cluster, folder)
+    cluster.objects[("v1", "ConfigMap", "default", "settings")]["data"]["color"] = "drifted"
+    heard = Heard()
+    assert up(stage(), cluster, folder, heard).state == "changed"
+    [change] = heard.of(StageChange)
+    assert (change.action, change.subject) == ("update", "ConfigMap default/settings")
+    assert "-  color: drifted\n+  color: blue" in change.diff
+    assert config_map(cluster)["data"] == {"color": "blue"}
+
+
+def test_a_field_that_is_no_longer_wanted_is_taken_back(folder, cluster):
+    up(stage(), cluster, folder)
+    (folder / "m" / "objects.yaml").write_text(OBJECTS.replace("color: blue", "size: big"))
+    assert up(stage(), cluster, folder).state == "changed"
+    assert config_map(cluster)["data"] == {"size": "big"}
+
+
+def test_fields_of_others_stay(folder, cluster):
+    up(stage(), cluster, folder)
+    cluster.objects[("v1", "ConfigMap", "default", "settings")]["data"]["theirs"] = "x"
+    assert up(stage(), cluster, folder).state == "unchanged"
+    assert config_map(cluster)["data"]["theirs"] == "x"
+
+
+def test_fields_that_are_left_to_others_are_set_once(folder, cluster):
+    wanted = stage(**{"ignore-differences": [{"kind": "ConfigMap", "fields": ["data.color"]}]})
+    up(wanted, cluster, folder)
+    assert config_map(cluster)["data"] == {"color": "blue"}
+    cluster.objects[("v1", "ConfigMap", "default", "settings")]["data"]["color"] = "yellow"
+    assert up(wanted, cluster, folder).state == "unchanged"
+    (folder / "m" / "objects.yaml").write_text(OBJECTS.replace("{color: blue}", "{color: blue, size: big}"))
+    assert up(wanted, cluster, folder).state == "changed"
+    assert config_map(cluster)["data"] == {"color": "yellow", "size": "big"}
+
+
+def test_what_somebody_else_made_is_neither_changed_nor_deleted(folder, cluster):
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "settings", "namespace": "default"},
+        "data": {},
+    }
+    cluster.put(foreign)
+    outcome = up(stage(), cluster, folder)
+    assert outcome.state == "failed"
+    assert "ConfigMap default/settings is there already, and this tool didn't make it" in outcome.reason
+    assert cluster.writes == []
+    removals = stage().remove(context_of(cluster=cluster, base=folder))
+    assert [removal.outcome for removal in removals] == ["left"]
+    assert cluster.objects[("v1", "ConfigMap", "default", "settings")] == foreign
+
+
+def test_a_kind_whose_definition_comes_with_it_is_waited_for(folder, cluster):
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.org"},
+        "spec": {"group": "example.org", "names": {"kind": "Thing"}, "versions": [{"name": "v1"}]},
+    }
+    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "t"}}
+    (folder / "m" / "objects.yaml").write_text(yaml.safe_dump_all([thing, definition]))
+    assert up(stage(), cluster, folder).state == "changed"
+    assert [line.split()[1] for line in cluster.writes] == ["CustomResourceDefinition", "Thing"]
+
+
+def test_objects_are_removed_last_first_and_a_second_time_there_is_nothing(folder, cluster):
+    up(stage(), cluster, folder)
+    ctx = context_of(cluster=cluster, base=folder)
+    assert stage().remove(ctx) == [
+        Removal("ConfigMap default/settings", "removed"),
+        Removal("Namespace extra", "removed"),
+    ]
+    assert stage().remove(ctx) == []
+
+
+def test_what_cannot_be_deleted_is_told_and_the_rest_goes_on(folder, cluster):
+    up(stage(), cluster, folder)
+    cluster.refused["delete ConfigMap settings"] = ApiError("forbidden", 403, where="DELETE")
+    outcomes = {
+        removal.subject: removal.outcome for removal in stage().remove(context_of(cluster=cluster, base=folder))
+    }
+    assert outcomes == {"ConfigMap default/settings": "failed", "Namespace extra": "removed"}
+
+
+def test_objects_of_kinds_that_are_gone_are_gone_too(folder):
+    (folder / "m" / "objects.yaml").write_text("{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: r}}")
+    assert stage().remove(context_of(cluster=FakeCluster(), base=folder)) == []
+
+
+def test_a_date_in_a_manifest_is_text(folder, cluster):
+    (folder / "m" / "objects.yaml").write_text(OBJECTS.replace("color: blue", "day: 2024-01-31"))
+    up(stage(), cluster, folder)
+    assert config_map(cluster)["data"] == {"day": "2024-01-31"}
+
+
+def test_a_single_file_and_both_endings_are_read_and_nothing_else(folder, cluster):
+    (folder / "m" / "b.yml").write_text(OBJECTS.replace("settings", "other"))
+    (folder / "m" / "notes.txt").write_text("{not yaml")
+    up(stage(), cluster, folder)
+    assert len(cluster.list("v1", "ConfigMap")) == 2
+    assert up(stage(path="m/b.yml"), cluster, folder).state == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: [", "objects.yaml:1: not YAML"),
+        (b"\n\nhosts: [*.a.com]", "objects.yaml:3: not YAML"),
+        (b"a: \x00", "can't be read as YAML"),
+        (b"\xff\xfe\x00", "can't be read as YAML"),
+        (b"- 1", "document 1 isn't a Kubernetes object"),
+        (b"{apiVersion: v1, kind: X, metadata: {name: x}}\n---\njust text", "document 2 isn't a Kubernetes object"),
+        (b"{apiVersion: v1, kind: X}", "lacks apiVersion, kind or metadata.name"),
+        (b"{apiVersion: v1, kind: X, metadata: null}", "lacks apiVersion, kind or metadata.name"),
+        (b"{apiVersion: v1, kind: X, metadata: {labels: {}}}", "lacks apiVersion, kind or metadata.name"),
+    ],
+)
+def test_what_is_no_manifest_is_refused_before_anything_is_changed(folder, content, said):
+    (folder / "m" / "objects.yaml").write_bytes(content)
+    with pytest.raises(StageError) as caught:
+        stage().check(folder)
+    assert said in str(caught.value)
+    assert "objects.yaml" in str(caught.value)
+
+
+def test_a_path_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(StageError, match=f"stage app, path: there is no {tmp_path}/m"):
+        stage().check(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["", "a..b", "a[", ".a"])
+def test_a_field_that_could_lead_nowhere_is_refused_in_the_playbook(field):
+    with pytest.raises(ValidationError):
+        ManifestsOptions.model_validate({"path": "m", "ignore-differences": [{"kind": "Rollout", "fields": [field]}]})
+
+
+# -- health -----------------------------------------------------------------------------------------------------------
+
+
+def rollout(phase="Healthy", generation=1, observed="1", **status):
+    return {
+        "metadata": {"generation": generation},
+        "status": {"observedGeneration": observed, "phase": phase, **status},
+    }
+
+
+@pytest.mark.parametrize("phase", ["Healthy", "Paused"])
+def test_a_rollout_at_rest_or_paused_is_healthy(phase):
+    assert rollout_health(rollout(phase), "r") is None
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (None, "Rollout r isn't there"),
+        (rollout(observed="1", generation=2), "Rollout r wasn't looked at yet by Argo's controller"),
+        ({"metadata": {"generation": 1}}, "Rollout r wasn't looked at yet by Argo's controller"),
+        (rollout("Degraded", message="RolloutAborted"), "Rollout r is Degraded: RolloutAborted"),
+        (rollout("Progressing"), "Rollout r is Progressing: no message"),
+    ],
+)
+def test_a_rollout_says_why_it_is_not_healthy(found, reason):
+    assert rollout_health(found, "r") == reason
+
+
+@pytest.mark.parametrize("kind", [("apps/v1", "Deployment"), ROLLOUT])
+def test_what_runs_pods_is_healthy_once_they_are_and_else_names_the_cause(folder, cluster, kind):
+    workload = {
+        "apiVersion": kind[0],
+        "kind": kind[1],
+        "metadata": {"name": "w", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "w"}}},
+    }
+    (folder / "m" / "objects.yaml").write_text(yaml.safe_dump(workload))
+    ctx = context_of(cluster=cluster, base=folder)
+    assert stage().health(ctx) == f"{kind[1]} w isn't there"
+    cluster.put(workload)
+    waiting = {"waiting": {"reason": "ErrImageNeverPull", "message": "no such image"}}
+    cluster.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "w-1", "namespace": "default", "labels": {"app": "w"}},
+            "status": {"containerStatuses": [{"name": "c", "state": waiting}]},
+        }
+    )
+    assert str(stage().health(ctx)).endswith("; Pod w-1, container c: ErrImageNeverPull: no such image")
+    up_to_date = {"phase": "Healthy", "observedGeneration": "None", "updatedReplicas": 1, "availableReplicas": 1}
+    if kind[1] == "Deployment":
+        del up_to_date["observedGeneration"]
+    workload["status"] = up_to_date
+    assert stage().health(ctx) is None
+
+
+def test_everything_that_changes_its_health_is_watched():
+    assert {watch.kind for watch in stage().watches()} == {"Deployment", "Pod", "Rollout"}
+    assert Watch(*ROLLOUT) in stage().watches()
+
+
+# -- argo-rollouts ----------------------------------------------------------------------------------------------------
+
+INSTALL = [
+    {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rollouts.argoproj.io"},
+        "spec": {"group": "argoproj.io", "names": {"kind": "Rollout"}, "versions": [{"name": "v1alpha1"}]},
+    },
+    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "argo-rollouts"}},
+    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "argo-rollouts"}},
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "argo-rollouts"},
+        "subjects": [{"kind": "ServiceAccount", "name": "argo-rollouts", "namespace": "argo-rollouts"}],
+    },
+    {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "argo-rollouts"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "argo-rollouts"}},
+            "template": {"spec": {"containers": [{"name": "c", "image": "quay.io/argoproj/argo-rollouts:latest"}]}},
+        },
+    },
+]
+
+
+@pytest.fixture
+def provider(tmp_path):
+    made = FakeProvider(FakeCluster())
+    made.manifest = tmp_path / "install.json"
+    made.manifest.write_text(json.dumps(INSTALL))
+    return made
+
+
+def objects(provider, **options):
+    wanted = ArgoRolloutsStage("argo", ArgoRolloutsOptions(version="1.10.1", **options))
+    return {obj["kind"]: obj for obj in wanted.objects(context_of(provider=provider))}
+
+
+def test_the_install_manifest_goes_into_its_namespace_with_the_providers_image(provider):
+    found = objects(provider, namespace="rollouts")
+    assert found["Namespace"]["metadata"] == {"name": "rollouts"}
+    assert found["ServiceAccount"]["metadata"]["namespace"] == "rollouts"
+    assert found["ClusterRoleBinding"]["subjects"][0]["namespace"] == "rollouts"
+    for kind in ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"):
+        assert "namespace" not in found[kind]["metadata"]
+    [container] = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "localhost/argoproj/argo-rollouts:v1.10.1"
+    assert container["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_argo_rollouts_is_installed_once_and_removed_whole(provider, tmp_path):
+    wanted = ArgoRolloutsStage("argo", ArgoRolloutsOptions(version="1.10.1"))
+    cluster = provider.there
+
+    def available():
+        deployment = cluster.objects[("apps/v1", "Deployment", "argo-rollouts", "argo-rollouts")]
+        deployment["status"] = {"updatedReplicas": 1, "availableReplicas": 1}
+
+    cluster.pending.append(available)
+    assert up(wanted, cluster, tmp_path, provider=provider).state == "changed"
+    assert up(wanted, cluster, tmp_path, provider=provider).state == "unchanged"
+    assert len(wanted.remove(context_of(provider=provider))) == 6
+    assert cluster.objects == {}

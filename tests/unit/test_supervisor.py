@@ -1,0 +1,262 @@
+"""The real supervisord, as whoever runs the tests, in a folder of the test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socketserver
+import stat
+import subprocess
+import sys
+import threading
+import time
+import xmlrpc.client
+from pathlib import Path
+
+import pytest
+
+from canarylab.cancel import Cancel
+from canarylab.errors import StageError
+from canarylab.supervisor import Program, Supervisor, _alive
+from canarylab.tools.runner import SystemRunner
+
+pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(sys.platform != "linux", reason="only Linux needs it")]
+
+SLEEP = Program("sleeper", ["sleep", "1000"])
+
+
+def supervisor_in(folder, profile="unit-test"):
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    return Supervisor(profile, folder, SystemRunner(Cancel()))
+
+
+@pytest.fixture
+def supervisor(isolated_home):
+    made = supervisor_in(isolated_home / "s")
+    yield made
+    made.shutdown(Cancel())
+
+
+def until(ready):
+    deadline = time.monotonic() + 20
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def runs(supervisor, *words):
+    """Wait until the program is what these words say: between fork and exec it is still supervisord's copy."""
+    until(lambda: (pid := supervisor.process("sleeper")) and command_line(pid) == list(words))
+
+
+def command_line(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+
+
+# -- programs ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_program_is_started_under_a_supervisor_that_left_the_terminal(supervisor):
+    assert supervisor.pid() is None
+    supervisor.start(SLEEP, Cancel())
+    runs(supervisor, "sleep", "1000")
+    assert os.getsid(supervisor.pid()) != os.getsid(0)
+    assert stat.S_IMODE(supervisor.socket.stat().st_mode) == 0o600
+
+
+def test_starting_what_runs_changes_nothing(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    before = supervisor.pid(), supervisor.process("sleeper")
+    supervisor.start(SLEEP, Cancel())
+    assert (supervisor.pid(), supervisor.process("sleeper")) == before
+
+
+def test_a_program_that_is_killed_comes_back(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    first = supervisor.process("sleeper")
+    os.kill(first, signal.SIGKILL)
+    until(lambda: supervisor.process("sleeper") not in (None, first))
+    runs(supervisor, "sleep", "1000")
+
+
+def test_words_and_environment_arrive_as_they_are(supervisor, tmp_path):
+    out = tmp_path / "out"
+    script = 'printf "%s\\n" "$0" "$1" "$STRANGE" > "$OUT.tmp"; mv "$OUT.tmp" "$OUT"; exec sleep 1000'
+    value = "100% of $it; a, b and c = d"
+    word = f"a \"quoted\" 'word' \\ and {value}"
+    program = Program("odd", ["sh", "-c", script, "zero", word], {"OUT": str(out), "STRANGE": value})
+    supervisor.start(program, Cancel())
+    until(out.exists)
+    assert out.read_text().splitlines() == ["zero", word, value]
+
+
+def test_a_changed_definition_replaces_the_running_one(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    first = supervisor.pid()
+    supervisor.start(Program("sleeper", ["sleep", "2000"]), Cancel())
+    runs(supervisor, "sleep", "2000")
+    assert supervisor.pid() == first
+
+
+def test_a_definition_that_a_killed_run_had_only_written_down_is_taken_up(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    newer = Program("sleeper", ["sleep", "2000"])
+    supervisor._write(supervisor._read(), "program:sleeper", supervisor._section(newer))
+    supervisor.start(newer, Cancel())
+    runs(supervisor, "sleep", "2000")
+
+
+def test_a_second_program_does_not_disturb_the_first(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    before = supervisor.process("sleeper")
+    supervisor.start(Program("other", ["sleep", "3000"]), Cancel())
+    assert supervisor.process("sleeper") == before
+    assert supervisor.is_running("other")
+
+
+def test_what_was_stopped_stays_stopped_and_the_rest_runs_on(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    supervisor.start(Program("other", ["sleep", "3000"]), Cancel())
+    pid = supervisor.process("sleeper")
+    assert supervisor.stop("sleeper")
+    assert not _alive(pid)
+    assert not supervisor.is_running("sleeper")
+    assert supervisor.is_running("other")
+    assert not supervisor.stop("sleeper")
+
+
+def test_what_was_stopped_can_be_started_again(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    supervisor.stop("sleeper")
+    supervisor.start(SLEEP, Cancel())
+    assert supervisor.is_running("sleeper")
+
+
+def test_a_program_that_cannot_be_started_is_told_with_its_log(supervisor, monkeypatch):
+    monkeypatch.setattr("canarylab.supervisor._START_SECONDS", 0.3)
+    with pytest.raises(StageError) as caught:
+        supervisor.start(Program("none", ["/no/such/program"]), Cancel())
+    assert "none doesn't stay up" in str(caught.value)
+    assert str(supervisor.log("none")) in str(caught.value)
+
+
+def test_what_a_program_prints_is_in_its_log(supervisor):
+    supervisor.start(Program("talker", ["sh", "-c", "echo out; echo err >&2; exec sleep 1000"]), Cancel())
+    until(lambda: supervisor.log("talker").exists() and supervisor.log("talker").read_text() == "out\nerr\n")
+
+
+# -- the supervisor itself --------------------------------------------------------------------------------------------
+
+
+def test_shutdown_ends_the_supervisor_and_everything_under_it(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    pids = [supervisor.pid(), supervisor.process("sleeper")]
+    assert supervisor.shutdown(Cancel())
+    assert not any(map(_alive, pids))
+    assert supervisor.pid() is None
+    assert not supervisor.shutdown(Cancel())
+
+
+def test_a_supervisor_that_was_killed_is_replaced_by_one_with_the_same_programs(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    orphan = supervisor.process("sleeper")
+    os.kill(supervisor.pid(), signal.SIGKILL)
+    until(lambda: supervisor.pid() is None)
+    assert supervisor.process("sleeper") is None
+    supervisor.start(SLEEP, Cancel())
+    assert supervisor.process("sleeper") not in (None, orphan)
+    os.kill(orphan, signal.SIGKILL)  # the provider's programs die with their supervisor; this one was not told to
+
+
+def test_one_whose_folder_was_deleted_by_hand_is_ended_all_the_same(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    pid = supervisor.pid()
+    supervised = supervisor.process("sleeper")
+    supervisor.socket.unlink()
+    assert supervisor.shutdown(Cancel())
+    until(lambda: not _alive(pid))
+    os.kill(supervised, signal.SIGKILL)
+
+
+def test_profiles_have_supervisors_of_their_own(supervisor, isolated_home):
+    other = supervisor_in(isolated_home / "o", "other")
+    supervisor.start(SLEEP, Cancel())
+    other.start(SLEEP, Cancel())
+    assert supervisor.process("sleeper") != other.process("sleeper")
+    other.shutdown(Cancel())
+    assert supervisor.is_running("sleeper")
+
+
+# -- trust ------------------------------------------------------------------------------------------------------------
+
+
+class Foreign:
+    """Somebody else who listens on the supervisor's socket and answers every request the same."""
+
+    def __init__(self, socket: Path, answer: bytes) -> None:
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                self.request.recv(65536)
+                self.request.sendall(answer)
+
+        self.server = socketserver.ThreadingUnixStreamServer(str(socket), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def http(body):
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"not HTTP at all\n",
+        b"HTTP/1.1 500 Internal Server Error\r\n\r\n",
+        http(b"<html>no XML-RPC"),
+        http(b""),
+        http(xmlrpc.client.dumps(("canarylab-other",), methodresponse=True).encode()),
+        http(xmlrpc.client.dumps((4711,), methodresponse=True).encode()),
+        http(xmlrpc.client.dumps(xmlrpc.client.Fault(1, "UNKNOWN_METHOD")).encode()),
+    ],
+)
+def test_who_does_not_answer_under_our_name_is_not_ours(isolated_home, answer):
+    supervisor = supervisor_in(isolated_home / "s")
+    foreign = Foreign(supervisor.socket, answer)
+    assert supervisor.pid() is None
+    assert supervisor.process("sleeper") is None
+    assert not supervisor.shutdown(Cancel())
+    foreign.close()
+
+
+def test_a_supervisor_of_another_profile_on_our_socket_is_left_alone(supervisor, isolated_home):
+    other = supervisor_in(isolated_home / "o", "other")
+    other.start(SLEEP, Cancel())
+    supervisor.socket.symlink_to(other.socket)
+    assert supervisor.pid() is None
+    assert not supervisor.is_running("sleeper")
+    assert not supervisor.shutdown(Cancel())
+    supervisor.start(SLEEP, Cancel())
+    assert other.is_running("sleeper")
+    other.shutdown(Cancel())
+
+
+def test_a_socket_that_nobody_listens_on_is_replaced(supervisor):
+    supervisor.socket.touch()
+    assert supervisor.pid() is None
+    supervisor.start(SLEEP, Cancel())
+    assert supervisor.is_running("sleeper")
+
+
+def test_a_process_that_ended_but_was_not_reaped_counts_as_ended():
+    child = subprocess.Popen(["true"])
+    until(lambda: Path(f"/proc/{child.pid}/stat").read_text().split()[2] == "Z")
+    assert not _alive(child.pid)
+    child.wait()
+    assert not _alive(child.pid)
+    assert _alive(os.getpid())

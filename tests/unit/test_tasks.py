@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from canarylab.paths import REPOSITORY
+
+TASKS = REPOSITORY / "tasks.py"
+COMMANDS = {"up", "plan", "demo", "teardown", "status", "doctor", "tunnel", "images", "env"}
+SLOW = {"pydantic", "lightkube", "rich", "sh", "httpx2", "requests", "supervisor", "canarylab"}
+
+
+def invoke(*words):
+    argv = [sys.executable, "-m", "invoke", *words]
+    return subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def listed():
+    done = invoke("--list", "--list-format=json")
+    assert done.returncode == 0, done.stderr
+    return {task["name"]: task["help"] for task in json.loads(done.stdout)["tasks"]}
+
+
+def test_there_are_these_commands(listed):
+    assert set(listed) >= COMMANDS
+
+
+def test_the_list_reads_like_a_manual(listed):
+    for name, about in listed.items():
+        assert re.match(r"[A-Z].{20,}", about), f"{name}: {about}"
+
+
+def test_tasks_parse_and_hand_over_and_nothing_else():
+    assert len(TASKS.read_text().splitlines()) < 150
+
+
+def test_listing_the_commands_imports_nothing_slow():
+    program = f"""
+import sys
+sys.argv = ["invoke", "--list"]
+sys.path.insert(0, {str(REPOSITORY)!r})
+from invoke.main import program
+program.run(exit=False)
+print("imported:", *sorted(set(sys.modules) & {SLOW!r}))
+"""
+    argv = [sys.executable, "-c", program]
+    done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True)
+    assert "teardown" in done.stdout
+    assert done.stdout.splitlines()[-1] == "imported:"
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_flag_of_a_command_is_explained(command):
+    done = invoke("--help", command)
+    assert done.returncode == 0, done.stderr
+    options = done.stdout.partition("Options:")[2]
+    flags = re.findall(r"^  (?:-\w(?: \w+)?, )?--([\w-]+)", options, re.MULTILINE)
+    assert {"playbook", "profile", "provider", "output"} <= set(flags)
+    for block in re.split(r"\n(?=  -)", options)[1:]:
+        assert re.search(r"[a-z]{3}", re.sub(r"-{1,2}[\w\[\]=-]+|\bSTRING\b", "", block)), f"no help: {block}"
+
+
+def test_up_can_be_told_where_to_begin():
+    options = invoke("--help", "up").stdout
+    assert "--only" in options
+    assert "--from" in options
+
+
+def test_the_exit_code_is_that_of_the_package():
+    done = invoke("status", "--output", "xml")
+    assert (done.returncode, "there is no output 'xml'" in done.stderr) == (2, True)
+    assert "Traceback" not in done.stdout + done.stderr
