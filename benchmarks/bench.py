@@ -54,16 +54,25 @@ class Bench:
     # -- before and after ---------------------------------------------------------------------------------------------
 
     def create(self) -> None:
-        """A home folder with a kubeconfig in it, and with the cache of programs that there is already."""
-        for folder in (self.logs, self._kubeconfig.parent, self._cache, self._temporary, self.work / "nothing"):
+        for folder in (self.logs, self._temporary, self.work / "nothing"):
+            folder.mkdir(parents=True)
+        (self.work / "nothing" / "tasks.py").touch()
+        self._make_home()
+        self._by_hand("prepare")
+        for folder in (REPOSITORY, self.work / "nothing"):  # what Python compiles of the tasks, it compiles once
+            self._listing(folder)
+
+    def _make_home(self) -> None:
+        """A home folder with a kubeconfig in it, and with the cache of programs that there is already.
+
+        Not with that of images: the tool builds those of the demo application anew, as the script does.
+        """
+        shutil.rmtree(self.home, ignore_errors=True)
+        for folder in (self._kubeconfig.parent, self._cache):
             folder.mkdir(parents=True)
         for shared in ("node", "go"):
             (self._cache / shared).symlink_to(cache_home() / shared)
         self._kubeconfig.write_text(yaml.safe_dump(_SOMEONE_ELSES, sort_keys=False))
-        (self.work / "nothing" / "tasks.py").touch()
-        self._by_hand("prepare")
-        for folder in (REPOSITORY, self.work / "nothing"):  # what Python compiles of the tasks, it compiles once
-            self._listing(folder)
 
     def delete(self) -> list[str]:
         """End and delete whatever there is of both clusters, and the folder. Returns what couldn't be."""
@@ -170,8 +179,7 @@ class Bench:
         }
 
     def _tool_part(self) -> dict[str, Any]:
-        # The images of the demo application are built anew, as by hand; the programs stay.
-        shutil.rmtree(self._cache / "images", ignore_errors=True)
+        self._make_home()
         before = traces.take(self._places)
         runs: dict[str, processes.Ended] = {}
         for name, task in (("first up", "up"), ("second up", "up")):
@@ -196,12 +204,14 @@ class Bench:
             "stages": first["stage_seconds"],
             "critical_path": first["critical_path_seconds"],
             "second_up": runs["second up"].seconds,
+            "second_stages": second["stage_seconds"],
             "second_changed": tuple(second["changed"]),
             "list_tasks": tuple(tasks.seconds for tasks, _ in listings),
             "list_nothing": tuple(empty.seconds for _, empty in listings),
             "demo": runs["demo"].seconds,
             "shares": tuple(_shares(runs["demo"])),
             "teardown": runs["teardown"].seconds,
+            "teardown_stages": _summary(runs["teardown"])["stage_seconds"],
             "peak_bytes": {name: ended.peak_bytes for name, ended in runs.items()},
             "at_rest": at_rest,
             "left_by_tool": left,

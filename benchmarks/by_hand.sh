@@ -1,12 +1,12 @@
 #!/bin/bash
-# The whole of what the first `invoke up` does, by hand: the same programs, configuration, charts and values, one command
-# after the other, each with the wait that it has itself. README.md says what was left out in its favour.
+# The whole of what the first `invoke up` does, by hand: the same programs, configuration, charts and values, one
+# command after the other, each with the wait that it has itself. README.md says what was left out in its favour.
 #
 #   by_hand.sh prepare   write the node's images as archives; not part of what is timed
 #   by_hand.sh up        namespaces to a Healthy rollout; prints the seconds of each step
 #   by_hand.sh remove    end and delete everything that `up` made
 #
-# PROGRAMS is what an earlier `invoke up` has compiled, ~/.cache/canarylab/node/DIGEST. WORK is a scratch folder of our own.
+# PROGRAMS is what an earlier `invoke up` has compiled, ~/.cache/canarylab/node/DIGEST. WORK is a scratch folder.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
@@ -31,18 +31,20 @@ fail() { echo "by_hand.sh: $*" >&2; exit 1; }
 step_began=${EPOCHREALTIME/[.,]/}
 step() { # the seconds since the last step, under the name of what took them
     local now=${EPOCHREALTIME/[.,]/}
-    awk -v microseconds=$((now - step_began)) -v what="$1" 'BEGIN { printf "step %8.3f %s\n", microseconds / 1e6, what }'
+    awk -v took=$((now - step_began)) -v what="$1" 'BEGIN { printf "step %8.3f %s\n", took / 1e6, what }'
     step_began=$now
 }
 
-# -- prepare -------------------------------------------------------------------------------------------------------------
+# -- prepare ----------------------------------------------------------------------------------------------------------
 
 prepare() {
     export_images
     # What the tool keeps of Argo's manifest is a bare list of its objects; kubectl wants a List. Its image is ours.
+    local image
+    image=localhost/argoproj/argo-rollouts:$(version_of github.com/argoproj/argo-rollouts)
     {
         printf '{"apiVersion": "v1", "kind": "List", "items": '
-        sed -e "s|quay.io/argoproj/argo-rollouts:[^\"]*|localhost/argoproj/argo-rollouts:$(version_of github.com/argoproj/argo-rollouts)|" \
+        sed -e "s|quay.io/argoproj/argo-rollouts:[^\"]*|$image|" \
             -e 's|"imagePullPolicy": "Always"|"imagePullPolicy": "IfNotPresent"|' "$programs/argo-rollouts.json"
         printf '}\n'
     } > "$work/argo-rollouts.json"
@@ -55,14 +57,21 @@ export_images() { # out of the store that the tool starts its machines with: the
     mkdir -p "$store" "$images"
     cp --archive --link "$programs/store/io.containerd.content.v1.content" "$store"
     cp --archive "$programs/store/io.containerd.metadata.v1.bolt" "$store" # written to, so it isn't linked
-    printf 'version = 2\nroot = "%s"\nstate = "%s"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "%s"\n' \
-        "$store" "$run/state" "$run/containerd.sock" > "$run/config.toml"
+    cat > "$run/config.toml" <<- TOML
+	version = 2
+	root = "$store"
+	state = "$run/state"
+	disabled_plugins = ["io.containerd.grpc.v1.cri"]
+	[grpc]
+	  address = "$run/containerd.sock"
+	TOML
     "$programs/node/usr/bin/containerd" --config "$run/config.toml" > "$run/containerd.log" 2>&1 &
     daemon=$!
     trap 'kill "$daemon" 2> /dev/null || true' EXIT
     patiently 20 "${ctr[@]}" list -q
     # One archive an image, with all its names: the five of Kubernetes are one image, imported once.
-    "${ctr[@]}" list | awk '/^localhost\// { names[$3] = names[$3] " " $1 } END { for (image in names) print names[image] }' |
+    "${ctr[@]}" list |
+        awk '/^localhost\// { names[$3] = names[$3] " " $1 } END { for (image in names) print names[image] }' |
         while read -ra references; do
             "${ctr[@]}" export "$images/$(basename "${references[0]%:*}").tar" "${references[@]}"
         done
@@ -81,7 +90,7 @@ patiently() { # SECONDS COMMAND...: again and again until it succeeds
     done
 }
 
-# -- up ------------------------------------------------------------------------------------------------------------------
+# -- up ---------------------------------------------------------------------------------------------------------------
 
 up() {
     [ -n "$(ls -A "$images" 2> /dev/null)" ] || fail "no images in $images: by_hand.sh prepare"
@@ -90,7 +99,8 @@ up() {
 
     mkdir -p "$state" "$scratch/home"
     export HOME=$scratch/home KUBECONFIG=$state/etc/kubernetes/admin.conf PATH=$programs/bin:$PATH
-    local waiting=--timeout=180s charts=$programs/charts values=$repository/charts-values chart_version
+    local charts=$programs/charts values=$repository/charts-values demo=$repository/manifests/rollouts-demo
+    local waiting=--timeout=180s chart_version
 
     network
     machine
@@ -99,7 +109,7 @@ up() {
     import_images
     step "images imported"
 
-    in_machine kubeadm init --config /etc/kubeadm/kubeadm.yaml > "$scratch/kubeadm.log" 2>&1 || fail "$(tail -n 20 "$scratch/kubeadm.log")"
+    in_machine kubeadm init --config /etc/kubeadm/kubeadm.yaml
     step "kubeadm init"
 
     require_route "$node_address"
@@ -119,7 +129,8 @@ up() {
     step "istiod"
 
     # Without --wait: it would wait for the Service's address, which comes from the tunnel.
-    helm install istio-ingressgateway "$charts/gateway-$chart_version.tgz" --namespace istio-ingress --create-namespace \
+    helm install istio-ingressgateway "$charts/gateway-$chart_version.tgz" \
+        --namespace istio-ingress --create-namespace \
         --values "$values/istio-ingressgateway.yaml" --values "$values/istio-ingressgateway.embedded.yaml"
     kubectl --namespace istio-ingress rollout status deployment/istio-ingressgateway $waiting
     step "istio-ingressgateway"
@@ -138,8 +149,11 @@ up() {
     demo_images
     step "demo images built and imported"
 
-    kubectl apply --filename "$repository/manifests/rollouts-demo"
-    kubectl argo rollouts status rollouts-demo --timeout 180s
+    # The Rollout last: it names the others, and Argo would call it Degraded for as long as they aren't there.
+    # `kubectl argo rollouts status` ends with an error at the first such moment; kubectl waits.
+    kubectl apply --filename "$demo/gateway.yaml" --filename "$demo/services.yaml" \
+        --filename "$demo/virtualservices.yaml" --filename "$demo/rollout.yaml"
+    kubectl wait rollout/rollouts-demo --for=jsonpath='{.status.phase}'=Healthy $waiting
     step "rollout Healthy"
 }
 
@@ -171,14 +185,18 @@ network() { # reachable from this host only, and without a way out of it
     ip route add unreachable "$services" metric 4096
 }
 
-require_route() { # before any request to an address of the range: without a route into our namespace it would leave this host
+require_route() { # before any request to an address of the range: without our route it would leave this host
     [[ $(ip route get "$1") == *" dev $name "* ]] || fail "no request is sent to $1: it would not go over $name"
 }
 
-fill() { # TEMPLATE: with the names in it that begin with a dollar sign filled in
-    sed -e "s|\$node_name|$name|g" -e "s|\$node_address|$node_address|g" -e "s|\$profile|$name|g" -e "s|\$cgroup|/$name|g" \
-        -e "s|\$services|$services|g" -e "s|\$kubernetes|$(version_of k8s.io/kubernetes)|g" -e "s|\$pods|$2|g" \
-        -e "s|\$coredns|$(version_of github.com/coredns/coredns)|g" -e "s|\$etcd|$(version_of go.etcd.io/etcd/server/v3 | tr -d v)|g" "$1"
+fill() { # TEMPLATE PODS: with the names in it that begin with a dollar sign filled in
+    local kubernetes coredns etcd
+    kubernetes=$(version_of k8s.io/kubernetes)
+    coredns=$(version_of github.com/coredns/coredns)
+    etcd=$(version_of go.etcd.io/etcd/server/v3)
+    sed -e "s|\$node_name|$name|g" -e "s|\$node_address|$node_address|g" -e "s|\$profile|$name|g" \
+        -e "s|\$cgroup|/$name|g" -e "s|\$pods|$2|g" -e "s|\$services|$services|g" \
+        -e "s|\$kubernetes|$kubernetes|g" -e "s|\$coredns|$coredns|g" -e "s|\$etcd|${etcd#v}|g" "$1"
 }
 
 machine() { # namespaces, and containerd in them, by the tool's own init.sh
@@ -249,7 +267,7 @@ tunnel() { # what `minikube tunnel` does: a route, and an address for the one Se
 }
 
 demo_images() {
-    local colour context=$scratch/context architecture
+    local colour image context=$scratch/context architecture
     local buildah=(buildah --storage-driver=overlay --root "$scratch/buildah/root" --runroot "$scratch/buildah/run")
     architecture=$(go env GOARCH)
     mkdir "$context"
@@ -257,22 +275,24 @@ demo_images() {
         CGO_ENABLED=0 GOFLAGS=-buildvcs=false GOTOOLCHAIN=local \
             go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w" -o "$context/rollouts-demo-$architecture" .)
     for colour in blue yellow; do
-        "${buildah[@]}" build --quiet --isolation chroot --pull-never --platform "linux/$architecture" --build-arg "COLOR=$colour" \
-            --tag "localhost/argoproj/rollouts-demo:$colour" --file "$repository/images/rollouts-demo/Containerfile" "$context"
-        "${buildah[@]}" push --quiet --disable-compression "localhost/argoproj/rollouts-demo:$colour" \
-            "oci-archive:$state/var/tmp/$colour.tar:localhost/argoproj/rollouts-demo:$colour"
+        image=localhost/argoproj/rollouts-demo:$colour
+        "${buildah[@]}" build --quiet --isolation chroot --pull-never --platform "linux/$architecture" \
+            --build-arg "COLOR=$colour" --tag "$image" \
+            --file "$repository/images/rollouts-demo/Containerfile" "$context"
+        "${buildah[@]}" push --quiet --disable-compression "$image" "oci-archive:$state/var/tmp/$colour.tar:$image"
         in_machine ctr --namespace k8s.io image import "/var/tmp/$colour.tar"
     done
 }
 
-# -- remove --------------------------------------------------------------------------------------------------------------
+# -- remove -----------------------------------------------------------------------------------------------------------
 
 remove() { # whatever is there of it: `up` may have been ended anywhere
     local group folder
     patiently 30 kill_all
-    awk -v below="$scratch/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort --reverse | while read -r folder; do
-        umount "$folder"
-    done
+    awk -v below="$scratch/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort --reverse |
+        while read -r folder; do
+            umount "$folder"
+        done
     [ ! -e "/sys/class/net/$name" ] || ip link delete "$name" # its routes go with it
     [ -z "$(ip route show type unreachable root "$services")" ] || ip route delete unreachable "$services" metric 4096
     [ ! -e "/run/netns/$name" ] || ip netns delete "$name"

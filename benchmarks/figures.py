@@ -30,14 +30,17 @@ class Round:
     script_steps: dict[str, float]
     first_up: float
     stages: dict[str, float]
+    """Of the first up."""
     critical_path: float
     second_up: float
+    second_stages: dict[str, float]
     second_changed: tuple[str, ...]
     list_tasks: tuple[float, ...]
     list_nothing: tuple[float, ...]
     demo: float
     shares: tuple[Share, ...]
     teardown: float
+    teardown_stages: dict[str, float]
     peak_bytes: dict[str, int]
     at_rest: Memory
     left_by_tool: dict[str, list[str]]

@@ -58,7 +58,8 @@ def run(
         started = time.monotonic()
         # In a session of its own: Ctrl-C reaches us only, and we end it in order.
         process = subprocess.Popen(
-            [str(word) for word in argv],
+            # Should we be killed, nothing goes on by itself.
+            ["setpriv", "--pdeathsig", "TERM", *map(str, argv)],
             env=dict(env),
             cwd=cwd,
             stdin=subprocess.DEVNULL,

@@ -12,9 +12,11 @@ from pathlib import Path
 import processes
 import yaml
 
-_SYSTEM = {"/etc": 6, "/opt": 2, "/run": 6, "/usr/lib/cni": 1, "/var/lib": 3, "/var/log": 1, "/tmp": 1, "/var/tmp": 1}
-"""Folders of the system, and how deep they are looked into: others work in the temporary ones."""
+_SYSTEM = {"/etc": 6, "/opt": 2, "/run": 6, "/usr/lib/cni": 1, "/var/lib": 3, "/var/log": 1, "/var/tmp": 1}
+"""Folders of the system, and how deep they are looked into. Not /tmp: everybody writes there, and the commands that are
+measured are given a folder of their own in its place."""
 _ANY_DEPTH = 1000
+_PROFILE_LINK = "cl-"
 _SECTIONS = ("clusters", "contexts", "users")
 
 Traces = dict[str, set[str]]
@@ -52,6 +54,9 @@ def left(before: Traces, after: Traces) -> dict[str, list[str]]:
     """What is there now and wasn't, or is gone from the kubeconfig. A folder counts once, with all that is in it."""
     changes = {what: after[what] - before[what] for what in before}
     changes["kubeconfig"] = before["kubeconfig"] ^ after["kubeconfig"]
+    # Another profile's own, which may come up and go down meanwhile.
+    others = [f" dev {link} " for link in before["links"] if link.startswith(_PROFILE_LINK)]
+    changes["routes"] = {route for route in changes["routes"] if not any(link in f"{route} " for link in others)}
     changes["files"] = {path for path in changes["files"] if path.rpartition("/")[0] not in changes["files"]}
     return {what: sorted(found) for what, found in changes.items() if found}
 
