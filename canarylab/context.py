@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -62,4 +61,10 @@ class Context:
         return Context(self.playbook, self.provider, self.emit, self.cancel, self.runner, name, deadline)
 
 
-Clock = Callable[[], float]
+def api_environment(ctx: Context) -> dict[str, str]:
+    """For programs that talk to the cluster.
+
+    A proxy that pip and Go may need would get their requests, away from this machine; and what they learn of the API
+    is kept in the profile's folder, not in the user's.
+    """
+    return {"NO_PROXY": "*", "no_proxy": "*", "KUBECACHEDIR": str(ctx.cluster.kubeconfig.parent / "kube-cache")}

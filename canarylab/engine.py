@@ -24,6 +24,7 @@ from canarylab.errors import (
     NotYetObservableError,
     StageError,
     UsageError,
+    machine_trouble,
 )
 from canarylab.events import (
     Notice,
@@ -172,6 +173,9 @@ def _work(
         outcome = work(ctx.for_stage(stage.name, started + limits.deadline), stage, limits)
     except CanarylabError as error:
         outcome = Outcome("failed", 0.0, str(error), error)
+    except OSError as error:
+        told = machine_trouble(error)
+        outcome = Outcome("failed", 0.0, str(told), told)
     except BaseException as error:  # a bug must not leave the run hanging; its traceback is kept with the outcome
         outcome = Outcome("failed", 0.0, f"{type(error).__name__}: {error}", error)
     ended.put((stage.name, Outcome(outcome.state, time.monotonic() - started, outcome.reason, outcome.error)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Collection
 from pathlib import Path
 
@@ -34,7 +35,18 @@ def link_file(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # another filesystem, or one without hard links
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A copy of a file, a link or a device: reading a device node would never end."""
+    status = source.lstat()
+    if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
         shutil.copy2(source, target, follow_symlinks=False)
+    else:
+        os.mknod(target, status.st_mode, status.st_rdev)
+    if os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
 
 
 def delete(path: Path) -> bool:

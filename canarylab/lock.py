@@ -36,7 +36,11 @@ def locked(path: Path, command: str) -> Iterator[None]:
 def _acquire(path: Path) -> IO[str]:
     """Open and lock the file. Its former holder deletes it, so the file that was locked may not be the one there."""
     while True:
-        file = path.open("a+")
+        try:
+            file = path.open("a+")
+        except FileNotFoundError:  # a teardown deleted the folder that it left empty
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

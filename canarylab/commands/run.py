@@ -12,12 +12,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import canarylab.providers
 from canarylab.cancel import Cancel
 from canarylab.context import Context
 from canarylab.discovery import discover
-from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError
+from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError, machine_trouble
 from canarylab.events import Bus, Failure
 from canarylab.paths import state_home
 from canarylab.playbook.infrastructure import with_infrastructure
@@ -25,6 +26,9 @@ from canarylab.playbook.loader import find_playbook, load
 from canarylab.playbook.model import ClusterSpec
 from canarylab.providers.base import Provider
 from canarylab.report import choose
+
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+"""Where nft and others lie; a Debian user's PATH doesn't have it, and sudo may keep that PATH."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Options:
 
 def run(options: Options, work: Callable[[Context], int]) -> int:
     """Do `work` in the context that the options describe; tell what goes wrong, and return the exit code."""
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"
     try:
         reader = choose(options.output, sys.stdout)
     except UsageError as error:
@@ -57,6 +62,10 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
         except KeyboardInterrupt:
             bus(Failure("interrupted a second time: ended at once", EXIT_INTERRUPTED))
             return EXIT_INTERRUPTED
+        except OSError as error:
+            told = machine_trouble(error)
+            bus(Failure(str(told), told.exit_code))
+            return told.exit_code
         except Exception as error:  # a bug: keep the traceback for whoever mends it, away from the screen
             bus(Failure(keep_traceback(error), EXIT_BUG))
             return EXIT_BUG
@@ -98,11 +107,18 @@ def _interrupts(cancel: Cancel) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _writable() -> Path:
+    """The folder of all profiles, or the system's for temporary files where it can't be written to."""
+    try:
+        state_home().mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return Path(tempfile.gettempdir())
+    return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())
+
+
 def keep_traceback(error: BaseException) -> str:
-    folder = state_home()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     prefix = f"bug-{time.strftime('%Y%m%d-%H%M%S')}-"
-    descriptor, path = tempfile.mkstemp(".txt", prefix, folder)  # two stages may come upon bugs in one second
+    descriptor, path = tempfile.mkstemp(".txt", prefix, _writable())  # two stages may come upon bugs in one second
     with os.fdopen(descriptor, "w") as file:
         file.write("".join(traceback.format_exception(error)))
     return (

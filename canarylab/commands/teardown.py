@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from canarylab import engine, graph
@@ -13,6 +14,7 @@ from canarylab.context import Context
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError
 from canarylab.events import Failure, Removed, RunFinished, RunStarted, StageFinished, StageInfo, StageStarted, State
 from canarylab.lock import locked
+from canarylab.paths import state_home
 from canarylab.report import receipt as report
 from canarylab.stages.base import Removal, Stage
 
@@ -35,7 +37,7 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
             try:
                 for stage in stages:
                     removal.stage(stage)
-                if not only:
+                if not removal.failed and (not only or "cluster" in only):
                     removal.rest("rest", ctx.provider.leftovers)
                 if purge:
                     removal.rest("cache", ctx.provider.purge)
@@ -46,6 +48,8 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
             return code or (EXIT_FAILED if removal.failed else EXIT_DONE)
 
     code = run(options, work)
+    with suppress(OSError):  # other profiles are in it, or it was never made
+        state_home().rmdir()
     if options.output == "text" and receipt:  # without one, nothing was looked for: the error says why
         report.show(receipt, options.output, sys.stdout)
     return code
@@ -56,7 +60,9 @@ def _selected(ctx: Context, only: Sequence[str]) -> list[Stage[Any, Any]]:
     stages = {stage.name: stage for stage in ctx.playbook.stages}
     needs = {name: stage.needs for name, stage in stages.items()}
     engine.require_stages(ctx.playbook, only)
-    wanted = graph.dependents(needs, only) if only else set(stages)
+    # A cluster of our own goes with all that is below it: there is no use in a machine without one.
+    everything = not only or ("cluster" in only and ctx.provider.owns_cluster)
+    wanted = set(stages) if everything else graph.dependents(needs, only)
     with_cluster = ctx.provider.owns_cluster and "cluster" in wanted
     ordered = [stages[name] for name in reversed(graph.order(needs)) if name in wanted]
     return [stage for stage in ordered if not (with_cluster and stage.in_cluster)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from canarylab.context import api_environment
 from canarylab.tools.rollouts import TIMEOUT, Plugin
 
 if TYPE_CHECKING:
@@ -18,4 +19,4 @@ def plugin(ctx: Context) -> Plugin:
 
 def run(ctx: Context, argv: list[str]) -> str:
     """What the plugin printed. Raises CommandError, with the command line to paste."""
-    return ctx.runner.run(argv, timeout=min(TIMEOUT, ctx.remaining)).stdout.strip()
+    return ctx.runner.run(argv, timeout=min(TIMEOUT, ctx.remaining), env=api_environment(ctx)).stdout.strip()

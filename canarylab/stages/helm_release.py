@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import yaml
 from pydantic import Field
 
+from canarylab.context import api_environment
 from canarylab.errors import StageError
 from canarylab.kube.apply import compare, subject
 from canarylab.kube.objects import deployment_health, pod_trouble
@@ -114,7 +115,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             return f"release {self.name} isn't installed"
         if records[0].status != "deployed":
             return f"release {self.name} is {records[0].status}"
-        for obj in records[0].objects():
+        for obj in records[0].objects:
             if obj["kind"] == "Deployment" and (reason := _deployment_health(ctx.cluster, obj)):
                 return reason
         return None
@@ -126,7 +127,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         records = self._records(ctx.cluster)
         if not records:
             return []
-        objects = len(records[0].objects())
+        objects = len(records[0].objects)
         argv = _helm(ctx).uninstall(self.name, self.options.namespace)
         ctx.runner.run(argv, timeout=_HELM_SECONDS, env=helm_environment(ctx))
         return [Removal(f"release {self.options.namespace}/{self.name} with {objects} objects", "removed")]
@@ -165,9 +166,12 @@ def _helm(ctx: Context) -> Helm:
 
 
 def helm_environment(ctx: Context) -> dict[str, str]:
-    """Helm's own caches and settings go to the profile's folder, away from the user's."""
+    """Helm's own caches and settings go to the profile's folder, away from the user's; no proxy is asked."""
     home = ctx.paths.root / "helm"
-    return {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+    return {
+        **api_environment(ctx),
+        **{f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")},
+    }
 
 
 def _read_values(path: Path, stage: str) -> dict[str, Any]:
@@ -186,7 +190,7 @@ def _chart_version(chart: Path) -> str:
 def _drift(cluster: Cluster, release: Release) -> tuple[Drift, ...]:
     """What differs from the chart's objects, asked by a dry run in Helm's own name."""
     found = []
-    for obj in release.objects():
+    for obj in release.objects:
         if obj["kind"] in _UNCOMPARED:
             if cluster.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"]) is None:
                 found.append(Drift(subject(obj), ""))

@@ -92,7 +92,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 
     def health(self, ctx: Context) -> str | None:
         cluster = ctx.cluster
-        for obj in self._wanted(ctx):
+        for obj in self.objects(ctx):
             if reason := _health(cluster, obj):
                 return reason
         return None

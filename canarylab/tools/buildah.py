@@ -20,7 +20,8 @@ class Buildah:
 
     def _argv(self, *words: str | Path) -> list[str | Path]:
         storage = ("--storage-driver=overlay", "--root", self.folder / "root", "--runroot", self.folder / "run")
-        return ["buildah", *storage, *words]
+        # In a mount namespace of its own: killed, it would leave its overlays mounted on the host.
+        return ["unshare", "--mount", "buildah", *storage, *words]
 
     def build(
         self,
@@ -44,7 +45,3 @@ class Buildah:
         archive.unlink(missing_ok=True)
         words = ("push", "--quiet", "--disable-compression", tag, f"oci-archive:{archive}:{reference}")
         self.runner.run(self._argv(*words), timeout=_TIMEOUT)
-
-    def clear(self) -> None:
-        """Remove all images of the storage; its folder may then be deleted."""
-        self.runner.run(self._argv("rmi", "--all", "--force"), timeout=_TIMEOUT)

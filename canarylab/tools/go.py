@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -37,6 +38,9 @@ class Go:
             "GOCACHE": str(home / "build"),
             "GOMODCACHE": str(home / "mod"),
             "GOFLAGS": "-buildvcs=false",
+            # Go counts its own use in a folder of the user's settings; the settings themselves stay the user's.
+            "GOENV": os.environ.get("GOENV") or str(_settings() / "go" / "env"),
+            "XDG_CONFIG_HOME": str(home / "config"),
             "GOTOOLCHAIN": "local",
             **({"GOARCH": architecture, "GOOS": "linux"} if architecture else {}),
         }
@@ -86,6 +90,13 @@ class _Counter:
         if line and " " not in line:
             self._done = min(self._done + 1, self._total)
             self._progress(self._done, self._total)
+
+
+def _settings() -> Path:
+    """Where Go keeps `go env -w` on this system (os.UserConfigDir)."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 
 def find(runner: Runner, least: str) -> Go:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
 from collections.abc import Sequence
@@ -35,8 +36,9 @@ class Release:
     record: str
     """Name of the Secret that holds it."""
 
+    @functools.cached_property
     def objects(self) -> list[dict[str, Any]]:
-        """The objects of the release, hooks left out."""
+        """The objects of the release, hooks left out. Not to be changed: they are read once."""
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         found = yaml.load_all(self.manifest, Loader=loader)
         return [self._as_applied(obj) for obj in found if obj]
@@ -53,19 +55,26 @@ class Release:
 
 def parse_record(secret: dict[str, Any]) -> Release:
     """Decode a Secret of type helm.sh/release.v1: base64 in base64 over gzip over JSON."""
-    packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+    meta = secret["metadata"]
+    return _decode(secret["data"]["release"], meta["name"], meta["namespace"])
+
+
+@functools.lru_cache(maxsize=32)
+def _decode(encoded: str, record: str, namespace: str) -> Release:
+    """A record never changes, and definitions make it large: each is decoded once a run."""
+    packed = base64.b64decode(base64.b64decode(encoded))
     content = json.loads(gzip.decompress(packed))
     chart = content["chart"]["metadata"]
     return Release(
         name=content["name"],
-        namespace=content.get("namespace", secret["metadata"]["namespace"]),
+        namespace=content.get("namespace", namespace),
         revision=int(content["version"]),
         status=content["info"]["status"],
         chart=chart["name"],
         version=chart["version"],
         values=content.get("config") or {},
         manifest=content.get("manifest", ""),
-        record=secret["metadata"]["name"],
+        record=record,
     )
 
 

@@ -28,6 +28,14 @@ cd "$new"
 pivot_root . mnt
 cd /
 umount -l /mnt
+# The kubelet sets these for the whole kernel, which isn't ours: it is shown the values that it wants.
+for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 \
+    kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
+    shown="/run/sysctl/${setting%=*}"
+    mkdir -p "${shown%/*}"
+    echo "${setting#*=}" > "$shown"
+    mount --bind "$shown" "/proc/sys/${setting%=*}"
+done
 # Volumes and pods' namespaces that are mounted in a container must show here, and the other way round.
 mount --make-rshared /
 echo 1 > /proc/sys/net/ipv4/ip_forward

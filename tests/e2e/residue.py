@@ -10,6 +10,16 @@ from pathlib import Path
 
 from canarylab.paths import state_home
 
+_SETTINGS = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
+"""Of the whole kernel; a kubelet would like to set them."""
+
 
 def snapshot() -> dict[str, set[str]]:
     """Everything of this host that the tool could leave something in, the shared cache left out."""
@@ -21,6 +31,7 @@ def snapshot() -> dict[str, set[str]]:
         "routes": set(_output("ip", "route", "show", "table", "all").splitlines()),
         "nftables": _tables(),
         "control groups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/*canarylab*")},
+        "kernel settings": {f"{name}={Path('/proc/sys', name).read_text().strip()}" for name in _SETTINGS},
         "files": {str(path) for path in state_home().rglob("*")} | _names("/etc/cni") | _names("/var/lib/kubelet"),
     }
 

@@ -23,6 +23,7 @@ def version_1(root):
 def version_2(root):
     root.mkdir()
     (root / "cgroup.controllers").write_text("cpu memory pids\n")
+    (root / "cgroup.subtree_control").write_text("")
     (root / "system.slice").mkdir()
     return {"."}
 

@@ -238,7 +238,7 @@ def test_an_interrupted_teardown_ends_with_a_summary_too(world, events):
 
 
 @pytest.mark.parametrize(
-    ("only", "purge", "asked"), [([], False, ["rest"]), ([], True, ["rest", "cache"]), (["cluster"], False, [])]
+    ("only", "purge", "asked"), [([], False, ["rest"]), ([], True, ["rest", "cache"]), (["cluster"], False, ["rest"])]
 )
 def test_what_belongs_to_no_stage_goes_with_the_whole(world, only, purge, asked):
     seen = []

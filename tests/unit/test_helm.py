@@ -49,7 +49,7 @@ def test_revisions_are_ordered_as_numbers():
 
 
 def test_a_releases_objects_are_as_helm_applies_them():
-    deployment, account = parse_record(record()).objects()
+    deployment, account = parse_record(record()).objects
     assert deployment["metadata"] == {
         "name": "gateway",
         "namespace": "ns",

@@ -11,8 +11,10 @@ import time
 
 import pytest
 
-from canarylab.errors import EXIT_LOCKED, LockedError
-from canarylab.lock import locked
+from canarylab import lock
+from canarylab.cancel import Cancel
+from canarylab.errors import EXIT_LOCKED, CancelledError, LockedError
+from canarylab.lock import locked, queued
 
 HOLDER = """
 import sys, time
@@ -126,3 +128,39 @@ def test_of_many_that_race_for_it_only_one_is_inside_at_a_time(path):
         thread.join()
     assert not errors
     assert set(most) == {1}
+
+
+# -- a lock that is queued for ----------------------------------------------------------------------------------------
+
+
+def test_one_that_is_free_is_had_without_waiting(path):
+    for _ in range(2):
+        with queued(path, Cancel(), lambda: pytest.fail("it was free")):
+            assert path.exists()
+
+
+def test_one_that_is_held_is_waited_for_and_that_is_told_once(path, monkeypatch):
+    monkeypatch.setattr(lock, "_PAUSE", 0.01)
+    told, order = threading.Event(), []
+
+    def second():
+        with queued(path, Cancel(), lambda: (order.append("waits"), told.set())):
+            order.append("second")
+
+    with queued(path, Cancel(), lambda: None):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert told.wait(10)
+        order.append("first is done")
+    thread.join(10)
+    assert order == ["waits", "first is done", "second"]
+
+
+def test_the_wait_can_be_interrupted(path):
+    cancel = Cancel()
+    with (
+        queued(path, Cancel(), lambda: None),
+        pytest.raises(CancelledError),
+        queued(path, cancel, cancel.set),
+    ):
+        pytest.fail("it was held")

@@ -181,7 +181,7 @@ def test_what_a_killed_run_left_is_deleted_and_told():
     tables = {"nftables": [{"table": {"family": "inet", "name": name}} for name in ("other", network.table)]}
     runner = FakeRunner(
         {
-            "ip -j route show type unreachable": json.dumps([{"dst": RANGES.services}]),
+            "ip -j route show type unreachable": json.dumps([{"dst": RANGES.all}]),
             "nft -j list tables": json.dumps(tables),
             "ip route delete unreachable": "",
             f"nft delete table inet {network.table}": "",
@@ -189,7 +189,7 @@ def test_what_a_killed_run_left_is_deleted_and_told():
     )
     removals = Network(PROFILE, RANGES, runner).delete()
     assert [removal.subject for removal in removals] == [
-        f"route to nowhere for {RANGES.services}",
+        f"route to nowhere for {RANGES.all}",
         f"nftables table inet {network.table}",
     ]
 
@@ -210,4 +210,4 @@ def test_the_rules_are_loaded_before_there_is_a_link():
     Network(PROFILE, RANGES, runner).create()
     assert runner.commands.index("nft -f -") < next(i for i, line in enumerate(runner.commands) if "link add" in line)
     assert runner.given[runner.commands.index("nft -f -")]["stdin"].startswith("table inet")
-    assert f"ip route replace unreachable {RANGES.services} metric 4096" in runner.commands
+    assert f"ip route replace unreachable {RANGES.all} metric 4096" in runner.commands

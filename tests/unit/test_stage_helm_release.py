@@ -37,7 +37,9 @@ def test_a_release_is_installed_and_the_second_time_there_is_nothing_to_do(world
 
 def test_helm_works_in_folders_of_the_profile(world, isolated_home):
     world.up(stage())
-    folders = world.runner.given[-1]["env"]
+    environment = world.runner.given[-1]["env"]
+    assert environment["NO_PROXY"] == "*", "a proxy must not get what is meant for the cluster"
+    folders = {name: value for name, value in environment.items() if name.startswith("HELM_")}
     assert set(folders) == {"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"}
     assert all(value.startswith(str(isolated_home / "state")) for value in folders.values())
 

@@ -6,11 +6,13 @@ The node is a machine made of Linux namespaces; docs/embedded.md tells how it wo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from canarylab.errors import MachineError, NotYetObservableError, UsageError
+from canarylab.errors import MachineError, NotYetObservableError, StageError, UsageError
 from canarylab.files import delete
+from canarylab.lock import queued
 from canarylab.paths import ProfilePaths, cache_home, state_home
 from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
 from canarylab.providers.embedded import host, store, tunnel
@@ -83,9 +85,31 @@ class EmbeddedProvider(Provider):
         return ranges
 
     def keep_ranges(self, ctx: Context) -> None:
-        """From the first change on, the ranges are the profile's own."""
+        """From the first change on, the ranges and the profile's name are this folder's own."""
+        self.require_owner(ctx)
         ctx.paths.create()
-        self.network(ctx).ranges.save(ctx.paths.root / "network.json")
+        with queued(cache_home() / "ranges.lock", ctx.cancel, lambda: None):
+            self._ranges = self._saved_ranges(ctx)  # anew: another profile may have taken them meanwhile
+            self._ranges.save(ctx.paths.root / "network.json")
+        owner = _owner(ctx.profile)
+        owner.parent.mkdir(exist_ok=True)
+        owner.write_text(str(ctx.paths.root))
+
+    def require_owner(self, ctx: Context) -> None:
+        """Raise where a profile of this name runs from another home: namespace, link and groups hang on the name."""
+        owner = _owner(ctx.profile)
+        if owner.exists() and owner.read_text() not in ("", str(ctx.paths.root)):
+            raise StageError(
+                f"a profile {ctx.profile} runs on this host already, from {owner.read_text()}",
+                where=str(owner),
+                remedy="work as the user it belongs to, or give this one another name with --profile",
+            )
+
+    def disown(self, ctx: Context) -> None:
+        """Nothing of the profile is left on the host."""
+        _owner(ctx.profile).unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it
+            _owner(ctx.profile).parent.rmdir()
 
     def supervisor(self, ctx: Context) -> Supervisor:
         return Supervisor(ctx.profile, ctx.paths.root, ctx.runner)
@@ -149,6 +173,8 @@ class EmbeddedProvider(Provider):
     # -- tunnel -------------------------------------------------------------------------------------------------------
 
     def tunnel_start(self, ctx: Context) -> None:
+        if not self.network(ctx).exists():
+            raise NotYetObservableError("there is no cluster yet", remedy="invoke up")
         argv = tunnel.argv(ctx.paths.root, ctx.profile)
         program = Program(tunnel.PROGRAM, ["setpriv", "--pdeathsig", "TERM", *argv])
         self.supervisor(ctx).start(program, ctx.cancel)
@@ -205,3 +231,8 @@ class EmbeddedProvider(Provider):
         ctx.runner.run(delete_readonly, timeout=300)  # Go writes its module cache read-only
         delete(cache_home())
         return [Removal(f"programs and caches in {cache_home()}", "removed")]
+
+
+def _owner(profile: str) -> Path:
+    """Says which folder a running profile belongs to; gone after a reboot, as what it speaks of is."""
+    return Path("/run/canarylab") / profile

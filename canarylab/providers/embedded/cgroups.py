@@ -8,9 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from canarylab.cancel import Cancel, wait_until
+from canarylab.errors import MachineError
 from canarylab.stages.base import Removal
 
 ROOT = Path("/sys/fs/cgroup")
+_CONTROLLERS = ("cpu", "cpuset", "memory", "hugetlb", "pids")
 _INHERITED = ("cpuset.cpus", "cpuset.mems")
 
 
@@ -35,12 +37,29 @@ class ControlGroups:
 
     def create(self) -> None:
         """Make the groups. The kubelet wants its root to exist; a version 1 cpuset is useless until it is filled."""
+        self._delegate()
         for group in self.groups:
             group.mkdir(exist_ok=True)
             for name in _INHERITED:
                 own, parent = group / name, group.parent / name
                 if own.exists() and parent.exists() and not own.read_text().strip():
                     own.write_text(parent.read_text())
+
+    def _delegate(self) -> None:
+        """With version 2, hand the controllers down that the kubelet asks for: cgroupRoot has to have them."""
+        has = self._root / "cgroup.controllers"
+        if not has.exists():
+            return
+        wanted = [name for name in _CONTROLLERS if name in has.read_text().split()]
+        try:
+            (self._root / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
+        except OSError as error:
+            raise MachineError(
+                f"the control groups' controllers can't be handed down: {error.strerror}",
+                where=str(self._root / "cgroup.subtree_control"),
+                why="in a container with a control group namespace of its own, the root group holds processes",
+                remedy="start the container with --cgroupns=host",
+            ) from error
 
     def processes(self) -> set[int]:
         """Everything that runs in the groups and below."""

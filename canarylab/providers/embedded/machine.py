@@ -14,7 +14,7 @@ from pathlib import Path
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import CommandError, StageError
-from canarylab.files import delete, link_tree
+from canarylab.files import delete, link_tree, write_private
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.network import Network
 from canarylab.providers.embedded.programs.pins import NODE, Built
@@ -25,7 +25,8 @@ from canarylab.tools.runner import Result, Runner
 PROGRAM = "machine"
 STAMP = "built-from"
 """The file in a profile's folder that names the build its disk was made of."""
-_PATH = "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin"
+_ENVIRONMENT = ("env", "-i", "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin", "HOME=/root")
+"""Nothing of the host's: kubeadm would write its proxy variables into the control plane's manifests."""
 _START_SECONDS = 20.0
 _STOP_SECONDS = 20.0
 _DISK = "var/lib/containerd"
@@ -97,7 +98,7 @@ class Machine:
         path.write_text(content)
 
     def finish_disk(self) -> None:
-        self._stamp.write_text(self._built.folder.name)
+        write_private(self._stamp, self._built.folder.name)
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,10 @@ class Machine:
         if parent is None:
             return None
         with suppress(OSError, IndexError):
-            return int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+            pid = int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+            # Until it has a root of its own, it sees the host's, with the host's own containerd in it.
+            if not os.path.samestat(Path(f"/proc/{pid}/root").stat(), Path("/").stat()):
+                return pid
         return None
 
     def is_up(self) -> bool:
@@ -155,7 +159,7 @@ class Machine:
         init = self.init()
         if init is None:
             raise StageError("the machine isn't running", remedy="invoke up")
-        enter = ["nsenter", f"--target={init}", "--mount", "--uts", "--ipc", "--net", "--pid", "env", _PATH]
+        enter = ["nsenter", f"--target={init}", "--mount", "--uts", "--ipc", "--net", "--pid", *_ENVIRONMENT]
         return self._runner.run([*enter, *argv], timeout=timeout, ok=ok)
 
     def stop(self) -> bool:

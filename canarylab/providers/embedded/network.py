@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from canarylab.errors import CanarylabError, MachineError
+from canarylab.files import write_private
 from canarylab.stages.base import Removal
 from canarylab.tools import ip
 from canarylab.tools.runner import Runner
@@ -39,6 +40,11 @@ class Ranges:
         return cls(str(next(network.subnets(new_prefix=24))), str(quarter[1]), str(quarter[2]))
 
     @property
+    def all(self) -> str:
+        """The /16 that the others lie in."""
+        return str(ipaddress.ip_network(self.link).supernet(new_prefix=16))
+
+    @property
     def host_address(self) -> str:
         return str(ipaddress.ip_network(self.link)[1])
 
@@ -52,11 +58,15 @@ class Ranges:
         return str(next(ipaddress.ip_network(self.pods).subnets(new_prefix=24)))
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self)))
+        write_private(path, json.dumps(asdict(self)))
 
     @classmethod
     def load(cls, path: Path) -> Ranges | None:
-        return cls(**json.loads(path.read_text())) if path.exists() else None
+        """None where there is no file, or none that says it all."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
 
 
 def choose(taken: Iterable[str]) -> Ranges:
@@ -101,14 +111,15 @@ class Network:
     def path(self) -> Path:
         return Path("/run/netns") / self.namespace
 
+    def is_complete(self) -> bool:
+        """Whether everything that `create` makes is there: the route to nowhere is its last step."""
+        return self.exists() and self._is_addressed() and self._has_barrier() and self._has_wanted_rules()
+
     def exists(self) -> bool:
         return self.path.exists() and Path(f"/sys/class/net/{self.link}").exists()
 
     def create(self) -> None:
         """Make what is missing; what a killed run left half done is made anew."""
-        if self.exists() and self._is_addressed() and self._has_barrier():
-            self._load_rules()
-            return
         self.delete()
         link, ranges = self.link, self.ranges
         # The rules come first: at no moment is there a link without them.
@@ -124,19 +135,19 @@ class Network:
             ["ip", "link", "set", link, "up"],
             # What pods send to the host is refused, and the refusal has to find its way back.
             ["ip", "route", "replace", ranges.pods, "via", ranges.node_address, "dev", link],
-            # Services are reached by the tunnel's route; while there is none, nothing for them leaves the host.
+            # Whatever has no better route, such as Services without the tunnel's, doesn't leave the host.
             ["ip", "route", "replace", *self._barrier],
         ):
             self._runner.run(argv, timeout=10)
 
     @property
     def _barrier(self) -> list[str]:
-        """A route to nowhere, behind every other route to the same range."""
-        return ["unreachable", self.ranges.services, "metric", "4096"]
+        """A route to nowhere, behind every better one into the profile's range."""
+        return ["unreachable", self.ranges.all, "metric", "4096"]
 
     def _has_barrier(self) -> bool:
         output = self._runner.run(["ip", "-j", "route", "show", "type", "unreachable"], timeout=10).stdout
-        return any(route.get("dst") == self.ranges.services for route in ip.parse(output))
+        return any(route.get("dst") == self.ranges.all for route in ip.parse(output))
 
     def _is_addressed(self) -> bool:
         return self.ranges.host_address in ip.addresses(self._runner, self.link)
@@ -153,7 +164,7 @@ class Network:
             removals.append(Removal(f"link {self.link} with its routes", "removed"))
         if self._has_barrier():
             self._runner.run(["ip", "route", "delete", *self._barrier], timeout=10)
-            removals.append(Removal(f"route to nowhere for {self.ranges.services}", "removed"))
+            removals.append(Removal(f"route to nowhere for {self.ranges.all}", "removed"))
         if self.path.exists():
             self._runner.run(["ip", "netns", "delete", self.namespace], timeout=10)
             removals.append(Removal(f"network namespace {self.namespace}", "removed"))
@@ -168,6 +179,13 @@ class Network:
         listed = self._runner.run(["nft", "-j", "list", "tables"], timeout=10).stdout
         tables = (entry.get("table", {}) for entry in json.loads(listed)["nftables"])
         return any(table.get("name") == self.table and table.get("family") == "inet" for table in tables)
+
+    def _has_wanted_rules(self) -> bool:
+        """Whether the rules let the machine out if, and only if, that is wanted."""
+        if not self.has_rules():
+            return False
+        listed = self._runner.run(["nft", "list", "table", "inet", self.table], timeout=10).stdout
+        return ("masquerade" in listed) == self.internet
 
     def check_route(self, address: str) -> None:
         """Raise unless a packet to `address` would go over our link into our namespace.

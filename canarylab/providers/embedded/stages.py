@@ -19,6 +19,7 @@ from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
 
 if TYPE_CHECKING:
     from canarylab.context import Context
+    from canarylab.kube.client import Cluster
     from canarylab.providers.embedded import EmbeddedProvider
 
 _KUBEADM_SECONDS = 240.0
@@ -79,8 +80,9 @@ class MachineStage(_Infrastructure):
     kind = "machine"
 
     def observe(self, ctx: Context) -> MachineState:
+        self.provider.require_owner(ctx)
         machine, network = self.provider.machine(ctx), self.provider.network(ctx)
-        return MachineState(machine.has_disk, network.exists() and network.has_rules(), machine.is_up())
+        return MachineState(machine.has_disk, network.is_complete(), machine.is_up())
 
     def changes(self, observed: MachineState) -> list[Change]:
         changes = []
@@ -100,6 +102,8 @@ class MachineStage(_Infrastructure):
         if "network" in subjects:
             machine.stop()
             network.create()
+            if machine.has_disk:
+                machine.write("etc/resolv.conf", self._resolvers(network.ranges))
         if "disk" in subjects:
             ctx.progress("laying out the disk")
             machine.create_disk()
@@ -135,17 +139,21 @@ class MachineStage(_Infrastructure):
     def _resolvers(self, ranges: networks.Ranges) -> str:
         """The host's own with `internet`; else one that the host's rules refuse at once, so nothing is looked up."""
         if self.provider.spec.internet:
-            return Path("/etc/resolv.conf").read_text()
+            upstream = Path("/run/systemd/resolve/resolv.conf")  # /etc/resolv.conf then names a resolver on loopback
+            return (upstream if upstream.exists() else Path("/etc/resolv.conf")).read_text()
         return f"nameserver {ranges.host_address}\n"
 
     def health(self, ctx: Context) -> str | None:
         return None if self.provider.machine(ctx).is_up() else "containerd doesn't answer"
 
     def remove(self, ctx: Context) -> list[Removal]:
+        self.provider.require_owner(ctx)
         removals = self.provider.machine(ctx).delete()
         if self.provider.supervisor(ctx).shutdown(ctx.cancel):
             removals.append(Removal("supervisord", "removed"))
-        return removals + self.provider.network(ctx).delete()
+        removals += self.provider.network(ctx).delete()
+        self.provider.disown(ctx)
+        return removals
 
     def facts(self, ctx: Context) -> dict[str, Any]:
         ranges = self.provider.network(ctx).ranges
@@ -215,7 +223,7 @@ class ClusterStage(_Infrastructure):
             machine.path(inside).mkdir(parents=True)
 
     def health(self, ctx: Context) -> str | None:
-        """The API server, the node, DNS: what everything after this relies on."""
+        """The API server and the node: what everything after this relies on."""
         cluster = self.provider.cluster(ctx)
         if not_ready := cluster.ready():
             return not_ready
@@ -223,10 +231,20 @@ class ClusterStage(_Infrastructure):
         ready = condition(node or {}, "Ready")
         if ready.get("status") != "True":
             return f"the node isn't Ready: {ready.get('message', 'it has not registered yet')}"
+        return self._stale(ctx, cluster)
+
+    def _stale(self, ctx: Context, cluster: Cluster) -> str | None:
+        """After a restart the API shows what was before it: pods that run, in containers that don't exist any more."""
+        listed = self.provider.machine(ctx).run(["ctr", "--namespace", "k8s.io", "task", "list", "--quiet"], timeout=10)
+        alive = set(listed.stdout.split())
+        for pod in cluster.list("v1", "Pod"):
+            for container in pod.get("status", {}).get("containerStatuses", []):
+                if "running" in container["state"] and container["containerID"].rpartition("/")[2] not in alive:
+                    return f"Pod {pod['metadata']['name']} is still shown as it was before the machine started"
         return None
 
     def watches(self) -> Sequence[Watch]:
-        return (Watch("v1", "Node"),)
+        return (Watch("v1", "Node"), Watch("v1", "Pod"))
 
     def remove(self, ctx: Context) -> list[Removal]:
         return kubeconfig.remove(ctx.profile)

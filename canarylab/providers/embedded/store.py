@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from canarylab.errors import StageError
 from canarylab.files import link_file
@@ -24,7 +25,7 @@ def images(machine: Machine) -> list[Image]:
     found = []
     for reference, digest in parse_list(listed):
         with suppress(FileNotFoundError, StageError):  # deleted meanwhile, or not an image of one architecture
-            image = read_image(lambda name: _open_blob(machine, name), digest, reference, label=SOURCE_LABEL)
+            image = _read(machine.path(_BLOBS), digest, reference)
             if image:
                 found.append(image)
     return found
@@ -36,8 +37,10 @@ def parse_list(output: str) -> list[tuple[str, str]]:
     return [(row[0], row[2]) for row in rows if len(row) > 2 and row[2].startswith("sha256:")]  # noqa: PLR2004
 
 
-def _open_blob(machine: Machine, digest: str) -> IO[bytes]:
-    return (machine.path(_BLOBS) / digest.replace(":", "/")).open("rb")
+@functools.lru_cache(maxsize=64)
+def _read(blobs: Path, digest: str, reference: str) -> Image | None:
+    """What a digest names never changes: each image is read once a run."""
+    return read_image(lambda name: (blobs / name.replace(":", "/")).open("rb"), digest, reference, label=SOURCE_LABEL)
 
 
 def load(machine: Machine, archive: Path) -> None:

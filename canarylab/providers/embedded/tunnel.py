@@ -113,12 +113,21 @@ def main() -> None:
     if ranges is None:
         sys.exit(f"{options.folder} has no network: `invoke up` makes one")
     cancel = Cancel()
+
+    def end(*_: object) -> None:
+        """Out of whatever waits, a watch for instance, at once; a second signal doesn't disturb the tidying up."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.SIG_IGN)
+        cancel.set()
+        raise CancelledError("told to end")
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: cancel.set_from_signal())
+        signal.signal(name, end)
     network = Network(options.profile, ranges, SystemRunner(cancel))
     tunnel = Tunnel(network, SystemRunner(cancel), lambda: Cluster(options.folder / "kubeconfig", options.profile))
     print(f"tunnel of {options.profile} since {time.strftime('%Y-%m-%dT%H:%M:%S%z')}", flush=True)
-    tunnel.serve(cancel)
+    with suppress(CancelledError):  # told to end at a moment when nothing waits
+        tunnel.serve(cancel)
     # The runner that was cancelled starts nothing any more.
     Tunnel(network, SystemRunner(Cancel()), lambda: tunnel.cluster).close()
 

@@ -91,7 +91,7 @@ class Builder:
         link_tree(self._work / "base", context / "base")
         os.link(self._work / "envoy", context / "envoy")
         charts.copy_bootstrap(toolchain, context / "envoy_bootstrap_tmpl.json")
-        buildah = Buildah(self._ctx.runner, self._work / "buildah")
+        buildah = Buildah(self._ctx.runner, self._scratch("buildah"))
         build_images(
             buildah, self._pins, context, output, lambda name: self._ctx.progress(f"building the image of {name}")
         )
