@@ -39,11 +39,7 @@ def covers(host: str, sni: str) -> bool:
 
     As Istio's own `host.Name.SubsetOf` decides it.
     """
-    if not host.startswith("*"):
-        return host == sni
-    if sni.startswith("*") and len(sni) < len(host):
-        return False
-    return sni.endswith(host[1:])
+    return sni.endswith(host[1:]) if host.startswith("*") else host == sni
 
 
 def _sni_error(file: Path, obj: dict[str, Any], sni: str) -> StageError:

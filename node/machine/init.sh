@@ -7,6 +7,9 @@
 #   NAME   the node's name
 set -eu
 
+# What is left of the pods' control groups when the machine was lost: the kubelet would ask for each container, for minutes.
+find /sys/fs/cgroup -depth -type d -path "*/canarylab-$NAME/*" -exec rmdir {} + 2> /dev/null || true
+
 mount --make-rprivate /
 new="$STATE/root"
 mount --bind "$ROOT" "$new"

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from support.isolation import isolated_home  # noqa: F401 - a fixture
+
+settings.register_profile("any-machine", deadline=None)  # how long an example takes says more of the machine
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(autouse=True)

@@ -277,6 +277,7 @@ def test_a_drifted_field_called_status_is_seen():
 def test_an_objects_own_status_is_none_of_our_business():
     cluster = FakeCluster({**config_map({}), "status": {"phase": "Active"}})
     assert compare(cluster, {**config_map({}), "status": {"phase": ""}}, (), "m").diff == ""
+    assert cluster.dry_runs == []
 
 
 def test_kept_fields_are_no_difference_and_stay_in_what_is_applied():

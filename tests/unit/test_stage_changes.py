@@ -186,10 +186,3 @@ def test_a_cluster_that_is_not_there_is_created_with_its_context():
     first, second = STAGES["cluster"].changes(ClusterState(False, False, False))
     assert first == CREATE_KUBERNETES
     assert second.action == "update"
-
-
-def test_every_kind_is_in_the_table():
-    from canarylab.playbook.registry import Registry
-
-    kinds = {*Registry.discovered().stages, *(stage.kind for stage in EMBEDDED.stages())}
-    assert {row[0] for row in TABLE} == kinds

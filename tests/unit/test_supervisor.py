@@ -73,6 +73,7 @@ def test_starting_what_runs_changes_nothing(supervisor):
 
 def test_a_program_that_is_killed_comes_back(supervisor):
     supervisor.start(SLEEP, Cancel())
+    until(lambda: supervisor._rpc.getProcessInfo("sleeper")["statename"] == "RUNNING")
     first = supervisor.process("sleeper")
     os.kill(first, signal.SIGKILL)
     until(lambda: supervisor.process("sleeper") not in (None, first))
