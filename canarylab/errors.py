@@ -54,7 +54,7 @@ class PlaybookError(UsageError):
 
 
 class MachineError(CanarylabError):
-    """This machine can't do it as it is; nothing was changed."""
+    """This machine can't do it as it is: found before anything is changed, or refused by the system on the way."""
 
     exit_code = EXIT_MACHINE
 
