@@ -14,6 +14,7 @@ from typing import IO
 
 from canarylab.cancel import Cancel
 from canarylab.errors import LockedError
+from canarylab.paths import make_home
 
 _PAUSE = 0.2
 """Seconds between two tries: a file lock can't be waited for and cancelled at once."""
@@ -22,7 +23,7 @@ _PAUSE = 0.2
 @contextmanager
 def locked(path: Path, command: str) -> Iterator[None]:
     """Hold the profile's lock. Raises LockedError with who holds it and since when."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(path.parent)
     with _acquire(path) as file:
         file.truncate(0)
         json.dump({"pid": os.getpid(), "command": command, "since": time.time()}, file)
@@ -39,7 +40,7 @@ def _acquire(path: Path) -> IO[str]:
         try:
             file = path.open("a+")
         except FileNotFoundError:  # a teardown deleted the folder that it left empty
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_home(path.parent)
             continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

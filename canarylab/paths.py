@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+_MADE = ".made"
+"""Names the folders above the profiles' that were made with it, the innermost first."""
 
 
 def _xdg(variable: str, default: str) -> Path:
@@ -22,6 +27,24 @@ def cache_home() -> Path:
 def state_home() -> Path:
     """One folder a profile below it."""
     return _xdg("XDG_STATE_HOME", ".local/state")
+
+
+def make_home(home: Path) -> None:
+    """Make a folder for profiles where there is none; it remembers what was made above it."""
+    made = [folder for folder in home.parents if not folder.exists()]
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if made:
+        (home / _MADE).write_text("".join(f"{folder}\n" for folder in made))
+
+
+def drop_home(home: Path) -> None:
+    """Remove it where no profile is in it any more, and what was made above it as long as nothing else is in there."""
+    with suppress(OSError):  # others are in it, or it was never made
+        made = (home / _MADE).read_text().splitlines() if (home / _MADE).exists() else []
+        if {entry.name for entry in home.iterdir()} <= {_MADE}:
+            (home / _MADE).unlink(missing_ok=True)
+            for folder in (home, *map(Path, made)):
+                folder.rmdir()
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,7 @@ class ProfilePaths:
         return state_home() / f"{self.profile}.lock"
 
     def create(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_home(self.root.parent)
+        self.root.mkdir(exist_ok=True, mode=0o700)
         self.root.chmod(0o700)
         self.logs.mkdir(exist_ok=True)

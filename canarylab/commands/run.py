@@ -20,7 +20,7 @@ from canarylab.context import Context
 from canarylab.discovery import discover
 from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError, machine_trouble
 from canarylab.events import Bus, Failure
-from canarylab.paths import state_home
+from canarylab.paths import make_home, state_home
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
 from canarylab.playbook.model import ClusterSpec
@@ -110,7 +110,7 @@ def _interrupts(cancel: Cancel) -> Iterator[None]:
 def _writable() -> Path:
     """The folder of all profiles, or the system's for temporary files where it can't be written to."""
     try:
-        state_home().mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_home(state_home())
     except OSError:
         return Path(tempfile.gettempdir())
     return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())

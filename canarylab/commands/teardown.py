@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from canarylab import engine, graph
@@ -14,7 +13,7 @@ from canarylab.context import Context
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError
 from canarylab.events import Failure, Removed, RunFinished, RunStarted, StageFinished, StageInfo, StageStarted, State
 from canarylab.lock import locked
-from canarylab.paths import state_home
+from canarylab.paths import drop_home, state_home
 from canarylab.report import receipt as report
 from canarylab.stages.base import Removal, Stage
 
@@ -48,8 +47,7 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
             return code or (EXIT_FAILED if removal.failed else EXIT_DONE)
 
     code = run(options, work)
-    with suppress(OSError):  # other profiles are in it, or it was never made
-        state_home().rmdir()
+    drop_home(state_home())
     if options.output == "text" and receipt:  # without one, nothing was looked for: the error says why
         report.show(receipt, options.output, sys.stdout)
     return code

@@ -32,6 +32,18 @@ def deployment_health(deployment: dict[str, Any] | None, name: str) -> str | Non
     return None
 
 
+def rollout_health(rollout: dict[str, Any] | None, name: str) -> str | None:
+    """None where the Rollout's controller says Healthy, or Paused: a canary in progress is no fault of the stage."""
+    if rollout is None:
+        return f"Rollout {name} isn't there"
+    status = rollout.get("status", {})
+    if status.get("observedGeneration") != str(rollout["metadata"].get("generation")):
+        return f"Rollout {name} wasn't looked at yet by Argo's controller"
+    if status.get("phase") in ("Healthy", "Paused"):
+        return None
+    return f"Rollout {name} is {status.get('phase', 'new')}: {status.get('message', 'no message')}"
+
+
 def pod_trouble(pod: dict[str, Any]) -> str | None:
     """Why a pod doesn't get ready, in its own words: a waiting reason, a failed exit, or that it can't be scheduled."""
     name = pod["metadata"]["name"]

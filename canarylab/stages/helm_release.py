@@ -14,7 +14,7 @@ from pydantic import Field
 from canarylab.context import api_environment
 from canarylab.errors import StageError
 from canarylab.kube.apply import compare, subject
-from canarylab.kube.objects import deployment_health, pod_trouble
+from canarylab.kube.workloads import workload_health
 from canarylab.kube.yaml_file import read_documents
 from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
 from canarylab.tools.helm import RECORD_LABELS, UNFINISHED, Helm, Release, merge_values, newest_first
@@ -116,7 +116,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if records[0].status != "deployed":
             return f"release {self.name} is {records[0].status}"
         for obj in records[0].objects:
-            if obj["kind"] == "Deployment" and (reason := _deployment_health(ctx.cluster, obj)):
+            if reason := workload_health(ctx.cluster, obj):
                 return reason
         return None
 
@@ -199,18 +199,6 @@ def _drift(cluster: Cluster, release: Release) -> tuple[Drift, ...]:
         if comparison.diff:
             found.append(Drift(comparison.subject, comparison.diff))
     return tuple(found)
-
-
-def _deployment_health(cluster: Cluster, obj: dict[str, Any]) -> str | None:
-    name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
-    live = cluster.get("apps/v1", "Deployment", name, namespace)
-    reason = deployment_health(live, name)
-    if reason is None or live is None:
-        return reason
-    for pod in cluster.list("v1", "Pod", namespace, live["spec"]["selector"]["matchLabels"]):
-        if trouble := pod_trouble(pod):
-            return f"{reason}; {trouble}"
-    return reason
 
 
 def _diff(before: dict[str, Any], after: dict[str, Any]) -> str:

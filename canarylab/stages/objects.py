@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.errors import StageError
 from canarylab.kube.apply import Comparison, Kept, compare, stamped, subject
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
-from canarylab.kube.objects import deployment_health, pod_trouble
+from canarylab.kube.workloads import workload_health
 from canarylab.stages.base import Change, OptionsT, Removal, Stage, Watch
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def health(self, ctx: Context) -> str | None:
         cluster = ctx.cluster
         for obj in self.objects(ctx):
-            if reason := _health(cluster, obj):
+            if reason := workload_health(cluster, obj):
                 return reason
         return None
 
@@ -112,39 +112,6 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 def _labelled(obj: dict[str, Any], profile: str) -> dict[str, Any]:
     meta = obj["metadata"]
     return {**obj, "metadata": {**meta, "labels": {**(meta.get("labels") or {}), OWNER_LABEL: profile}}}
-
-
-def _health(cluster: Cluster, obj: dict[str, Any]) -> str | None:
-    name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
-    if obj["kind"] == "Deployment":
-        reason = deployment_health(cluster.get(obj["apiVersion"], "Deployment", name, namespace), name)
-        selector = obj["spec"]["selector"]["matchLabels"]
-    elif obj["kind"] == "Rollout":
-        reason = rollout_health(cluster.get(obj["apiVersion"], "Rollout", name, namespace), name)
-        selector = obj["spec"]["selector"]["matchLabels"]
-    else:
-        return None
-    return reason and _with_cause(cluster, reason, namespace, selector)
-
-
-def rollout_health(rollout: dict[str, Any] | None, name: str) -> str | None:
-    """None where the Rollout's controller says Healthy, or Paused: a canary in progress is no fault of the stage."""
-    if rollout is None:
-        return f"Rollout {name} isn't there"
-    status = rollout.get("status", {})
-    if status.get("observedGeneration") != str(rollout["metadata"].get("generation")):
-        return f"Rollout {name} wasn't looked at yet by Argo's controller"
-    if status.get("phase") in ("Healthy", "Paused"):
-        return None
-    return f"Rollout {name} is {status.get('phase', 'new')}: {status.get('message', 'no message')}"
-
-
-def _with_cause(cluster: Cluster, reason: str, namespace: str | None, selector: dict[str, str]) -> str:
-    """The reason, and what the first pod in trouble says: 'image not found' helps more than '0 of 1 available'."""
-    for pod in cluster.list("v1", "Pod", namespace, selector):
-        if trouble := pod_trouble(pod):
-            return f"{reason}; {trouble}"
-    return reason
 
 
 def _remove(cluster: Cluster, obj: dict[str, Any], profile: str) -> Removal | None:

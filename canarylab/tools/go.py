@@ -38,10 +38,7 @@ class Go:
             "GOCACHE": str(home / "build"),
             "GOMODCACHE": str(home / "mod"),
             "GOFLAGS": "-buildvcs=false",
-            # Go counts its own use in a folder of the user's settings; the settings themselves stay the user's.
-            "GOENV": os.environ.get("GOENV") or str(_settings() / "go" / "env"),
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "GOTOOLCHAIN": "local",
+            **_apart(),
             **({"GOARCH": architecture, "GOOS": "linux"} if architecture else {}),
         }
 
@@ -92,6 +89,15 @@ class _Counter:
             self._progress(self._done, self._total)
 
 
+def _apart() -> dict[str, str]:
+    """Go counts its own use in a folder of settings: it gets one of ours. The settings themselves stay the user's."""
+    return {
+        "GOENV": os.environ.get("GOENV") or str(_settings() / "go" / "env"),
+        "XDG_CONFIG_HOME": str(cache_home() / "go" / "config"),
+        "GOTOOLCHAIN": "local",
+    }
+
+
 def _settings() -> Path:
     """Where Go keeps `go env -w` on this system (os.UserConfigDir)."""
     if sys.platform == "darwin":
@@ -116,7 +122,7 @@ def find(runner: Runner, least: str) -> Go:
 
 
 def version_of(runner: Runner, program: Path) -> tuple[int, ...]:
-    return parse(runner.run([program, "env", "GOVERSION"], timeout=30, env={"GOTOOLCHAIN": "local"}).stdout)
+    return parse(runner.run([program, "env", "GOVERSION"], timeout=30, env=_apart()).stdout)
 
 
 def parse(version: str) -> tuple[int, ...]:

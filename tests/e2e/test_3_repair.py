@@ -140,7 +140,8 @@ def test_after_a_reboot_up_brings_it_back_with_its_objects(tool: Tool) -> None:
     back = _healthy(tool)
     assert "machine" in back.summary["changed"]
     assert "cluster" not in back.summary["changed"], "it is the same cluster"
-    assert tool.text("status").returncode == 0, "the tunnel is back, too"
+    status = tool.text("status")
+    assert status.returncode == 0, status.stdout
     assert tool.kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.a}") == "b"
 
 

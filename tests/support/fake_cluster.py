@@ -70,6 +70,12 @@ class FakeCluster:
         meta = obj["metadata"]
         self.objects[self._key(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace"))] = obj
 
+    def put_pod(self, namespace: str, labels: Mapping[str, str], *, ready: bool = True, **status: Any) -> None:
+        """Have a pod there, as the kubelet tells of it."""
+        meta = {"name": f"{namespace}-pod", "namespace": namespace, "labels": dict(labels)}
+        conditions = [{"type": "Ready", "status": str(ready)}]
+        self.put({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": {"conditions": conditions, **status}})
+
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
         self._refuse("get", kind, name)
         return copy.deepcopy(self.objects.get(self._key(api_version, kind, name, namespace)))

@@ -48,6 +48,7 @@ class HelmWorld:
         spec = {"selector": {"matchLabels": {"app": "gateway"}}}
         workload = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _meta("ns", app="gateway"), "spec": spec}
         self.cluster.apply({**workload, "status": {**healthy, **status}}, manager="helm")
+        self.cluster.put_pod("ns", {"app": "gateway"})
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _meta("elsewhere")}
         self.cluster.apply(account, manager="helm")
 

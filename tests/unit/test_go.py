@@ -59,7 +59,8 @@ def test_the_toolchain_on_the_path_is_taken_where_it_is_new_enough(path_go, vers
 def test_it_does_not_go_and_fetch_another_toolchain_to_tell_its_version(path_go):
     runner = FakeRunner({f"{path_go} env GOVERSION": "go1.26.0"})
     go.find(runner, "1.26")
-    assert runner.given[0]["env"] == {"GOTOOLCHAIN": "local"}
+    assert runner.given[0]["env"]["GOTOOLCHAIN"] == "local"
+    assert "canarylab" in runner.given[0]["env"]["XDG_CONFIG_HOME"], "even this writes to the folder of settings"
 
 
 @pytest.mark.parametrize("on_path", ["go1.25.9", None])
