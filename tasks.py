@@ -6,8 +6,10 @@ _COMMON = {
     "playbook": "name of a file in playbooks/, or a path",
     "profile": "name of the cluster and of its kubeconfig context (default: the playbook's)",
     "provider": "embedded, minikube or existing (default: what fits this machine)",
+    "context": "existing: the kubeconfig context to work on",
     "output": "text, or json: one event a line (docs/events.md)",
 }
+_YES = {"yes": "go on where a question would be asked"}
 _STAGES = {
     "only": "only this stage and what it needs; may be repeated",
     "from": "this stage and what needs it",
@@ -15,10 +17,11 @@ _STAGES = {
 _PLAYBOOK = "istio-canary"
 
 
-def _options(playbook, profile, provider, output):
+def _options(playbook, profile, provider, context, output, **consent):
     from canarylab.commands.run import Options
+    from canarylab.context import Consent
 
-    return Options(playbook=playbook, profile=profile, provider=provider, output=output)
+    return Options(playbook, profile, provider, context, output, Consent(**consent))
 
 
 def _end(code):
@@ -26,84 +29,108 @@ def _end(code):
         raise Exit(code=code)
 
 
-@task(auto_shortflags=False, iterable=["only"], help=_COMMON | _STAGES)
-def up(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", only=None, from_=None):
+@task(
+    auto_shortflags=False,
+    iterable=["only"],
+    help=_COMMON
+    | _STAGES
+    | _YES
+    | {"recreate": "delete a cluster that was made otherwise than the playbook wants, and make it anew"},
+)
+def up(
+    c,
+    playbook=_PLAYBOOK,
+    profile=None,
+    provider=None,
+    context=None,
+    output="text",
+    only=None,
+    from_=None,
+    recreate=False,
+    yes=False,
+):
     """Bring everything up: cluster, Istio, Argo Rollouts, the demo application. Again: changes only what differs."""
     from canarylab.commands.up import up as command
 
-    _end(command(_options(playbook, profile, provider, output), only or [], from_))
+    options = _options(playbook, profile, provider, context, output, recreate=recreate, yes=yes)
+    _end(command(options, only or [], from_))
 
 
 @task(auto_shortflags=False, iterable=["only"], help=_COMMON | _STAGES)
-def plan(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", only=None, from_=None):
+def plan(c, playbook=_PLAYBOOK, profile=None, provider=None, context=None, output="text", only=None, from_=None):
     """Say what `up` would change, with diffs, and change nothing."""
     from canarylab.commands.up import plan as command
 
-    _end(command(_options(playbook, profile, provider, output), only or [], from_))
+    _end(command(_options(playbook, profile, provider, context, output), only or [], from_))
 
 
 @task(
     auto_shortflags=False,
-    help=_COMMON | {"reset": "bring the rollout back to rest instead, whatever it is in the middle of"},
+    help=_COMMON | _YES | {"reset": "bring the rollout back to rest instead, whatever it is in the middle of"},
 )
-def demo(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", reset=False):
+def demo(c, playbook=_PLAYBOOK, profile=None, provider=None, context=None, output="text", reset=False, yes=False):
     """Perform the canary and prove it: weights, routes and measured traffic agree at every step."""
     from canarylab.commands.demo import demo as command
 
-    _end(command(_options(playbook, profile, provider, output), start_over=reset))
+    _end(command(_options(playbook, profile, provider, context, output, yes=yes), start_over=reset))
 
 
 @task(
     auto_shortflags=False,
     iterable=["only"],
     help=_COMMON
+    | _YES
     | {"only": "only this stage and what needs it; may be repeated", "purge": "also the caches that profiles share"},
 )
-def teardown(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text", only=None, purge=False):
+def teardown(
+    c, playbook=_PLAYBOOK, profile=None, provider=None, context=None, output="text", only=None, purge=False, yes=False
+):
     """Remove everything that `up` made, and print a receipt. Nothing else is touched."""
     from canarylab.commands.teardown import teardown as command
 
-    _end(command(_options(playbook, profile, provider, output), only or [], purge=purge))
+    _end(command(_options(playbook, profile, provider, context, output, yes=yes), only or [], purge=purge))
 
 
 @task(auto_shortflags=False, help=_COMMON)
-def status(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
+def status(c, playbook=_PLAYBOOK, profile=None, provider=None, context=None, output="text"):
     """Show every stage (present, healthy, drifted), the gateway's address and the Rollout's tree."""
     from canarylab.commands.status import status as command
 
-    _end(command(_options(playbook, profile, provider, output)))
+    _end(command(_options(playbook, profile, provider, context, output)))
 
 
-@task(auto_shortflags=False, help=_COMMON)
-def doctor(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
+@task(
+    auto_shortflags=False, help=_COMMON | _YES | {"fix": "do what is safe; what needs sudo is shown and asked for once"}
+)
+def doctor(c, playbook=_PLAYBOOK, profile=None, provider=None, context=None, output="text", fix=False, yes=False):
     """Check whether this machine can do it; each finding comes with its remedy."""
     from canarylab.commands.doctor import doctor as command
 
-    _end(command(_options(playbook, profile, provider, output)))
+    _end(command(_options(playbook, profile, provider, context, output, yes=yes), fix=fix))
 
 
 @task(auto_shortflags=False, positional=["action"], help=_COMMON | {"action": "start, stop or status"})
-def tunnel(c, action, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
+def tunnel(c, action, playbook=_PLAYBOOK, profile=None, provider=None, context=None, output="text"):
     """Start, stop or show the way from this machine to LoadBalancer Services."""
     from canarylab.commands.tunnel import tunnel as command
 
-    _end(command(_options(playbook, profile, provider, output), action))
+    _end(command(_options(playbook, profile, provider, context, output), action))
 
 
 @task(
     auto_shortflags=False,
     help=_COMMON | {"build": "build them", "platform": "build them for linux/amd64 or linux/arm64"},
 )
-def images(c, build=False, platform=None, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
+def images(c, build=False, platform=None, playbook=_PLAYBOOK, profile=None, provider=None, context=None, output="text"):
     """List the demo's images in the cluster with their architecture, or build them."""
     from canarylab.commands.images import images as command
 
-    _end(command(_options(playbook, profile, provider, output), build=build, platform=platform))
+    _end(command(_options(playbook, profile, provider, context, output), build=build, platform=platform))
 
 
 @task(auto_shortflags=False, help=_COMMON)
-def env(c, playbook=_PLAYBOOK, profile=None, provider=None, output="text"):
+def env(c, playbook=_PLAYBOOK, profile=None, provider=None, context=None, output="text"):
     """Print what a shell needs to use the tool's own kubectl, helm and Argo plugin: eval "$(invoke env)"."""
     from canarylab.commands.env import env as command
 
-    _end(command(_options(playbook, profile, provider, output)))
+    _end(command(_options(playbook, profile, provider, context, output)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from dataclasses import dataclass, field
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from canarylab.providers.base import Provider
 
 
+@dataclass(frozen=True)
+class Consent:
+    """What the user allowed by a flag: nothing of it is done unasked."""
+
+    recreate: bool = False
+    """Delete a cluster that was made otherwise than the playbook wants, and make it anew."""
+    yes: bool = False
+    """Go on where a question would be asked."""
+
+
 @dataclass
 class Context:
     """One run: the playbook, the provider under it, and the ways to the outside."""
@@ -27,6 +38,7 @@ class Context:
     emit: Emit
     cancel: Cancel = field(default_factory=Cancel)
     runner: Runner = None  # type: ignore[assignment]
+    consent: Consent = field(default_factory=Consent)
     stage: str = ""
     deadline: float = float("inf")
     """A point of time.monotonic() by which the stage at hand has to be done."""
@@ -58,7 +70,7 @@ class Context:
 
     def for_stage(self, name: str, deadline: float) -> Context:
         """The same run, seen from one stage."""
-        return Context(self.playbook, self.provider, self.emit, self.cancel, self.runner, name, deadline)
+        return dataclasses.replace(self, stage=name, deadline=deadline)
 
 
 def api_environment(ctx: Context) -> dict[str, str]:

@@ -6,13 +6,15 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canarylab.files import link_file
 from canarylab.lock import queued
+from canarylab.oci import read_archive, verify_architecture
 from canarylab.paths import cache_home
 from canarylab.tools import go
 from canarylab.tools.buildah import Buildah
@@ -28,17 +30,21 @@ _GO = "1.26"
 
 
 @dataclass(frozen=True)
-class Build:
-    """What to build, and for which architecture (as Go names it)."""
+class Wanted:
+    """What to build: a folder with its Containerfile, the reference of the image, and the build arguments."""
 
     folder: Path
     image: str
     arguments: Mapping[str, str]
-    architecture: str
 
     @property
     def digest(self) -> str:
         return source_digest(self.folder, self.arguments)
+
+    @property
+    def all_arguments(self) -> dict[str, str]:
+        """The build arguments, and the digest that the Containerfile puts on the image as a label."""
+        return {**self.arguments, "SOURCE_DIGEST": self.digest}
 
 
 def source_digest(folder: Path, arguments: Mapping[str, str]) -> str:
@@ -50,39 +56,53 @@ def source_digest(folder: Path, arguments: Mapping[str, str]) -> str:
     return sum_of.hexdigest()
 
 
-def build(ctx: Context, wanted: Build) -> Path:
-    """Build and return an OCI archive, kept in the cache under what it was built from."""
+def build(ctx: Context, wanted: Wanted, architecture: str) -> Path:
+    """Build and return an OCI archive, kept in the cache under what it was built from.
+
+    It is read before it is believed: raises StageError where it is of another architecture.
+    """
     home = cache_home() / "images" / wanted.folder.name
-    archive = home / f"{wanted.digest[:16]}-{wanted.architecture}.tar"
-    if archive.exists():
-        return archive
-    home.mkdir(parents=True, exist_ok=True)
-    program = _compile(ctx, wanted, home)
-    ctx.progress(f"building {wanted.image} for {wanted.architecture}")
-    with tempfile.TemporaryDirectory(dir=home) as scratch:
-        context = Path(scratch) / "context"
-        context.mkdir()
-        link_file(program, context / f"{wanted.folder.name}-{wanted.architecture}")
-        shutil.copy2(wanted.folder / "Containerfile", context)
-        buildah = Buildah(ctx.runner, Path(scratch) / "buildah")
-        arguments = {**wanted.arguments, "SOURCE_DIGEST": wanted.digest}
-        buildah.build(
-            context / "Containerfile", context, wanted.image, architecture=wanted.architecture, arguments=arguments
-        )
-        finished = Path(scratch) / "image.tar"
-        buildah.export(wanted.image, finished, wanted.image)
-        finished.replace(archive)
+    archive = home / f"{wanted.digest[:16]}-{architecture}.tar"
+    if not archive.exists():
+        with prepared(ctx, wanted, architecture) as context, tempfile.TemporaryDirectory(dir=home) as scratch:
+            ctx.progress(f"building {wanted.image} for {architecture}")
+            buildah = Buildah(ctx.runner, Path(scratch) / "buildah")
+            buildah.build(
+                context / "Containerfile",
+                context,
+                wanted.image,
+                architecture=architecture,
+                arguments=wanted.all_arguments,
+            )
+            finished = Path(scratch) / "image.tar"
+            buildah.export(wanted.image, finished, wanted.image)
+            finished.replace(archive)
+    ctx.progress("reading the built image")
+    verify_architecture(read_archive(archive, wanted.image), architecture)
     return archive
 
 
-def _compile(ctx: Context, wanted: Build, home: Path) -> Path:
+@contextmanager
+def prepared(ctx: Context, wanted: Wanted, architecture: str) -> Iterator[Path]:
+    """A folder to build in, for any builder: the Containerfile, and the compiled program that it copies."""
+    home = cache_home() / "images" / wanted.folder.name
+    home.mkdir(parents=True, exist_ok=True)
+    program = _compile(ctx, wanted, architecture, home)
+    with tempfile.TemporaryDirectory(dir=home) as scratch:
+        context = Path(scratch)
+        link_file(program, context / f"{wanted.folder.name}-{architecture}")
+        shutil.copy2(wanted.folder / "Containerfile", context)
+        yield context
+
+
+def _compile(ctx: Context, wanted: Wanted, architecture: str, home: Path) -> Path:
     """The static program, compiled once for all variants of an image."""
-    program = home / f"{source_digest(wanted.folder, {})[:16]}-{wanted.architecture}"
+    program = home / f"{source_digest(wanted.folder, {})[:16]}-{architecture}"
     with queued(home / "lock", ctx.cancel, lambda: ctx.progress("waiting for the same program to be compiled")):
         if not program.exists():
-            ctx.progress(f"compiling {wanted.folder.name} for {wanted.architecture}")
+            ctx.progress(f"compiling {wanted.folder.name} for {architecture}")
             temporary = program.with_suffix(".tmp")
             toolchain = go.find(ctx.runner, _GO)
-            toolchain.build(wanted.folder, ["."], temporary, architecture=wanted.architecture)
+            toolchain.build(wanted.folder, ["."], temporary, architecture=architecture)
             temporary.replace(program)
     return program

@@ -19,7 +19,7 @@ def demo(options: Options, *, start_over: bool) -> int:
     def work(ctx: Context) -> int:
         if not ctx.playbook.demo:
             raise UsageError(f"playbook {ctx.playbook.name} has no demo", remedy="add `demo:` to it, or use another")
-        with locked(ctx.paths.lock, "demo"):
+        with locked(ctx.paths.lock, "demo"), ctx.provider.session(ctx, "demo"):
             command = "demo --reset" if start_over else "demo"
             ctx.emit(RunStarted(command, ctx.playbook.name, ctx.profile, ctx.provider.name, ()))
             started, code = time.monotonic(), EXIT_DONE

@@ -11,7 +11,7 @@ from canarylab.providers.base import Finding
 from canarylab.report import findings as report
 
 
-def doctor(options: Options) -> int:
+def doctor(options: Options, *, fix: bool) -> int:  # noqa: ARG001
     """Exit code 3 where something stands in the way."""
     findings: list[Finding] = []
 

@@ -12,7 +12,7 @@ from canarylab.context import Context
 from canarylab.errors import EXIT_DONE, UsageError
 from canarylab.events import Notice
 from canarylab.lock import locked
-from canarylab.oci import read_archive, verify_architecture
+from canarylab.oci import read_archive
 from canarylab.providers.base import Image
 from canarylab.stages.image import ImageStage
 
@@ -27,7 +27,8 @@ def images(options: Options, *, build: bool, platform: str | None) -> int:
             _show(ctx.provider.images(ctx), options.output)
             return EXIT_DONE
         with locked(ctx.paths.lock, "images build"):
-            built = [_build(ctx, stage, _architecture(ctx, platform)) for stage in _stages(ctx)]
+            architectures = _architectures(ctx, platform)
+            built = [_build(ctx, stage, each) for stage in _stages(ctx) for each in architectures]
         _show(built, options.output)
         return EXIT_DONE
 
@@ -41,25 +42,22 @@ def _stages(ctx: Context) -> list[ImageStage]:
     return found
 
 
-def _architecture(ctx: Context, platform: str | None) -> str:
+def _architectures(ctx: Context, platform: str | None) -> tuple[str, ...]:
     if platform is None:
-        return ctx.provider.architecture(ctx)
+        return ctx.provider.architectures(ctx)
     architecture = platform.removeprefix("linux/")
     if architecture not in _ARCHITECTURES:
         known = " or ".join(f"linux/{name}" for name in _ARCHITECTURES)
         raise UsageError(f"images can't be built for {platform!r}", remedy=f"use --platform {known}")
-    return architecture
+    return (architecture,)
 
 
 def _build(ctx: Context, stage: ImageStage, architecture: str) -> Image:
-    options = stage.options
     stage_ctx = ctx.for_stage(stage.name, ctx.deadline)
-    wanted = building.Build(ctx.playbook.base / options.path, options.image, options.build_args, architecture)
-    archive = building.build(stage_ctx, wanted)
-    image = read_archive(archive, options.image)
-    verify_architecture(image, architecture)
-    ctx.emit(Notice(f"{options.image} for {architecture}: {archive}"))
-    return image
+    wanted = stage.wanted(ctx)
+    archive = building.build(stage_ctx, wanted, architecture)
+    ctx.emit(Notice(f"{wanted.image} for {architecture}: {archive}"))
+    return read_archive(archive, wanted.image)
 
 
 def _show(found: Sequence[Image], output: str) -> None:

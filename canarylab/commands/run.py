@@ -11,12 +11,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import canarylab.providers
 from canarylab.cancel import Cancel
-from canarylab.context import Context
+from canarylab.context import Consent, Context
 from canarylab.discovery import discover
 from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError, machine_trouble
 from canarylab.events import Bus, Failure
@@ -40,6 +40,7 @@ class Options:
     provider: str | None = None
     context: str | None = None
     output: str = "text"
+    consent: Consent = field(default_factory=Consent)
 
 
 def run(options: Options, work: Callable[[Context], int]) -> int:
@@ -76,7 +77,7 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
         find_playbook(options.playbook), profile=options.profile, provider=options.provider, context=options.context
     )
     provider = _provider(playbook.cluster)
-    return Context(with_infrastructure(playbook, provider), provider, bus, cancel)
+    return Context(with_infrastructure(playbook, provider), provider, bus, cancel, consent=options.consent)
 
 
 def _provider(spec: ClusterSpec) -> Provider:

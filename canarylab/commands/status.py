@@ -11,7 +11,6 @@ from canarylab.commands.run import Options, run
 from canarylab.context import Context
 from canarylab.demo import plugin
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError
-from canarylab.kube.objects import load_balancer_address
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
 from canarylab.stages.base import Change, Stage
@@ -83,8 +82,9 @@ def _gateway(ctx: Context) -> str | None:
         services = ctx.cluster.list("v1", "Service")
     except CanarylabError:
         return None
-    balanced = (service for service in services if service["spec"].get("type") == "LoadBalancer")
-    return next((address for service in balanced if (address := load_balancer_address(service))), None)
+    balanced = [service for service in services if service["spec"].get("type") == "LoadBalancer"]
+    found = (ctx.provider.endpoint(ctx, service, service["spec"]["ports"][0]["port"]) for service in balanced)
+    return next((endpoint[0] for endpoint in found if endpoint), None)
 
 
 def _trees(ctx: Context) -> str | None:

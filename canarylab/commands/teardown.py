@@ -27,7 +27,7 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
     receipt: Receipt = []
 
     def work(ctx: Context) -> int:
-        with locked(ctx.paths.lock, "teardown"):
+        with locked(ctx.paths.lock, "teardown"), ctx.provider.session(ctx, "teardown"):
             stages = _selected(ctx, only)
             infos = tuple(StageInfo(stage.name, stage.kind, ()) for stage in stages)
             ctx.emit(RunStarted("teardown", ctx.playbook.name, ctx.profile, ctx.provider.name, infos))

@@ -21,7 +21,7 @@ def tunnel(options: Options, action: str) -> int:
         if action not in _ACTIONS:
             raise UsageError(f"there is no `tunnel {action}`", remedy=f"one of {', '.join(_ACTIONS)}")
         if action != "status":
-            with locked(ctx.paths.lock, f"tunnel {action}"):
+            with locked(ctx.paths.lock, f"tunnel {action}"), ctx.provider.session(ctx, f"tunnel {action}"):
                 (ctx.provider.tunnel_start if action == "start" else ctx.provider.tunnel_stop)(ctx)
         status = ctx.provider.tunnel_status(ctx)
         print(json.dumps(dataclasses.asdict(status)) if options.output == "json" else as_text(ctx.profile, status))
@@ -38,6 +38,7 @@ def as_text(profile: str, status: TunnelStatus) -> str:
         ("pid", status.pid if status.pid else "not running"),
         ("route", status.route),
         *((f"service {name}", address) for name, address in status.addresses.items()),
+        *((("note", status.note),) if status.note else ()),
         ("errors", "; ".join(status.problems) or "no errors"),
     ]
     return "\n".join(["Status:", *(f"  {key}: {value}" for key, value in rows)])

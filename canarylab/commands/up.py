@@ -17,7 +17,7 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
     """Bring the stages up; then write down in the cluster what was applied."""
 
     def work(ctx: Context) -> int:
-        with locked(ctx.paths.lock, "up"):
+        with locked(ctx.paths.lock, "up"), ctx.provider.session(ctx, "up"):
             outcome = engine.up(ctx, engine.select(ctx.playbook, only, start))
             if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes:
                 record(ctx)

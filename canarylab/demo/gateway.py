@@ -9,7 +9,6 @@ from pydantic import Field
 from canarylab.demo.base import StepOptions
 from canarylab.demo.client import Target
 from canarylab.errors import ExpectationError
-from canarylab.kube.objects import load_balancer_address
 
 if TYPE_CHECKING:
     from canarylab.context import Context
@@ -33,27 +32,27 @@ class HostsOptions(StepOptions):
 
 
 def targets(ctx: Context, options: HostsOptions) -> list[Target]:
-    """Every host at the gateway's address, once the route there is known to lead into the cluster's own network.
+    """Every host where the gateway answers, once the route there is known to lead into the cluster's own network.
 
     Raises ExpectationError if the gateway has no address.
     """
-    address = _address(ctx, options.gateway)
-    ctx.provider.check_route(ctx, address)
-    http = [Target(address, options.http_port, host) for host in options.http]
-    return http + [Target(address, options.tls_port, host, tls=True) for host in options.tls]
+    at = {port: _endpoint(ctx, options.gateway, port) for port in {options.http_port, options.tls_port}}
+    http = [Target(*at[options.http_port], host) for host in options.http]
+    return http + [Target(*at[options.tls_port], host, tls=True) for host in options.tls]
 
 
-def _address(ctx: Context, gateway: Gateway) -> str:
+def _endpoint(ctx: Context, gateway: Gateway, port: int) -> tuple[str, int]:
     where = f"Service {gateway.namespace}/{gateway.service}"
     service = ctx.cluster.get("v1", "Service", gateway.service, gateway.namespace)
     if service is None:
         raise ExpectationError("the gateway's Service isn't there", where=where, remedy="`invoke up` brings it up")
-    address = load_balancer_address(service)
-    if address is None:
+    endpoint = ctx.provider.endpoint(ctx, service, port)
+    if endpoint is None:
         raise ExpectationError(
             "the gateway has no address",
             where=where,
             why="a LoadBalancer Service stays pending without a tunnel",
             remedy="`invoke tunnel start` starts one; `invoke status` shows the address",
         )
-    return address
+    ctx.provider.check_route(ctx, endpoint[0])
+    return endpoint

@@ -44,7 +44,7 @@ class SetImage(Step):
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
         old = stable_image(read(ctx, options.namespace, options.rollout), options.container)
-        new = successor(old, options.images)
+        new = successor(old, [ctx.provider.image_reference(image) for image in options.images])
         command = plugin.plugin(ctx).set_image(options.namespace, options.rollout, options.container, new)
         plugin.run(ctx, command)
 

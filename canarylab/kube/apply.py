@@ -138,11 +138,12 @@ def _lines(obj: dict[str, Any]) -> list[str]:
 
 def with_kept(wanted: dict[str, Any], live: Mapping[str, Any], kept: Sequence[Kept]) -> dict[str, Any]:
     """`wanted` with the kept fields as they are in `live`. Pure."""
+    fields = [field for rule in kept if rule.kind == wanted["kind"] for field in rule.fields]
+    if not fields:
+        return wanted
     result = copy.deepcopy(wanted)
-    for rule in kept:
-        if rule.kind == wanted["kind"]:
-            for field in rule.fields:
-                _keep(result, live, _steps(field))
+    for field in fields:
+        _keep(result, live, _steps(field))
     return result
 
 

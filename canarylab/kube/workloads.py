@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.objects import condition, deployment_health, pod_trouble, rollout_health
@@ -31,6 +33,19 @@ def workload_health(cluster: Cluster, obj: dict[str, Any]) -> str | None:
         wanted, ready = live["spec"].get("replicas", 1), sum(map(_is_ready, pods))
         reason = f"{kind} {name}: {ready} of {wanted} pods ready" if ready < wanted else None
     return reason and "; ".join([reason, *_first_trouble(pods)])
+
+
+def with_images(obj: dict[str, Any], renamed: Callable[[str], str]) -> dict[str, Any]:
+    """The object with the images of its pod template under their names in the cluster."""
+    template = obj.get("spec", {}).get("template", {}) if isinstance(obj.get("spec"), dict) else {}
+    if not isinstance(template, dict) or "containers" not in template.get("spec", {}):
+        return obj
+    obj = copy.deepcopy(obj)
+    pod = obj["spec"]["template"]["spec"]
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+        if "image" in container:
+            container["image"] = renamed(container["image"])
+    return obj
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:

@@ -12,7 +12,11 @@ from canarylab.errors import StageError
 _DATE = "tag:yaml.org,2002:timestamp"
 
 
-class _Loader(yaml.SafeLoader):
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML has it: eight times as fast."""
+
+
+class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
     """Without dates: JSON has none, so what looks like one is text."""
 
 

@@ -6,13 +6,17 @@ A provider is one module or folder here with one subclass of Provider; `canaryla
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from canarylab.kube.objects import load_balancer_address
+
 if TYPE_CHECKING:
     from canarylab.context import Context
+    from canarylab.images import Wanted
     from canarylab.kube.client import Cluster
     from canarylab.playbook.model import ClusterSpec
     from canarylab.stages.base import Removal, Stage
@@ -27,6 +31,10 @@ class Finding:
     seen: str
     remedy: str = ""
     fatal: bool = True
+    fix: tuple[str, ...] = ()
+    """The command that `doctor --fix` runs; () where there is none that is safe."""
+    needs_root: bool = False
+    """Whether that command is for sudo: it is shown, and asked for once, before it is run."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,16 @@ class TunnelStatus:
     route: str
     addresses: dict[str, str]
     problems: tuple[str, ...] = ()
+    note: str = ""
+    """What a user should know of it although it works, such as that it is a way around."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image that the cluster has: what its configuration says, read from the image itself."""
+    """An image that the cluster has: what its configuration says, read from the image itself.
+
+    One that is there for several architectures is listed once for each.
+    """
 
     reference: str
     architecture: str
@@ -72,6 +85,15 @@ class Provider(ABC):
     def findings(self, ctx: Context) -> list[Finding]:
         """Can this machine do it? Reads only."""
 
+    @contextmanager
+    def session(self, ctx: Context, command: str) -> Iterator[None]:  # noqa: ARG002 - for those that need it
+        """Around a command that changes something: up, demo, teardown, tunnel.
+
+        What has to be asked or made sure of before the first change comes first; what it needs only meanwhile, such
+        as a password that is kept, ends with it.
+        """
+        yield
+
     @abstractmethod
     def stages(self) -> Sequence[Stage[Any, Any]]:
         """The infrastructure, in order; the last one is named `cluster`."""
@@ -88,6 +110,11 @@ class Provider(ABC):
     def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:
         """Argo Rollouts' own install manifest of that version as a JSON list, and the controller's image for it."""
 
+    def endpoint(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:  # noqa: ARG002
+        """Address and port at which a port of a LoadBalancer Service answers; None while it has no address."""
+        address = load_balancer_address(service)
+        return (address, port) if address else None
+
     @abstractmethod
     def check_route(self, ctx: Context, address: str) -> None:
         """Raise unless a request to `address` would reach this cluster and nothing else. Asked before the first one."""
@@ -97,15 +124,22 @@ class Provider(ABC):
         """The images in the cluster that carry this tool's label."""
 
     @abstractmethod
-    def load_image(self, ctx: Context, archive: Path, reference: str) -> None:
-        """Hand an OCI archive to the cluster under that reference, replacing an older image of the same name."""
+    def deliver_image(self, ctx: Context, wanted: Wanted) -> None:
+        """Build it for every architecture of the cluster, read what was built, and have the cluster use it.
+
+        An older image of the same name is replaced. Raises StageError for a wrong architecture.
+        """
 
     @abstractmethod
     def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]: ...
 
     @abstractmethod
-    def architecture(self, ctx: Context) -> str:
-        """Of the cluster's nodes, as Go names it: amd64, arm64."""
+    def architectures(self, ctx: Context) -> tuple[str, ...]:
+        """Of the cluster's nodes, sorted, as Go names them: amd64, arm64."""
+
+    def image_reference(self, reference: str) -> str:
+        """What an image that a playbook calls `localhost/...` is called in the cluster, where a registry has it."""
+        return reference
 
     @abstractmethod
     def tunnel_start(self, ctx: Context) -> None: ...

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from canarylab.errors import StageError
-from canarylab.images import SOURCE_LABEL, Build, build, source_digest
-from canarylab.oci import read_archive, verify_architecture
+from canarylab.images import SOURCE_LABEL, Wanted
 from canarylab.providers.base import Image
 from canarylab.stages.base import Change, Removal, Stage, StageOptions
 
@@ -27,11 +26,11 @@ class ImageOptions(StageOptions):
 
 @dataclass(frozen=True)
 class ImageState:
-    """The image that the cluster has, and what is wanted of it."""
+    """What the cluster has of the image, one for each architecture, and what is wanted of it."""
 
-    image: Image | None
-    architecture: str
-    digest: str
+    images: tuple[Image, ...]
+    architectures: tuple[str, ...]
+    wanted: Wanted
 
 
 class ImageStage(Stage[ImageOptions, ImageState]):
@@ -46,41 +45,42 @@ class ImageStage(Stage[ImageOptions, ImageState]):
                 remedy="mend the playbook's path",
             )
 
+    def wanted(self, ctx: Context) -> Wanted:
+        """What is to be built, under the name that it has in the cluster."""
+        reference = ctx.provider.image_reference(self.options.image)
+        return Wanted(ctx.playbook.base / self.options.path, reference, self.options.build_args)
+
     def observe(self, ctx: Context) -> ImageState:
-        found = next((image for image in ctx.provider.images(ctx) if image.reference == self.options.image), None)
-        digest = source_digest(ctx.playbook.base / self.options.path, self.options.build_args)
-        return ImageState(found, ctx.provider.architecture(ctx), digest)
+        wanted = self.wanted(ctx)
+        found = tuple(image for image in ctx.provider.images(ctx) if image.reference == wanted.image)
+        return ImageState(found, ctx.provider.architectures(ctx), wanted)
 
     def changes(self, observed: ImageState) -> list[Change]:
-        image, name = observed.image, self.options.image
-        if image is None:
+        name = observed.wanted.image
+        if not observed.images:
             return [Change("build", name, "the cluster doesn't have it")]
-        architectures = {image.architecture, image.program_architecture or image.architecture}
-        if architectures != {observed.architecture}:
-            seen = "/".join(sorted(architectures))
-            return [Change("build", name, f"it is of architecture {seen}, the cluster of {observed.architecture}")]
-        if image.labels.get(SOURCE_LABEL) != observed.digest:
+        found = {image.architecture for image in observed.images}
+        found |= {image.program_architecture or image.architecture for image in observed.images}
+        if found != set(observed.architectures):
+            seen, wanted = "/".join(sorted(found)), "/".join(observed.architectures)
+            return [Change("build", name, f"it is of architecture {seen}, the cluster of {wanted}")]
+        if any(image.labels.get(SOURCE_LABEL) != observed.wanted.digest for image in observed.images):
             return [Change("build", name, "its sources or build arguments have changed")]
         return []
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - there is one thing to do
-        architecture = ctx.provider.architecture(ctx)
-        wanted = Build(ctx.playbook.base / self.options.path, self.options.image, self.options.build_args, architecture)
-        archive = build(ctx, wanted)
-        ctx.progress("reading the built image")
-        verify_architecture(read_archive(archive, self.options.image), architecture)
-        ctx.progress("handing it to the cluster")
-        ctx.provider.load_image(ctx, archive, self.options.image)
+        ctx.provider.deliver_image(ctx, self.wanted(ctx))
 
-    def health(self, ctx: Context) -> str | None:
-        image = self.observe(ctx).image
-        return None if image else f"the cluster has no image {self.options.image}"
+    def health(self, ctx: Context) -> str | None:  # noqa: ARG002
+        return None  # nothing to wait for: what was handed over is there or isn't, and `observe` says so
 
     def remove(self, ctx: Context) -> list[Removal]:
-        if ctx.provider.remove_image(ctx, self.options.image) == "absent":
+        reference = ctx.provider.image_reference(self.options.image)
+        if ctx.provider.remove_image(ctx, reference) == "absent":
             return []
-        return [Removal(f"image {self.options.image}", "removed")]
+        return [Removal(f"image {reference}", "removed")]
 
     def facts(self, ctx: Context) -> dict[str, Any]:
-        image = self.observe(ctx).image
-        return {"image": self.options.image, "architecture": image.architecture} if image else {}
+        found = self.observe(ctx).images
+        architectures = ", ".join(image.architecture for image in found)
+        return {"image": found[0].reference, "architecture": architectures} if found else {}

@@ -11,6 +11,7 @@ from pydantic import Field
 from canarylab.diagnosis.manifests import refuse_known_bad
 from canarylab.errors import StageError
 from canarylab.kube.apply import PATH_PATTERN, Kept
+from canarylab.kube.workloads import with_images
 from canarylab.kube.yaml_file import read_documents
 from canarylab.stages.base import StageOptions
 from canarylab.stages.objects import ObjectsStage
@@ -46,7 +47,10 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         refuse_known_bad(self._documents(base))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
-        return [_in_namespace(obj, self.options.namespace) for _, obj in self._documents(ctx.playbook.base)]
+        return [
+            with_images(_in_namespace(obj, self.options.namespace), ctx.provider.image_reference)
+            for _, obj in self._documents(ctx.playbook.base)
+        ]
 
     def kept(self) -> Sequence[Kept]:
         return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]

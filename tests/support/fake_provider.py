@@ -10,6 +10,7 @@ from support.fake_cluster import FakeCluster
 
 from canarylab.context import Context
 from canarylab.errors import NotYetObservableError
+from canarylab.images import Wanted, build
 from canarylab.oci import read_archive
 from canarylab.playbook.model import ClusterSpec
 from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
@@ -61,16 +62,17 @@ class FakeProvider(Provider):
     def images(self, ctx: Context) -> list[Image]:  # noqa: ARG002
         return list(self.held.values())
 
-    def load_image(self, ctx: Context, archive: Path, reference: str) -> None:  # noqa: ARG002
-        self.loaded.append((archive, reference))
+    def deliver_image(self, ctx: Context, wanted: Wanted) -> None:
+        archive = build(ctx, wanted, self.node_architecture)
+        self.loaded.append((archive, wanted.image))
         if not self.forgetful:
-            self.held[reference] = read_archive(archive, reference)
+            self.held[wanted.image] = read_archive(archive, wanted.image)
 
     def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:  # noqa: ARG002
         return "removed" if self.held.pop(reference, None) else "absent"
 
-    def architecture(self, ctx: Context) -> str:  # noqa: ARG002
-        return self.node_architecture
+    def architectures(self, ctx: Context) -> tuple[str, ...]:  # noqa: ARG002
+        return (self.node_architecture,)
 
     def tunnel_start(self, ctx: Context) -> None:  # noqa: ARG002
         self.tunnel = TunnelStatus(True, 4711, self.tunnel.route, self.tunnel.addresses)

@@ -18,6 +18,7 @@ from canarylab.cancel import Cancel
 from canarylab.context import Context
 from canarylab.demo.base import Step
 from canarylab.events import Event, Fact
+from canarylab.kube.objects import load_balancer_address
 from canarylab.tools.runner import Result
 
 IMAGE = "localhost/argoproj/rollouts-demo"
@@ -268,6 +269,13 @@ class FakeProvider:
 
     def programs(self, _ctx: Context) -> Path:
         return Path("/programs")
+
+    def image_reference(self, reference: str) -> str:
+        return reference
+
+    def endpoint(self, _ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:
+        address = load_balancer_address(service)
+        return (address, port) if address else None
 
     def check_route(self, _ctx: Context, address: str) -> None:
         self.checked.append(address)

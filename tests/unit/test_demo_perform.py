@@ -134,7 +134,7 @@ class TestWholeDemonstration:
         assert sum("canary's share" in fact.text for fact in measured) == 4
         assert sum("all answers" in fact.text for fact in measured) == 4
         assert sum(fact.expected == "0 failed" for fact in measured) == 2
-        assert stage.provider.checked == ["127.0.0.1"] * 3
+        assert stage.provider.checked == ["127.0.0.1"] * 6, "each step, the port of http and that of tls"
 
 
 class Breaks(Step):

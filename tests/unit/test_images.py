@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from support.fake_runner import FakeRunner
-from support.oci_archives import AMD64, archive, elf
+from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
 
 from canarylab import images
-from canarylab.errors import CommandError
-from canarylab.images import Build, build, source_digest
+from canarylab.errors import CommandError, StageError
+from canarylab.images import Wanted, build, source_digest
 from canarylab.paths import REPOSITORY
 
 DEMO = REPOSITORY / "images" / "rollouts-demo"
@@ -73,17 +73,23 @@ def test_the_demos_sources_are_all_among_what_is_digested():
 class Tools(FakeRunner):
     """Go and buildah, as far as a build asks for them; what buildah exports is an archive like the real one's."""
 
+    broken: int | None = None
+    """The machine that Go compiles for whatever it is asked."""
+
     def _answer(self, line):
         words = line.split()
         if "GOVERSION" in words:
             return "go1.30"
         if "-ldflags" in words:
-            Path(words[words.index("-o") + 1]).write_bytes(elf(AMD64))
+            self.machine = self.broken or {"amd64": AMD64, "arm64": ARM64}[self.given[-1]["env"]["GOARCH"]]
+            Path(words[words.index("-o") + 1]).write_bytes(elf(self.machine))
             return ""
         if "push" in words:
-            archive(Path(words[-1].split(":")[1]), {"app": elf(AMD64)}, entrypoint=["/app"])
+            made = Path(words[-1].split(":")[1])
+            archive(made, {"app": elf(self.machine)}, architecture=self.platform, entrypoint=["/app"])
             return ""
         assert "build" in words, f"nobody expected this command: {line}"
+        self.platform = words[words.index("--platform") + 1].removeprefix("linux/")
         context = Path(words[-1])
         self.context = sorted(path.name for path in context.iterdir())
         return ""
@@ -102,12 +108,12 @@ def tools(monkeypatch, tmp_path):
     return Tools()
 
 
-def wanted(folder, architecture="amd64", **arguments):
-    return Build(folder, "localhost/app:x", arguments or COLOR, architecture)
+def wanted(folder, **arguments):
+    return Wanted(folder, "localhost/app:x", arguments or COLOR)
 
 
 def test_a_build_compiles_builds_and_keeps_an_archive_in_the_cache(folder, tools, isolated_home):
-    made = build(context_of(runner=tools), wanted(folder))
+    made = build(context_of(runner=tools), wanted(folder), "amd64")
     assert made.is_relative_to(isolated_home / "cache")
     assert made.name == f"{source_digest(folder, COLOR)[:16]}-amd64.tar"
     assert tools.context == ["Containerfile", "app-amd64"]
@@ -119,27 +125,33 @@ def test_a_build_compiles_builds_and_keeps_an_archive_in_the_cache(folder, tools
 
 
 def test_what_is_built_already_is_not_built_again(folder, tools):
-    first = build(context_of(runner=tools), wanted(folder))
+    first = build(context_of(runner=tools), wanted(folder), "amd64")
     before = list(tools.commands)
-    assert build(context_of(runner=tools), wanted(folder)) == first
+    assert build(context_of(runner=tools), wanted(folder), "amd64") == first
     assert tools.commands == before
 
 
 def test_variants_share_the_program_and_have_archives_of_their_own(folder, tools):
-    made = {build(context_of(runner=tools), wanted(folder, COLOR=color)) for color in ("blue", "yellow")}
+    made = {build(context_of(runner=tools), wanted(folder, COLOR=color), "amd64") for color in ("blue", "yellow")}
     assert len(made) == 2
     assert tools.count("-ldflags") == 1
 
 
 def test_each_architecture_has_a_program_and_an_archive_of_its_own(folder, tools):
-    made = {build(context_of(runner=tools), wanted(folder, architecture)) for architecture in ("amd64", "arm64")}
+    made = {build(context_of(runner=tools), wanted(folder), architecture) for architecture in ("amd64", "arm64")}
     assert len(made) == 2
     assert tools.count("-ldflags") == 2
+
+
+def test_a_program_of_the_wrong_architecture_is_refused_with_both_named(folder, tools):
+    tools.broken = ARM64
+    with pytest.raises(StageError, match="its configuration says amd64, its program is arm64; the cluster is amd64"):
+        build(context_of(runner=tools), wanted(folder), "amd64")
 
 
 def test_a_build_that_fails_leaves_no_archive_and_no_scratch(folder, tools, isolated_home, monkeypatch):
     monkeypatch.setattr(tools, "_answer", lambda line: 125 if "--tag" in line else Tools._answer(tools, line))
     with pytest.raises(CommandError):
-        build(context_of(runner=tools), wanted(folder))
+        build(context_of(runner=tools), wanted(folder), "amd64")
     left = [path.name for path in (isolated_home / "cache" / "canarylab" / "images" / "app").iterdir()]
     assert sorted(left) == sorted(["lock", f"{source_digest(folder, {})[:16]}-amd64"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from canarylab.images import SOURCE_LABEL
+from canarylab.images import SOURCE_LABEL, Wanted
 from canarylab.kube.apply import Comparison
 from canarylab.playbook.model import ClusterSpec
 from canarylab.providers.base import Image, TunnelStatus
@@ -46,6 +47,17 @@ def release(status="deployed", revision=1, version="1.31.0", values=None):
 
 def helm(newest=None, unfinished=(), version="1.31.0", values=None, drift=()):
     return ReleaseState(newest, tuple(unfinished), version, values or {}, tuple(drift))
+
+
+def image_state(images, cluster="amd64", digest="d1"):
+    """The cluster's architectures as `amd64` or `amd64+arm64`."""
+
+    class Source(Wanted):
+        @property
+        def digest(self):
+            return digest
+
+    return ImageState(tuple(images), tuple(cluster.split("+")), Source(Path("images/x"), BLUE, {}))
 
 
 def image(architecture="amd64", program="amd64", digest="d1"):
@@ -112,23 +124,29 @@ TABLE: list[tuple[str, Any, list[Change]]] = [
         ],
     ),
     # image
-    ("image", ImageState(None, "amd64", "d1"), [Change("build", BLUE, "the cluster doesn't have it")]),
-    ("image", ImageState(image(), "amd64", "d1"), []),
-    ("image", ImageState(image(program=""), "amd64", "d1"), []),
+    ("image", image_state([]), [Change("build", BLUE, "the cluster doesn't have it")]),
+    ("image", image_state([image()], "amd64", "d1"), []),
+    ("image", image_state([image(program="")], "amd64", "d1"), []),
     (
         "image",
-        ImageState(image(), "amd64", "d2"),
+        image_state([image()], "amd64", "d2"),
         [Change("build", BLUE, "its sources or build arguments have changed")],
     ),
     (
         "image",
-        ImageState(image(), "arm64", "d1"),
+        image_state([image()], "arm64", "d1"),
         [Change("build", BLUE, "it is of architecture amd64, the cluster of arm64")],
     ),
     (
         "image",
-        ImageState(image(architecture="arm64", program="amd64"), "arm64", "d1"),
+        image_state([image(architecture="arm64", program="amd64")], "arm64", "d1"),
         [Change("build", BLUE, "it is of architecture amd64/arm64, the cluster of arm64")],
+    ),
+    ("image", image_state([image(), image("arm64", "arm64")], "amd64+arm64"), []),
+    (
+        "image",
+        image_state([image()], "amd64+arm64"),
+        [Change("build", BLUE, "it is of architecture amd64, the cluster of amd64/arm64")],
     ),
     # manifests, argo-rollouts
     *(

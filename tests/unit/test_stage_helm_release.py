@@ -173,7 +173,7 @@ def test_status_shows_chart_and_revision(world):
     ("content", "said"),
     [
         (None, "there is no "),
-        (b"a: [1", "v.yaml:1: not YAML: "),
+        (b"a: [1", "not YAML: "),
         (b"- 1", "values must be one mapping"),
         (b"a: 1\n---\nb: 1", "values must be one mapping"),
         (b"\xff\xfe\x00", "can't be read as YAML"),

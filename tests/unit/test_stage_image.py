@@ -9,7 +9,7 @@ from support.runs import context_of
 from canarylab import engine
 from canarylab.errors import StageError
 from canarylab.images import SOURCE_LABEL, source_digest
-from canarylab.stages import image as kind
+from canarylab.oci import read_archive, verify_architecture
 from canarylab.stages.base import Removal
 from canarylab.stages.image import ImageOptions, ImageStage
 
@@ -31,14 +31,16 @@ def built(monkeypatch, tmp_path):
     class Built:
         machine, architecture, count = AMD64, "amd64", 0
 
-    def build(_ctx, wanted):
+    def build(_ctx, wanted, architecture):
         Built.count += 1
         labels = {SOURCE_LABEL: source_digest(wanted.folder, wanted.arguments)}
         program = {"server": elf(Built.machine)}
         file = tmp_path / f"{Built.count}.tar"
-        return archive(file, program, architecture=Built.architecture, entrypoint=["/server"], labels=labels)
+        archive(file, program, architecture=Built.architecture, entrypoint=["/server"], labels=labels)
+        verify_architecture(read_archive(file, wanted.image), architecture)
+        return file
 
-    monkeypatch.setattr(kind, "build", build)
+    monkeypatch.setattr("support.fake_provider.build", build)
     return Built
 
 
@@ -84,7 +86,7 @@ def test_an_image_that_is_handed_over_but_not_there_is_not_idempotent(folder, bu
     provider.forgetful = True
     outcome = up(provider, folder)
     assert built.count == 1
-    assert f"the cluster has no image {BLUE}" in outcome.reason
+    assert f"not idempotent: after it was applied, {BLUE} would be changed again" in outcome.reason
 
 
 def test_an_image_is_removed_where_there_is_one(folder, built):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from canarylab.errors import MachineError, NotYetObservableError, StageError, UsageError
 from canarylab.files import delete
+from canarylab.images import Wanted, build
 from canarylab.lock import queued
 from canarylab.paths import ProfilePaths, cache_home, state_home
 from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
@@ -157,14 +158,16 @@ class EmbeddedProvider(Provider):
             )
         return pins.built().rollouts_manifest, f"{ROLLOUTS}:{pins.pins().rollouts}"
 
-    def architecture(self, ctx: Context) -> str:  # noqa: ARG002
-        return pins.architecture()
+    def architectures(self, ctx: Context) -> tuple[str, ...]:  # noqa: ARG002
+        return (pins.architecture(),)
 
     def images(self, ctx: Context) -> list[Image]:
         machine = self.machine(ctx)
         return store.images(machine) if machine.is_up() else []
 
-    def load_image(self, ctx: Context, archive: Path, reference: str) -> None:  # noqa: ARG002
+    def deliver_image(self, ctx: Context, wanted: Wanted) -> None:
+        archive = build(ctx, wanted, pins.architecture())
+        ctx.progress("handing it to the cluster")
         store.load(self.machine(ctx), archive)
 
     def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:
