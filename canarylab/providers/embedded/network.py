@@ -85,6 +85,11 @@ def choose(taken: Iterable[str]) -> Ranges:
     )
 
 
+def link_name(profile: str) -> str:
+    """Of the host's end of a profile's link: 15 characters at most, so it holds a digest of the profile."""
+    return f"cl-{hashlib.sha256(profile.encode()).hexdigest()[:10]}"
+
+
 class Network:
     """The namespace, the link and the rules of one profile."""
 
@@ -100,8 +105,8 @@ class Network:
 
     @property
     def link(self) -> str:
-        """Name of the host's end: 15 characters at most, so it holds a digest of the profile."""
-        return f"cl-{hashlib.sha256(self.profile.encode()).hexdigest()[:10]}"
+        """Name of the host's end."""
+        return link_name(self.profile)
 
     @property
     def table(self) -> str:
