@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from canarylab import engine
@@ -19,14 +20,21 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
     def work(ctx: Context) -> int:
         with locked(ctx.paths.lock, "up"), ctx.provider.session(ctx, "up"):
             outcome = engine.up(ctx, engine.select(ctx.playbook, only, start))
-            if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes:
-                record(ctx)
-                ctx.emit(
-                    Notice(f"kubectl --context {ctx.cluster.context} works in your shell; `invoke demo` comes next")
-                )
-            return _end(ctx, outcome)
+            code = _conclude(ctx) if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes else EXIT_DONE
+            return _end(ctx, outcome, code)
 
     return run(options, work)
+
+
+def _conclude(ctx: Context) -> int:
+    """Everything is up. Without the record it still is, so that is told, and the run ends as one that ended."""
+    try:
+        record(ctx)
+    except CanarylabError as error:
+        ctx.emit(Failure(f"everything is up, but what was applied couldn't be written down: {error}", error.exit_code))
+        return error.exit_code
+    ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell; `invoke demo` comes next"))
+    return EXIT_DONE
 
 
 def plan(options: Options, only: Sequence[str], start: str | None) -> int:
@@ -41,9 +49,11 @@ def plan(options: Options, only: Sequence[str], start: str | None) -> int:
     return run(options, work)
 
 
-def _end(ctx: Context, outcome: engine.Run) -> int:
+def _end(ctx: Context, outcome: engine.Run, afterwards: int = EXIT_DONE) -> int:
+    """`afterwards` is how what came after the stages ended."""
     for ended in outcome.outcomes.values():
         if ended.error is not None and not isinstance(ended.error, CanarylabError):
             ctx.emit(Failure(keep_traceback(ended.error), EXIT_BUG))
-    ctx.emit(outcome.summary)
-    return outcome.exit_code
+    code = outcome.exit_code or afterwards
+    ctx.emit(dataclasses.replace(outcome.summary, ok=code == EXIT_DONE))
+    return code

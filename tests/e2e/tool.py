@@ -46,10 +46,12 @@ class Tool:
     profile: str
     kubeconfig: Path
     environment: dict[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    """What every command gets, such as `--provider minikube`."""
 
     def argv(self, *words: str) -> list[str]:
         task, *flags = words
-        return [sys.executable, "-m", "invoke", task, *flags, "--profile", self.profile]
+        return [sys.executable, "-m", "invoke", task, *flags, *self.flags, "--profile", self.profile]
 
     @property
     def env(self) -> dict[str, str]:

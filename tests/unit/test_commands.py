@@ -30,6 +30,7 @@ from canarylab.errors import (
     NotYetObservableError,
     StageError,
 )
+from canarylab.kube.client import ApiError
 from canarylab.lock import locked
 from canarylab.paths import ProfilePaths
 from canarylab.providers.base import Finding, Image
@@ -104,6 +105,14 @@ def test_up_a_second_time_changes_nothing(world, events):
     events()
     assert up(JSON, [], None) == EXIT_DONE
     assert events()[-1]["changed"] == []
+
+
+def test_up_whose_record_cannot_be_written_says_that_all_is_up_and_still_ends_with_a_summary(world, events):
+    world.cluster.refused["apply ConfigMap canarylab"] = ApiError("forbidden", 403, where="PATCH /api")
+    assert up(JSON, [], None) == EXIT_FAILED
+    *_, failure, summary = events()
+    assert "everything is up, but what was applied couldn't be written down" in failure["message"]
+    assert (summary["event"], summary["ok"], summary["failed"]) == ("run-finished", False, [])
 
 
 def test_up_of_a_failed_stage_leaves_no_record(world, events):
