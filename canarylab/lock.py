@@ -77,6 +77,14 @@ def queued(path: Path, cancel: Cancel, waiting: Callable[[], None]) -> Iterator[
         yield
 
 
+def is_held(path: Path) -> bool:
+    """Whether somebody holds such a lock at this moment."""
+    if not path.exists():
+        return False
+    with path.open("a") as file:
+        return not _try(file)
+
+
 def _try(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from canarylab.errors import MachineError, NotYetObservableError, StageError, UsageError
 from canarylab.files import delete
 from canarylab.images import Wanted, build
-from canarylab.lock import queued
+from canarylab.lock import is_held, queued
 from canarylab.paths import ProfilePaths, cache_home, state_home
 from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
 from canarylab.providers.embedded import host, store, tunnel
@@ -228,6 +228,8 @@ class EmbeddedProvider(Provider):
         if users:
             reason = f"used by {', '.join(users)}"
             return [Removal(f"programs in {cache_home()}", "left", reason)]
+        if is_held(pins.built().folder.with_name("lock")):
+            return [Removal(f"programs in {cache_home()}", "left", "another run builds them at this moment")]
         delete_readonly = ["chmod", "-R", "u+w", str(cache_home())]
         if not cache_home().exists():
             return []
