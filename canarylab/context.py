@@ -76,7 +76,8 @@ class Context:
 def api_environment(ctx: Context) -> dict[str, str]:
     """For programs that talk to the cluster.
 
-    A proxy that pip and Go may need would get their requests, away from this machine; and what they learn of the API
-    is kept in the profile's folder, not in the user's.
+    A proxy that pip and Go may need would get their requests, away from this machine, where the cluster is; one that
+    is somebody else's may be beyond it. What they learn of the API is kept in the profile's folder, not in the user's.
     """
-    return {"NO_PROXY": "*", "no_proxy": "*", "KUBECACHEDIR": str(ctx.cluster.kubeconfig.parent / "kube-cache")}
+    direct = {"NO_PROXY": "*", "no_proxy": "*"} if ctx.provider.owns_cluster else {}
+    return {**direct, "KUBECACHEDIR": str(ctx.cluster.kubeconfig.parent / "kube-cache")}

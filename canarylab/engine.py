@@ -40,6 +40,7 @@ from canarylab.kube.client import ApiError
 from canarylab.playbook.model import Limits, Playbook
 from canarylab.playbook.problems import choose
 from canarylab.stages.base import Change, Stage
+from canarylab.survey import survey
 
 AnyStage = Stage[Any, Any]
 _RETRY_PAUSE = 1.0
@@ -101,10 +102,18 @@ _Ended = queue.SimpleQueue[tuple[str, Outcome] | None]
 """Stages as they end, and None when the run is cancelled. (A SimpleQueue may be put to from a signal handler.)"""
 
 
+def preflight(ctx: Context, selected: Sequence[AnyStage]) -> None:
+    """Let each stage say what is in its way, before a password is asked for or anything is changed."""
+    for stage in selected:
+        stage.preflight(ctx)
+
+
 def up(ctx: Context, selected: Sequence[AnyStage]) -> Run:
     """Bring the selected stages up. Needs outside the selection are taken to be there."""
     for stage in selected:
         stage.check(ctx.playbook.base)
+    if not ctx.provider.owns_cluster:
+        survey(ctx, selected)
     return _run(ctx, "up", selected, _bring_up)
 
 

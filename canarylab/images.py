@@ -16,8 +16,7 @@ from canarylab.files import link_file
 from canarylab.lock import queued
 from canarylab.oci import read_archive, verify_architecture
 from canarylab.paths import cache_home
-from canarylab.tools import go
-from canarylab.tools.buildah import Buildah
+from canarylab.tools import builders, go
 
 if TYPE_CHECKING:
     from canarylab.context import Context
@@ -66,8 +65,8 @@ def build(ctx: Context, wanted: Wanted, architecture: str) -> Path:
     if not archive.exists():
         with prepared(ctx, wanted, architecture) as context, tempfile.TemporaryDirectory(dir=home) as scratch:
             ctx.progress(f"building {wanted.image} for {architecture}")
-            buildah = Buildah(ctx.runner, Path(scratch) / "buildah")
-            buildah.build(
+            builder = builders.find(ctx.runner, Path(scratch) / "storage")
+            builder.build(
                 context / "Containerfile",
                 context,
                 wanted.image,
@@ -75,7 +74,7 @@ def build(ctx: Context, wanted: Wanted, architecture: str) -> Path:
                 arguments=wanted.all_arguments,
             )
             finished = Path(scratch) / "image.tar"
-            buildah.export(wanted.image, finished, wanted.image)
+            builder.export(wanted.image, finished, wanted.image)
             finished.replace(archive)
     ctx.progress("reading the built image")
     verify_architecture(read_archive(archive, wanted.image), architecture)

@@ -12,7 +12,8 @@ from canarylab.errors import EXIT_DONE
 def env(options: Options) -> int:
     def work(ctx: Context) -> int:
         folder = ctx.provider.programs(ctx)
-        print(f'# eval "$(invoke env)", then: kubectl --context {ctx.profile} get rollouts')
+        context = ctx.profile if ctx.provider.owns_cluster else ctx.cluster.context
+        print(f'# eval "$(invoke env)", then: kubectl --context {context} get rollouts')
         if folder is not None:
             print(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
         return EXIT_DONE

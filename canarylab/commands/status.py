@@ -14,6 +14,7 @@ from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObser
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
 from canarylab.stages.base import Change, Stage
+from canarylab.stages.respect import is_of_playbook
 
 _SECONDS = 60.0
 _ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
@@ -44,11 +45,19 @@ def _look(ctx: Context) -> StatusReport:
         profile=ctx.profile,
         provider=ctx.provider.name,
         kubeconfig=str(ctx.paths.kubeconfig),
-        context=ctx.profile,
+        context=_context_name(ctx),
         gateway=_gateway(ctx),
         stages=looks,
         rollout=_trees(ctx),
     )
+
+
+def _context_name(ctx: Context) -> str:
+    """What kubectl calls it; the profile's name as long as there is no cluster to ask."""
+    try:
+        return ctx.cluster.context
+    except CanarylabError:
+        return ctx.profile
 
 
 def look_at(ctx: Context, stage: Stage[Any, Any]) -> StageStatus:
@@ -82,17 +91,22 @@ def _gateway(ctx: Context) -> str | None:
         services = ctx.cluster.list("v1", "Service")
     except CanarylabError:
         return None
-    balanced = [service for service in services if service["spec"].get("type") == "LoadBalancer"]
+    balanced = [service for service in _ours(ctx, services) if service["spec"].get("type") == "LoadBalancer"]
     found = (ctx.provider.endpoint(ctx, service, service["spec"]["ports"][0]["port"]) for service in balanced)
     return next((endpoint[0] for endpoint in found if endpoint), None)
 
 
 def _trees(ctx: Context) -> str | None:
-    """What `kubectl argo rollouts get rollout` prints, for every Rollout."""
+    """What `kubectl argo rollouts get rollout` prints, for every Rollout of ours."""
     try:
         rollouts = ctx.cluster.list(*_ROLLOUT)
     except CanarylabError:
         return None  # no cluster, or no Argo Rollouts in it: the stages say so
-    names = [(rollout["metadata"]["namespace"], rollout["metadata"]["name"]) for rollout in rollouts]
+    names = [(rollout["metadata"]["namespace"], rollout["metadata"]["name"]) for rollout in _ours(ctx, rollouts)]
     trees = [plugin.run(ctx, plugin.plugin(ctx).get_rollout(namespace, name)) for namespace, name in names]
     return "\n".join(trees) or None
+
+
+def _ours(ctx: Context, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All there are in a cluster of our own; elsewhere those that have to do with the playbook."""
+    return [obj for obj in objects if ctx.provider.owns_cluster or is_of_playbook(ctx, obj)]

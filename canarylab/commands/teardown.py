@@ -7,11 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from canarylab import engine, graph
+from canarylab import engine, graph, record
 from canarylab.commands.run import Options, run
 from canarylab.context import Context
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError
-from canarylab.events import Failure, Removed, RunFinished, RunStarted, StageFinished, StageInfo, StageStarted, State
+from canarylab.events import (
+    Failure,
+    Notice,
+    Removed,
+    RunFinished,
+    RunStarted,
+    StageChange,
+    StageFinished,
+    StageInfo,
+    StageStarted,
+    State,
+)
 from canarylab.lock import locked
 from canarylab.paths import drop_home, state_home
 from canarylab.report import receipt as report
@@ -34,9 +45,13 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
             removal = _Teardown(ctx, receipt)
             code = EXIT_DONE
             try:
+                if not ctx.provider.owns_cluster:
+                    _show_first(ctx, stages)
                 for stage in stages:
                     removal.stage(stage)
                 if not removal.failed and (not only or "cluster" in only):
+                    if not ctx.provider.owns_cluster:
+                        removal.rest("record", record.remove)
                     removal.rest("rest", ctx.provider.leftovers)
                 if purge:
                     removal.rest("cache", ctx.provider.purge)
@@ -51,6 +66,24 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
     if options.output == "text" and receipt:  # without one, nothing was looked for: the error says why
         report.show(receipt, options.output, sys.stdout)
     return code
+
+
+def _show_first(ctx: Context, stages: Sequence[Stage[Any, Any]]) -> None:
+    """Say what will be removed from a cluster that stays, before the first of it is."""
+    shown: set[str] = set()
+    for stage in stages:
+        try:
+            planned = stage.removals(ctx.for_stage(stage.name, time.monotonic() + _SECONDS))
+        except NotYetObservableError:
+            continue  # nothing of it is there
+        except CanarylabError as error:
+            ctx.emit(Notice(f"{stage.name}: what would be removed can't be told now: {error}"))
+            continue
+        for removal in planned:
+            if removal.outcome == "removed" and removal.subject not in shown:
+                shown.add(removal.subject)
+                ctx.emit(StageChange(stage.name, "remove", removal.subject, f"profile {ctx.profile} made it"))
+    ctx.emit(Notice(f"{len(shown)} things will be removed from {ctx.cluster.context}, and nothing else"))
 
 
 def _selected(ctx: Context, only: Sequence[str]) -> list[Stage[Any, Any]]:

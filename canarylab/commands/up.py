@@ -18,8 +18,10 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
     """Bring the stages up; then write down in the cluster what was applied."""
 
     def work(ctx: Context) -> int:
+        stages = engine.select(ctx.playbook, only, start)
+        engine.preflight(ctx, stages)
         with locked(ctx.paths.lock, "up"), ctx.provider.session(ctx, "up"):
-            outcome = engine.up(ctx, engine.select(ctx.playbook, only, start))
+            outcome = engine.up(ctx, stages)
             code = _conclude(ctx) if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes else EXIT_DONE
             return _end(ctx, outcome, code)
 
@@ -41,7 +43,9 @@ def plan(options: Options, only: Sequence[str], start: str | None) -> int:
     """Say what `up` would change."""
 
     def work(ctx: Context) -> int:
-        outcome = engine.plan(ctx, engine.select(ctx.playbook, only, start))
+        stages = engine.select(ctx.playbook, only, start)
+        engine.preflight(ctx, stages)
+        outcome = engine.plan(ctx, stages)
         if outcome.exit_code == 0 and not outcome.names("planned"):
             ctx.emit(Notice("no changes: everything is as the playbook says"))
         return _end(ctx, outcome)

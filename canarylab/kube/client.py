@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import yaml
 from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
 from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, NotYetObservableError
+from canarylab.kube.credentials import ExecCredentials
 from canarylab.stages.base import Watch
 
 FIELD_MANAGER = "canarylab"
@@ -70,12 +72,18 @@ class Resource:
 
 
 class Cluster:
-    """One cluster, named by kubeconfig and context: never by whatever is current."""
+    """One cluster, named by kubeconfig and context: never by whatever is current.
 
-    def __init__(self, kubeconfig: Path, context: str) -> None:
+    `config` is what the file says, where it is known already or the file isn't written yet. With `by_proxy` the
+    user's proxy settings hold, as they do for kubectl; a cluster on this machine is never asked through a proxy.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, context: str, *, config: Mapping[str, Any] | None = None, by_proxy: bool = False
+    ) -> None:
         self.kubeconfig = kubeconfig
         self.context = context
-        self._http = _connected(kubeconfig, context)
+        self._http = _connected(kubeconfig, context, config, by_proxy=by_proxy)
         self._resources: dict[tuple[str, str], Resource] = {}
         self._lock = threading.Lock()
 
@@ -102,6 +110,33 @@ class Cluster:
         except httpx.HTTPError as error:
             return f"the API server doesn't answer: {error}"
         return None if response.is_success else f"the API server isn't ready: {response.text[:200]}"
+
+    def version(self) -> tuple[int, int]:
+        """Kubernetes' version, major and minor."""
+        found = self._request("GET", "/version") or {}
+        return int(found["major"]), int("".join(filter(str.isdigit, found["minor"])))  # some print 33+
+
+    def namespaced_kinds(self) -> Iterator[tuple[str, str]]:
+        """(api_version, kind) of all that can be listed in a namespace, each kind once, at its preferred version."""
+        core = self._request("GET", "/api/v1") or {}
+        groups = (self._request("GET", "/apis") or {}).get("groups", [])
+        versions = [group["preferredVersion"]["groupVersion"] for group in groups]
+        found = [
+            ("v1", core),
+            *((version, self._request("GET", f"/apis/{version}", missing=True)) for version in versions),
+        ]
+        for api_version, listed in found:
+            for entry in (listed or {}).get("resources", []):
+                if entry["namespaced"] and "/" not in entry["name"] and "list" in entry["verbs"]:
+                    yield api_version, entry["kind"]
+
+    def may(self, verb: str, group: str, plural: str, namespace: str | None = None) -> bool:
+        """Whether this user has the right; nothing is done."""
+        wanted = {"verb": verb, "group": group, "resource": plural, **({"namespace": namespace} if namespace else {})}
+        api_version = "authorization.k8s.io/v1"
+        body = {"apiVersion": api_version, "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": wanted}}
+        answer = self._request("POST", f"/apis/{api_version}/selfsubjectaccessreviews", body=body) or {}
+        return bool(answer.get("status", {}).get("allowed"))
 
     def resource(self, api_version: str, kind: str) -> Resource:
         """How to reach a kind. Raises UnknownKindError where the cluster doesn't know it."""
@@ -249,14 +284,40 @@ class Cluster:
         return parsed
 
 
-def _connected(kubeconfig: Path, context: str) -> httpx.Client:
+def _connected(kubeconfig: Path, context: str, known: Mapping[str, Any] | None, *, by_proxy: bool) -> httpx.Client:
+    raw = known if known is not None else _read(kubeconfig)
     try:
-        config = KubeConfig.from_file(kubeconfig).get(context_name=context)
-    except ConfigError as error:  # no such file, or no such context in it
+        config = KubeConfig.from_dict(dict(raw), fname=kubeconfig).get(context_name=context)
+        assert config is not None  # only without a name is there none
+        cluster, user = (_section(raw, "clusters", config.context.cluster), _section(raw, "users", config.context.user))
+        proxy = cluster.get("proxy-url")
+        parameters = client_adapter.ConnectionParams(
+            timeout=httpx.Timeout(REQUEST_TIMEOUT), trust_env=by_proxy and not proxy, proxy=proxy
+        )
+        settings = parameters.httpx_params(config)
+    except (ConfigError, KeyError) as error:  # no such context in it, or one that names nothing
         raise NotYetObservableError(str(error), where=str(kubeconfig)) from error
-    assert config is not None  # only without a name is there none
-    timeout = httpx.Timeout(REQUEST_TIMEOUT)
-    return client_adapter.Client(config, client_adapter.ConnectionParams(timeout=timeout, trust_env=False))
+    except OSError as error:  # a certificate that isn't there, or isn't one
+        raise NotYetObservableError(
+            f"the context's certificates can't be used: {error}", where=str(kubeconfig)
+        ) from error
+    if user.get("exec"):
+        settings["auth"] = ExecCredentials(user["exec"], cluster)
+        settings["auth"].load_certificate(settings["verify"])
+    return httpx.Client(**settings)
+
+
+def _read(kubeconfig: Path) -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load(kubeconfig.read_text()))
+    except FileNotFoundError as error:
+        raise NotYetObservableError("the kubeconfig was not found", where=str(kubeconfig)) from error
+
+
+def _section(config: Mapping[str, Any], section: str, name: str | None) -> dict[str, Any]:
+    """The named cluster or user as the kubeconfig has it: lightkube keeps only some of its keys."""
+    kind = section.removesuffix("s")
+    return next((entry.get(kind) or {} for entry in config.get(section) or [] if entry.get("name") == name), {})
 
 
 def _selector(labels: Mapping[str, str] | None) -> dict[str, str]:

@@ -115,13 +115,19 @@ def remove(profile: str) -> list[Removal]:
     path = user_path()
     if not path.exists() or not _is_ours(load(path), profile):
         return []
+    drop(profile)
+    return [Removal(f"context, cluster and user {profile} in {path}", "removed")]
+
+
+def drop(profile: str) -> None:
+    """Take the profile's context out, whoever made it; a file in which nothing else is goes with it."""
+    path = user_path()
     with _locked(path):
         rest = without(load(path), profile)
         if any(rest.get(section) for section in _SECTIONS):
             write_private(path, as_text(rest))
         else:
-            path.resolve().unlink()  # nobody else had put anything into it
-    return [Removal(f"context, cluster and user {profile} in {path}", "removed")]
+            path.resolve().unlink(missing_ok=True)  # nobody else had put anything into it
 
 
 @contextmanager

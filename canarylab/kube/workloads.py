@@ -36,15 +36,18 @@ def workload_health(cluster: Cluster, obj: dict[str, Any]) -> str | None:
 
 
 def with_images(obj: dict[str, Any], renamed: Callable[[str], str]) -> dict[str, Any]:
-    """The object with the images of its pod template under their names in the cluster."""
+    """The object with the images of its pod template under their names in the cluster.
+
+    One that a registry has is asked for at every start of a pod: a node may hold an older one of the same name.
+    """
     template = obj.get("spec", {}).get("template", {}) if isinstance(obj.get("spec"), dict) else {}
     if not isinstance(template, dict) or "containers" not in template.get("spec", {}):
         return obj
     obj = copy.deepcopy(obj)
     pod = obj["spec"]["template"]["spec"]
     for container in [*pod.get("initContainers", []), *pod["containers"]]:
-        if "image" in container:
-            container["image"] = renamed(container["image"])
+        if "image" in container and (name := renamed(container["image"])) != container["image"]:
+            container |= {"image": name, "imagePullPolicy": "Always"}
     return obj
 
 

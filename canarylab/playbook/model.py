@@ -89,6 +89,9 @@ class ClusterSpec(BaseModel):
     driver: str | None = Field(None, description="minikube: driver of the virtual machine")
     network: str | None = Field(None, description="minikube: network of the virtual machine")
     container_runtime: str | None = Field(None, description="minikube: docker or containerd")
+    service_cluster_ip_range: str | None = Field(
+        None, description="minikube: addresses of Services, such as 10.112.0.0/12; without it, a range no profile has"
+    )
     context: str | None = Field(None, description="existing: the kubeconfig context to use")
     registry: str | None = Field(None, description="existing: the registry that images are pushed to")
     internet: bool = Field(False, description="embedded: let the cluster reach beyond this host")

@@ -131,7 +131,8 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]: ...
+    def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"] | Removal:
+        """Delete it; a Removal says why it is left where whoever keeps it, such as a registry, doesn't delete."""
 
     @abstractmethod
     def architectures(self, ctx: Context) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def lines(findings: Sequence[Finding], marks: Marks) -> list[Line]:
     """What stands in the way, then what is worth a look, then what is well; the verdict at the end."""
     width = max((len(finding.subject) for finding in findings), default=0)
     shown = [each for finding in _worst_first(findings) for each in _finding(finding, width, marks)]
-    return [*shown, _verdict(findings)]
+    return [*shown, *_fixable(findings), _verdict(findings)]
 
 
 def _severity(finding: Finding) -> int:
@@ -51,6 +51,15 @@ def _finding(finding: Finding, width: int, marks: Marks) -> Iterator[Line]:
     if finding.remedy and not finding.ok:
         for number, each in enumerate(finding.remedy.strip().splitlines()):
             yield Line((Piece(each, "cyan"),), (Piece("          " if number else "    next: ", "dim"),), verbatim=True)
+
+
+def _fixable(findings: Sequence[Finding]) -> Iterator[Line]:
+    """How much of it `--fix` would do."""
+    commands = {finding.fix: finding.needs_root for finding in findings if finding.fix and not finding.ok}
+    if commands:
+        rooted = sum(commands.values())
+        asks = f", {rooted} of them with sudo, which is asked for once" if rooted else ""
+        yield line(f"invoke doctor --fix runs {count(len(commands), 'command')} for this{asks}", "cyan")
 
 
 def _verdict(findings: Sequence[Finding]) -> Line:

@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from canarylab.stages.base import StageOptions
+from canarylab.kube.apply import Comparison
+from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.workloads import workload_health
+from canarylab.stages import respect
+from canarylab.stages.base import Removal, StageOptions
 from canarylab.stages.objects import ObjectsStage
+from canarylab.stages.respect import Foreign
 
 if TYPE_CHECKING:
     from canarylab.context import Context
 
 _CONTROLLER = "argo-rollouts"
+_LABELS = {"app.kubernetes.io/name": _CONTROLLER}
+"""Of the controller, by whichever manifest or chart it was installed."""
 
 
 class ArgoRolloutsOptions(StageOptions):
@@ -30,8 +37,62 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
     Options: ClassVar[type[StageOptions]] = ArgoRolloutsOptions
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
+        """None where somebody else's controller does the work; all but the namespace where that is somebody else's."""
+        if self._foreign(ctx):
+            return []
         manifest, image = ctx.provider.rollouts_manifest(ctx, self.options.version)
-        return list(_objects(manifest, self.options.namespace, image))
+        wanted = _objects(manifest, self.options.namespace, image)
+        return list(wanted if self._may_have_namespace(ctx) else wanted[1:])
+
+    def observe(self, ctx: Context) -> list[Comparison]:
+        if foreign := self._foreign(ctx):
+            ctx.progress(f"{foreign.subject} ({foreign.version}) is somebody else's, and fits: it is used as it is")
+        return super().observe(ctx)
+
+    def remove(self, ctx: Context) -> list[Removal]:
+        return self._left(ctx) or super().remove(ctx)
+
+    def removals(self, ctx: Context) -> list[Removal]:
+        return self._left(ctx) or super().removals(ctx)
+
+    def _left(self, ctx: Context) -> list[Removal]:
+        if ctx.provider.owns_cluster or not (controller := self._controller(ctx)):
+            return []
+        return [Removal(f"Argo Rollouts, {_named(controller)}", "left", "somebody else installed it")]
+
+    def _may_have_namespace(self, ctx: Context) -> bool:
+        live = ctx.cluster.get("v1", "Namespace", self.options.namespace)
+        labels = (live or {}).get("metadata", {}).get("labels") or {}
+        return ctx.provider.owns_cluster or live is None or labels.get(OWNER_LABEL) == ctx.profile
+
+    def _foreign(self, ctx: Context) -> Foreign | None:
+        """The controller that somebody else installed, if there is one. Raises ClashError where it doesn't fit."""
+        if ctx.provider.owns_cluster or not (controller := self._controller(ctx)):
+            return None
+        version = respect.version_of(controller)
+        if misfit := self._misfit(ctx, controller, version):
+            raise respect.clash(
+                self.name, f"Argo Rollouts is there already ({_named(controller)}), and doesn't fit", misfit
+            )
+        return Foreign(_named(controller), version or "")
+
+    def _controller(self, ctx: Context) -> dict[str, Any] | None:
+        """The first controller that isn't ours."""
+        found = ctx.cluster.list("apps/v1", "Deployment", labels=_LABELS)
+        return next((obj for obj in found if obj["metadata"]["labels"].get(OWNER_LABEL) != ctx.profile), None)
+
+    def _misfit(self, ctx: Context, controller: dict[str, Any], version: str | None) -> str | None:
+        container = controller["spec"]["template"]["spec"]["containers"][0]
+        if "--namespaced" in [*container.get("command", []), *container.get("args", [])]:
+            return "it looks at the Rollouts of its own namespace only"
+        if version is None or not respect.is_at_least(version, self.options.version):
+            return f"it is of version {version or 'unknown'}, the playbook wants {self.options.version} or a later one"
+        return workload_health(ctx.cluster, controller)
+
+
+def _named(controller: dict[str, Any]) -> str:
+    meta = controller["metadata"]
+    return f"Deployment {meta['namespace']}/{meta['name']}"
 
 
 @functools.cache

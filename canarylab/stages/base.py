@@ -81,6 +81,12 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
         Raises where they are missing or known to be refused later.
         """
 
+    def preflight(self, ctx: Context) -> None:
+        """Raise where it can't work here; emit a Notice of what one should know before.
+
+        Asked by `up` and `plan` before anything is changed and before a password is asked for, so without a cluster.
+        """
+
     @abstractmethod
     def observe(self, ctx: Context) -> ObservedT:
         """Read what is there; write nothing. Raises NotYetObservableError where what is to be read can't exist yet."""
@@ -100,6 +106,10 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     @abstractmethod
     def remove(self, ctx: Context) -> list[Removal]:
         """Undo what apply made, and nothing else; what isn't there any more is no error."""
+
+    def removals(self, ctx: Context) -> list[Removal]:  # noqa: ARG002 - a kind that can, says it in detail
+        """What `remove` would find and do now. Reads only: on a cluster that isn't ours, a teardown shows it first."""
+        return [Removal(f"whatever stage {self.name} made", "removed")]
 
     def watches(self) -> Sequence[Watch]:
         """What to watch while waiting for health; nothing where apply returns only once all is well."""

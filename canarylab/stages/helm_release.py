@@ -13,11 +13,25 @@ from pydantic import Field
 
 from canarylab.context import api_environment
 from canarylab.errors import StageError
+from canarylab.kube import namespaces
 from canarylab.kube.apply import compare, subject
+from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.workloads import workload_health
 from canarylab.kube.yaml_file import read_documents
+from canarylab.stages import helm_removal, respect
 from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
-from canarylab.tools.helm import RECORD_LABELS, UNFINISHED, Helm, Release, merge_values, newest_first
+from canarylab.stages.respect import Foreign
+from canarylab.tools.helm import (
+    RECORD_LABELS,
+    UNFINISHED,
+    Helm,
+    Release,
+    merge_values,
+    newest_first,
+    parse_version,
+    placed,
+    version_argv,
+)
 
 if TYPE_CHECKING:
     from canarylab.context import Context
@@ -52,10 +66,15 @@ class ReleaseState:
     version: str
     values: dict[str, Any]
     drift: tuple[Drift, ...]
+    foreign: Foreign | None = None
+    """What somebody else installed, and is used as it is."""
 
 
 class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
-    """The stage's name is the release's."""
+    """The stage's name is the release's.
+
+    On a cluster that isn't this tool's own, a release is ours only if its records carry our label.
+    """
 
     kind: ClassVar[str] = "helm-release"
     Options: ClassVar[type[StageOptions]] = HelmReleaseOptions
@@ -65,16 +84,57 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             _read_values(path, self.name)
 
     def observe(self, ctx: Context) -> ReleaseState:
-        version = _chart_version(self._chart(ctx))  # first: a chart that isn't to be had is told without a cluster, too
+        chart = self._chart(ctx)  # first: a chart that isn't to be had is told without a cluster, too
+        version, values = (
+            _chart_version(chart),
+            merge_values([_read_values(path, self.name) for path in self._files(ctx)]),
+        )
         records = self._records(ctx.cluster)
+        if foreign := self._foreign(ctx, records):
+            ctx.progress(f"{foreign.subject} ({foreign.version}) is somebody else's, and fits: it is used as it is")
+            return ReleaseState(None, (), version, values, (), foreign)
         unfinished = [release for release in records if release.status in UNFINISHED]
         newest = records[0] if records else None
-        values = merge_values([_read_values(path, self.name) for path in self._files(ctx)])
         drift = _drift(ctx.cluster, newest) if newest and not unfinished else ()
         return ReleaseState(newest, tuple(unfinished), version, values, drift)
 
+    def _is_ours(self, ctx: Context, records: Sequence[Release]) -> bool:
+        """Whether there is a release, and it is this profile's."""
+        labelled = any(release.labels.get(OWNER_LABEL) == ctx.profile for release in records)
+        return labelled or (ctx.provider.owns_cluster and bool(records))
+
+    def _foreign(self, ctx: Context, records: Sequence[Release]) -> Foreign | None:
+        """What stands in this release's place already; None where there is nothing, or it is ours.
+
+        Raises ClashError for what doesn't fit.
+        """
+        if ctx.provider.owns_cluster or self._is_ours(ctx, records):
+            return None
+        cluster, rendered, namespace = ctx.cluster, self._rendered(ctx), self.options.namespace
+        if records:
+            found = Foreign(f"release {namespace}/{self.name}", f"{records[0].chart} {records[0].version}")
+            chart = self.options.chart.rpartition("/")[2]
+            misfit = respect.misfit_of_release(cluster, records[0], chart, self.options.version, rendered)
+        elif taken := respect.taken(cluster, rendered, self.name, namespace):
+            found = Foreign(respect.named(taken), "installed without Helm, or by another release")
+            misfit = respect.misfit_of_objects(cluster, rendered, self.options.version)
+        else:
+            respect.refuse_second_istiod(cluster, rendered, self.name)
+            return None
+        if misfit:
+            raise respect.clash(self.name, f"{found.subject} is there already, and doesn't fit", misfit)
+        return found
+
+    def _rendered(self, ctx: Context) -> list[dict[str, Any]]:
+        """The objects that the chart would make."""
+        argv = _helm(ctx).template(self.name, self._chart(ctx), self.options.namespace, self._files(ctx))
+        printed = ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx)).stdout
+        return placed(printed, self.options.namespace)
+
     def changes(self, observed: ReleaseState) -> list[Change]:
         release, name = observed.newest, f"release {self.options.namespace}/{self.name}"
+        if observed.foreign:
+            return []
         if release is None:
             return [Change("create", name, f"chart {self.options.chart} {observed.version} isn't installed")]
         if observed.unfinished:
@@ -92,11 +152,27 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         return changes
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - one upgrade does all of them
+        labels = {OWNER_LABEL: ctx.profile}
+        if ctx.provider.owns_cluster:
+            namespaces.await_gone(ctx, self.options.namespace)
+        else:
+            labels |= self._found_label(ctx)
+            namespaces.ensure(ctx, self.options.namespace)
         self._drop_unfinished(ctx)
         helm = _helm(ctx)
-        argv = helm.upgrade(self.name, self._chart(ctx), self.options.namespace, self._files(ctx))
+        argv = helm.upgrade(self.name, self._chart(ctx), self.options.namespace, self._files(ctx), labels)
         ctx.progress(f"helm upgrade --install {self.name}")
         ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx))
+
+    def _found_label(self, ctx: Context) -> dict[str, str]:
+        """The mark of definitions that an uninstalled release had left: ours uses them, and leaves them again."""
+        records = self._records(ctx.cluster)
+        if records:  # what an earlier revision of ours says holds; it may be about to be dropped
+            found = any(helm_removal.FOUND_LABEL in release.labels for release in records)
+        else:
+            definitions = (obj for obj in self._rendered(ctx) if obj["kind"] == "CustomResourceDefinition")
+            found = any(respect.read(ctx.cluster, definition) for definition in definitions)
+        return {helm_removal.FOUND_LABEL: "true"} if found else {}
 
     def _drop_unfinished(self, ctx: Context) -> None:
         """Delete the records of revisions that never got deployed.
@@ -111,6 +187,8 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
 
     def health(self, ctx: Context) -> str | None:
         records = self._records(ctx.cluster)
+        if self._foreign(ctx, records):
+            return None  # it fits, and health is part of that
         if not records:
             return f"release {self.name} isn't installed"
         if records[0].status != "deployed":
@@ -125,20 +203,48 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
 
     def remove(self, ctx: Context) -> list[Removal]:
         records = self._records(ctx.cluster)
-        if not records:
-            return []
-        objects = len(records[0].objects)
+        if not self._is_ours(ctx, records):
+            left = self._left(records)
+            # A teardown that was killed may have left the namespace behind the last of its releases.
+            return left or (
+                [] if ctx.provider.owns_cluster else helm_removal.remove_namespace(ctx, self.options.namespace)
+            )
+        shared = not ctx.provider.owns_cluster
+        swept = helm_removal.sweep(ctx, records[0]) if shared else []
         argv = _helm(ctx).uninstall(self.name, self.options.namespace)
         ctx.runner.run(argv, timeout=_HELM_SECONDS, env=helm_environment(ctx))
-        return [Removal(f"release {self.options.namespace}/{self.name} with {objects} objects", "removed")]
+        emptied = helm_removal.remove_namespace(ctx, self.options.namespace) if shared else []
+        return [*swept, self._removal(records[0]), *emptied]
+
+    def removals(self, ctx: Context) -> list[Removal]:
+        records = self._records(ctx.cluster)
+        if not self._is_ours(ctx, records):
+            return self._left(records)
+        return [*helm_removal.planned(ctx, records[0]), self._removal(records[0])]
+
+    def _removal(self, release: Release) -> Removal:
+        return Removal(f"release {self.options.namespace}/{self.name} with {len(release.objects)} objects", "removed")
+
+    def _left(self, records: Sequence[Release]) -> list[Removal]:
+        """What a release of ours is not: somebody else's, or none."""
+        if not records:
+            return []
+        owner = records[0].labels.get(OWNER_LABEL)
+        reason = f"it is profile {owner}'s" if owner else f"somebody else installed it: no label {OWNER_LABEL}"
+        return [Removal(f"release {self.options.namespace}/{self.name}", "left", reason)]
 
     def facts(self, ctx: Context) -> dict[str, Any]:
         records = self._records(ctx.cluster)
-        return {"chart": f"{records[0].chart} {records[0].version}", "revision": records[0].revision} if records else {}
+        if not records:
+            return {}
+        ours = {} if self._is_ours(ctx, records) else {"installed by": "somebody else"}
+        return {"chart": f"{records[0].chart} {records[0].version}", "revision": records[0].revision, **ours}
 
     def _records(self, cluster: Cluster) -> list[Release]:
         """All recorded revisions, the newest first."""
         labels = {**RECORD_LABELS, "name": self.name}
+        if namespaces.is_terminating(cluster, self.options.namespace):
+            return []  # they are going
         return newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
 
     def _chart(self, ctx: Context) -> Path:
@@ -161,8 +267,12 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
 
 
 def _helm(ctx: Context) -> Helm:
-    folder = ctx.provider.programs(ctx)
-    return Helm(folder / "helm" if folder else Path("helm"), ctx.cluster.kubeconfig, ctx.cluster.context)
+    folder, cluster = ctx.provider.programs(ctx), ctx.cluster
+    if folder:  # of the version that node/ pins
+        return Helm(folder / "helm", cluster.kubeconfig, cluster.context)
+    program = Path("helm")
+    version = parse_version(ctx.runner.run(version_argv(program), timeout=_HELM_SECONDS).stdout)
+    return Helm(program, cluster.kubeconfig, cluster.context, version)
 
 
 def helm_environment(ctx: Context) -> dict[str, str]:

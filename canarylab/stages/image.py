@@ -76,9 +76,15 @@ class ImageStage(Stage[ImageOptions, ImageState]):
 
     def remove(self, ctx: Context) -> list[Removal]:
         reference = ctx.provider.image_reference(self.options.image)
-        if ctx.provider.remove_image(ctx, reference) == "absent":
-            return []
-        return [Removal(f"image {reference}", "removed")]
+        outcome = ctx.provider.remove_image(ctx, reference)
+        if isinstance(outcome, Removal):
+            return [outcome]
+        return [Removal(f"image {reference}", "removed")] if outcome == "removed" else []
+
+    def removals(self, ctx: Context) -> list[Removal]:
+        reference = ctx.provider.image_reference(self.options.image)
+        found = any(image.reference == reference for image in ctx.provider.images(ctx))
+        return [Removal(f"image {reference}", "removed")] if found else []
 
     def facts(self, ctx: Context) -> dict[str, Any]:
         found = self.observe(ctx).images

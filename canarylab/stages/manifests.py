@@ -10,9 +10,10 @@ from pydantic import Field
 
 from canarylab.diagnosis.manifests import refuse_known_bad
 from canarylab.errors import StageError
-from canarylab.kube.apply import PATH_PATTERN, Kept
+from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept
 from canarylab.kube.workloads import with_images
 from canarylab.kube.yaml_file import read_documents
+from canarylab.stages import gateways
 from canarylab.stages.base import StageOptions
 from canarylab.stages.objects import ObjectsStage
 
@@ -51,6 +52,11 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
             with_images(_in_namespace(obj, self.options.namespace), ctx.provider.image_reference)
             for _, obj in self._documents(ctx.playbook.base)
         ]
+
+    def observe(self, ctx: Context) -> list[Comparison]:
+        if not ctx.provider.owns_cluster:
+            gateways.refuse_shared(ctx, self.name, self.objects(ctx))
+        return super().observe(ctx)
 
     def kept(self) -> Sequence[Kept]:
         return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.kube import namespaces
 from canarylab.kube.apply import diff_of
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL
 from canarylab.stages.base import Change, Removal, Stage, StageOptions
@@ -39,11 +40,14 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
         return f"{FIELD_MANAGER}/{self.name}"
 
     def _body(self, labels: dict[str, str]) -> dict[str, Any]:
-        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.options.namespace, "labels": labels}}
+        meta = {"name": self.options.namespace, **({"labels": labels} if labels else {})}
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
 
     def observe(self, ctx: Context) -> NamespaceState:
         live = ctx.cluster.get("v1", "Namespace", self.options.namespace)
-        made_here = live is None or OWNER_LABEL in live["metadata"].get("labels", {})
+        if live and live["metadata"].get("deletionTimestamp"):
+            live = None  # it is going, and will have to be made anew
+        made_here = live is None or (live["metadata"].get("labels") or {}).get(OWNER_LABEL) == ctx.profile
         owner = {OWNER_LABEL: ctx.profile} if made_here else {}
         wanted = self._body({**self.options.labels, **owner})
         would_be = ctx.cluster.apply(wanted, dry_run=True, manager=self._manager) if live else wanted
@@ -56,6 +60,7 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
         return [Change("update", subject, "its labels differ", observed.diff)] if observed.diff else []
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - one object, one change
+        namespaces.await_gone(ctx, self.options.namespace)
         ctx.cluster.apply(self.observe(ctx).wanted, manager=self._manager)
 
     def health(self, ctx: Context) -> str | None:
@@ -64,16 +69,26 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
         return None if phase == "Active" else f"Namespace {self.options.namespace} is {phase or 'not there'}"
 
     def remove(self, ctx: Context) -> list[Removal]:
+        name, planned = self.options.namespace, self.removals(ctx)
+        if planned == [Removal(f"Namespace {name}", "removed")]:
+            if not ctx.provider.owns_cluster:
+                return namespaces.remove(ctx, name)
+            ctx.cluster.delete("v1", "Namespace", name)
+        elif any(removal.outcome == "removed" for removal in planned):
+            ctx.cluster.apply(self._body({}), manager=self._manager)  # applying nothing takes our labels back
+        return planned
+
+    def removals(self, ctx: Context) -> list[Removal]:
+        """The namespace, if it is ours; else the labels that we gave it."""
         name = self.options.namespace
         live = ctx.cluster.get("v1", "Namespace", name)
-        if live is None:
+        if live is None or live["metadata"].get("deletionTimestamp"):
             return []
-        if live["metadata"].get("labels", {}).get(OWNER_LABEL) == ctx.profile:
-            ctx.cluster.delete("v1", "Namespace", name)
+        labels = live["metadata"].get("labels") or {}
+        if labels.get(OWNER_LABEL) == ctx.profile:
             return [Removal(f"Namespace {name}", "removed")]
-        ctx.cluster.apply(self._body({}), manager=self._manager)  # applying nothing takes our labels back
-        labels = ", ".join(self.options.labels)
-        return [
-            Removal(f"labels {labels} of Namespace {name}", "removed"),
-            Removal(f"Namespace {name}", "left", "not ours"),
-        ]
+        without_ours = ctx.cluster.apply(self._body({}), dry_run=True, manager=self._manager)
+        going = sorted(set(labels) - set(without_ours["metadata"].get("labels") or {}))
+        removed = [Removal(f"labels {', '.join(going)} of Namespace {name}", "removed")] if going else []
+        left = Removal(f"Namespace {name}", "left", "not ours")
+        return [*removed, left] if going or OWNER_LABEL in labels else []

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
-from canarylab.kube.apply import Comparison, Kept, compare, stamped, subject
+from canarylab.kube import namespaces
+from canarylab.kube.apply import Comparison, Kept, compare, diff_of, stamped, subject
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
 from canarylab.kube.workloads import workload_health
+from canarylab.stages import definitions
 from canarylab.stages.base import Change, OptionsT, Removal, Stage, Watch
 
 if TYPE_CHECKING:
@@ -40,8 +42,15 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         return sorted(labelled, key=lambda obj: _FIRST.index(obj["kind"]) if obj["kind"] in _FIRST else len(_FIRST))
 
     def observe(self, ctx: Context) -> list[Comparison]:
-        cluster = ctx.cluster
-        found = [compare(cluster, wanted, self.kept(), self.manager) for wanted in self._wanted(ctx)]
+        cluster, wanted = ctx.cluster, self._wanted(ctx)
+        going = {name for name in _namespaces(wanted) if namespaces.is_terminating(cluster, name)}
+        found = [
+            # What is in a namespace that is being deleted is as good as gone, and so is the namespace.
+            Comparison(obj, None, diff_of(None, obj))
+            if _namespace(obj) in going
+            else compare(cluster, obj, self.kept(), self.manager)
+            for obj in wanted
+        ]
         for comparison in found:
             self._refuse_foreign(comparison, ctx.profile)
         return found
@@ -51,14 +60,17 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         if found.live is None:
             return
         meta = found.live["metadata"]
+        owner = (meta.get("labels") or {}).get(OWNER_LABEL)
         managers = {entry.get("manager") for entry in meta.get("managedFields") or []}
-        if (meta.get("labels") or {}).get(OWNER_LABEL) != profile and self.manager not in managers:
-            raise StageError(
-                f"{found.subject} is there already, and this tool didn't make it",
-                where=f"stage {self.name}",
-                why=f"it carries no label {OWNER_LABEL}={profile}; it is left as it is",
-                remedy="delete or rename it, or give the playbook's object another name or namespace",
-            )
+        if owner == profile or (owner is None and self.manager in managers):  # or somebody took the label away
+            return
+        told = f"it is profile {owner}'s" if owner else f"it carries no label {OWNER_LABEL}={profile}"
+        raise StageError(
+            f"{found.subject} is there already, and this {'profile' if owner else 'tool'} didn't make it",
+            where=f"stage {self.name}",
+            why=f"{told}; it is left as it is",
+            remedy="delete or rename it, or give the playbook's object another name or namespace",
+        )
 
     def changes(self, observed: list[Comparison]) -> list[Change]:
         return [
@@ -72,6 +84,8 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
         cluster, subjects = ctx.cluster, {change.subject for change in changes}
         wanted = [obj for obj in self._wanted(ctx) if subject(obj) in subjects]
+        for name in sorted(_namespaces(wanted)):
+            namespaces.await_gone(ctx, name)
         for done, obj in enumerate(wanted):
             ctx.progress(f"applying {subject(obj)}", done, len(wanted))
             # Compared again: what is kept must be kept as it is now.
@@ -105,8 +119,11 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         )
 
     def remove(self, ctx: Context) -> list[Removal]:
-        cluster = ctx.cluster
-        return [removal for obj in reversed(self._wanted(ctx)) if (removal := _remove(cluster, obj, ctx.profile))]
+        return [removal for obj in reversed(self._wanted(ctx)) for removal in _remove(ctx, obj)]
+
+    def removals(self, ctx: Context) -> list[Removal]:
+        planned = (_planned(ctx, obj) for obj in reversed(self._wanted(ctx)))
+        return [removal for removal in planned if removal]
 
 
 def _labelled(obj: dict[str, Any], profile: str) -> dict[str, Any]:
@@ -114,18 +131,41 @@ def _labelled(obj: dict[str, Any], profile: str) -> dict[str, Any]:
     return {**obj, "metadata": {**meta, "labels": {**(meta.get("labels") or {}), OWNER_LABEL: profile}}}
 
 
-def _remove(cluster: Cluster, obj: dict[str, Any], profile: str) -> Removal | None:
-    name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
+def _namespace(obj: dict[str, Any]) -> str | None:
+    """The namespace that it lives in, or is."""
+    name: str | None = obj["metadata"]["name"] if obj["kind"] == "Namespace" else obj["metadata"].get("namespace")
+    return name
+
+
+def _namespaces(objects: Sequence[dict[str, Any]]) -> set[str]:
+    return {name for obj in objects if (name := _namespace(obj))}
+
+
+def _planned(ctx: Context, obj: dict[str, Any]) -> Removal | None:
+    """What is to be done with it; None where it isn't there."""
+    meta = obj["metadata"]
     try:
-        live = cluster.get(obj["apiVersion"], obj["kind"], name, namespace)
+        live = ctx.cluster.get(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace"))
     except UnknownKindError:
         return None
-    if live is None:
+    if live is None or (obj["kind"] == "Namespace" and live["metadata"].get("deletionTimestamp")):
         return None
-    if live["metadata"].get("labels", {}).get(OWNER_LABEL) != profile:
+    if live["metadata"].get("labels", {}).get(OWNER_LABEL) != ctx.profile:
         return Removal(subject(obj), "left", "it doesn't carry this profile's label: somebody else made it")
-    try:
-        cluster.delete(obj["apiVersion"], obj["kind"], name, namespace)
-    except ApiError as error:
-        return Removal(subject(obj), "failed", str(error))
+    if obj["kind"] == "CustomResourceDefinition":
+        return definitions.removal(ctx, live)
     return Removal(subject(obj), "removed")
+
+
+def _remove(ctx: Context, obj: dict[str, Any]) -> list[Removal]:
+    planned = _planned(ctx, obj)
+    if planned is None or planned.outcome != "removed":
+        return [planned] if planned else []
+    name = obj["metadata"]["name"]
+    try:
+        if obj["kind"] == "Namespace" and not ctx.provider.owns_cluster:
+            return namespaces.remove(ctx, name)
+        ctx.cluster.delete(obj["apiVersion"], obj["kind"], name, obj["metadata"].get("namespace"))
+    except ApiError as error:
+        return [Removal(subject(obj), "failed", str(error))]
+    return [planned]

@@ -30,10 +30,10 @@ class TunnelStage(Stage[StageOptions, TunnelStatus]):
 
     def health(self, ctx: Context) -> str | None:
         status = ctx.provider.tunnel_status(ctx)
-        if not status.running:
-            return "the tunnel isn't running"
         if status.problems:
             return status.problems[0]
+        if not status.running:
+            return "the tunnel isn't running"
         pending = [service for service, address in status.addresses.items() if address == "pending"]
         return f"no address yet for {', '.join(pending)}" if pending else None
 
@@ -43,6 +43,10 @@ class TunnelStage(Stage[StageOptions, TunnelStatus]):
     def remove(self, ctx: Context) -> list[Removal]:
         return ctx.provider.tunnel_stop(ctx)
 
+    def removals(self, ctx: Context) -> list[Removal]:
+        return [Removal("tunnel process", "removed")] if ctx.provider.tunnel_status(ctx).pid else []
+
     def facts(self, ctx: Context) -> dict[str, Any]:
         status = ctx.provider.tunnel_status(ctx)
-        return {"pid": status.pid, "route": status.route, **status.addresses}
+        process = {"pid": status.pid} if status.pid else {}
+        return {**process, "route": status.route, **status.addresses}

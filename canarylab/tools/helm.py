@@ -6,12 +6,15 @@ import base64
 import functools
 import gzip
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from canarylab.errors import MachineError
 
 RECORD_LABELS = {"owner": "helm"}
 """The labels of the Secrets in which Helm keeps one record a revision (helm.sh, "storage backends")."""
@@ -19,6 +22,12 @@ RECORD_LABELS = {"owner": "helm"}
 UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling", "failed")
 """The states in which a killed or failed Helm leaves a release; it then refuses with "another operation is in
 progress" (helm/helm#4558, #10599) or "has no deployed releases"."""
+
+_CLUSTER_WIDE = ("Definition", "WebhookConfiguration", "AdmissionPolicy", "AdmissionPolicyBinding", "Namespace")
+"""How the kinds end that live in no namespace; charts name a namespace, or none, as they like."""
+
+FIRST_WITH_LABELS = (3, 13)
+"""The oldest Helm that puts labels of ours on a release's records (helm/helm#10533)."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class Release:
     manifest: str
     record: str
     """Name of the Secret that holds it."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The labels of that Secret, Helm's own among them."""
 
     @functools.cached_property
     def objects(self) -> list[dict[str, Any]]:
@@ -58,6 +69,19 @@ class Release:
         return {**obj, "metadata": placed}
 
 
+def placed(printed: str, namespace: str) -> list[dict[str, Any]]:
+    """The objects that `helm template` printed, each in its namespace, definitions without their `spec`."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found = (yaml.load(_without_schema(document), Loader=loader) for document in printed.split("\n---"))
+    return [_in_namespace(obj, namespace) for obj in found if obj]
+
+
+def _in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
+    if obj["kind"].startswith("Cluster") or obj["kind"].endswith(_CLUSTER_WIDE):
+        return obj
+    return {**obj, "metadata": {"namespace": namespace, **obj["metadata"]}}
+
+
 def _without_schema(document: str) -> str:
     """A CustomResourceDefinition up to its `spec`, everything else whole."""
     head, separator, _ = document.partition("\nspec:")
@@ -68,11 +92,12 @@ def _without_schema(document: str) -> str:
 def parse_record(secret: dict[str, Any]) -> Release:
     """Decode a Secret of type helm.sh/release.v1: base64 in base64 over gzip over JSON."""
     meta = secret["metadata"]
-    return _decode(secret["data"]["release"], meta["name"], meta["namespace"])
+    labels = tuple(sorted((meta.get("labels") or {}).items()))
+    return _decode(secret["data"]["release"], meta["name"], meta["namespace"], labels)
 
 
 @functools.lru_cache(maxsize=32)
-def _decode(encoded: str, record: str, namespace: str) -> Release:
+def _decode(encoded: str, record: str, namespace: str, labels: tuple[tuple[str, str], ...]) -> Release:
     """A record never changes, and definitions make it large: each is decoded once a run."""
     packed = base64.b64decode(base64.b64decode(encoded))
     content = json.loads(gzip.decompress(packed))
@@ -87,6 +112,7 @@ def _decode(encoded: str, record: str, namespace: str) -> Release:
         values=content.get("config") or {},
         manifest=content.get("manifest", ""),
         record=record,
+        labels=dict(labels),
     )
 
 
@@ -101,22 +127,53 @@ class Helm:
     program: Path
     kubeconfig: Path
     context: str
+    version: tuple[int, int] = (4, 0)
 
     def _argv(self, *words: str | Path) -> list[str | Path]:
         return [self.program, *words, "--kubeconfig", self.kubeconfig, "--kube-context", self.context]
 
-    def upgrade(self, release: str, chart: Path, namespace: str, values: Sequence[Path]) -> list[str | Path]:
-        """Install or upgrade.
+    def upgrade(
+        self, release: str, chart: Path, namespace: str, values: Sequence[Path], labels: Mapping[str, str]
+    ) -> list[str | Path]:
+        """Install or upgrade; the release's records carry `labels` from the first moment on.
 
         Without --wait: health is watched by the stage, which knows that a gateway's Service gets no address before
-        there is a tunnel. Conflicts are forced (Helm 4): what somebody changed by hand is what is being put back.
+        there is a tunnel. Conflicts are forced: what somebody changed by hand is what is being put back. (Helm 3 knows
+        no conflicts, and no such flag: it patches.)
         """
-        files = [word for path in values for word in ("--values", path)]
-        flags = ("--install", "--namespace", namespace, "--create-namespace", "--force-conflicts")
-        return self._argv("upgrade", release, chart, *flags, *files)
+        forced = ["--force-conflicts"] if self.version >= (4, 0) else []
+        marks = [word for key, value in labels.items() for word in ("--labels", f"{key}={value}")]
+        flags = ("--install", "--namespace", namespace, "--create-namespace", *forced, *marks)
+        return self._argv("upgrade", release, chart, *flags, *_files(values))
+
+    def template(self, release: str, chart: Path, namespace: str, values: Sequence[Path]) -> list[str | Path]:
+        """Print the objects that an upgrade would apply. No cluster is asked."""
+        return [self.program, "template", release, chart, "--namespace", namespace, "--include-crds", *_files(values)]
 
     def uninstall(self, release: str, namespace: str) -> list[str | Path]:
         return self._argv("uninstall", release, "--namespace", namespace, "--ignore-not-found")
+
+
+def _files(values: Sequence[Path]) -> list[str | Path]:
+    return [word for path in values for word in ("--values", path)]
+
+
+def version_argv(program: Path) -> list[str | Path]:
+    """Print the program's version, and nothing else."""
+    return [program, "version", "--template", "{{.Version}}"]
+
+
+def parse_version(printed: str) -> tuple[int, int]:
+    """Major and minor. Raises MachineError for a Helm that is too old."""
+    found = re.match(r"v?(\d+)\.(\d+)", printed.strip())
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if version < FIRST_WITH_LABELS:
+        raise MachineError(
+            f"this Helm is {printed.strip() or 'of an unknown version'}",
+            why="older ones than 3.13 can't label a release, and the label is how a teardown knows what is ours",
+            remedy="install Helm 3.13 or later, or 4",
+        )
+    return version
 
 
 def merge_values(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:

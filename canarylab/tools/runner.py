@@ -25,6 +25,8 @@ _CHUNK = 1 << 16
 """Bytes of a chunk where nobody listens line by line."""
 _GRACE_SECONDS = 5.0
 """How long a program that was told to end may take before it is killed."""
+_SIGNAL_SECONDS = 0.2
+"""How long the thread that a signal started may take to cancel the run."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -57,6 +59,13 @@ class Runner(Protocol):
         `timeout` is in seconds; `env` is laid over a copy of this process' own; `on_line` gets each line of both
         streams as it comes. Raises CommandError for an exit code not in `ok` or at the timeout, MachineError where
         the program isn't there.
+        """
+        ...
+
+    def attended(self, argv: Sequence[str | Path]) -> int:
+        """Run a program that asks the user something, with this process' own terminal, and return its exit code.
+
+        It waits for the user as long as the program does. Raises MachineError where the program isn't there.
         """
         ...
 
@@ -100,11 +109,7 @@ class SystemRunner:
         }
         started = time.monotonic()
         try:
-            process = sh.Command(words[0])(*words[1:], **settings)
-        except sh.CommandNotFound as missing:
-            raise MachineError(
-                f"{words[0]} isn't on this machine", remedy="`invoke doctor` says how to install what is missing"
-            ) from missing
+            process = _command(words[0])(*words[1:], **settings)
         except sh.ForkException as error:  # its text is the child's traceback; the last line of it says why
             raise MachineError(f"{words[0]} can't be started", why=tail(str(error), 1).strip()) from error
         in_time = self._wait(process, timeout)
@@ -115,6 +120,17 @@ class SystemRunner:
         if not in_time or code not in ok:
             raise CommandError(shlex.join(words), code if in_time else None, tail(result.stderr or result.stdout))
         return result
+
+    def attended(self, argv: Sequence[str | Path]) -> int:
+        import sh
+
+        self._cancel.check()
+        try:
+            _command(str(argv[0]))(*map(str, argv[1:]), _fg=True)
+        except sh.ErrorReturnCode as error:
+            self._cancel.sleep(_SIGNAL_SECONDS)  # Ctrl-C ends the program and, in a thread of its own, this run
+            return int(error.exit_code)
+        return 0
 
     def _wait(self, process: Any, timeout: float) -> bool:
         """Wait for the end; False if it had to be ended. (sh's own `_timeout` polls, which costs 0.1 s a call.)"""
@@ -143,6 +159,44 @@ class SystemRunner:
             unsubscribe()
         self._cancel.check()
         return not late.is_set()
+
+
+class Background:
+    """A program that runs beside this process until it is told to end; `on_line` gets each line that it prints.
+
+    `env` is laid over a copy of this process' own. On Linux it gets SIGINT where this process is killed; elsewhere it
+    lives on then.
+    Raises MachineError where the program isn't there.
+    """
+
+    def __init__(
+        self, argv: Sequence[str | Path], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None
+    ) -> None:
+        self._ended = threading.Event()
+        self._process = _command(str(argv[0]))(
+            *map(str, argv[1:]),
+            _bg=True,
+            _bg_exc=False,
+            _decode_errors="replace",
+            _done=lambda *_: self._ended.set(),
+            _env={**os.environ, **(env or {})},
+            _err_to_out=True,
+            _in="",
+            _new_group=True,
+            _out=_Listener(on_line),
+            _preexec_fn=_interrupted_with_parent if sys.platform == "linux" else None,
+            _return_cmd=True,
+            _tty_out=False,
+        )
+        self.pid = int(self._process.pid)
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code once it has ended, None where it still runs after so long."""
+        return int(self._process.process.exit_code) if self._ended.wait(seconds) else None
+
+    def signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):  # it ended by itself
+            self._process.signal_group(number)
 
 
 class _Listener:
@@ -181,5 +235,20 @@ def _end(process: Any, over: threading.Event) -> None:
             process.signal_group(signal.SIGKILL)
 
 
+def _command(program: str) -> Any:
+    import sh
+
+    try:
+        return sh.Command(program)
+    except sh.CommandNotFound as missing:
+        raise MachineError(
+            f"{program} isn't on this machine", remedy="`invoke doctor` says how to install what is missing"
+        ) from missing
+
+
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _interrupted_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)

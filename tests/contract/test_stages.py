@@ -97,7 +97,7 @@ def test_observing_and_looking_at_health_write_nothing(sample, stage, isolated_h
     stage.facts(ctx)
     assert sample.provider.there.writes == []
     assert sample.provider.loaded == []
-    assert sample.runner.commands == []
+    assert set(sample.runner.commands) <= set(sample.reads)
     assert files(sample.base) | files(isolated_home) == before
 
 

@@ -1,7 +1,7 @@
 """What every provider has to live through: up, up again, the canary, drift, kill -9, teardown.
 
-A provider's folder has one subclass of Scenario and a fixture `tool` that yields the tool for that provider, with nothing
-of it there yet. The tests build on each other, in the order in which they stand here.
+A provider has a subclass of Life, tests of its own, and a subclass of Ending, in this order, since they build on
+each other; and a fixture `tool` that yields the tool for that provider, with nothing of it there yet.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def stable_colour(tool: Tool) -> str:
     return tool.kubectl("get", "ro", "rollouts-demo", "-o", jsonpath).rsplit(":", 1)[-1]
 
 
-class Scenario:
+class Life:
     """Subclasses name the stages of their provider."""
 
     infrastructure: ClassVar[frozenset[str]]
@@ -108,6 +108,10 @@ class Scenario:
         patch = '{"data":{"mesh":"{}"}}'
         tool.kubectl("-n", "istio-system", "patch", "configmap", "istio", "--type=merge", "-p", patch)
         assert healthy(tool).summary["changed"] == ["istiod"]
+
+
+class Ending:
+    """Nothing is left, whenever it was interrupted."""
 
     def test_killed_in_a_teardown_the_next_one_finishes(self, tool: Tool) -> None:
         with tool.started("teardown") as running:

@@ -159,8 +159,8 @@ def _without(live: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[
     """`live` less what `before` names and `after` doesn't."""
     result = copy.deepcopy(dict(live))
     for key, value in before.items():
-        if key not in after:
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = _without(result[key], value, after.get(key) or {})
+        elif key not in after:
             result.pop(key, None)
-        elif all(isinstance(one.get(key), dict) for one in (result, before, after)):
-            result[key] = _without(result[key], value, after[key])
     return result

@@ -38,6 +38,13 @@ class FakeRunner:
             return Result("", "", said, 0.0)
         return Result(said, "", 0, 0.0)
 
+    def attended(self, argv: Sequence[str | Path]) -> int:
+        line = " ".join(map(str, argv))
+        self.commands.append(line)
+        said = self._answer(line)
+        said = said() if callable(said) else said
+        return said if isinstance(said, int) else 0
+
     def _answer(self, line: str) -> Answer:
         matching = [start for start in self.known if line == start or line.startswith(f"{start} ")]
         assert matching, f"nobody expected this command: {line}"

@@ -1,4 +1,7 @@
-"""Keeps tests away from the user's own files: home, cache, state and kubeconfig lie in the test's folder."""
+"""Keeps tests away from the user's own files and from the internet.
+
+Home, cache, state and kubeconfig lie in the test's folder; what would be fetched is asked for where nothing answers.
+"""
 
 from __future__ import annotations
 
@@ -13,4 +16,6 @@ def isolated_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("KUBECONFIG", str(home / "kube" / "config"))
+    monkeypatch.setenv("CANARYLAB_MIRROR", "http://127.0.0.1:9/nobody")
+    monkeypatch.setattr("canarylab.download.PAUSE", 0.0)
     return home

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from support.addon_world import LIST, AddonWorld
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
@@ -35,6 +36,8 @@ class Sample:
     provider: FakeProvider
     runner: FakeRunner
     base: Path
+    reads: tuple[str, ...] = ()
+    """The commands that only read, and so may be run by whoever observes."""
 
     def stage(self, cls: type[Stage[Any, Any]]) -> Stage[Any, Any]:
         return cls("gateway", cls.Options.model_validate(self.options))
@@ -70,6 +73,12 @@ def _image(base: Path) -> Sample:
     return _plain(base, path="app", image=_IMAGE)
 
 
+def _minikube_addon(base: Path) -> Sample:
+    world = AddonWorld("ingress", "ingress-nginx/controller")
+    options = {"addon": "ingress", "deployments": ["ingress-nginx/controller"]}
+    return Sample(options, world.provider, world.runner, base, reads=(LIST,))
+
+
 def _manifests(base: Path) -> Sample:
     (base / "manifests").mkdir()
     (base / "manifests" / "settings.yaml").write_text(yaml.safe_dump(_CONFIG_MAP))
@@ -88,6 +97,7 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "helm-release": _helm_release,
     "image": _image,
     "manifests": _manifests,
+    "minikube-addon": _minikube_addon,
     "namespace": lambda base: _plain(base, namespace="extra", labels={"istio-injection": "enabled"}),
     "tunnel": _plain,
 }

@@ -260,6 +260,8 @@ class FakeRunner:
 class FakeProvider:
     """Supplies the world's cluster; notes which addresses were checked before they were used."""
 
+    owns_cluster = True
+
     def __init__(self, world: World) -> None:
         self._cluster = FakeCluster(world)
         self.checked: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 
 import pytest
 from support.fake_cluster import FakeCluster
@@ -149,6 +150,26 @@ def test_up_of_an_unknown_stage_is_refused(world, events):
     assert up(JSON, ["clutser"], None) == EXIT_USAGE
     assert "did you mean cluster?" in events()[0]["message"]
     assert world.log == []
+
+
+@pytest.mark.parametrize("command", [up, plan])
+def test_what_a_stage_refuses_is_refused_before_a_password_is_asked_for(world, events, monkeypatch, command):
+    @contextmanager
+    def session(_ctx, command):
+        world.log.append(f"session {command}")
+        yield
+
+    def refuse(_ctx):
+        raise StageError("not on this machine")
+
+    monkeypatch.setattr(world.provider, "session", session)
+    world.add("a")
+    world.add("b")
+    monkeypatch.setattr(world.stages[-1], "preflight", refuse)
+    assert command(JSON, [], None) == EXIT_FAILED
+    assert [event["message"] for event in events()] == ["not on this machine"]
+    assert world.log == []
+    assert command(JSON, ["a"], None) == EXIT_DONE
 
 
 def test_plan_changes_nothing_and_needs_no_lock(world, events):

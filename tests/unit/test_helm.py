@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.helm_records import record
 
-from canarylab.tools.helm import Helm, Release, merge_values, newest_first, parse_record
+from canarylab.errors import MachineError
+from canarylab.tools.helm import Helm, Release, merge_values, newest_first, parse_record, parse_version, placed
 
 HELM = Helm(Path("/programs/helm"), Path("/state/kubeconfig"), "demo")
 CLUSTER = ["--kubeconfig", "/state/kubeconfig", "--kube-context", "demo"]
@@ -32,6 +33,7 @@ def test_a_record_is_decoded():
         values={"a": {"b": 1}},
         manifest="",
         record="sh.helm.release.v1.gateway.v3",
+        labels={"owner": "helm", "name": "gateway", "status": "pending-upgrade", "version": "3"},
     )
 
 
@@ -63,17 +65,73 @@ def test_a_releases_objects_are_as_helm_applies_them():
 
 
 def test_an_upgrade_installs_too_and_names_its_cluster():
-    argv = HELM.upgrade("istiod", Path("/charts/istiod-1.tgz"), "istio-system", [Path("a.yaml"), Path("b.yaml")])
+    values, labels = [Path("a.yaml"), Path("b.yaml")], {"canarylab.dev/profile": "demo"}
+    argv = HELM.upgrade("istiod", Path("/charts/istiod-1.tgz"), "istio-system", values, labels)
     assert words(argv) == [
         *("/programs/helm", "upgrade", "istiod", "/charts/istiod-1.tgz", "--install"),
         *("--namespace", "istio-system", "--create-namespace", "--force-conflicts"),
+        *("--labels", "canarylab.dev/profile=demo"),
         *("--values", "a.yaml", "--values", "b.yaml"),
         *CLUSTER,
     ]
 
 
 def test_no_upgrade_waits_for_a_load_balancer():
-    assert not [word for word in words(HELM.upgrade("gateway", Path("c.tgz"), "ns", [])) if "wait" in word]
+    assert not [word for word in words(HELM.upgrade("gateway", Path("c.tgz"), "ns", [], {})) if "wait" in word]
+
+
+def test_helm_3_which_patches_is_not_asked_to_force_conflicts():
+    old = Helm(Path("helm"), Path("/state/kubeconfig"), "demo", (3, 18))
+    assert "--force-conflicts" not in words(old.upgrade("gateway", Path("c.tgz"), "ns", [], {}))
+
+
+def test_what_a_chart_would_make_is_printed_without_a_cluster_being_asked():
+    argv = words(HELM.template("istiod", Path("/charts/istiod-1.tgz"), "istio-system", [Path("a.yaml")]))
+    assert argv[1:] == [
+        *("template", "istiod", "/charts/istiod-1.tgz", "--namespace", "istio-system", "--include-crds"),
+        *("--values", "a.yaml"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("printed", "version"), [("v4.2.4", (4, 2)), ("v3.13.0\n", (3, 13)), ("v3.18.5+gb78692c", (3, 18))]
+)
+def test_a_version_is_read(printed, version):
+    assert parse_version(printed) == version
+
+
+@pytest.mark.parametrize("printed", ["v3.12.3", "v2.17.0", "", "helm: not found"])
+def test_a_helm_that_cannot_label_releases_is_refused(printed):
+    with pytest.raises(MachineError, match=r"3\.13"):
+        parse_version(printed)
+
+
+def test_printed_objects_are_in_their_namespace_and_those_of_the_whole_cluster_in_none():
+    printed = """
+---
+# Source: base/templates/crds.yaml
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gateways.example.org}
+spec: {large: true}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: a}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: b, namespace: elsewhere}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: c}
+---
+# nothing
+"""
+    found = {obj["metadata"]["name"]: obj["metadata"].get("namespace") for obj in placed(printed, "ns")}
+    assert found == {"gateways.example.org": None, "a": "ns", "b": "elsewhere", "c": None}
+    assert "spec" not in placed(printed.replace("metadata: {name: gateways.example.org}", "metadata:\n  name: x"), "ns")[0]
 
 
 def test_an_uninstall_of_what_is_gone_is_no_failure():

@@ -1,0 +1,86 @@
+"""The stage `cluster` of a cluster that is there already: nothing to make, only a kubeconfig of the profile's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from canarylab.files import delete, write_private
+from canarylab.kube import kubeconfig
+from canarylab.providers.existing import requirements, userconfig
+from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.providers.existing import ExistingProvider
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The profile's own kubeconfig as it is and as the user's says it should be; `own` is {} where there is none."""
+
+    context: str
+    file: str
+    own: dict[str, Any]
+    wanted: dict[str, Any]
+
+
+class ClusterStage(Stage[StageOptions, Connection]):
+    """Somebody else's cluster: reached by a copy of its context, in a file that only its owner can read."""
+
+    kind = "cluster"
+    Options = StageOptions
+    in_cluster = False
+
+    def __init__(self, provider: ExistingProvider) -> None:
+        super().__init__(self.kind, StageOptions())
+        self.provider = provider
+
+    def observe(self, ctx: Context) -> Connection:
+        name, file = self.provider.context, ctx.paths.kubeconfig
+        return Connection(name, str(file), kubeconfig.load(file), userconfig.single(name))
+
+    def changes(self, observed: Connection) -> list[Change]:
+        if observed.own == observed.wanted:
+            return []
+        subject = f"kubeconfig {observed.file}"
+        if not observed.own:
+            return [Change("create", subject, f"a copy of context {observed.context} isn't there")]
+        return [Change("update", subject, f"context {observed.context} has changed")]
+
+    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - there is one thing to do
+        write(ctx, self.provider.context)
+
+    def health(self, ctx: Context) -> str | None:
+        """The API server, and a node for pods to run on."""
+        return requirements.trouble(self.provider.cluster(ctx))
+
+    def watches(self) -> Sequence[Watch]:
+        return (Watch("v1", "Node"),)
+
+    def remove(self, ctx: Context) -> list[Removal]:
+        planned = self.removals(ctx)
+        if planned:
+            delete(ctx.paths.kubeconfig)
+        return planned
+
+    def removals(self, ctx: Context) -> list[Removal]:
+        """The file. The cluster itself is never touched."""
+        if not ctx.paths.kubeconfig.exists() or self.provider.is_passing:
+            return []
+        left = Removal(f"cluster of context {self.provider.context}", "left", "it isn't ours")
+        return [Removal(f"kubeconfig {ctx.paths.kubeconfig}", "removed"), left]
+
+    def facts(self, ctx: Context) -> dict[str, Any]:
+        cluster = self.provider.cluster(ctx)
+        return {
+            "context": cluster.context,
+            "kubernetes": ".".join(map(str, cluster.version())),
+            "nodes": len(cluster.list("v1", "Node")),
+        }
+
+
+def write(ctx: Context, name: str) -> None:
+    ctx.paths.create()
+    write_private(ctx.paths.kubeconfig, kubeconfig.as_text(userconfig.single(name)))

@@ -1,0 +1,97 @@
+"""Can this machine and that cluster do it? Reads only."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canarylab.errors import CanarylabError
+from canarylab.providers.base import Finding
+from canarylab.providers.existing import requirements, userconfig
+from canarylab.providers.existing.registry import Address, is_plain
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.kube.client import Cluster
+    from canarylab.providers.existing import ExistingProvider
+
+CLIENTS = ("helm", "kubectl", "kubectl-argo-rollouts")
+_BUILDERS = ("buildah", "podman", "docker")
+
+
+def findings(ctx: Context, provider: ExistingProvider) -> list[Finding]:
+    return [_clients(), _builder(), _skopeo(), *_cluster(ctx, provider), _registry(provider)]
+
+
+def built_programs() -> Path | None:
+    """What the embedded provider has built on this machine."""
+    from canarylab.providers.embedded.programs import pins
+
+    return pins.built().bin if pins.built().is_complete else None
+
+
+def _clients() -> Finding:
+    missing = [program for program in CLIENTS if not shutil.which(program)]
+    if not missing:
+        return Finding("client programs", True, ", ".join(CLIENTS))
+    if built := built_programs():
+        return Finding("client programs", True, f"those in {built}")
+    remedy = "install them: `brew bundle` does on macOS; https://helm.sh/docs/intro/install and Argo Rollouts' releases"
+    return Finding("client programs", False, f"missing: {', '.join(missing)}", remedy)
+
+
+def _builder() -> Finding:
+    found = next((program for program in _BUILDERS if shutil.which(program)), None)
+    remedy = "install one: apt-get install buildah, brew install podman, or Docker"
+    return Finding("image builder", found is not None, found or f"none of {', '.join(_BUILDERS)}", remedy)
+
+
+def _skopeo() -> Finding:
+    found = shutil.which("skopeo")
+    return Finding("skopeo", found is not None, found or "missing", "apt-get install skopeo, or brew install skopeo")
+
+
+def _cluster(ctx: Context, provider: ExistingProvider) -> list[Finding]:
+    name = provider.context
+    found = [Finding("context", True, f"{name} in {', '.join(map(str, userconfig.files()))}")]
+    remedy = f"kubectl --context {name} get nodes"
+    try:
+        cluster = provider.cluster(ctx)
+        if reason := requirements.trouble(cluster):
+            return [*found, Finding("cluster", False, reason, remedy)]
+        return [*found, _version(cluster), _nodes(cluster), _rights(cluster)]
+    except CanarylabError as error:
+        return [*found, Finding("cluster", False, error.what, error.remedy or remedy)]
+
+
+def _version(cluster: Cluster) -> Finding:
+    return Finding("cluster", True, f"Kubernetes {'.'.join(map(str, cluster.version()))}")
+
+
+def _nodes(cluster: Cluster) -> Finding:
+    try:
+        found = requirements.architectures(cluster)
+    except CanarylabError as error:
+        return Finding("nodes", False, error.what, error.remedy or "")
+    return Finding("nodes", True, f"of {' and '.join(found)}")
+
+
+def _rights(cluster: Cluster) -> Finding:
+    missing = requirements.missing_rights(cluster)
+    seen = f"this user may not {', '.join(missing)}" if missing else "enough to install Istio and Argo Rollouts"
+    return Finding("rights", not missing, seen, "use a context with the role cluster-admin")
+
+
+def _registry(provider: ExistingProvider) -> Finding:
+    text = provider.spec.registry
+    if not text:
+        remedy = "under the playbook's `cluster`: registry: HOST/PATH"
+        return Finding(
+            "registry", False, "the playbook names none; only one that builds no image needs none", remedy, fatal=False
+        )
+    try:
+        plain = is_plain(Address.parse(text))
+    except CanarylabError as error:
+        return Finding("registry", False, f"{error.what}: {error.why or ''}", error.remedy or "")
+    return Finding("registry", True, f"{text}, over {'plain HTTP' if plain else 'HTTPS'}")

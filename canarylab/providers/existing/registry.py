@@ -1,0 +1,202 @@
+"""The registry that the playbook names: where images go by it, how it is asked, and what it has.
+
+It is asked over HTTPS with its certificate checked. Over plain HTTP only where the playbook says `http://`, or where it
+has a loopback or private address, doesn't speak TLS, and answers as a registry over HTTP: what is pushed in the clear
+can be changed on its way, and the credentials read.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import ipaddress
+import json
+import re
+import socket
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from canarylab.errors import StageError, UsageError
+from canarylab.oci import read_image
+from canarylab.providers.base import Image
+from canarylab.stages.respect import ClashError
+from canarylab.tools.runner import Result, Runner, tail
+from canarylab.tools.skopeo import Skopeo
+
+LOCAL = "localhost/"
+"""How playbooks begin the references of images that are built here."""
+
+_SECONDS = 10.0
+_ABSENT = re.compile(r"(manifest|name) unknown|(repository|artifact) \S+ not found", re.IGNORECASE)
+"""How registries say that they have no such image."""
+_OK, _UNAUTHORIZED = 200, 401
+
+
+@dataclass(frozen=True)
+class Address:
+    """A registry as the playbook writes it: [http:// or https://] host [:port] [/path]."""
+
+    scheme: str
+    host: str
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Raises UsageError for what can't be one."""
+        scheme, separator, rest = text.strip().rstrip("/").rpartition("://")
+        host, _, path = rest.partition("/")
+        if (separator and scheme not in ("http", "https")) or not host or " " in rest:
+            raise UsageError(
+                f"{text!r} is no registry",
+                where="the playbook's cluster, registry",
+                remedy="write host, port and path: registry.example.com/team, or 10.0.0.1:5000/team",
+            )
+        return cls(scheme, host, path)
+
+    def reference(self, local: str) -> str:
+        """What an image that is built here as `localhost/...` is called there; others keep their name."""
+        if not local.startswith(LOCAL):
+            return local
+        return "/".join(part for part in (self.host, self.path, local.removeprefix(LOCAL)) if part)
+
+    def local(self, reference: str) -> str:
+        """The other way round."""
+        prefix = "/".join(part for part in (self.host, self.path) if part)
+        return LOCAL + reference.removeprefix(f"{prefix}/")
+
+
+class Registry:
+    """Reads and writes images. What was read is remembered by its digest for as long as this object lives."""
+
+    def __init__(self, address: Address, runner: Runner) -> None:
+        self.address = address
+        self._runner = runner
+        self._known: dict[str, tuple[Image, ...]] = {}
+
+    @functools.cached_property
+    def _skopeo(self) -> Skopeo:
+        return Skopeo(self._runner, plain=is_plain(self.address))
+
+    def images(self, reference: str, label: str) -> tuple[Image, ...]:
+        """What is there by that name, one for each architecture, read from the image itself.
+
+        Raises ClashError for one that doesn't carry the label: it is somebody else's, and isn't overwritten.
+        """
+        manifest = self._skopeo.inspect(reference)
+        if manifest.code:
+            if _is_absent(manifest):
+                return ()
+            raise self._refused("it can't be asked for", reference, manifest)
+        if manifest.stdout not in self._known:
+            with tempfile.TemporaryDirectory() as folder:
+                self._skopeo.pull(reference, Path(folder))
+                self._known[manifest.stdout] = read_layout(Path(folder), reference, label)
+        if not self._known[manifest.stdout]:
+            raise ClashError(
+                f"image {reference} is there already, and this tool didn't build it",
+                where=f"registry {self.address.host}",
+                why=f"it carries no label {label}; it is left as it is",
+                remedy="give `cluster.registry` a path of your own, such as registry.example.com/NAME",
+            )
+        return self._known[manifest.stdout]
+
+    def push(self, source: str, reference: str) -> None:
+        self._skopeo.push(source, reference)
+
+    def delete(self, reference: str) -> str | None:
+        """None once it is gone; else, in words, why the registry keeps it."""
+        done = self._skopeo.delete(reference)
+        if done.code == 0 or _is_absent(done):
+            return None
+        if "UNSUPPORTED" in done.stderr or "405" in done.stderr:
+            return "the registry doesn't allow deletion"
+        return f"the registry refused: {tail(done.stderr, 1)}"
+
+    def _refused(self, what: str, reference: str, result: Result) -> StageError:
+        host = self.address.host
+        return StageError(
+            f"image {reference}: {what}",
+            where=f"registry {host}",
+            why=tail(result.stderr, 1) or f"skopeo ended with {result.code}",
+            remedy=f"skopeo login {host}; or see whether it is up, and `cluster.registry` right (http:// before the "
+            "name says that it speaks no TLS)",
+        )
+
+
+def _is_absent(result: Result) -> bool:
+    return _ABSENT.search(result.stderr) is not None
+
+
+def read_layout(folder: Path, reference: str, label: str) -> tuple[Image, ...]:
+    """The images of an OCI layout that carry the label."""
+
+    def open_blob(digest: str) -> IO[bytes]:
+        return (folder / "blobs" / digest.replace(":", "/")).open("rb")
+
+    def manifests(entry: dict[str, Any]) -> list[str]:
+        with open_blob(entry["digest"]) as file:
+            content = json.load(file)
+        inner = content.get("manifests")
+        return [entry["digest"]] if inner is None else [found for each in inner for found in manifests(each)]
+
+    index = json.loads((folder / "index.json").read_text())
+    digests = [digest for entry in index["manifests"] for digest in manifests(entry)]
+    found = (read_image(open_blob, digest, reference, label) for digest in digests)
+    return tuple(image for image in found if image)
+
+
+@functools.cache
+def is_plain(address: Address) -> bool:
+    """Whether it is to be asked without TLS. Raises StageError where one that is near doesn't answer either way."""
+    if address.scheme or not is_private(address.host):
+        return address.scheme == "http"
+    try:
+        _ask(http.client.HTTPSConnection(address.host, timeout=_SECONDS, context=ssl.create_default_context()))
+    except ssl.SSLCertVerificationError as error:
+        raise _unreachable(address, f"its certificate isn't trusted: {error.verify_message}") from error
+    except (ssl.SSLError, ConnectionResetError, http.client.HTTPException):  # it speaks something else
+        return _speaks_plain(address)
+    except OSError as error:
+        raise _unreachable(address, str(error)) from error
+    return False
+
+
+def _speaks_plain(address: Address) -> bool:
+    try:
+        status = _ask(http.client.HTTPConnection(address.host, timeout=_SECONDS))
+    except (OSError, http.client.HTTPException) as error:
+        raise _unreachable(address, str(error)) from error
+    if status not in (_OK, _UNAUTHORIZED):
+        raise _unreachable(address, f"it answered /v2/ with {status}, as no registry does")
+    return True
+
+
+def is_private(host: str) -> bool:
+    """Whether every address of a host, given with or without a port, is a loopback or private one."""
+    name = host.rsplit(":", 1)[0] if host.rpartition(":")[2].isdigit() else host
+    try:
+        found = [info[4][0] for info in socket.getaddrinfo(name.strip("[]"), None)]
+    except OSError:
+        return False
+    return bool(found) and all(ipaddress.ip_address(str(address).partition("%")[0]).is_private for address in found)
+
+
+def _ask(connection: http.client.HTTPConnection) -> int:
+    """The status of the one request that every registry answers."""
+    try:
+        connection.request("GET", "/v2/")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _unreachable(address: Address, why: str) -> StageError:
+    return StageError(
+        "the registry can't be used",
+        where=address.host,
+        why=why,
+        remedy=f"see whether it is up: curl -ik https://{address.host}/v2/, and whether `cluster.registry` is right",
+    )

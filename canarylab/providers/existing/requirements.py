@@ -1,0 +1,88 @@
+"""What a cluster must be for a playbook to run on it: it answers, is new enough, lets us, and has a node for pods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from canarylab.errors import CanarylabError, StageError
+from canarylab.kube.objects import condition
+
+if TYPE_CHECKING:
+    from canarylab.kube.client import Cluster
+
+OLDEST = (1, 22)
+"""The first Kubernetes whose server-side apply is final, which everything here is applied by."""
+
+_RIGHTS = (
+    ("create", "", "namespaces"),
+    ("create", "apiextensions.k8s.io", "customresourcedefinitions"),
+    ("create", "rbac.authorization.k8s.io", "clusterroles"),
+    ("create", "admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+    ("create", "apps", "deployments"),
+    ("create", "", "secrets"),
+)
+"""What Istio and Argo Rollouts can't be installed without: those who may do this may do the rest."""
+
+_ARCHITECTURES = ("amd64", "arm64")
+_KEEPS_OFF = ("NoSchedule", "NoExecute")
+
+
+def require(cluster: Cluster) -> None:
+    """Raise where a playbook can't be brought up on it."""
+    if reason := trouble(cluster):
+        raise StageError(reason, where=f"context {cluster.context}", remedy="invoke doctor")
+    if lacking := missing_rights(cluster):
+        raise StageError(
+            f"this user may not {', '.join(lacking)}",
+            where=f"context {cluster.context}",
+            why="Istio and Argo Rollouts bring definitions, roles and webhooks that hold for the whole cluster",
+            remedy="use a context with the role cluster-admin, or have its owner install them: what fits is used",
+        )
+    architectures(cluster)
+
+
+def trouble(cluster: Cluster) -> str | None:
+    """None, or why nothing can run there now."""
+    if not_ready := cluster.ready():
+        return not_ready
+    if cluster.version() < OLDEST:
+        found, oldest = (".".join(map(str, version)) for version in (cluster.version(), OLDEST))
+        return f"it is Kubernetes {found}, and {oldest} is the oldest with server-side apply"
+    nodes = schedulable(cluster.list("v1", "Node"))
+    if not any(condition(node, "Ready").get("status") == "True" for node in nodes):
+        return "no node is Ready and takes ordinary pods"
+    return None
+
+
+def missing_rights(cluster: Cluster) -> list[str]:
+    return [f"{verb} {plural}" for verb, group, plural in _RIGHTS if not cluster.may(verb, group, plural)]
+
+
+def schedulable(nodes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that take pods without a word about it: neither cordoned nor tainted. Pure."""
+    return [
+        node
+        for node in nodes
+        if not node.get("spec", {}).get("unschedulable")
+        and not any(taint.get("effect") in _KEEPS_OFF for taint in node.get("spec", {}).get("taints") or [])
+    ]
+
+
+def architectures(cluster: Cluster) -> tuple[str, ...]:
+    """Of all nodes that a pod may land on, sorted. Raises StageError for one that images can't be built for."""
+    nodes = schedulable(cluster.list("v1", "Node"))
+    found = {node["status"]["nodeInfo"]["architecture"]: node["metadata"]["name"] for node in nodes}
+    if strange := sorted(set(found) - set(_ARCHITECTURES)):
+        raise StageError(
+            f"node {found[strange[0]]} is of architecture {strange[0]}, for which no images are built",
+            where=f"context {cluster.context}",
+            why=f"images are built for {' and '.join(_ARCHITECTURES)}; the cluster's nodes are "
+            f"{', '.join(sorted(found))}, and a pod may land on any of them",
+            remedy="cordon or taint those nodes, so that ordinary pods keep off them",
+        )
+    if not found:
+        raise CanarylabError(
+            "no node takes ordinary pods", where=f"context {cluster.context}", remedy="kubectl get nodes; uncordon one"
+        )
+    return tuple(sorted(found))

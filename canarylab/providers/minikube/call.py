@@ -1,0 +1,43 @@
+"""Asks minikube, and makes it do things: never as root, in plain words, and whatever its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from canarylab.providers.minikube import sudo
+from canarylab.providers.minikube.problems import failure
+from canarylab.tools import minikube
+from canarylab.tools.minikube import Minikube, NodeStatus, Profile
+from canarylab.tools.runner import Result
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+ASK_SECONDS = 60.0
+"""For what only looks: a virtual machine that hangs is waited for over SSH."""
+
+
+def call(ctx: Context, argv: Sequence[str], *, timeout: float, on_line: Callable[[str], None] | None = None) -> Result:
+    """Run minikube to its end; what its exit code means is the caller's. Raises MachineError under sudo."""
+    sudo.refuse_sudo_invoke()
+    return ctx.runner.run(argv, timeout=timeout, env=minikube.ENVIRONMENT, ok=minikube.ANY_CODE, on_line=on_line)
+
+
+def profiles(ctx: Context) -> dict[str, Profile]:
+    """Every profile of the user, by name. Raises where minikube can't say."""
+    result = call(ctx, minikube.profile_list(), timeout=ASK_SECONDS)
+    if result.code:
+        raise failure("list its profiles", result.stdout + result.stderr, result.code, ctx.profile)
+    return minikube.parse_profiles(result.stdout)
+
+
+def nodes(ctx: Context) -> list[NodeStatus]:
+    """How the profile's nodes are; none where their machine is gone."""
+    return minikube.parse_status(call(ctx, Minikube(ctx.profile).status(), timeout=ASK_SECONDS).stdout)
+
+
+def profile_setting(ctx: Context) -> str:
+    """The profile that `minikube` without -p is about; "" where none is set."""
+    result = call(ctx, minikube.config_get("profile"), timeout=ASK_SECONDS)
+    return result.stdout.strip() if result.code == 0 else ""

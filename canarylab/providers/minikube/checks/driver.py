@@ -1,0 +1,99 @@
+"""What the playbook's driver needs: qemu and its firmware, or the program of another one, and whether it answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from canarylab.providers.base import Finding
+from canarylab.providers.minikube.checks.executable import architectures
+from canarylab.providers.minikube.checks.host import CONTAINER_DRIVERS, Host, fixable
+from canarylab.providers.minikube.checks.programs import foreign, wrong_architecture
+
+_PROCESSOR = {"arm64": "aarch64", "amd64": "x86_64"}
+"""Go's name to qemu's."""
+_FORMULAS = {"vfkit": "vfkit", "krunkit": "libkrun/krun/krunkit"}
+_INVALID = "`-accel hvf: invalid accelerator hvf`"
+
+
+def driver(host: Host) -> Iterator[Finding]:
+    if host.driver == "qemu2":
+        yield from _qemu(host)
+    elif host.driver in CONTAINER_DRIVERS:
+        yield _engine(host, host.driver)
+    elif host.driver == "kvm2":
+        yield from _kvm(host)
+    elif host.driver in _FORMULAS:
+        yield _helper(host, host.driver)
+    else:
+        seen = f"{host.driver}: minikube checks it when it starts" if host.driver else "none named: minikube chooses"
+        yield Finding("driver", True, seen)
+
+
+def _qemu(host: Host) -> Iterator[Finding]:
+    name = f"qemu-system-{_PROCESSOR.get(host.architecture, host.architecture)}"
+    path = host.program(name)
+    if path is None:
+        yield fixable(
+            "qemu", f"{name} isn't on the PATH", host.brewed("install", "qemu"), "install qemu with the package manager"
+        )
+        return
+    built = architectures(path)
+    if foreign(host, built):
+        yield wrong_architecture(host, "qemu", path, built, "qemu", _INVALID)
+    else:
+        yield Finding("qemu", True, str(path))
+    if host.is_mac:
+        yield _firmware(host)
+
+
+def _firmware(host: Host) -> Finding:
+    """minikube looks for it in Homebrew's folder and nowhere else (its driver `qemu2`); MacPorts has another."""
+    name = f"edk2-{_PROCESSOR[host.architecture]}-code.fd"
+    file = host.file(f"{host.prefix}/opt/qemu/share/qemu/{name}")
+    if file.is_file():
+        return Finding("qemu firmware", True, str(file))
+    seen = f"{file} isn't there: minikube would end with PROVIDER_QEMU2_NOT_FOUND"
+    return fixable("qemu firmware", seen, host.brewed("reinstall", "qemu"), "install qemu with Homebrew")
+
+
+def _engine(host: Host, name: str) -> Finding:
+    if host.program(name) is None:
+        return Finding("driver", False, f"{name} isn't on the PATH", f"install {name}, and start it")
+    answer = host.ask(name, "info", "--format", "{{.Host.Arch}}" if name == "podman" else "{{.Architecture}}")
+    if answer.code == 0:
+        return Finding("driver", True, f"{name} answers ({answer.stdout.strip()})")
+    said = (answer.stderr or answer.stdout).strip().splitlines()
+    remedy = f"open -a {name.title()}" if host.is_mac else f"sudo systemctl start {name}"
+    return Finding("driver", False, f"{name} doesn't answer: {said[-1] if said else answer.code}", remedy)
+
+
+def _helper(host: Host, name: str) -> Finding:
+    path = host.program(name)
+    if path is None:
+        install = host.brewed("install", _FORMULAS[name])
+        return fixable("driver", f"{name} isn't on the PATH", install, f"install {name}")
+    built = architectures(path)
+    if foreign(host, built):
+        return wrong_architecture(host, "driver", path, built, _FORMULAS[name], "the hypervisor refuses it")
+    return Finding("driver", True, str(path))
+
+
+def _kvm(host: Host) -> Iterator[Finding]:
+    device = host.file("/dev/kvm")
+    if not device.exists():
+        yield Finding(
+            "driver",
+            False,
+            f"{device} isn't there",
+            "switch virtualization on in the BIOS, then: sudo modprobe kvm",
+        )
+    elif not os.access(device, os.R_OK | os.W_OK):
+        remedy = 'sudo usermod -aG kvm,libvirt "$USER"   (then log in anew)'
+        yield Finding("driver", False, f"{device} can't be opened by this user", remedy)
+    elif host.program("virsh") is None:
+        yield Finding(
+            "driver", False, "libvirt isn't there", "sudo apt-get install libvirt-daemon-system libvirt-clients"
+        )
+    else:
+        yield Finding("driver", True, "kvm2: /dev/kvm and libvirt are there")

@@ -1,0 +1,185 @@
+"""What a check may look at: this machine's programs, files and sockets. Tests lay out a machine of their own."""
+
+from __future__ import annotations
+
+import errno
+import platform
+import shlex
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canarylab.providers.base import Finding
+from canarylab.tools.minikube import ENVIRONMENT, driver_name, network_name
+from canarylab.tools.runner import Result
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.playbook.model import ClusterSpec
+
+ROOT = Path("/")
+"""Where the system's own files are looked for."""
+_SECONDS = 10.0
+"""How long a program may take to say its version: macOS looks a new one over before it lets it run."""
+_QUICK_SECONDS = 5.0
+_CONNECT_SECONDS = 2.0
+_SYSCTL = (
+    "hw.memsize",
+    "hw.ncpu",
+    "hw.optional.arm64",
+    "kern.hv_support",
+    "sysctl.proc_translated",
+)
+_GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
+CONTAINER_DRIVERS = ("docker", "podman")
+_VM_DRIVERS = ("vfkit", "krunkit")
+"""The drivers whose virtual machines get their address from macOS, on whatever network."""
+
+Connect = Callable[[str, int], int]
+"""Address and port to the errno of a TCP connection, 0 for one that was made."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """This machine, and what the playbook wants of it."""
+
+    ctx: Context
+    spec: ClusterSpec
+    system: str
+    """As `platform.system()` says it."""
+    python: str
+    """The architecture that the running Python was built for, as Go names it."""
+    macos_version: str
+    """Such as 15.3; "" on other systems."""
+    facts: Mapping[str, str]
+    """What sysctl knows on a Mac."""
+    connect: Connect
+    root: Path = ROOT
+
+    @property
+    def is_mac(self) -> bool:
+        return self.system == "Darwin"
+
+    @property
+    def macos(self) -> int:
+        """The first number of macOS' version; 0 where it isn't known."""
+        first = self.macos_version.split(".")[0]
+        return int(first) if first.isdigit() else 0
+
+    @property
+    def architecture(self) -> str:
+        """Of the machine itself, also where Rosetta pretends another one."""
+        return "arm64" if self.facts.get("hw.optional.arm64") == "1" else self.python
+
+    @property
+    def driver(self) -> str | None:
+        """By minikube's own name; None, it chooses one."""
+        return driver_name(self.spec.driver) if self.spec.driver else None
+
+    @property
+    def network(self) -> str | None:
+        return network_name(self.spec.network) if self.spec.network else None
+
+    @property
+    def needs_socket_vmnet(self) -> bool:
+        """minikube takes socket_vmnet, too, where the playbook names no network and its socket is there."""
+        return self.is_mac and self.driver == "qemu2" and self.network in (None, "socket_vmnet")
+
+    @property
+    def needs_dhcp(self) -> bool:
+        """Whether the virtual machine gets its address from macOS' own bootpd."""
+        return self.needs_socket_vmnet or (self.is_mac and self.driver in _VM_DRIVERS)
+
+    def ask(self, *argv: str | Path, timeout: float = _QUICK_SECONDS) -> Result:
+        """What a program prints, whatever it ends with. Raises CommandError where it doesn't end in time."""
+        return self.ctx.runner.run(argv, timeout=timeout, ok=range(256), env=ENVIRONMENT)
+
+    def version(self, *argv: str | Path) -> Result:
+        return self.ask(*argv, timeout=_SECONDS)
+
+    def file(self, path: str) -> Path:
+        return self.root / path.lstrip("/")
+
+    def program(self, name: str, *folders: str) -> Path | None:
+        """Where a program is: on the PATH, else in one of those folders."""
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+        return next(
+            (self.file(f"{folder}/{name}") for folder in folders if self.file(f"{folder}/{name}").exists()), None
+        )
+
+    # -- Homebrew -----------------------------------------------------------------------------------------------------
+
+    @property
+    def prefix(self) -> str:
+        """Where Homebrew keeps what is built for this machine."""
+        return "/opt/homebrew" if self.architecture == "arm64" else "/usr/local"
+
+    @property
+    def brew(self) -> Path | None:
+        native = self.file(f"{self.prefix}/bin/brew")
+        return native if native.exists() else self.program("brew", "/usr/local/bin")
+
+    def brewed(self, *words: str) -> tuple[str, ...]:
+        """The command of Homebrew that `doctor --fix` runs; () where there is no Homebrew."""
+        return (str(self.brew), *words) if self.brew else ()
+
+
+def look(ctx: Context, spec: ClusterSpec) -> Host:
+    """What all checks ask for, asked once."""
+    system, machine = platform.system(), platform.machine()
+    is_mac = system == "Darwin"
+    return Host(
+        ctx,
+        spec,
+        system,
+        python=_GO_NAMES.get(machine, machine),
+        macos_version=_macos_version(ctx) if is_mac else "",
+        facts=_sysctl(ctx) if is_mac else {},
+        connect=connect,
+        root=ROOT,
+    )
+
+
+def _macos_version(ctx: Context) -> str:
+    return ctx.runner.run(["sw_vers", "-productVersion"], timeout=_QUICK_SECONDS).stdout.strip()
+
+
+def _sysctl(ctx: Context) -> dict[str, str]:
+    """`-i` passes over what this macOS doesn't know."""
+    output = ctx.runner.run(["sysctl", "-i", *_SYSCTL], timeout=_QUICK_SECONDS, ok=range(256)).stdout
+    return parse_sysctl(output)
+
+
+def parse_sysctl(output: str) -> dict[str, str]:
+    """`hw.ncpu: 10`, one a line."""
+    pairs = (line.split(":", 1) for line in output.splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def connect(address: str, port: int) -> int:
+    """Try a TCP connection and let go of it: 0, or the errno it failed with."""
+    try:
+        socket.create_connection((address, port), _CONNECT_SECONDS).close()
+    except TimeoutError:
+        return errno.ETIMEDOUT
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
+
+
+def shown(command: tuple[str, ...], *, sudo: bool = False) -> str:
+    """A command line that can be pasted."""
+    return f"{'sudo ' if sudo else ''}{shlex.join(command)}"
+
+
+def fixable(
+    subject: str, seen: str, command: tuple[str, ...], otherwise: str = "", *, fatal: bool = True, sudo: bool = False
+) -> Finding:
+    """A finding that `doctor --fix` can mend by that command; where there is none, `otherwise` says what to do."""
+    remedy = shown(command, sudo=sudo) if command else otherwise
+    return Finding(subject, False, seen, remedy, fatal=fatal, fix=command, needs_root=sudo and bool(command))

@@ -1,0 +1,241 @@
+"""The stage `cluster`: what minikube has of it decides what is done, from nothing at all to unpausing it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from canarylab.errors import CommandError, StageError
+from canarylab.files import write_private
+from canarylab.kube import kubeconfig
+from canarylab.kube.objects import condition
+from canarylab.providers.minikube import strays, teardown, user_context
+from canarylab.providers.minikube.call import call, nodes, profiles
+from canarylab.providers.minikube.problems import RECREATE, failure
+from canarylab.providers.minikube.progress import Reporter
+from canarylab.providers.minikube.wanted import Condition, condition_of, differences, start_options
+from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
+from canarylab.tools.minikube import Minikube
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.playbook.model import ClusterSpec
+    from canarylab.providers.minikube import MinikubeProvider
+
+_WAIT_SECONDS = 360.0
+"""minikube's own limit for a cluster that comes up (`--wait-timeout`)."""
+_LEAST_SECONDS = 60.0
+"""With less time than that it isn't begun anew: it would only be half made again."""
+_UNPAUSE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """What is there. `differs` says in words in what it was made otherwise than the playbook wants."""
+
+    condition: Condition
+    reason: str = ""
+    differs: tuple[str, ...] = ()
+    own_kubeconfig: bool = False
+
+
+class ClusterStage(Stage[StageOptions, ClusterState]):
+    """A virtual machine with Kubernetes, by minikube; ends with nodes that are Ready and a kubeconfig of our own."""
+
+    kind = "cluster"
+    Options = StageOptions
+    in_cluster = False
+    default_deadline = 1800.0  # the first start fetches a system's image and Kubernetes, a gigabyte and more
+
+    def __init__(self, provider: MinikubeProvider) -> None:
+        super().__init__(self.kind, StageOptions())
+        self.provider = provider
+        self.minikube = Minikube(provider.spec.profile)
+
+    @property
+    def _spec(self) -> ClusterSpec:
+        return self.provider.spec
+
+    # -- observe ------------------------------------------------------------------------------------------------------
+
+    def observe(self, ctx: Context) -> ClusterState:
+        profile = profiles(ctx).get(ctx.profile)
+        half_made = teardown.half_made(ctx).exists()
+        if profile is None:
+            user_context.refuse_foreign(ctx.profile)
+            return ClusterState("half-made" if half_made else "missing", "there is none")
+        if half_made:
+            return ClusterState("half-made", "an interrupted start left it half made")
+        differs = tuple(differences(profile, self._spec, platform.system()))
+        state, reason = condition_of(nodes(ctx))
+        own = user_context.own_kubeconfig(kubeconfig.load(kubeconfig.user_path()), ctx.profile)
+        if state == "running" and own is None:
+            state, reason = "broken", f"its context is missing in {kubeconfig.user_path()}"
+        has_own = own is not None and kubeconfig.load(ctx.paths.kubeconfig) == own
+        return ClusterState(state, reason, differs, has_own)
+
+    def changes(self, observed: ClusterState) -> list[Change]:
+        subject = f"cluster {self._spec.profile}"
+        if observed.differs:
+            made = f"it was made with {'; '.join(observed.differs)}"
+            return [Change("update", subject, f"{made}; only `--recreate` changes that")]
+        match observed.condition:
+            case "missing" | "half-made":
+                return [Change("create", subject, observed.reason)]
+            case "stopped" | "paused":
+                return [Change("start", subject, observed.reason)]
+            case "broken":
+                return [Change("repair", subject, observed.reason)]
+        if not observed.own_kubeconfig:
+            return [Change("update", "the tool's own kubeconfig", "it is missing or another")]
+        return []
+
+    # -- apply --------------------------------------------------------------------------------------------------------
+
+    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - the state decides
+        strays.await_other_start(ctx)
+        state = self.observe(ctx)
+        if state.differs:
+            self._recreate(ctx, state.differs)
+        elif state.condition == "missing":
+            self._make(ctx)
+        elif state.condition == "half-made":
+            self._finish(ctx)
+        elif state.condition == "paused":
+            self._unpause(ctx)
+        elif state.condition != "running":
+            self._mend(ctx)
+        self._take_context(ctx)
+
+    def _recreate(self, ctx: Context, differs: Iterable[str]) -> None:
+        if not ctx.consent.recreate:
+            raise StageError(
+                f"cluster {ctx.profile} was made otherwise than the playbook says: {'; '.join(differs)}",
+                where=f"stage {self.name}",
+                why="minikube can't change that in a cluster that exists: it refuses, or warns and leaves it as it is",
+                remedy="`invoke up --recreate` deletes the cluster with all that is in it and makes it anew; or write "
+                "into the playbook what there is",
+            )
+        self._begin_anew(ctx, "it was made otherwise, and may be recreated")
+
+    def _make(self, ctx: Context) -> None:
+        """Between the first word to minikube and its last the profile's folder says that it is half made."""
+        ctx.paths.create()
+        teardown.half_made(ctx).touch()
+        self._start(ctx)
+        teardown.half_made(ctx).unlink()
+
+    def _finish(self, ctx: Context) -> None:
+        """Go on with a start that was interrupted; where minikube can't, begin anew: nobody has used it yet."""
+        profile = profiles(ctx).get(ctx.profile)
+        if profile and differences(profile, self._spec, platform.system()):
+            self._begin_anew(ctx, "the playbook wants it otherwise by now")
+            return
+        try:
+            self._make(ctx)
+        except StageError as error:
+            if ctx.remaining < _LEAST_SECONDS or condition_of(nodes(ctx))[0] == "running":
+                raise
+            self._begin_anew(ctx, error.what)
+
+    def _mend(self, ctx: Context) -> None:
+        """Start what is stopped or broken; what can't be started is made anew only where the user allowed it."""
+        try:
+            self._start(ctx, otherwise=f"if it stays so: {RECREATE}")
+        except StageError as error:
+            if not ctx.consent.recreate:
+                raise
+            self._begin_anew(ctx, error.what)
+
+    def _begin_anew(self, ctx: Context, why: str) -> None:
+        ctx.progress(f"it is deleted and made anew: {why}")
+        self._delete(ctx)
+        self._make(ctx)
+
+    def _delete(self, ctx: Context) -> None:
+        failed = [removal for removal in teardown.delete_profile(ctx) if removal.outcome == "failed"]
+        if failed:
+            raise StageError(f"{failed[0].subject} can't be deleted", why=failed[0].reason, remedy="invoke teardown")
+
+    def _start(self, ctx: Context, *, otherwise: str = "") -> None:
+        known = profiles(ctx)
+        options = start_options(self._spec, known.pop(ctx.profile, None), known.values(), platform.system())
+        reporter = Reporter(ctx)
+        seconds = ctx.remaining
+        argv = self.minikube.start(options, wait_seconds=min(_WAIT_SECONDS, seconds))
+        try:
+            result = call(ctx, argv, timeout=seconds, on_line=reporter)
+        except CommandError as error:
+            if error.code is not None:
+                raise
+            raise StageError(
+                f"minikube didn't finish within {seconds:.0f} s; its last step was: {reporter.last}",
+                where=f"stage {self.name}",
+                remedy="`invoke up` goes on from here; `invoke doctor` looks at what may keep it",
+            ) from error
+        if result.code:
+            made = profiles(ctx).get(ctx.profile)
+            raise failure(
+                "start the cluster",
+                f"{result.stdout}\n{result.stderr}",
+                result.code,
+                ctx.profile,
+                hints=made.addresses if made else (),
+                otherwise=otherwise,
+                where=f"stage {self.name}",
+            )
+
+    def _unpause(self, ctx: Context) -> None:
+        ctx.progress("unpausing")
+        result = call(ctx, self.minikube.unpause(), timeout=_UNPAUSE_SECONDS)
+        if result.code:
+            output = f"{result.stdout}\n{result.stderr}"
+            raise failure("unpause the cluster", output, result.code, ctx.profile, where=f"stage {self.name}")
+
+    def _take_context(self, ctx: Context) -> None:
+        """Copy what minikube wrote into the user's kubeconfig to one of our own, which has nothing else."""
+        own = user_context.own_kubeconfig(kubeconfig.load(kubeconfig.user_path()), ctx.profile)
+        if own is None:
+            raise StageError(
+                f"minikube left no context {ctx.profile}",
+                where=str(kubeconfig.user_path()),
+                remedy="`invoke up` tries again; look at KUBECONFIG if it stays so",
+            )
+        ctx.paths.create()
+        write_private(ctx.paths.kubeconfig, kubeconfig.as_text(own))
+        self.provider.forget_client()
+
+    # -- the rest of a stage ------------------------------------------------------------------------------------------
+
+    def health(self, ctx: Context) -> str | None:
+        """The API server and the nodes: what everything after this relies on."""
+        cluster = self.provider.cluster(ctx)
+        if not_ready := cluster.ready():
+            return not_ready
+        found = cluster.list("v1", "Node")
+        for node in found:
+            ready = condition(node, "Ready")
+            if ready.get("status") != "True":
+                return f"node {node['metadata']['name']} isn't Ready: {ready.get('message', 'it has not said yet')}"
+        return None if found else "no node has registered yet"
+
+    def watches(self) -> Sequence[Watch]:
+        return (Watch("v1", "Node"),)
+
+    def remove(self, ctx: Context) -> list[Removal]:
+        return teardown.remove_cluster(ctx)
+
+    def facts(self, ctx: Context) -> dict[str, Any]:
+        profile = profiles(ctx).get(ctx.profile)
+        if profile is None:
+            return {}
+        return {
+            "kubernetes": profile.kubernetes,
+            "driver": profile.driver,
+            "network": profile.network or "the driver's own",
+            "runtime": profile.container_runtime,
+            "node": ", ".join(profile.addresses),
+            "services": profile.service_range,
+        }

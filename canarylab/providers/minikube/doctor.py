@@ -1,0 +1,64 @@
+"""Can this machine do it? Asked before a start that takes ten minutes to fail. Reads only; all checks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from canarylab.errors import CanarylabError, CancelledError
+from canarylab.providers.base import Finding
+from canarylab.providers.minikube.checks import (
+    driver,
+    firewall,
+    local_network,
+    programs,
+    resources,
+    routes,
+    socket_vmnet,
+    system,
+)
+from canarylab.providers.minikube.checks.host import Host, look
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.providers.base import Provider
+
+Check = Callable[[Host], Iterable[Finding]]
+
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("operating system", system.system),
+    ("architecture", system.architecture),
+    ("hypervisor", system.hypervisor),
+    ("user", system.user),
+    ("Homebrew", system.homebrew),
+    *((each.name, programs.program(each)) for each in programs.ALL),
+    ("driver", driver.driver),
+    ("socket_vmnet", socket_vmnet.socket_vmnet),
+    ("firewall", firewall.firewall),
+    ("Local Network", local_network.local_network),
+    ("routes", routes.routes),
+    ("memory", resources.memory),
+    ("processors", resources.processors),
+    ("disk", resources.disk),
+    ("sudo", system.sudo),
+)
+"""In the order in which they are told, and mended: what is installed comes before the service of it that is started."""
+
+
+def findings(ctx: Context, provider: Provider) -> list[Finding]:
+    """What every check found, in their order. One that can't be made is told as such, and isn't fatal."""
+    host = look(ctx, provider.spec)
+    with ThreadPoolExecutor(len(CHECKS)) as pool:
+        found = list(pool.map(lambda check: _made(host, *check), CHECKS))
+    return [finding for each in found for finding in each]
+
+
+def _made(host: Host, subject: str, check: Check) -> list[Finding]:
+    try:
+        return list(check(host))
+    except CancelledError:
+        raise
+    except (CanarylabError, OSError) as error:
+        what = error.what if isinstance(error, CanarylabError) else str(error)
+        return [Finding(subject, False, f"can't be looked at: {what}", fatal=False)]

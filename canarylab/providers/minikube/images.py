@@ -1,0 +1,144 @@
+"""Images in the cluster: built by the node itself, and believed only once they were read.
+
+minikube ends with 0 where a build failed (kubernetes/minikube#12556), and may keep an old image of the same name
+(#11276, #16032, #23023). So the image is saved out of the cluster and looked at: its label, its architecture, its
+program. What was read is remembered under the image's id, which changes with every byte of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from canarylab.errors import StageError
+from canarylab.files import write_private
+from canarylab.images import SOURCE_LABEL, Wanted, prepared
+from canarylab.oci import read_archive, verify_architecture
+from canarylab.providers.base import Image
+from canarylab.providers.minikube.call import call, profiles
+from canarylab.providers.minikube.problems import failure
+from canarylab.tools.minikube import CLUSTER_MISSING, USAGE, ListedImage, Minikube, parse_images
+from canarylab.tools.runner import Result, tail
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+_OURS = "localhost/"
+"""What this repository's playbooks call their images; others in the cluster aren't unpacked to look for our label."""
+_LIST_SECONDS = 60.0
+_SAVE_SECONDS = 300.0
+_BUILD_SECONDS = 900.0
+_TAIL_LINES = 8
+
+
+def images(ctx: Context) -> list[Image]:
+    """The images in the cluster that carry this tool's label; none where no cluster runs."""
+    found = []
+    for listed in _listed(ctx):
+        for tag in listed.tags:
+            if tag.startswith(_OURS) or _memory(ctx, listed.id).exists():
+                image = _read(ctx, listed.id, tag)
+                found += [image] if SOURCE_LABEL in image.labels else []
+    return sorted(found, key=lambda image: image.reference)
+
+
+def deliver(ctx: Context, wanted: Wanted, architecture: str) -> None:
+    """Build it in the cluster, and make sure that it is what the cluster has now under that name."""
+    with prepared(ctx, wanted, architecture) as folder:
+        before = _id_of(ctx, wanted.image)
+        ctx.progress(f"building {wanted.image} in the cluster for {architecture}")
+        built = _build(ctx, wanted, architecture, folder)
+        after = _id_of(ctx, wanted.image)
+        if after is not None and after == before and not _is_wanted(ctx, after, wanted):
+            ctx.progress("the node kept the old image of that name: removing it, and building again")
+            remove(ctx, wanted.image)
+            built = _build(ctx, wanted, architecture, folder)
+            after = _id_of(ctx, wanted.image)
+    if after is None:
+        raise _not_built(wanted.image, built, "the cluster has no image of that name after the build")
+    ctx.progress("reading the built image")
+    verify_architecture(_read(ctx, after, wanted.image), architecture)
+    if not _is_wanted(ctx, after, wanted):
+        raise _not_built(wanted.image, built, "the cluster has another image under that name")
+
+
+def _is_wanted(ctx: Context, image_id: str, wanted: Wanted) -> bool:
+    """Whether an image was built from just these sources and arguments."""
+    return _read(ctx, image_id, wanted.image).labels.get(SOURCE_LABEL) == wanted.digest
+
+
+def _build(ctx: Context, wanted: Wanted, architecture: str, folder: Path) -> Result:
+    """Not every builder knows for which architecture it builds, so it is told."""
+    profile = profiles(ctx).get(ctx.profile)
+    runtime = profile.container_runtime if profile else ""
+    arguments = {**wanted.all_arguments, "TARGETARCH": architecture}
+    argv = Minikube(ctx.profile).image_build(folder, wanted.image, arguments, runtime)
+    result = call(ctx, argv, timeout=min(_BUILD_SECONDS, ctx.remaining))
+    if result.code:
+        raise failure(f"build {wanted.image}", f"{result.stdout}\n{result.stderr}", result.code, ctx.profile)
+    return result
+
+
+def _not_built(reference: str, built: Result, why: str) -> StageError:
+    said = tail(built.stderr or built.stdout, _TAIL_LINES)
+    return StageError(
+        f"{reference} wasn't built, although minikube said it was",
+        why=f"{why}; the build printed: {said or 'nothing'}",
+        remedy="`invoke up` builds it again",
+    )
+
+
+def remove(ctx: Context, reference: str) -> Literal["removed", "absent"]:
+    if _id_of(ctx, reference) is None:
+        return "absent"
+    result = call(ctx, Minikube(ctx.profile).image_remove(reference), timeout=_LIST_SECONDS)
+    if _id_of(ctx, reference) is not None:  # it ends with 0 whatever happens
+        raise StageError(
+            f"{reference} can't be removed",
+            why=tail(result.stderr or result.stdout, _TAIL_LINES),
+            remedy="a pod still runs it: remove that first",
+        )
+    return "removed"
+
+
+def _listed(ctx: Context) -> list[ListedImage]:
+    result = call(ctx, Minikube(ctx.profile).image_list(), timeout=_LIST_SECONDS)
+    if result.code in (USAGE, CLUSTER_MISSING):  # there is no such profile
+        return []
+    if result.code:
+        raise failure("list the images", f"{result.stdout}\n{result.stderr}", result.code, ctx.profile)
+    return parse_images(result.stdout)
+
+
+def _id_of(ctx: Context, reference: str) -> str | None:
+    return next((listed.id for listed in _listed(ctx) if reference in listed.tags), None)
+
+
+def _memory(ctx: Context, image_id: str) -> Path:
+    return ctx.paths.root / "images" / f"{image_id}.json"
+
+
+def _read(ctx: Context, image_id: str, reference: str) -> Image:
+    """What the image says, from memory or out of the cluster."""
+    memory = _memory(ctx, image_id)
+    if memory.exists():
+        return Image(**{**json.loads(memory.read_text()), "reference": reference})
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(scratch) / "image.tar"
+        result = call(ctx, Minikube(ctx.profile).image_save(reference, archive), timeout=_SAVE_SECONDS)
+        if result.code:
+            raise failure(f"save {reference}", f"{result.stdout}\n{result.stderr}", result.code, ctx.profile)
+        if not archive.exists():
+            raise StageError(
+                f"{reference} can't be read: minikube saved nothing, although it said it did",
+                why=tail(result.stderr or result.stdout, _TAIL_LINES),
+                remedy=f"look whether the machine's disk is full: minikube -p {ctx.profile} ssh df; then `invoke up`",
+            )
+        image = read_archive(archive, reference)
+    if ctx.paths.root.exists():
+        memory.parent.mkdir(exist_ok=True)
+        write_private(memory, json.dumps(dataclasses.asdict(image)))
+    return image

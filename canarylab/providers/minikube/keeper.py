@@ -1,0 +1,234 @@
+"""Keeps `minikube tunnel` running in the background, as a process of the profile's supervisor.
+
+It runs minikube's tunnel only while the route is there, so that minikube never asks for sudo where nobody can answer,
+and tells in the profile's folder how it goes. Only SIGINT makes minikube take back what it did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from canarylab.cancel import Cancel, wait_until
+from canarylab.errors import CanarylabError, CancelledError, CommandError
+from canarylab.providers.minikube import others, processes, registry, routes, sudo
+from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube.processes import Process
+from canarylab.providers.minikube.vm import Vm
+from canarylab.tools.minikube import ENVIRONMENT, Minikube, TunnelBlock, parse_tunnel
+from canarylab.tools.runner import Background, Runner, SystemRunner
+
+PROGRAM = "tunnel"
+GRACE_SECONDS = 20.0
+"""How long minikube may take to clean up after SIGINT: it looks every 5 s, and then asks the API."""
+_HARDER_SECONDS = 3.0
+_LOOK_SECONDS = 5.0
+"""How often the route is looked at: as often as minikube does it."""
+_LOOKS_IN_ERROR = 3
+_WAIT_SECONDS = 0.5
+"""How soon it sees that it has to end."""
+_PAUSES = (2.0, 5.0, 10.0, 30.0)
+"""Seconds before it is started again: after it worked, after the first failure and so on."""
+_LAST_LINES = 15
+
+
+class Child(Protocol):
+    """A tunnel that runs, as `canarylab.tools.runner.Background` has it."""
+
+    pid: int
+
+    def wait(self, seconds: float) -> int | None: ...
+
+    def signal(self, number: int) -> None: ...
+
+
+Start = Callable[[Sequence[str], Callable[[str], None]], Child]
+_LAST_ENTRY = "loadbalancer emulator:"
+"""How the last line of a status block begins."""
+
+
+def _background(words: Sequence[str], on_line: Callable[[str], None]) -> Child:
+    return Background(words, on_line, env=ENVIRONMENT)
+
+
+def argv(folder: Path, profile: str) -> list[str]:
+    """The command line under which the supervisor runs this module."""
+    return [sys.executable, "-m", __name__, "--folder", str(folder), "--profile", profile]
+
+
+class Keeper:
+    """One run of minikube's tunnel after the other, until cancelled."""
+
+    def __init__(self, folder: Path, runner: Runner, start: Start = _background) -> None:
+        self._folder = folder
+        self._runner = runner
+        self._start = start
+
+    def serve(self, cancel: Cancel) -> None:
+        failures = 0
+        with suppress(CancelledError):
+            self._take_over(cancel)
+            while True:
+                failures = 0 if self._once(cancel) else min(failures + 1, len(_PAUSES) - 1)
+                cancel.sleep(_PAUSES[failures])
+
+    def _once(self, cancel: Cancel) -> bool:
+        """Run it until it ends or has to be ended; whether it came to work."""
+        choice = Choice.load(self._folder)
+        if choice is None or choice.way != "tunnel":
+            return False  # whoever withdrew it ends this process, too
+        try:
+            registry.forget(
+                others.stale(self._runner, choice.vm.profile, choice.vm.route)
+            )  # minikube would use sudo for them, or give up
+            problem = self._missing(choice.vm)
+            if not problem:
+                return self._run(choice.vm, cancel)
+        except (CanarylabError, OSError) as error:
+            cancel.check()
+            problem = str(error)
+        self._tell(Kept(problem=problem))
+        return False
+
+    def _missing(self, vm: Vm) -> str:
+        """What stands in the way of a tunnel, "" if nothing; a route is put back where nobody has to be asked."""
+        found = routes.to(self._runner, vm.services)
+        if found:
+            return "" if found == vm.route else f"conflicting route {found}"
+        way = routes.way_to(self._runner, vm.address)
+        if way is None or way.gateway:
+            return f"the virtual machine at {vm.address} can't be reached: it doesn't run, or its network is gone"
+        try:
+            sudo.run(self._runner, routes.add_argv(vm.route))
+        except CommandError as error:
+            return f"the route {vm.route} was lost, after sleep for instance, and can't be put back: {error.why}"
+        return ""
+
+    def _run(self, vm: Vm, cancel: Cancel) -> bool:
+        output = _Output(self._tell)
+        child = self._start(Minikube(vm.profile).tunnel(), output)
+        output.of(child.pid, processes.find(self._runner, child.pid))
+        code, why = self._watch(child, vm, output, cancel)
+        said = output.last_words()
+        self._tell(Kept(code=code, said=said, problem=why or meaning(code, said)))
+        return output.block is not None
+
+    def _watch(self, child: Child, vm: Vm, output: _Output, cancel: Cancel) -> tuple[int, str]:
+        """Its exit code, and why it had to be ended, "" where it ended by itself."""
+        in_error, look = 0, time.monotonic() + _LOOK_SECONDS
+        while (code := child.wait(_WAIT_SECONDS)) is None:
+            if cancel.is_set:
+                return end(child.signal, child.wait), "told to end"
+            if time.monotonic() < look:
+                continue
+            look = time.monotonic() + _LOOK_SECONDS
+            if routes.to(self._runner, vm.services) != vm.route:
+                return end(child.signal, child.wait), f"the route {vm.route} was lost: the tunnel starts anew"
+            in_error = in_error + 1 if output.block and output.block.errors.get("router") else 0
+            if in_error >= _LOOKS_IN_ERROR:  # minikube's setupRoute doesn't clear it once the route is there
+                return end(child.signal, child.wait), "its error stayed: the tunnel starts anew"
+        return code, ""
+
+    def _take_over(self, cancel: Cancel) -> None:
+        """End the tunnel of a keeper that was killed; on Linux the system has told it to end already."""
+        orphan = others.own(self._runner, Kept.load(self._folder))
+        if orphan is None:
+            return
+        print(f"ends what a killed keeper left: {orphan}", flush=True)
+
+        def is_gone() -> bool:
+            return processes.find(self._runner, orphan.pid) != orphan
+
+        def wait(seconds: float) -> int | None:
+            is_over = wait_until(is_gone, deadline=time.monotonic() + seconds, cancel=cancel, interval=_WAIT_SECONDS)
+            return 0 if is_over else None
+
+        if sys.platform != "linux" or wait(GRACE_SECONDS) is None:
+            end(lambda number: processes.send(self._runner, orphan, number), wait)
+
+    def _tell(self, kept: Kept) -> None:
+        if kept.problem and kept.problem != Kept.load(self._folder).problem:
+            print(kept.problem, flush=True)
+        kept.save(self._folder)
+
+
+class _Output:
+    """What a tunnel prints: its newest status block, and its last words."""
+
+    def __init__(self, tell: Callable[[Kept], None]) -> None:
+        self.block: TunnelBlock | None = None
+        self._tell = tell
+        self._lines: list[str] = []
+        self._kept = Kept()
+
+    def of(self, pid: int, found: Process | None) -> None:
+        self._kept = dataclasses.replace(self._kept, pid=pid, started=found.started if found else "")
+        self._tell(self._kept)
+
+    def __call__(self, line: str) -> None:
+        print(line, flush=True)
+        if line.startswith("Status:"):
+            self._lines.clear()
+        self._lines = [*self._lines, line][-_LAST_LINES:]
+        if line.strip().startswith(_LAST_ENTRY) and (block := parse_tunnel("\n".join([*self._lines, ""]))):
+            self.block = block
+            self._lines.clear()
+            self._kept = dataclasses.replace(
+                self._kept, route=f"{block.destination} -> {block.gateway}", errors=dict(block.errors)
+            )
+            self._tell(self._kept)
+
+    def last_words(self) -> str:
+        return "\n".join(line for line in self._lines if line.strip())
+
+
+def meaning(code: int, said: str) -> str:
+    """Why a tunnel ended by itself, in a line."""
+    if code == 0:
+        return "the virtual machine isn't running: minikube ended the tunnel"
+    return f"`minikube tunnel` ended with {code}: {' '.join(said.split()) or 'it said nothing'}"
+
+
+def end(send: Callable[[int], None], wait: Callable[[float], int | None]) -> int:
+    """End a tunnel as gently as it lets itself be ended; its exit code."""
+    for number, seconds in ((signal.SIGINT, GRACE_SECONDS), (signal.SIGTERM, _HARDER_SECONDS)):
+        send(number)
+        if (code := wait(seconds)) is not None:
+            return code
+    send(signal.SIGKILL)
+    code = wait(_HARDER_SECONDS)
+    return -signal.SIGKILL if code is None else code
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--profile", required=True, help="for whoever looks at the list of processes")
+    options = parser.parse_args()
+    cancel = Cancel()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: cancel.set_from_signal())
+    threading.Thread(target=_end_with_parent, args=(os.getppid(), cancel), daemon=True).start()
+    # Its runner is not cancelled: what a tunnel's end takes is still done.
+    Keeper(options.folder, SystemRunner(Cancel())).serve(cancel)
+
+
+def _end_with_parent(parent: int, cancel: Cancel) -> None:
+    """A supervisor that was killed starts no second keeper beside this one."""
+    with suppress(CancelledError):
+        while os.getppid() == parent:
+            cancel.sleep(1.0)
+        cancel.set()
+
+
+if __name__ == "__main__":
+    main()

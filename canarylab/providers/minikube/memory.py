@@ -1,0 +1,77 @@
+"""What the tunnel's parts leave for each other in the profile's folder: the way that was chosen, and how it goes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from canarylab.files import write_private
+from canarylab.providers.minikube.vm import Vm
+
+Way = Literal["tunnel", "nodeport", "stopped"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the Services are reached, and why where that isn't by the tunnel. `vm` is the machine at that time."""
+
+    way: Way
+    vm: Vm
+    why: str = ""
+
+    def save(self, folder: Path) -> None:
+        write_private(_choice(folder), json.dumps(dataclasses.asdict(self)))
+
+    @staticmethod
+    def load(folder: Path) -> Choice | None:
+        found = _read(_choice(folder))
+        return Choice(found["way"], Vm(**found["vm"]), found["why"]) if found else None
+
+    @staticmethod
+    def forget(folder: Path) -> None:
+        _choice(folder).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the keeper knows of minikube's tunnel: the process, its last words, and what is wrong."""
+
+    pid: int | None = None
+    started: str = ""
+    """With `pid`, the identity of the process (`processes.Process.started`)."""
+    route: str = ""
+    """As minikube's status block has it; "" until there was one."""
+    errors: dict[str, str] = field(default_factory=dict)
+    code: int | None = None
+    """The exit code of the last one that ended, None while it runs."""
+    said: str = ""
+    """The last words of one that ended."""
+    problem: str = ""
+    """What is wrong, in a line; "" while nothing is."""
+
+    def save(self, folder: Path) -> None:
+        write_private(_kept(folder), json.dumps(dataclasses.asdict(self)))
+
+    @staticmethod
+    def load(folder: Path) -> Kept:
+        found = _read(_kept(folder))
+        return Kept(**found) if found else Kept()
+
+    @staticmethod
+    def forget(folder: Path) -> None:
+        _kept(folder).unlink(missing_ok=True)
+
+
+def _choice(folder: Path) -> Path:
+    return folder / "tunnel.json"
+
+
+def _kept(folder: Path) -> Path:
+    return folder / "tunnel-kept.json"
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    return dict(json.loads(file.read_text())) if file.exists() else None

@@ -1,0 +1,78 @@
+"""Whose a tunnel is: ours, somebody else's, which stays, or one of which only an entry is left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from canarylab.errors import StageError
+from canarylab.providers.minikube import processes, registry, routes, vm
+from canarylab.providers.minikube.memory import Choice, Kept
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.providers.minikube.processes import Process
+    from canarylab.providers.minikube.registry import Entry
+    from canarylab.providers.minikube.routes import Route
+    from canarylab.providers.minikube.vm import Vm
+    from canarylab.tools.runner import Runner
+
+
+def own(runner: Runner, kept: Kept) -> Process | None:
+    """The tunnel that the keeper started, if it still runs and is no other process that was given its id."""
+    found = processes.find(runner, kept.pid) if kept.pid else None
+    if found is None or found.started != kept.started:
+        return None
+    return found if not found.words or processes.is_tunnel(found.words) else None
+
+
+def tunnels(ctx: Context) -> list[Process]:
+    """The tunnels of this profile that run and that this tool didn't start."""
+    ours = own(ctx.runner, Kept.load(ctx.paths.root))
+    entered = {entry.pid for entry in registry.entries() if entry.machine == ctx.profile}
+    return [
+        process
+        for process in processes.tunnels(ctx.runner)
+        if process != ours
+        and (processes.profile_of(process.words) or (ctx.profile if process.pid in entered else "")) == ctx.profile
+    ]
+
+
+def stale(runner: Runner, profile: str, route: Route | None = None) -> list[Entry]:
+    """The entries of this profile, or for its route, whose tunnel doesn't run any more."""
+    claimed = [entry for entry in registry.entries() if entry.machine == profile or entry.route == route]
+    running = {process.pid for process in processes.tunnels(runner)} if claimed else set()
+    return [entry for entry in claimed if entry.pid not in running]
+
+
+def refuse(ctx: Context) -> None:
+    """Raise where somebody else's tunnel of this profile runs: minikube allows one (TUNNEL_ALREADY_RUNNING)."""
+    for process in tunnels(ctx):
+        raise StageError(
+            "another tunnel of this profile is already running, and it doesn't work",
+            where=str(process),
+            why="minikube runs one tunnel a profile (TUNNEL_ALREADY_RUNNING); this tool ends none that it didn't start",
+            remedy=f"end it with Ctrl-C in its terminal, or `kill -INT {process.pid}`; then `invoke tunnel start`",
+        )
+
+
+def conflict(ctx: Context, found: Route, machine: Vm) -> StageError:
+    """Why a route to the very same range leads elsewhere, and what to do."""
+    what = f"conflicting route: {found} is there, {machine.route} is wanted"
+    choice = Choice.load(ctx.paths.root)
+    if choice and choice.vm.route == found:
+        why = "the virtual machine had that address before"
+        return StageError(what, why=why, remedy=f"invoke tunnel start --profile {ctx.profile}")
+    owner = vm.by_address(found.gateway)
+    if owner:
+        return StageError(
+            what,
+            why=f"profile {owner.profile} has the same range of Services, and this machine can have one route to it",
+            remedy=f"end that profile's tunnel (`invoke tunnel stop --profile {owner.profile}`, or Ctrl-C in its "
+            "terminal); or give this one a range of its own, minikube's --service-cluster-ip-range: "
+            "`service_cluster_ip_range: 10.112.0.0/12` in the playbook's cluster, then `invoke up --recreate`",
+        )
+    return StageError(
+        what,
+        why="a VPN or a virtual machine that is gone has put it there: no profile of minikube has that address",
+        remedy=f"if nothing needs it: `sudo {' '.join(routes.delete_argv(found))}`; then `invoke tunnel start`",
+    )

@@ -1,0 +1,108 @@
+"""Who a process is. A process id alone says nothing: it may have been given to another since it was written down."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from canarylab.errors import CommandError
+from canarylab.tools.runner import Runner
+
+_PROC = Path("/proc")
+_DATE_WORDS = 5
+"""`ps` prints `lstart` as `Mon Nov 23 11:34:00 2026`."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that runs. `pid` and `started` together are never given to another; the rest may change."""
+
+    pid: int
+    started: str
+    since: str = field(compare=False)
+    """When it was started, as people write it."""
+    words: tuple[str, ...] = field(compare=False)
+    """Its command line: nothing for a moment while a program is being replaced by another."""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} since {self.since} ({' '.join(self.words)})"
+
+
+def find(runner: Runner, pid: int) -> Process | None:
+    if sys.platform == "linux":
+        return _from_proc(pid)
+    return next(_from_ps(runner, ["-p", str(pid)]), None)
+
+
+def running(runner: Runner) -> list[Process]:
+    """Every process on this machine that tells its command line."""
+    if sys.platform == "linux":
+        pids = sorted(int(entry.name) for entry in _PROC.glob("[0-9]*"))
+        return list(filter(None, map(_from_proc, pids)))
+    return list(_from_ps(runner, ["-ax"]))
+
+
+def tunnels(runner: Runner) -> list[Process]:
+    """Every `minikube tunnel` on this machine, of whichever profile and user."""
+    return [process for process in running(runner) if is_tunnel(process.words)]
+
+
+def send(runner: Runner, process: Process, number: int) -> None:
+    """Send a signal to this process, and to no other that was given its id."""
+    if find(runner, process.pid) == process:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+def is_tunnel(words: Sequence[str]) -> bool:
+    """Whether this command line is that of `minikube tunnel`, run by an interpreter or not."""
+    return "tunnel" in words and any(Path(word).name == "minikube" for word in words[: words.index("tunnel")])
+
+
+def profile_of(words: Sequence[str]) -> str:
+    """The profile that a command line of minikube names, "" where it leaves it to minikube's configuration."""
+    for index, word in enumerate(words):
+        if word in ("-p", "--profile"):
+            return "".join(words[index + 1 : index + 2])
+        for start in ("-p=", "--profile="):
+            if word.startswith(start):
+                return word.removeprefix(start)
+    return ""
+
+
+def _from_proc(pid: int) -> Process | None:
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        words = (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return None  # it ended meanwhile
+    state, ticks = fields[0], int(fields[19])
+    if state == "Z":
+        return None
+    return Process(pid, str(ticks), _moment(ticks), tuple(words))
+
+
+def _moment(ticks: int) -> str:
+    booted = next(int(line.split()[1]) for line in (_PROC / "stat").open() if line.startswith("btime "))
+    seconds = booted + ticks / os.sysconf("SC_CLK_TCK")
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _from_ps(runner: Runner, which: Sequence[str]) -> Iterator[Process]:
+    with suppress(CommandError):  # no such process
+        argv = ["ps", "-ww", *which, "-o", "pid=,lstart=,command="]
+        for line in runner.run(argv, timeout=10, env={"LC_ALL": "C"}).stdout.splitlines():
+            if process := parse_ps(line):
+                yield process
+
+
+def parse_ps(line: str) -> Process | None:
+    """One line of `ps -o pid=,lstart=,command=`; None for one that isn't."""
+    pid, *rest = line.split() or [""]
+    started, words = " ".join(rest[:_DATE_WORDS]), rest[_DATE_WORDS:]
+    return Process(int(pid), started, started, tuple(words)) if pid.isdigit() and words else None

@@ -1,0 +1,118 @@
+"""The route from this machine to a cluster's Services, as `minikube tunnel` makes it, on macOS and on Linux.
+
+minikube adds nothing where the very route is there already (pkg/minikube/tunnel: tunnel.go setupRoute, route_darwin.go
+and route_linux.go EnsureRouteIsAdded), so a route that was made before it starts spares it sudo.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import platform
+from dataclasses import dataclass
+
+from canarylab.errors import CanarylabError
+from canarylab.tools import ip
+from canarylab.tools.runner import Runner
+
+_TIMEOUT = 10.0
+_DARWIN = "Darwin"
+
+
+@dataclass(frozen=True)
+class Route:
+    """Packets to `destination` go to `gateway`."""
+
+    destination: str
+    gateway: str
+
+    def __str__(self) -> str:
+        return f"{self.destination} -> {self.gateway}"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a packet would leave this machine now. `gateway` is "" where its target is on the link itself."""
+
+    gateway: str
+    interface: str
+
+
+def add_argv(route: Route) -> list[str]:
+    if platform.system() == _DARWIN:
+        return ["route", "-n", "add", route.destination, route.gateway]
+    return ["ip", "route", "add", route.destination, "via", route.gateway]
+
+
+def delete_argv(route: Route) -> list[str]:
+    if platform.system() == _DARWIN:
+        return ["route", "-n", "delete", route.destination]
+    return ["ip", "route", "delete", route.destination, "via", route.gateway]
+
+
+def to(runner: Runner, destination: str) -> Route | None:
+    """The route to exactly this range, whoever made it; None where there is none."""
+    return next((route for route in _table(runner) if route.destination == destination), None)
+
+
+def way_to(runner: Runner, address: str) -> Way | None:
+    """How a packet to `address` would go; None where it wouldn't."""
+    if platform.system() == _DARWIN:
+        output = runner.run(["route", "-n", "get", address], timeout=_TIMEOUT, ok=range(128)).stdout
+        return parse_route_get(output)
+    found = ip.route_to(runner, address)
+    return Way(found.get("gateway", ""), found.get("dev", "")) if found else None
+
+
+def require(runner: Runner, address: str, vm_address: str, profile: str) -> None:
+    """Raise unless a packet to `address` would go to the machine at `vm_address`, and to that over no router.
+
+    Without the route it would leave this machine by the default route, to whoever has that address there.
+    """
+    wanted = "" if address == vm_address else vm_address
+    way, to_vm = way_to(runner, address), way_to(runner, vm_address)
+    if way is None or way.gateway != wanted or to_vm is None or to_vm.gateway:
+        seen = f"by {way.gateway or way.interface}" if way else "nowhere"
+        raise CanarylabError(
+            f"no request is sent to {address}: it would go {seen}, not into the virtual machine at {vm_address}",
+            where=f"route to {address}",
+            remedy=f"invoke tunnel start --profile {profile}",
+        )
+
+
+def parse_netstat(text: str) -> list[Route]:
+    """The routes of `netstat -nr -f inet` on macOS that lead to an address, the default route left out."""
+    lines = text.splitlines()
+    start = next((index for index, line in enumerate(lines) if line.startswith("Destination")), len(lines))
+    found = (_route(*line.split()[:2]) for line in lines[start + 1 :] if len(line.split()) > 1)
+    return [route for route in found if route]
+
+
+def parse_route_get(text: str) -> Way | None:
+    """What `route -n get ADDRESS` says on macOS; it names a gateway only where one is needed."""
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+    if "interface" not in fields:
+        return None
+    needs_gateway = "GATEWAY" in fields.get("flags", "").strip("<>").split(",")
+    return Way(fields.get("gateway", "") if needs_gateway else "", fields["interface"])
+
+
+def _table(runner: Runner) -> list[Route]:
+    if platform.system() == _DARWIN:
+        return parse_netstat(runner.run(["netstat", "-nr", "-f", "inet"], timeout=_TIMEOUT, env={"LC_ALL": "C"}).stdout)
+    output = runner.run(["ip", "-j", "-4", "route", "show"], timeout=_TIMEOUT).stdout
+    return [Route(found["dst"], found["gateway"]) for found in ip.parse(output) if "gateway" in found]
+
+
+def _route(destination: str, gateway: str) -> Route | None:
+    try:
+        return Route(_network(destination), str(ipaddress.IPv4Address(gateway)))
+    except ValueError:  # the default route, or a link instead of a gateway
+        return None
+
+
+def _network(short: str) -> str:
+    """macOS leaves out the zeros at the end: `10.96/12` is 10.96.0.0/12, and `127` is 127.0.0.0/8."""
+    address, slash, bits = short.partition("/")
+    parts = address.split(".")
+    length = int(bits) if slash else 8 * len(parts)
+    return str(ipaddress.IPv4Network(f"{'.'.join(parts + ['0'] * (4 - len(parts)))}/{length}"))

@@ -1,0 +1,124 @@
+"""Bringing the tunnel up, step by step; what a step can't do without root leads to the way around."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from canarylab.cancel import wait_until
+from canarylab.errors import CanarylabError, CommandError, StageError
+from canarylab.events import Notice
+from canarylab.providers.minikube import keeper, needs, others, problems, resolver, routes, sudo
+from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.supervisor import Program, Supervisor
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.providers.minikube.vm import Vm
+
+_UNIMPLEMENTED = 16
+_FIRST_WORDS_SECONDS = 30.0
+"""minikube prints its first status block after some 5 s; before, it asks the API and looks for old tunnels."""
+_STOP_SECONDS = 30
+"""More than the keeper allows minikube itself."""
+
+
+def supervisor(ctx: Context) -> Supervisor:
+    return Supervisor(ctx.profile, ctx.paths.root, ctx.runner)
+
+
+def make_route(ctx: Context, machine: Vm) -> str:
+    """Put the route in place, and on macOS the resolver's file; "" once it is there, else why it can't be.
+
+    Raises StageError for a route to the same range that somebody else made.
+    """
+    found = routes.to(ctx.runner, machine.services)
+    if found == machine.route:
+        return ""
+    is_own = found in needs.own_routes(ctx)
+    if found and not is_own:
+        raise others.conflict(ctx, found, machine)
+    if not sudo.allowed(ctx.runner):
+        return f"the route {machine.route} needs sudo, and there was nobody to ask for the password"
+    try:
+        if found:
+            sudo.run(ctx.runner, routes.delete_argv(found))
+        sudo.run(ctx.runner, routes.add_argv(machine.route))
+    except CommandError as error:
+        if needs.is_root():
+            raise
+        return f"the route {machine.route} can't be made: {error.why or error.what}"
+    _make_resolver(ctx, machine)
+    return ""
+
+
+def _make_resolver(ctx: Context, machine: Vm) -> None:
+    """Names of the cluster are a convenience: like minikube itself, it goes on without."""
+    if not resolver.is_wanted(machine):
+        return
+    try:
+        resolver.write(machine, lambda argv: sudo.run(ctx.runner, argv))
+    except CommandError as error:
+        ctx.emit(Notice(f"names of the cluster don't resolve on this machine: {error.what}"))
+
+
+def go_around(ctx: Context, machine: Vm, why: str) -> None:
+    """Have the Services answer at ports of the machine itself. Raises StageError where those are out of reach, too."""
+    try:
+        routes.require(ctx.runner, machine.address, machine.address, ctx.profile)
+    except CanarylabError as error:
+        raise StageError(
+            "the Services can't be reached from this machine",
+            why=f"{why}; and ports of the virtual machine can't be reached either: {error.what}",
+            remedy="make it anew with a network that this machine is part of (network: socket_vmnet in the playbook, "
+            "then `invoke up --recreate`)"
+            if machine.is_walled_in
+            else "run `invoke tunnel start` in a terminal, where it can ask for the password",
+        ) from error
+    ctx.paths.create()
+    Choice("nodeport", machine, why).save(ctx.paths.root)
+    ctx.emit(Notice(f"no tunnel: {why}. The Services answer at ports of the virtual machine {machine.address} instead"))
+
+
+def run_keeper(ctx: Context, machine: Vm) -> None:
+    """Start the keeper and wait for minikube's first words; they may lead to the way around."""
+    Choice("tunnel", machine).save(ctx.paths.root)
+    words = keeper.argv(ctx.paths.root, ctx.profile)
+    program = Program(keeper.PROGRAM, words, stop_signal="INT", stop_seconds=_STOP_SECONDS)
+    supervisor(ctx).start(program, ctx.cancel)
+    ctx.progress("waiting for minikube's tunnel")
+    deadline = time.monotonic() + min(_FIRST_WORDS_SECONDS, ctx.remaining)
+    wait_until(lambda: _has_spoken(Kept.load(ctx.paths.root)), deadline=deadline, cancel=ctx.cancel, interval=0.2)
+    kept = Kept.load(ctx.paths.root)
+    if not (kept.problem or kept.errors.get("router")):
+        return
+    stop_keeper(ctx)
+    Choice("stopped", machine).save(ctx.paths.root)
+    if kept.code == _UNIMPLEMENTED:
+        go_around(ctx, machine, "minikube has no tunnel for this driver and network")
+        return
+    others.refuse(ctx)
+    raise _failure(ctx, kept)
+
+
+def _failure(ctx: Context, kept: Kept) -> CanarylabError:
+    """What minikube said, with what it leaves out."""
+    where = str(supervisor(ctx).log(keeper.PROGRAM))
+    if kept.code:
+        return problems.failure("hold a tunnel", kept.said, kept.code, ctx.profile, where=where)
+    said = kept.problem or kept.errors["router"]
+    problem = problems.explain(0, "", said)
+    remedy = problem.remedy or "`invoke up` sees to the cluster and what belongs to it"
+    return StageError(said, where=where, why=problem.why or None, remedy=remedy)
+
+
+def stop_keeper(ctx: Context) -> bool:
+    """End the keeper, which ends minikube's tunnel by SIGINT; False where none ran."""
+    was_there = supervisor(ctx).stop(keeper.PROGRAM)
+    supervisor(ctx).shutdown(ctx.cancel)
+    Kept.forget(ctx.paths.root)
+    return was_there
+
+
+def _has_spoken(kept: Kept) -> bool:
+    return bool(kept.route or kept.problem)

@@ -1,0 +1,101 @@
+"""Processes that a killed run or minikube itself left behind: a start that goes on, a machine nobody knows any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canarylab.cancel import Cancel, wait_until
+from canarylab.errors import StageError
+from canarylab.providers.minikube import processes, vm
+from canarylab.providers.minikube.processes import Process
+from canarylab.stages.base import Removal
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.tools.runner import Runner
+
+_END_SECONDS = 10.0
+_LOOK_SECONDS = 0.5
+_MACHINES = ("vfkit", "krunkit")
+"""The programs, beside qemu's, whose processes are a driver's virtual machines on this host."""
+
+
+def machine_folder(profile: str) -> Path:
+    """Where the files of a virtual machine lie: its own command line names it."""
+    return vm.home() / "machines" / profile
+
+
+def is_start(words: tuple[str, ...], profile: str) -> bool:
+    """Whether this is the command line of a `minikube start` for the profile, run by an interpreter or not."""
+    return (
+        "start" in words
+        and any(Path(word).name == "minikube" for word in words[: words.index("start")])
+        and processes.profile_of(words) == profile
+    )
+
+
+def is_machine(words: tuple[str, ...], profile: str) -> bool:
+    """Whether this is a virtual machine whose files lie in the profile's folder."""
+    names = [Path(word).name for word in words[:2]]
+    is_one = any(name.startswith("qemu-system-") or name in _MACHINES for name in names)
+    return is_one and f"{machine_folder(profile)}/" in " ".join(words)
+
+
+def _starts(ctx: Context) -> list[Process]:
+    return [process for process in processes.running(ctx.runner) if is_start(process.words, ctx.profile)]
+
+
+def await_other_start(ctx: Context) -> None:
+    """A run that was killed may have left its minikube at work: two of them on one profile break it."""
+    running = _starts(ctx)
+    if not running:
+        return
+    ctx.progress(f"waiting for the minikube of a run that was killed: {running[0]}")
+    deadline = time.monotonic() + ctx.remaining
+    if not wait_until(lambda: not _starts(ctx), deadline=deadline, cancel=ctx.cancel, interval=_LOOK_SECONDS):
+        raise StageError(
+            "another minikube is still starting this cluster",
+            where=str(running[0]),
+            remedy=f"wait for it, or end it: kill {running[0].pid}",
+        )
+
+
+def end_other_starts(ctx: Context) -> list[Removal]:
+    """A cluster that is still being made can't be deleted: end the minikube that a killed run left at it."""
+    return _end_all(ctx, _starts(ctx), "minikube start that a killed run left")
+
+
+def end_orphans(ctx: Context) -> list[Removal]:
+    """End virtual machines that minikube has forgotten: it deletes their files even where it can't stop them."""
+    found = [process for process in processes.running(ctx.runner) if is_machine(process.words, ctx.profile)]
+    return _end_all(ctx, found, "virtual machine that minikube has forgotten")
+
+
+def _end_all(ctx: Context, found: Iterable[Process], what: str) -> list[Removal]:
+    removals = []
+    for process in found:
+        subject = f"{what}, process {process.pid}"
+        if _end(ctx.runner, process, ctx.cancel):
+            removals.append(Removal(subject, "removed"))
+        else:
+            removals.append(Removal(subject, "failed", f"it doesn't end: {process}"))
+    return removals
+
+
+def _end(runner: Runner, process: Process, cancel: Cancel) -> bool:
+    """End a process if it is still the one that was looked at: its id may be another's by now."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if processes.find(runner, process.pid) != process:
+            return True
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+        deadline = time.monotonic() + _END_SECONDS
+        if wait_until(lambda: processes.find(runner, process.pid) != process, deadline=deadline, cancel=cancel):
+            return True
+    return False

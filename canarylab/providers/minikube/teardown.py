@@ -1,0 +1,145 @@
+"""Everything of a profile gone: what `minikube delete` removes, and what it leaves."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canarylab.files import delete, write_private
+from canarylab.lock import is_held
+from canarylab.paths import cache_home
+from canarylab.providers.minikube import strays, user_context, vm
+from canarylab.providers.minikube.call import ASK_SECONDS, call, profile_setting, profiles
+from canarylab.providers.minikube.problems import failure
+from canarylab.stages.base import Removal
+from canarylab.tools.minikube import Minikube, complaints, config_set
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.providers.base import Provider
+
+_DELETE_SECONDS = 300.0
+_CACHES = ("charts", "go", "images")
+"""What this provider keeps for all profiles below the cache's folder."""
+
+
+def half_made(ctx: Context) -> Path:
+    """It is there from the moment a cluster is begun until minikube has finished it."""
+    return ctx.paths.root / "half-made"
+
+
+# -- the cluster ------------------------------------------------------------------------------------------------------
+
+
+def remove_cluster(ctx: Context) -> list[Removal]:
+    """Delete profile and machine, and what is in the user's kubeconfig of them; [] where there is nothing."""
+    ended = strays.end_other_starts(ctx)
+    is_known, is_ours = ctx.profile in profiles(ctx), ctx.paths.root.exists()
+    if is_known and not is_ours:
+        reason = f"this tool was never brought up on it; `minikube delete -p {ctx.profile}` deletes it"
+        return [*ended, Removal(f"minikube profile {ctx.profile}", "left", reason)]
+    was_interrupted = is_ours and (user_context.has_minikubes(ctx.profile) or _note(ctx).exists())
+    if is_known or _traces(ctx.profile) or was_interrupted:
+        return ended + delete_profile(ctx)
+    return ended + strays.end_orphans(ctx)
+
+
+def delete_profile(ctx: Context) -> list[Removal]:
+    """`minikube delete`, then a look at what it left: it counts a machine that it couldn't remove as removed."""
+    had_context = user_context.has_minikubes(ctx.profile)
+    setting = _remember_setting(ctx)
+    result = call(ctx, Minikube(ctx.profile).delete(), timeout=_DELETE_SECONDS)
+    kept = _put_setting_back(ctx, setting)
+    output = f"{result.stdout}\n{result.stderr}"
+    subject = f"minikube profile {ctx.profile} with its machine"
+    if result.code or ctx.profile in profiles(ctx):
+        error = failure("delete the cluster", output, result.code, ctx.profile)
+        return [Removal(subject, "failed", "; ".join([str(error), *complaints(output)])), *kept]
+    removals = [Removal(subject, "removed")]
+    if had_context:
+        removals.append(user_context.forget(ctx.profile))
+    half_made(ctx).unlink(missing_ok=True)
+    removals += strays.end_orphans(ctx)
+    removals += [Removal(f"files in {folder}", "removed") for folder in _traces(ctx.profile) if delete(folder)]
+    return removals + kept
+
+
+def _traces(profile: str) -> list[Path]:
+    """What is there of a profile even where minikube doesn't count it as one, such as after a dry run."""
+    return [folder for folder in (vm.home() / "profiles" / profile, strays.machine_folder(profile)) if folder.exists()]
+
+
+# -- minikube's setting `profile` -------------------------------------------------------------------------------------
+
+
+def _note(ctx: Context) -> Path:
+    return ctx.paths.root / "minikube-profile-setting"
+
+
+def _remember_setting(ctx: Context) -> str:
+    """The profile that is set, if it is another one: `delete` unsets it all the same.
+
+    Written down, since a run that is killed after the deletion couldn't ask any more.
+    """
+    setting = profile_setting(ctx) or (_note(ctx).read_text() if _note(ctx).exists() else "")
+    if setting in ("", ctx.profile):
+        return ""
+    if ctx.paths.root.exists():
+        write_private(_note(ctx), setting)
+    return setting
+
+
+def _put_setting_back(ctx: Context, setting: str) -> list[Removal]:
+    if not setting:
+        return []
+    subject = "minikube's setting `profile`"
+    if profile_setting(ctx) != setting:
+        result = call(ctx, config_set("profile", setting), timeout=ASK_SECONDS)
+        if result.code:
+            return [Removal(subject, "failed", f"put it back with: minikube config set profile {setting}")]
+    _note(ctx).unlink(missing_ok=True)
+    return [Removal(subject, "left", f"it names {setting}, as before")]
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def leftovers(ctx: Context, provider: Provider) -> list[Removal]:
+    """The tunnel's traces, forgotten machines, and the profile's folder."""
+    from canarylab.providers.minikube import tunnel
+
+    removals = [*tunnel.leftovers(ctx, provider), *strays.end_orphans(ctx)]
+    if delete(ctx.paths.root):
+        removals.append(Removal(f"files in {ctx.paths.root}", "removed"))
+    if removals:
+        removals += _kept()
+    return removals
+
+
+def _kept() -> list[Removal]:
+    kept = []
+    if cache_home().exists():
+        reason = "the next `up` is faster; `teardown --purge` removes them"
+        kept.append(Removal(f"charts, images and caches in {cache_home()}", "left", reason))
+    if (vm.home() / "cache").exists():
+        reason = "minikube's own, for all its profiles; `minikube delete --all --purge` removes it"
+        kept.append(Removal(f"downloads in {vm.home() / 'cache'}", "left", reason))
+    return kept
+
+
+def purge(ctx: Context) -> list[Removal]:
+    """What this tool keeps for all profiles; minikube's own cache is the user's."""
+    from canarylab.providers.embedded.programs import pins
+
+    found = [cache_home() / name for name in _CACHES if (cache_home() / name).exists()]
+    if not found:
+        return []
+    if is_held(pins.built().folder.with_name("lock")):
+        return [Removal(f"caches in {cache_home()}", "left", "another run works with them at this moment")]
+    for folder in found:
+        ctx.runner.run(["chmod", "-R", "u+w", str(folder)], timeout=300)  # Go writes its module cache read-only
+        delete(folder)
+    with suppress(OSError):  # the embedded provider's programs are in it
+        cache_home().rmdir()
+    return [Removal(f"{', '.join(folder.name for folder in found)} in {cache_home()}", "removed")]

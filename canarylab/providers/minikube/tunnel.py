@@ -1,0 +1,174 @@
+"""The tunnel of a minikube profile: minikube's own, in the background; where that can't be, the machine's own ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from canarylab.errors import CanarylabError, NotYetObservableError, StageError
+from canarylab.kube.objects import load_balancer_address
+from canarylab.providers.base import TunnelStatus
+from canarylab.providers.minikube import clearing, keeper, nodeport, others, routes, starting, vm
+from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube.problems import explain
+from canarylab.providers.minikube.vm import Vm
+from canarylab.stages.base import Removal
+from canarylab.tools.minikube import Minikube
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.providers.base import Provider
+
+_PENDING = "pending"
+
+
+def start(ctx: Context, provider: Provider) -> None:
+    """Have the Services answer on this machine, by the tunnel or by the way around it, which is remembered.
+
+    Raises StageError where there is no way at all, and for a route or a tunnel of somebody else that is in the way.
+    """
+    machine = _machine(ctx)
+    if status(ctx, provider).running and not _goes_around(ctx):
+        return
+    if machine.is_hidden:
+        raise _hidden(machine)
+    if machine.is_walled_in:
+        starting.go_around(ctx, machine, "minikube has no tunnel for qemu's builtin network")
+        return
+    ctx.paths.create()
+    starting.stop_keeper(ctx)
+    others.refuse(ctx)
+    if why := starting.make_route(ctx, machine):
+        starting.go_around(ctx, machine, why)
+    else:
+        starting.run_keeper(ctx, machine)
+
+
+def stop(ctx: Context, provider: Provider) -> list[Removal]:  # noqa: ARG001 - the provider's contract
+    """End the tunnel and take back what it made, and nothing of others."""
+    choice = Choice.load(ctx.paths.root)
+    if choice:  # from now on the keeper puts no route back
+        Choice("stopped", choice.vm).save(ctx.paths.root)
+    traces = clearing.Traces(ctx)
+    traces.remove()  # first: minikube, without a terminal, would ask for sudo in vain
+    was_running = starting.stop_keeper(ctx)
+    traces.remove()
+    removals = [*([Removal("tunnel process", "removed")] if was_running else []), *traces.removals()]
+    if not any(removal.outcome == "failed" for removal in removals):
+        removals += clearing.registry_entries(ctx)
+        Choice.forget(ctx.paths.root)
+    return removals + [
+        Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
+        for found in others.tunnels(ctx)
+    ]
+
+
+def leftovers(ctx: Context, provider: Provider) -> list[Removal]:
+    """What is left of the tunnel once the profile is gone; to be called while the tool's folder is still there."""
+    return stop(ctx, provider)
+
+
+def status(ctx: Context, provider: Provider) -> TunnelStatus:  # noqa: ARG001 - the provider's contract
+    machine, choice = vm.find(ctx.profile), Choice.load(ctx.paths.root)
+    if machine is None:
+        return TunnelStatus(running=False, pid=None, route="", addresses={}, problems=("there is no cluster yet",))
+    if choice and choice.way == "nodeport":
+        return _around(ctx, machine, choice.why)
+    kept = Kept.load(ctx.paths.root)
+    process, note = others.own(ctx.runner, kept), ""
+    is_kept = choice is not None and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM)
+    if is_kept:
+        problems = [
+            *([kept.problem] if kept.problem else []),
+            *(f"{part}: {said}" for part, said in kept.errors.items()),
+        ]
+    else:
+        process = next(iter(others.tunnels(ctx)), None)
+        note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
+    is_there = is_kept or process is not None
+    problems = _problems(ctx, machine, kept if is_kept else Kept()) if is_there else []
+    addresses, unseen = _addresses(ctx, lambda service: load_balancer_address(service) or _PENDING)
+    return TunnelStatus(
+        running=is_there and not problems,
+        pid=process.pid if process else None,
+        route=str(machine.route),
+        addresses=addresses,
+        problems=(*problems, *unseen),
+        note=note,
+    )
+
+
+def endpoint(ctx: Context, provider: Provider, service: dict[str, Any], port: int) -> tuple[str, int] | None:  # noqa: ARG001
+    """Where a port of a LoadBalancer Service answers; None while it doesn't."""
+    if _goes_around(ctx):
+        node_port = nodeport.of(service, port)
+        return (_machine(ctx).address, node_port) if node_port else None
+    address = load_balancer_address(service)
+    return (address, port) if address else None
+
+
+def check_route(ctx: Context, provider: Provider, address: str) -> None:  # noqa: ARG001 - the provider's contract
+    """Raise unless a request to `address` would go into this profile's machine."""
+    routes.require(ctx.runner, address, _machine(ctx).address, ctx.profile)
+
+
+def _machine(ctx: Context) -> Vm:
+    machine = vm.find(ctx.profile)
+    if machine is None:
+        raise NotYetObservableError("there is no cluster yet", remedy="invoke up")
+    return machine
+
+
+def _goes_around(ctx: Context) -> bool:
+    choice = Choice.load(ctx.paths.root)
+    return choice is not None and choice.way == "nodeport"
+
+
+def _around(ctx: Context, machine: Vm, why: str) -> TunnelStatus:
+    problems = []
+    try:
+        check_route(ctx, ctx.provider, machine.address)
+    except CanarylabError as error:
+        problems.append(error.what)
+    addresses, unseen = _addresses(ctx, lambda service: nodeport.shown(service, machine.address))
+    return TunnelStatus(
+        running=not problems,
+        pid=None,
+        route=f"none: ports of {machine.address}",
+        addresses=addresses,
+        problems=(*problems, *unseen),
+        note=f"a way around, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel",
+    )
+
+
+def _problems(ctx: Context, machine: Vm, kept: Kept) -> list[str]:
+    """What is wrong with the route, what the keeper and minikube's status block complain of, and why."""
+    found = routes.to(ctx.runner, machine.services)
+    if found and found != machine.route:
+        conflict = others.conflict(ctx, found, machine)
+        return [f"{conflict.what}: {conflict.why}; next: {conflict.remedy}"]
+    said = [*filter(None, [kept.problem]), *(f"{part}: {error}" for part, error in kept.errors.items())]
+    if found is None:
+        said.append(f"the route {machine.route} is missing: `invoke tunnel start` puts it back")
+    whys = [explain(kept.code or 0, "", each).why for each in said]
+    return [f"{each} ({why})" if why else each for each, why in zip(said, whys, strict=True)]
+
+
+def _addresses(ctx: Context, said: Callable[[dict[str, Any]], str]) -> tuple[dict[str, str], list[str]]:
+    """By namespace/name of each LoadBalancer Service; and why, where they can't be listed."""
+    try:
+        services = ctx.cluster.list("v1", "Service")
+    except CanarylabError as error:
+        return {}, [error.what]
+    balanced = [service for service in services if service["spec"].get("type") == "LoadBalancer"]
+    return {f"{each['metadata']['namespace']}/{each['metadata']['name']}": said(each) for each in balanced}, []
+
+
+def _hidden(machine: Vm) -> StageError:
+    return StageError(
+        f"with driver {machine.driver} the cluster can't be reached from macOS but by a tunnel in a terminal",
+        why="its containers run in a virtual machine of their own; minikube then forwards single ports over ssh, those "
+        "below 1024 with sudo, which nobody can answer in the background",
+        remedy=f"keep `{' '.join(Minikube(machine.profile).tunnel())}` running in a terminal of its own, or use "
+        "driver qemu or vfkit with a network of its own",
+    )

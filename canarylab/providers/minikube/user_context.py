@@ -1,0 +1,67 @@
+"""The profile's cluster, user and context in the user's kubeconfig: minikube writes them, and we copy them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canarylab.errors import CanarylabError
+from canarylab.kube import kubeconfig
+from canarylab.stages.base import Removal
+
+_SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
+_OWNER = "minikube.sigs.k8s.io"
+
+
+def own_kubeconfig(config: dict[str, Any], profile: str) -> dict[str, Any] | None:
+    """A kubeconfig with only the profile's context out of the user's; None where that isn't whole. Pure."""
+    own: dict[str, Any] = {"apiVersion": "v1", "kind": "Config"}
+    for section, key in _SECTIONS.items():
+        entry = next((each for each in config.get(section) or [] if each.get("name") == profile), None)
+        if entry is None or key not in entry:
+            return None
+        # minikube's extension has the time of the last start: it would make every copy another.
+        own[section] = [{"name": profile, key: {k: v for k, v in entry[key].items() if k != "extensions"}}]
+    own["contexts"] = [{"name": profile, "context": {"cluster": profile, "user": profile}}]
+    return {**own, "current-context": profile}
+
+
+def refuse_foreign(profile: str) -> None:
+    """Raise where the profile's name belongs to a cluster that isn't minikube's: minikube would overwrite it."""
+    config = kubeconfig.load(kubeconfig.user_path())
+    if _is_there(config, profile) and not _is_minikubes(config, profile):
+        raise CanarylabError(
+            f"the kubeconfig has another cluster, user or context named {profile!r}",
+            where=str(kubeconfig.user_path()),
+            why="minikube didn't make it, and would overwrite it",
+            remedy=f"choose another name with --profile, or `kubectl config rename-context {profile} NEW-NAME`",
+        )
+
+
+def has_minikubes(profile: str) -> bool:
+    """Whether entries that minikube made for the profile are there."""
+    return _is_minikubes(kubeconfig.load(kubeconfig.user_path()), profile)
+
+
+def forget(profile: str) -> Removal:
+    """What became of entries that were there: `minikube delete` takes them out, unless it was killed before."""
+    removal = Removal(f"context, cluster and user {profile} in {kubeconfig.user_path()}", "removed")
+    if has_minikubes(profile) or not _has_entries():
+        kubeconfig.drop(profile)
+    return removal
+
+
+def _has_entries() -> bool:
+    config = kubeconfig.load(kubeconfig.user_path())
+    return any(config.get(section) for section in _SECTIONS)
+
+
+def _is_there(config: dict[str, Any], profile: str) -> bool:
+    return any(entry.get("name") == profile for section in _SECTIONS for entry in config.get(section) or [])
+
+
+def _is_minikubes(config: dict[str, Any], profile: str) -> bool:
+    for entry in config.get("clusters") or []:
+        if entry.get("name") == profile:
+            marks = entry.get("cluster", {}).get("extensions") or []
+            return any(mark.get("extension", {}).get("provider") == _OWNER for mark in marks)
+    return False

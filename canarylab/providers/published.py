@@ -1,0 +1,183 @@
+"""Charts from their public repository and Argo's install manifest from its release, checked and kept.
+
+For clusters that pull their images from the internet. What is kept is never asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import yaml
+
+from canarylab.download import NotPublishedError, fetch, keep, shown
+from canarylab.errors import StageError, UsageError
+from canarylab.paths import cache_home
+from canarylab.playbook.problems import choose
+from canarylab.providers.embedded.programs.pins import pins
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+REPOSITORIES = {"istio": "https://istio-release.storage.googleapis.com/charts"}
+"""Chart repositories by the word before the slash in a playbook's `chart`, as `helm repo add` would call them."""
+
+ROLLOUTS = "https://github.com/argoproj/argo-rollouts/releases"
+_ROLLOUTS_IMAGE = "quay.io/argoproj/argo-rollouts"
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
+_SHOWN = 5
+"""How many versions an error names."""
+
+
+def chart(ctx: Context, reference: str, version: str) -> Path:
+    """The packaged chart, its digest held against the repository's index.
+
+    Raises UsageError for a chart or version that isn't published, StageError where it can't be fetched.
+    """
+    alias, _, name = reference.partition("/")
+    if alias not in REPOSITORIES:
+        raise UsageError(f"there is no chart repository {alias!r}", where=reference, remedy=choose(alias, REPOSITORIES))
+    _require_version(version)
+    kept = _folder() / f"{name}-{version}.tgz"
+    if not kept.exists():
+        ctx.progress(f"fetching chart {reference} {version}")
+        keep(kept, _fetched(ctx, _Repository.read(ctx, alias), name, version))
+    return kept
+
+
+def rollouts_manifest(ctx: Context, version: str) -> tuple[Path, str]:
+    """Argo Rollouts' install manifest as a JSON list, and the controller's image.
+
+    Raises UsageError for a version that isn't released, StageError where it can't be fetched.
+    """
+    _require_version(version)
+    kept = _folder() / f"argo-rollouts-{version}.json"
+    if not kept.exists():
+        ctx.progress(f"fetching the install manifest of Argo Rollouts {version}")
+        url = f"{ROLLOUTS}/download/v{version}/install.yaml"
+        try:
+            content = fetch(ctx, url, cache=_folder())
+        except NotPublishedError as error:
+            tested = pins().rollouts.removeprefix("v")
+            raise UsageError(
+                f"there is no release {version} of Argo Rollouts",
+                where=error.where,
+                why=error.why,
+                remedy=f"use {tested}, with which this is tested, or another of {ROLLOUTS}",
+            ) from error
+        keep(kept, json.dumps(_objects(content, url)).encode())
+    return kept, f"{_ROLLOUTS_IMAGE}:v{version}"
+
+
+def _folder() -> Path:
+    return cache_home() / "charts"
+
+
+def _require_version(version: str) -> None:
+    if not _VERSION.fullmatch(version):
+        raise UsageError(f"{version!r} isn't a version", remedy="write it as 1.31.0, without a leading v")
+
+
+# -- charts -----------------------------------------------------------------------------------------------------------
+
+
+class _Repository:
+    """A chart repository's index: https://helm.sh/docs/topics/chart_repository/."""
+
+    def __init__(self, url: str, entries: dict[str, Any]) -> None:
+        self.url = url
+        self._entries = entries
+
+    @classmethod
+    def read(cls, ctx: Context, alias: str) -> _Repository:
+        url = f"{REPOSITORIES[alias]}/index.yaml"
+        index = _yaml(fetch(ctx, url, cache=_folder()), url)
+        entries = index[0].get("entries") if index and isinstance(index[0], dict) else None
+        if not isinstance(entries, dict):
+            raise _unexpected(url, "an index of charts", index)
+        return cls(url, entries)
+
+    def entry(self, name: str, version: str) -> dict[str, Any]:
+        """What the index says of one version. Raises UsageError with those that come near where it isn't there."""
+        if name not in self._entries:
+            raise UsageError(f"there is no chart {name!r}", where=shown(self.url), remedy=choose(name, self._entries))
+        found = [entry for entry in self._entries[name] or () if isinstance(entry, dict)]
+        by_version = {str(entry.get("version")): entry for entry in found}
+        if version not in by_version:
+            raise UsageError(
+                f"there is no chart {name} of version {version}",
+                where=shown(self.url),
+                remedy=f"use one of {', '.join(near(version, by_version))}",
+            )
+        return dict(by_version[version])
+
+
+def near(version: str, known: Iterable[str]) -> list[str]:
+    """The newest few of the same minor version, of all where that has none; pre-releases only to one. Pure."""
+    every = sorted(known, key=lambda other: [int(number) for number in re.findall(r"\d+", other)], reverse=True)
+    newest = [other for other in every if "-" in version or "-" not in other] or every
+    line = version.partition("-")[0].rpartition(".")[0]
+    return ([other for other in newest if other.startswith(f"{line}.")] or newest)[:_SHOWN]
+
+
+def _fetched(ctx: Context, repository: _Repository, name: str, version: str) -> bytes:
+    entry = repository.entry(name, version)
+    if not entry.get("urls"):
+        raise _unexpected(repository.url, "an index of charts", entry)
+    url = urljoin(repository.url, entry["urls"][0])
+    content = fetch(ctx, url, cache=_folder())
+    found, wanted = hashlib.sha256(content).hexdigest(), str(entry.get("digest", "")).removeprefix("sha256:")
+    if found != wanted:
+        raise StageError(
+            f"what came isn't chart {name} {version}",
+            where=shown(url),
+            why=f"its SHA-256 is {found}, the index says {wanted or 'none'}",
+            remedy="try again; if it stays so, a proxy or the mirror hands out something else",
+        )
+    return content
+
+
+# -- Argo's manifest --------------------------------------------------------------------------------------------------
+
+
+def _objects(content: bytes, url: str) -> list[dict[str, Any]]:
+    """The manifest's objects, if it is one that installs the controller."""
+    found = [obj for obj in _yaml(content, url) if obj]
+    if ("Deployment", "argo-rollouts") not in map(_named, found) or ("", "") in map(_named, found):
+        raise _unexpected(url, "Argo Rollouts' install manifest", found)
+    return found
+
+
+def _named(obj: Any) -> tuple[str, str]:
+    """Kind and name, "" for both where it is no object."""
+    try:
+        return str(obj["kind"]), str(obj["metadata"]["name"])
+    except (TypeError, KeyError):
+        return "", ""
+
+
+# -- what came --------------------------------------------------------------------------------------------------------
+
+
+def _yaml(content: bytes, url: str) -> list[Any]:
+    """All documents. By the parser in C where there is one: these files have tens of thousands of lines."""
+    try:
+        return list(yaml.load_all(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except yaml.YAMLError as error:
+        raise _unexpected(url, "YAML", content[:60].decode(errors="replace")) from error
+
+
+def _unexpected(url: str, wanted: str, found: object) -> StageError:
+    """Something else was handed out, such as the sign-in page of a wireless network."""
+    return StageError(
+        f"what came isn't {wanted}",
+        where=shown(url),
+        why=f"it begins with {str(found)[:60]!r}",
+        remedy="open that address in a browser: a proxy, a sign-in page or the mirror may answer in its place",
+    )

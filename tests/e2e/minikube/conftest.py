@@ -1,0 +1,83 @@
+"""The minikube provider end to end: a stand-in for minikube, behind it a real cluster, and all else real, too."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from support import chart_repository
+from support.standins import REPOSITORY, Standins, standins
+from tool import UP_SECONDS, Tool
+
+from canarylab.paths import cache_home
+from canarylab.providers.embedded.programs import pins
+
+PROFILE = "e2e-mk"
+_SOMEONE_ELSES = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "someone-elses",
+    "clusters": [{"name": "someone-elses", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "someone-elses", "user": {}}],
+    "contexts": [{"name": "someone-elses", "context": {"cluster": "someone-elses", "user": "someone-elses"}}],
+}
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """helm, kubectl and the Argo plugin, as Homebrew would have them: built where they aren't yet."""
+    builder = Tool("e2e-programs", tmp_path_factory.mktemp("programs") / "config")
+    built = builder.run("up", "--only", "programs", timeout=UP_SECONDS)
+    assert built.code == 0, built.explain()
+    return pins.built().bin
+
+
+@pytest.fixture(scope="session")
+def mirror(programs: Path) -> Iterator[str]:  # noqa: ARG001
+    """Istio's chart repository and Argo's releases, on the loopback."""
+    with chart_repository.serving() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def laptop(mirror: str) -> Iterator[Standins]:
+    """One user's machine for a module's tests."""
+    folder = {"CANARYLAB_MIRROR": mirror, "STANDIN_TUNNEL_SECONDS": "0.5", "STANDIN_CPUS": "2"}
+    with standins(**folder) as made:
+        made.kubeconfig.write_text(yaml.safe_dump(_SOMEONE_ELSES))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def playbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default playbook for a Linux machine of two processors.
+
+    qemu would have the builtin network there, and so no tunnel; and minikube refuses more processors than there are.
+    """
+    lab = tmp_path_factory.mktemp("lab")
+    for name in ("playbooks", "manifests", "charts-values", "images"):
+        shutil.copytree(REPOSITORY / name, lab / name)
+    path = lab / "playbooks" / "istio-canary.yaml"
+    written = path.read_text()
+    assert "cpus: 4, driver: qemu" in written
+    path.write_text(written.replace("cpus: 4, driver: qemu", "cpus: 2, driver: kvm2"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def tool(laptop: Standins, playbook: Path) -> Iterator[Tool]:
+    cache = laptop.folder / "cache" / "canarylab"
+    cache.mkdir(parents=True)
+    for shared in ("node", "go"):  # what the embedded node is made of; charts and images are this test's own
+        (cache / shared).symlink_to(cache_home() / shared)
+    environment = {
+        **laptop.environment,
+        "XDG_STATE_HOME": str(laptop.folder / "state"),
+        "XDG_CACHE_HOME": str(cache.parent),
+    }
+    made = Tool(PROFILE, laptop.kubeconfig, environment, ("--provider", "minikube", "--playbook", str(playbook)))
+    yield made
+    made.text("teardown")

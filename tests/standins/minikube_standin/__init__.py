@@ -1,0 +1,1 @@
+"""Stands in for minikube: answers as the real one does, with the embedded node behind it. See ../README.md."""

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from minikube_world import PROFILE, World
+from support.oci_archives import AMD64, ARM64, archive, elf
+
+from canarylab.errors import StageError
+from canarylab.images import SOURCE_LABEL, Wanted
+from canarylab.providers.minikube import images
+from canarylab.tools.runner import Result
+
+REFERENCE = "localhost/argoproj/rollouts-demo:blue"
+
+
+class ImageWorld(World):
+    """A minikube whose node has images: by reference an id and an archive, as `image save` writes it."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+        self.held = {}
+        self.builds = None
+        """What the next build makes: an id and an archive; None, it makes nothing and still ends with 0."""
+        self.keeps_old = False
+
+    def hold(self, reference, image_id, *, architecture="amd64", machine=AMD64, labels=None):
+        self.held[reference] = (image_id, self.made(image_id, architecture, machine, labels))
+
+    def made(self, image_id, architecture="amd64", machine=AMD64, labels=None):
+        file = self.folder / f"{image_id}.tar"
+        labels = {SOURCE_LABEL: "old"} if labels is None else labels
+        return archive(file, {"app": elf(machine)}, architecture=architecture, entrypoint=["/app"], labels=labels)
+
+    def _answer(self, name, words):
+        if words[0] != "image":
+            return super()._answer(name, words)
+        match words[1]:
+            case "ls":
+                listed = [{"id": f"sha256:{each}", "repoTags": [tag]} for tag, (each, _) in self.held.items()]
+                return Result(json.dumps(listed), "", 0, 0.0)
+            case "save":
+                shutil.copy(self.held[words[2]][1], words[3])
+            case "rm":
+                self.held.pop(words[2], None)
+            case "build":
+                if self.builds is None:
+                    return Result("", "env: 'buildctl': No such file or directory", 0, 0.0)
+                if not (self.keeps_old and REFERENCE in self.held):
+                    self.held[REFERENCE] = self.builds
+        return Result("", "", 0, 0.0)
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = ImageWorld(tmp_path)
+    world.have("running")
+    return world
+
+
+@pytest.fixture
+def ctx(world):
+    ctx = world.context()
+    ctx.paths.create()
+    return ctx
+
+
+@pytest.fixture
+def wanted(tmp_path, monkeypatch):
+    """Nothing is compiled: the folder to build in is there."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "Containerfile").write_text("FROM scratch")
+
+    @contextmanager
+    def prepared(_ctx, wanted, _architecture):
+        yield wanted.folder
+
+    monkeypatch.setattr(images, "prepared", prepared)
+    return Wanted(folder, REFERENCE, {"COLOR": "blue"})
+
+
+# -- deliver ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_built_in_the_cluster_and_then_read(world, ctx, wanted):
+    world.builds = ("new", world.made("new", labels={SOURCE_LABEL: wanted.digest}))
+    images.deliver(ctx, wanted, "amd64")
+    [build] = world.called("image build")
+    assert f"--tag={REFERENCE}" in build
+    assert "--build-opt=opt=build-arg:COLOR=blue" in build
+    assert "--build-opt=opt=build-arg:TARGETARCH=amd64" in build
+    assert world.called("image save")
+    assert [image.labels[SOURCE_LABEL] for image in images.images(ctx)] == [wanted.digest]
+
+
+def test_a_build_that_made_nothing_is_an_error_with_what_it_printed(ctx, wanted):
+    with pytest.raises(StageError) as caught:
+        images.deliver(ctx, wanted, "amd64")
+    assert "wasn't built" in caught.value.what
+    assert "'buildctl': No such file" in caught.value.why
+
+
+def test_an_old_image_of_the_same_name_is_removed_and_the_new_one_built_again(world, ctx, wanted):
+    world.hold(REFERENCE, "old")
+    new = ("new", world.made("new", labels={SOURCE_LABEL: wanted.digest}))
+    world.keeps_old = True
+    world.builds = new
+    images.deliver(ctx, wanted, "amd64")
+    assert world.held[REFERENCE] == new
+    assert len(world.called("image build")) == 2
+
+
+def test_an_image_that_was_built_from_something_else_is_not_believed(world, ctx, wanted):
+    world.builds = ("new", world.made("new", labels={SOURCE_LABEL: "something else"}))
+    with pytest.raises(StageError, match="has another image under that name"):
+        images.deliver(ctx, wanted, "amd64")
+
+
+def test_the_same_image_built_again_is_fine(world, ctx, wanted):
+    world.hold(REFERENCE, "same", labels={SOURCE_LABEL: wanted.digest})
+    world.builds = world.held[REFERENCE]
+    images.deliver(ctx, wanted, "amd64")
+    assert len(world.called("image build")) == 1
+
+
+def test_a_save_that_wrote_nothing_is_an_error(world, ctx, monkeypatch):
+    world.hold(REFERENCE, "one")
+    monkeypatch.setattr(shutil, "copy", lambda *_: None)
+    with pytest.raises(StageError, match="minikube saved nothing"):
+        images.images(ctx)
+
+
+def test_an_image_of_another_architecture_is_refused(world, ctx, wanted):
+    labels = {SOURCE_LABEL: wanted.digest}
+    world.builds = ("new", world.made("new", "arm64", ARM64, labels))
+    with pytest.raises(StageError, match="of another architecture"):
+        images.deliver(ctx, wanted, "amd64")
+
+
+def test_a_program_that_is_not_what_the_image_says_is_refused(world, ctx, wanted):
+    world.builds = ("new", world.made("new", "arm64", AMD64, {SOURCE_LABEL: wanted.digest}))
+    with pytest.raises(StageError, match="its program is amd64"):
+        images.deliver(ctx, wanted, "arm64")
+
+
+# -- list, remove -----------------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_saved_once_and_then_remembered_by_its_id(world, ctx):
+    world.hold(REFERENCE, "one")
+    first, second = images.images(ctx), images.images(ctx)
+    assert first == second
+    assert len(world.called("image save")) == 1
+    world.hold(REFERENCE, "two", labels={SOURCE_LABEL: "newer"})
+    assert [image.labels[SOURCE_LABEL] for image in images.images(ctx)] == ["newer"]
+
+
+def test_two_names_of_one_image_are_two_images(world, ctx):
+    world.hold(REFERENCE, "one")
+    world.hold("localhost/other:blue", "one")
+    assert [image.reference for image in images.images(ctx)] == [REFERENCE, "localhost/other:blue"]
+
+
+def test_images_of_others_are_not_listed_nor_unpacked(world, ctx):
+    world.hold("registry.k8s.io/pause:3.10", "pause")
+    world.hold("localhost/somebodys:own", "own", labels={})
+    assert images.images(ctx) == []
+    assert not [line for line in world.called("image save") if "pause" in line]
+
+
+def test_without_a_profile_there_are_no_images(world, ctx):
+    world.hooks["image"] = lambda: Result("", "", 14, 0.0)
+    assert images.images(ctx) == []
+    assert images.remove(ctx, REFERENCE) == "absent"
+
+
+def test_an_image_is_removed_and_looked_for_again(world, ctx):
+    world.hold(REFERENCE, "one")
+    assert images.remove(ctx, REFERENCE) == "removed"
+    assert images.remove(ctx, REFERENCE) == "absent"
+
+
+def test_an_image_that_stays_although_minikube_said_nothing_is_an_error(world, ctx, monkeypatch):
+    world.hold(REFERENCE, "one")
+    answer = world._answer
+    silent = Result("", "! Failed to remove images", 0, 0.0)
+    monkeypatch.setattr(world, "_answer", lambda name, words: silent if words[1] == "rm" else answer(name, words))
+    with pytest.raises(StageError, match="can't be removed"):
+        images.remove(ctx, REFERENCE)
+
+
+def test_the_profile_is_named_in_every_command(world, ctx):
+    images.images(ctx)
+    assert all(f"-p {PROFILE}" in line for line in world.called("image"))

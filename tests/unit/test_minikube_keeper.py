@@ -1,0 +1,291 @@
+"""The keeper of minikube's tunnel: when it runs it, when it ends it, and what it tells."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+
+import pytest
+from tunnel_world import (
+    BLOCK,
+    PROFILE,
+    SERVICES,
+    VM,
+    Host,
+    context,
+    install,
+    minikube_home,
+    registered,
+    write_profile,
+    write_registry,
+)
+
+from canarylab.cancel import Cancel
+from canarylab.providers.minikube import keeper, needs, processes, vm
+from canarylab.providers.minikube.keeper import Keeper
+from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.tools.runner import Background, SystemRunner
+
+pytestmark = pytest.mark.timeout(60)
+
+ROUTE = f"{SERVICES} -> {VM}"
+RIGHT_LINES = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="no errors").splitlines()
+
+
+@pytest.fixture(autouse=True)
+def minikube(monkeypatch, isolated_home):
+    monkeypatch.setenv("MINIKUBE_HOME", str(isolated_home / "minikube"))
+    monkeypatch.setattr(needs, "is_root", lambda: False)
+    monkeypatch.setattr(keeper, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(keeper, "_LOOK_SECONDS", 0.0)
+    minikube_home().mkdir()
+    write_profile()
+
+
+class Child:
+    """A tunnel that prints and then ends by itself with `code`, or only when it gets one of `heeds`."""
+
+    pid = os.getpid()
+
+    def __init__(self, lines=(), code=None, heeds=(signal.SIGINT,), on_wait=lambda: None):
+        self.lines = lines
+        self.code = code
+        self.heeds = heeds
+        self.on_wait = on_wait
+        self.signals = []
+
+    def wait(self, _seconds):
+        self.on_wait()
+        return self.code
+
+    def signal(self, number):
+        self.signals.append(number)
+        if number in self.heeds:
+            self.code = 0 if number == signal.SIGINT else -number
+
+
+class Kept_:  # noqa: N801 - a keeper and all it works with
+    """One keeper over a host, its children one after the other; it ends once they are used up."""
+
+    def __init__(self, host, *children, way="tunnel"):
+        self.host = host
+        self.cancel = Cancel()
+        self.folder = context(host).paths.root
+        self.children = deque(children)
+        self.told = []
+        Choice(way, vm.find(PROFILE)).save(self.folder)
+
+    def start(self, argv, on_line):
+        assert list(argv) == ["minikube", "-p", PROFILE, "tunnel"]
+        child = self.children.popleft()
+        for line in child.lines:
+            on_line(line)
+        return child
+
+    def serve(self):
+        made = Keeper(self.folder, self.host, self.start)
+        inner = made._tell
+
+        def tell(kept):
+            inner(kept)
+            self.told.append(kept)
+            if not self.children and kept.problem:
+                self.cancel.set()
+
+        made._tell = tell
+        made.serve(self.cancel)
+        return [kept.problem for kept in self.told if kept.problem]
+
+
+def routed(**other):
+    host = Host(**other)
+    host.table[SERVICES] = VM
+    return host
+
+
+# -- running it -------------------------------------------------------------------------------------------------------
+
+
+def test_minikubes_status_block_is_told():
+    kept = Kept_(routed(), Child(RIGHT_LINES, code=0))
+    kept.serve()
+    last = kept.told[-2]
+    assert (last.route, last.errors, last.pid) == (ROUTE, {}, os.getpid())
+    assert last.started == processes.find(SystemRunner(Cancel()), os.getpid()).started
+
+
+def test_errors_of_the_block_are_told():
+    lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="conflicting route: x").splitlines()
+    kept = Kept_(routed(), Child(lines, code=0))
+    kept.serve()
+    assert kept.told[-2].errors == {"router": "conflicting route: x"}
+
+
+def test_one_that_ends_is_started_again():
+    kept = Kept_(routed(), Child(RIGHT_LINES, code=0), Child(RIGHT_LINES, code=0))
+    assert kept.serve() == ["the virtual machine isn't running: minikube ended the tunnel"] * 2
+
+
+def test_last_words_are_those_after_the_last_block():
+    kept = Kept_(routed(), Child([*RIGHT_LINES, "", "X Exiting due to SVC_TUNNEL_START: why"], code=110))
+    [problem] = kept.serve()
+    assert problem == "`minikube tunnel` ended with 110: X Exiting due to SVC_TUNNEL_START: why"
+    assert kept.told[-1].code == 110
+
+
+def test_without_words_it_says_so():
+    assert keeper.meaning(-9, "") == "`minikube tunnel` ended with -9: it said nothing"
+
+
+def test_a_program_that_is_not_there_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    kept = Kept_(routed())
+    kept.start = Background
+    assert "minikube isn't on this machine" in kept.serve()[0]
+
+
+# -- the route --------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_route_ends_the_tunnel_gently_and_is_put_back():
+    host = routed()
+    child = Child(RIGHT_LINES, on_wait=host.table.clear)
+    kept = Kept_(host, child, Child(code=0))
+    assert kept.serve()[0] == f"the route {ROUTE} was lost: the tunnel starts anew"
+    assert child.signals == [signal.SIGINT]
+    assert host.privileged == [f"ip route add {SERVICES} via {VM}"]
+
+
+def test_minikube_is_not_started_without_its_route():
+    """It would ask for sudo where nobody can answer."""
+    host = Host(may_sudo=False)
+    [problem] = Kept_(host).serve()
+    assert problem.startswith(f"the route {ROUTE} was lost, after sleep for instance")
+    assert "password is required" in problem
+
+
+def test_no_route_is_made_to_a_machine_that_is_not_there():
+    host = Host()
+    host.is_on_link = False
+    [problem] = Kept_(host).serve()
+    assert "can't be reached" in problem
+    assert host.privileged == []
+
+
+def test_somebody_elses_route_stays():
+    host = Host()
+    host.table[SERVICES] = "192.168.105.9"
+    assert Kept_(host).serve() == [f"conflicting route {SERVICES} -> 192.168.105.9"]
+    assert host.privileged == []
+
+
+def test_an_error_that_minikube_keeps_is_got_rid_of_by_a_new_start():
+    lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="error adding Route").splitlines()
+    child = Child(lines)
+    kept = Kept_(routed(), child, Child(code=0))
+    assert kept.serve()[0] == "its error stayed: the tunnel starts anew"
+    assert child.signals == [signal.SIGINT]
+
+
+def test_entries_that_minikube_would_trip_over_are_taken_out_first():
+    write_registry((PROFILE, os.getpid(), VM), ("colleague", 99999999, "10.0.0.1"))
+    Kept_(routed(), Child(code=0)).serve()
+    assert registered() == [99999999]
+
+
+@pytest.mark.parametrize("way", ["stopped", "nodeport"])
+def test_once_the_way_was_withdrawn_nothing_is_put_back(way):
+    host = Host()
+    kept = Kept_(host, way=way)
+    seen = threading.Timer(0.05, kept.cancel.set)
+    seen.start()
+    assert kept.serve() == []
+    assert host.commands == []
+
+
+# -- ending it --------------------------------------------------------------------------------------------------------
+
+
+def test_told_to_end_it_interrupts_minikube_and_waits():
+    kept = Kept_(routed())
+    child = Child(RIGHT_LINES, on_wait=kept.cancel.set)
+    kept.children.append(child)
+    kept.serve()
+    assert child.signals == [signal.SIGINT]
+
+
+@pytest.mark.parametrize(
+    ("heeds", "signals"),
+    [
+        ((signal.SIGINT,), [signal.SIGINT]),
+        ((signal.SIGTERM,), [signal.SIGINT, signal.SIGTERM]),
+        ((signal.SIGKILL,), [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]),
+        ((), [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]),
+    ],
+)
+def test_harder_signals_come_only_after_the_gentle_one(heeds, signals):
+    child = Child(heeds=heeds)
+    keeper.end(child.signal, child.wait)
+    assert child.signals == signals
+
+
+# -- for real ---------------------------------------------------------------------------------------------------------
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="its `ip` is Linux's")
+
+
+@linux
+def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "GRACE_SECONDS", 0.1)
+    install(tmp_path, monkeypatch)
+    runner = SystemRunner(Cancel())
+    orphan = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
+    orphan.stdout.readline()
+    kept = Kept_(routed(), Child(code=0))
+    Kept(orphan.pid, processes.find(runner, orphan.pid).started).save(kept.folder)
+    kept.serve()
+    assert orphan.wait(10) == 0
+    orphan.communicate()
+
+
+@linux
+def test_a_process_that_got_the_id_of_ours_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "GRACE_SECONDS", 0.1)
+    install(tmp_path, monkeypatch)
+    other = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    kept = Kept_(routed(), Child(code=0))
+    Kept(other.pid, "another time").save(kept.folder)
+    kept.serve()
+    assert other.poll() is None
+    other.send_signal(signal.SIGINT)
+    other.communicate()
+
+
+@linux
+def test_a_program_in_the_background_is_heard_and_can_be_interrupted(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch)
+    lines, spoken = [], threading.Event()
+
+    def on_line(line):
+        lines.append(line)
+        if "emulator" in line:
+            spoken.set()
+
+    child = Background(["minikube", "-p", PROFILE, "tunnel"], on_line, env={"LC_ALL": "C"})
+    assert spoken.wait(20)
+    assert child.wait(0.0) is None
+    child.signal(signal.SIGINT)
+    assert child.wait(20) == 0
+    assert lines[0] == "Status:\t"
+    assert f"\tpid: {child.pid}" in lines
+    child.signal(signal.SIGINT)
+
+
+def test_the_supervised_command_names_folder_and_profile(tmp_path):
+    words = keeper.argv(tmp_path, PROFILE)
+    assert words[1:] == ["-m", "canarylab.providers.minikube.keeper", "--folder", str(tmp_path), "--profile", PROFILE]

@@ -1,0 +1,635 @@
+"""minikube's tunnel: which way to the Services is taken, what is said of it, and what is taken back."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tunnel_world import (
+    BLOCK,
+    PROFILE,
+    ROUTER,
+    SERVICES,
+    VM,
+    Host,
+    context,
+    install,
+    minikube_home,
+    registered,
+    route_get,
+    service,
+    write_profile,
+    write_registry,
+)
+
+from canarylab.cancel import Cancel
+from canarylab.errors import CanarylabError, NotYetObservableError, StageError
+from canarylab.events import Notice
+from canarylab.providers.base import TunnelStatus
+from canarylab.providers.minikube import (
+    keeper,
+    needs,
+    nodeport,
+    others,
+    processes,
+    registry,
+    resolver,
+    routes,
+    starting,
+    tunnel,
+    vm,
+)
+from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube.routes import Route, Way
+from canarylab.stages.base import Removal, StageOptions
+from canarylab.stages.tunnel import TunnelStage
+from canarylab.tools.runner import SystemRunner
+
+pytestmark = pytest.mark.timeout(120)
+
+OURS = Route(SERVICES, VM)
+NO_SUPERVISOR = "this needs no supervisor"
+
+
+@pytest.fixture(autouse=True)
+def minikube(monkeypatch, isolated_home):
+    monkeypatch.setenv("MINIKUBE_HOME", str(isolated_home / "minikube"))
+    monkeypatch.setattr(needs, "is_root", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    minikube_home().mkdir()
+    write_profile()
+
+
+@pytest.fixture
+def on_macos(monkeypatch, tmp_path):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(resolver, "FOLDER", tmp_path / "resolver")
+
+
+# -- what minikube wrote down -----------------------------------------------------------------------------------------
+
+
+def test_the_machine_is_read_from_the_profile():
+    machine = vm.find(PROFILE)
+    assert (machine.address, machine.services, machine.dns) == (VM, SERVICES, "10.96.0.10")
+    assert not machine.is_walled_in
+
+
+@pytest.mark.parametrize("broken", ["", "null", "[]", "{}", '{"Nodes": null}', '{"Driver": "qemu2", "Nodes": []}'])
+def test_a_profile_that_is_half_made_has_no_machine_yet(broken):
+    (minikube_home() / "profiles" / PROFILE / "config.json").write_text(broken)
+    assert vm.find(PROFILE) is None
+
+
+@pytest.mark.parametrize(
+    ("named", "folder"), [("x", "x"), ("legacy", "legacy/.minikube"), ("mine/.minikube", "mine/.minikube")]
+)
+def test_minikubes_folder_is_where_minikube_looks(monkeypatch, tmp_path, named, folder):
+    (tmp_path / "legacy" / ".minikube").mkdir(parents=True)
+    monkeypatch.setenv("MINIKUBE_HOME", str(tmp_path / named))
+    assert vm.home() == tmp_path / folder
+
+
+def test_without_a_variable_minikubes_folder_is_in_the_home(monkeypatch, isolated_home):
+    monkeypatch.delenv("MINIKUBE_HOME")
+    assert vm.home() == isolated_home / ".minikube"
+
+
+# -- routes -----------------------------------------------------------------------------------------------------------
+
+NETSTAT = """Routing tables
+
+Internet:
+Destination        Gateway            Flags               Netif Expire
+default            192.0.2.1          UGScg                 en0
+10.96/12           192.168.105.4      UGSc            bridge100
+127                127.0.0.1          UCS                   lo0
+169.254            link#11            UCS                   en0      !
+192.168.105        link#23            UC              bridge100      !
+192.168.105.4      f2:8b:d:3c:1:7a    UHLWIi          bridge100   1178
+192.168.105.1/32   link#23            UCS             bridge100      !
+"""
+
+
+def test_macos_routing_table_is_read_with_its_short_networks():
+    assert routes.parse_netstat(NETSTAT) == [Route(SERVICES, VM), Route("127.0.0.0/8", "127.0.0.1")]
+    assert routes.parse_netstat("") == []
+
+
+@pytest.mark.parametrize("gateway", ["", VM])
+def test_macos_way_to_an_address_has_a_gateway_only_where_one_is_used(gateway):
+    assert routes.parse_route_get(route_get("10.96.0.1", gateway)) == Way(gateway, "bridge100")
+
+
+def test_macos_without_a_way_says_so():
+    assert routes.parse_route_get("route: writing to routing socket: not in table\n") is None
+
+
+def test_a_request_goes_out_only_by_the_route_into_the_machine():
+    host, ctx = Host(), None
+    ctx = context(host)
+    with pytest.raises(CanarylabError, match=rf"it would go by {ROUTER}, not into the virtual machine at {VM}"):
+        tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+    host.table[SERVICES] = "192.168.105.9"
+    with pytest.raises(CanarylabError, match=r"by 192\.168\.105\.9"):
+        tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+    host.table[SERVICES] = VM
+    tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+    tunnel.check_route(ctx, ctx.provider, VM)
+
+
+def test_a_machine_behind_a_router_is_not_this_machines_own():
+    host = Host()
+    host.table[SERVICES], host.is_on_link = VM, False
+    ctx = context(host)
+    for address in ("10.96.7.7", VM):
+        with pytest.raises(CanarylabError, match="no request is sent"):
+            tunnel.check_route(ctx, ctx.provider, address)
+
+
+@pytest.mark.usefixtures("on_macos")
+def test_macos_routes_are_checked_the_same_way():
+    host = Host()
+    ctx = context(host)
+    with pytest.raises(CanarylabError, match=f"by {ROUTER}"):
+        tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+    host.table[SERVICES] = VM
+    tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+
+
+# -- the route, made beforehand ---------------------------------------------------------------------------------------
+
+
+def make_route(host):
+    return starting.make_route(context(host), vm.find(PROFILE))
+
+
+def test_the_route_is_added_as_minikube_adds_it():
+    host = Host()
+    assert make_route(host) == ""
+    assert host.privileged == [f"ip route add {SERVICES} via {VM}"]
+
+
+def test_a_route_that_is_right_needs_no_root():
+    host = Host(may_sudo=False)
+    host.table[SERVICES] = VM
+    assert make_route(host) == ""
+    assert not any("sudo" in command for command in host.commands)
+
+
+@pytest.mark.usefixtures("on_macos")
+def test_macos_gets_the_resolvers_file_with_the_route():
+    host = Host()
+    assert make_route(host) == ""
+    file = resolver.FOLDER / "cluster.local"
+    assert file.read_text() == "nameserver 10.96.0.10\nsearch_order 1\n"
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert host.privileged[0] == f"route -n add {SERVICES} {VM}"
+
+
+@pytest.mark.usefixtures("on_macos")
+def test_the_resolvers_file_of_another_cluster_stays():
+    resolver.FOLDER.mkdir()
+    (resolver.FOLDER / "cluster.local").write_text("nameserver 10.112.0.10\n")
+    assert make_route(Host()) == ""
+    assert (resolver.FOLDER / "cluster.local").read_text() == "nameserver 10.112.0.10\n"
+
+
+def test_a_route_to_the_machines_former_address_is_replaced():
+    host = Host()
+    host.table[SERVICES] = "192.168.105.2"
+    ctx = context(host)
+    machine = vm.find(PROFILE)
+    write_profile(address="192.168.105.2")
+    Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
+    write_profile()
+    assert starting.make_route(ctx, machine) == ""
+    assert host.table == {SERVICES: VM}
+
+
+def test_a_conflicting_route_of_another_profile_is_explained_and_stays():
+    host = Host()
+    host.table[SERVICES] = "192.168.105.9"
+    write_profile("colleague", "192.168.105.9")
+    with pytest.raises(StageError) as caught:
+        make_route(host)
+    assert f"conflicting route: {SERVICES} -> 192.168.105.9" in str(caught.value)
+    assert "profile colleague has the same range" in str(caught.value)
+    assert "--service-cluster-ip-range" in str(caught.value)
+    assert host.table == {SERVICES: "192.168.105.9"}
+
+
+def test_a_conflicting_route_of_nobody_known_is_told_with_the_command_that_removes_it():
+    host = Host()
+    host.table[SERVICES] = "10.8.0.1"
+    with pytest.raises(StageError, match=rf"sudo ip route delete {SERVICES} via 10.8.0.1"):
+        make_route(host)
+
+
+# -- the way around ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_supervisor(monkeypatch):
+    def refuse(*_):
+        raise AssertionError(NO_SUPERVISOR)
+
+    monkeypatch.setattr("canarylab.supervisor.Supervisor.start", refuse)
+
+
+@pytest.mark.usefixtures("no_supervisor")
+def test_without_sudo_the_services_answer_at_ports_of_the_machine():
+    events = []
+    ctx = context(Host(may_sudo=False), service(), events=events)
+    tunnel.start(ctx, ctx.provider)
+    status = tunnel.status(ctx, ctx.provider)
+    assert (status.running, status.pid, status.problems) == (True, None, ())
+    assert status.addresses == {"ns/gateway": f"{VM}:30080"}
+    assert "NodePort" in status.note
+    assert "nobody to ask for the password" in status.note
+    assert [type(event) for event in events] == [Notice]
+    assert tunnel.endpoint(ctx, ctx.provider, service(), 80) == (VM, 30080)
+    assert tunnel.endpoint(ctx, ctx.provider, service(), 3000) is None
+    assert TunnelStage("tunnel", StageOptions()).changes(status) == []
+
+
+@pytest.mark.usefixtures("no_supervisor")
+def test_behind_qemus_builtin_network_nobody_is_asked_for_root():
+    write_profile(Network="builtin")
+    host = Host()
+    ctx = context(host)
+    tunnel.start(ctx, ctx.provider)
+    assert "builtin network" in tunnel.status(ctx, ctx.provider).note
+    assert host.privileged == []
+
+
+def test_a_machine_out_of_reach_has_no_way_around():
+    write_profile(Network="user", address="10.0.2.15")
+    ctx = context(Host())
+    with pytest.raises(StageError) as caught:
+        tunnel.start(ctx, ctx.provider)
+    assert "network: socket_vmnet" in str(caught.value)
+    assert Choice.load(ctx.paths.root) is None
+
+
+def test_the_way_around_says_when_the_machine_is_gone():
+    host = Host(may_sudo=False)
+    ctx = context(host)
+    tunnel.start(ctx, ctx.provider)
+    host.is_on_link = False
+    status = tunnel.status(ctx, ctx.provider)
+    assert not status.running
+    assert "no request is sent" in status.problems[0]
+
+
+@pytest.mark.usefixtures("on_macos")
+def test_containers_on_macos_need_a_tunnel_in_a_terminal():
+    write_profile(Driver="docker")
+    ctx = context(Host())
+    with pytest.raises(StageError, match=f"minikube -p {PROFILE} tunnel"):
+        tunnel.start(ctx, ctx.provider)
+
+
+def test_a_service_without_ports_yet_is_pending():
+    assert nodeport.shown({"spec": {"ports": []}}, VM) == "pending"
+    assert nodeport.shown({"spec": {"ports": [{"port": 443, "nodePort": 30443}]}}, VM) == f"{VM}:30443"
+
+
+def test_through_the_tunnel_a_service_answers_at_its_own_address():
+    ctx = context(Host())
+    assert tunnel.endpoint(ctx, ctx.provider, service(given="10.96.7.7"), 80) == ("10.96.7.7", 80)
+    assert tunnel.endpoint(ctx, ctx.provider, service(), 80) is None
+
+
+def test_without_a_cluster_there_is_nothing_to_start():
+    (minikube_home() / "profiles" / PROFILE / "config.json").unlink()
+    ctx = context(Host())
+    with pytest.raises(NotYetObservableError):
+        tunnel.start(ctx, ctx.provider)
+    assert tunnel.status(ctx, ctx.provider).problems == ("there is no cluster yet",)
+    assert tunnel.stop(ctx, ctx.provider) == []
+
+
+# -- whose a tunnel is ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "is_one", "profile"),
+    [
+        (["minikube", "-p", "x", "tunnel"], True, "x"),
+        (["/usr/bin/python3", "/opt/bin/minikube", "tunnel", "--profile=x"], True, "x"),
+        (["/opt/homebrew/bin/minikube", "tunnel"], True, ""),
+        (["minikube", "-p", "tunnel", "start"], True, "tunnel"),
+        (["vim", "tunnel"], False, ""),
+        (["minikube", "start"], False, ""),
+        ([], False, ""),
+    ],
+)
+def test_a_tunnel_is_known_by_its_command_line(words, is_one, profile):
+    assert processes.is_tunnel(words) is is_one
+    assert processes.profile_of(words) == profile
+
+
+def test_a_line_of_ps_is_a_process():
+    line = "  4711 Mon Nov 23 11:34:00 2026     minikube -p x tunnel"
+    found = processes.parse_ps(line)
+    assert (found.pid, found.started, found.words) == (
+        4711,
+        "Mon Nov 23 11:34:00 2026",
+        ("minikube", "-p", "x", "tunnel"),
+    )
+    assert processes.parse_ps("") is None
+
+
+def test_entries_of_tunnels_that_are_gone_are_stale_even_where_their_id_is_somebody_elses():
+    write_registry(
+        (PROFILE, os.getpid(), VM), (PROFILE, 99999999, "192.168.105.8"), ("colleague", 99999998, "10.0.0.1")
+    )
+    stale = others.stale(SystemRunner(Cancel()), PROFILE)
+    assert [entry.pid for entry in stale] == [os.getpid(), 99999999]
+    registry.forget(stale)
+    assert registered() == [99999998]
+
+
+def test_an_entry_for_our_route_is_stale_whoever_made_it():
+    write_registry(("former-profile", 99999999, VM))
+    assert [entry.machine for entry in others.stale(SystemRunner(Cancel()), PROFILE, OURS)] == ["former-profile"]
+
+
+@pytest.mark.parametrize("text", ["", "rubbish", "{}", "null", '[{"Pid": 1}, null, 3]'])
+def test_a_registry_that_is_half_written_has_no_entries(text):
+    registry.path().write_text(text)
+    assert registry.entries() == []
+
+
+# -- for real: supervisord, the keeper, and a `minikube tunnel` -------------------------------------------------------
+
+
+@pytest.fixture
+def real(tmp_path_factory, monkeypatch):
+    """The programs on the PATH, and a context whose processes are real."""
+    monkeypatch.setattr(needs, "is_root", lambda: True)
+    world = install(tmp_path_factory.mktemp("w"), monkeypatch)
+    ctx = context(SystemRunner(Cancel()), service(given="10.96.7.7"))
+    yield world, ctx
+    (world / "refusal").unlink(missing_ok=True)
+    starting.stop_keeper(ctx)
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="its `ip` is Linux's")
+
+
+def until(ready, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not (result := ready()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return result
+
+
+@linux
+def test_the_tunnel_runs_in_the_background_and_is_told_of(real):
+    world, ctx = real
+    tunnel.start(ctx, ctx.provider)
+    status = tunnel.status(ctx, ctx.provider)
+    assert (status.running, status.problems, status.note) == (True, (), "")
+    assert status.route == f"{SERVICES} -> {VM}"
+    assert status.addresses == {"ns/gateway": "10.96.7.7"}
+    assert registered() == [status.pid]
+    assert (world / "routes").read_text() == f"{SERVICES} {VM}\n"
+    tunnel.start(ctx, ctx.provider)
+    assert tunnel.status(ctx, ctx.provider).pid == status.pid, "what runs is left alone"
+    assert tunnel.stop(ctx, ctx.provider) == [
+        Removal("tunnel process", "removed"),
+        Removal(f"route {SERVICES} -> {VM}", "removed"),
+    ]
+    assert (world / "routes").read_text() == ""
+    assert registered() == []
+    assert tunnel.stop(ctx, ctx.provider) == []
+    assert not tunnel.status(ctx, ctx.provider).running
+
+
+@linux
+def test_a_tunnel_that_is_killed_comes_back(real):
+    _, ctx = real
+    tunnel.start(ctx, ctx.provider)
+    first = tunnel.status(ctx, ctx.provider).pid
+    os.kill(first, signal.SIGKILL)
+    until(
+        lambda: tunnel.status(ctx, ctx.provider).pid not in (None, first) and tunnel.status(ctx, ctx.provider).running
+    )
+
+
+@linux
+def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
+    _, ctx = real
+    tunnel.start(ctx, ctx.provider)
+    first = tunnel.status(ctx, ctx.provider).pid
+    os.kill(starting.supervisor(ctx).process(keeper.PROGRAM), signal.SIGKILL)
+    until(
+        lambda: tunnel.status(ctx, ctx.provider).pid not in (None, first) and tunnel.status(ctx, ctx.provider).running
+    )
+    assert others.tunnels(ctx) == []
+
+
+@linux
+def test_what_a_killed_tunnel_left_is_taken_back(real):
+    world, ctx = real
+    write_registry((PROFILE, 99999999, VM))
+    (world / "routes").write_text(f"{SERVICES} {VM}\n")
+    removals = tunnel.stop(ctx, ctx.provider)
+    assert [removal.subject for removal in removals] == [
+        f"route {SERVICES} -> {VM}",
+        f"entry of tunnel 99999999 in {registry.path()}",
+        "address of Service ns/gateway",
+    ]
+    assert {removal.outcome for removal in removals} == {"removed"}
+    assert ctx.cluster.get("v1", "Service", "gateway", "ns")["status"] == {"loadBalancer": None}
+
+
+@linux
+@pytest.mark.parametrize(
+    ("refusal", "explained"),
+    [
+        (
+            "111 * Exiting due to TUNNEL_ALREADY_RUNNING: Another tunnel process is already running, terminate the "
+            "existing instance to start a new one",
+            "a tunnel of this profile runs already",
+        ),
+        (
+            "110 X Exiting due to SVC_TUNNEL_START: error starting tunnel: error creating tunnel: another tunnel is "
+            "already running, shut it down first: ID { Route: 10.96.0.0/12 -> 192.168.105.4, machineName: x, Pid: 1 }",
+            "a tunnel of this profile runs already",
+        ),
+        ("103 * The control-plane node minikube apiserver is not running: (state=Stopped)", "invoke up"),
+    ],
+)
+def test_what_minikube_refuses_is_explained(real, refusal, explained):
+    world, ctx = real
+    (world / "refusal").write_text(refusal)
+    with pytest.raises(StageError) as caught:
+        tunnel.start(ctx, ctx.provider)
+    assert explained in str(caught.value)
+    assert not tunnel.status(ctx, ctx.provider).running
+
+
+@linux
+def test_an_error_of_minikubes_router_is_explained_at_once(real):
+    world, ctx = real
+    (world / "router").write_text("conflicting route: 10.96.0.0/12 via 192.168.105.99 dev bridge100")
+    with pytest.raises(StageError) as caught:
+        tunnel.start(ctx, ctx.provider)
+    assert "conflicting route: 10.96.0.0/12 via 192.168.105.99" in str(caught.value)
+    assert "another profile's tunnel with the same range" in str(caught.value)
+
+
+@linux
+def test_where_minikube_has_no_tunnel_the_way_around_is_taken(real):
+    world, ctx = real
+    (world / "refusal").write_text("16 X Exiting due to MK_UNIMPLEMENTED: minikube tunnel is not currently implemented")
+    tunnel.start(ctx, ctx.provider)
+    status = tunnel.status(ctx, ctx.provider)
+    assert status.running
+    assert status.addresses == {"ns/gateway": f"{VM}:30080"}
+    (world / "refusal").unlink()
+    tunnel.start(ctx, ctx.provider)
+    assert tunnel.status(ctx, ctx.provider).pid, "each `tunnel start` tries for a tunnel again"
+
+
+@linux
+def test_a_foreign_tunnel_is_used_while_it_works_named_and_never_ended(real):
+    world, ctx = real
+    (world / "routes").write_text(f"{SERVICES} {VM}\n")
+    foreign = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
+    assert foreign.stdout.readline() == b"Status:\t\n"
+    tunnel.start(ctx, ctx.provider)
+    status = tunnel.status(ctx, ctx.provider)
+    assert (status.running, status.pid) == (True, foreign.pid)
+    assert f"process {foreign.pid} since" in status.note
+    (world / "routes").write_text("")
+    with pytest.raises(StageError, match="TUNNEL_ALREADY_RUNNING") as caught:
+        tunnel.start(ctx, ctx.provider)
+    assert f"process {foreign.pid} since" in str(caught.value)
+    (world / "routes").write_text(f"{SERVICES} {VM}\n")
+    [removal] = tunnel.stop(ctx, ctx.provider)
+    assert (removal.outcome, str(foreign.pid) in removal.subject) == ("left", True)
+    assert (world / "routes").read_text() == f"{SERVICES} {VM}\n", "its route is its own"
+    assert foreign.poll() is None
+    foreign.send_signal(signal.SIGINT)
+    foreign.communicate()
+
+
+# -- taking back ------------------------------------------------------------------------------------------------------
+
+
+def test_without_root_what_is_left_is_told_with_its_command():
+    host = Host(may_sudo=False)
+    host.table[SERVICES] = VM
+    ctx = context(host)
+    Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
+    [removal] = tunnel.stop(ctx, ctx.provider)
+    assert removal.outcome == "failed"
+    assert f"sudo ip route delete {SERVICES} via {VM}" in removal.reason
+    assert Choice.load(ctx.paths.root).way == "stopped", "the next one knows whose it is"
+
+
+@pytest.mark.usefixtures("on_macos")
+def test_once_the_profile_is_gone_its_route_and_its_resolver_are_still_known():
+    host = Host()
+    ctx = context(host)
+    starting.make_route(ctx, vm.find(PROFILE))
+    Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
+    (minikube_home() / "profiles" / PROFILE / "config.json").unlink()
+    removals = tunnel.leftovers(ctx, ctx.provider)
+    assert [removal.subject for removal in removals] == [
+        f"route {SERVICES} -> {VM}",
+        f"file {resolver.FOLDER / 'cluster.local'}",
+    ]
+    assert host.table == {}
+    assert list(resolver.FOLDER.iterdir()) == []
+    assert tunnel.leftovers(ctx, ctx.provider) == []
+
+
+def test_a_route_that_is_another_profiles_by_now_stays():
+    host = Host()
+    host.table[SERVICES] = VM
+    ctx = context(host)
+    Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
+    (minikube_home() / "profiles" / PROFILE / "config.json").unlink()
+    write_profile("heir", VM)
+    assert tunnel.leftovers(ctx, ctx.provider) == []
+    assert host.table == {SERVICES: VM}
+
+
+def test_a_route_to_the_same_range_elsewhere_stays():
+    host = Host()
+    host.table[SERVICES] = "10.8.0.1"
+    ctx = context(host)
+    assert tunnel.stop(ctx, ctx.provider) == []
+    assert host.table == {SERVICES: "10.8.0.1"}
+
+
+# -- what is told while something is wrong ----------------------------------------------------------------------------
+
+
+def kept_status(monkeypatch, host, kept):
+    monkeypatch.setattr("canarylab.supervisor.Supervisor.is_running", lambda *_: True)
+    ctx = context(host)
+    Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
+    kept.save(ctx.paths.root)
+    return tunnel.status(ctx, ctx.provider)
+
+
+def test_a_lost_route_is_a_tunnel_that_does_not_run(monkeypatch):
+    status = kept_status(monkeypatch, Host(), Kept())
+    assert not status.running
+    assert status.problems == (f"the route {OURS} is missing: `invoke tunnel start` puts it back",)
+    assert TunnelStage("tunnel", StageOptions()).changes(status), "`up` mends it"
+
+
+def test_an_error_in_minikubes_status_block_is_told_with_its_explanation(monkeypatch):
+    host = Host()
+    host.table[SERVICES] = VM
+    kept = Kept(route=str(OURS), errors={"router": "conflicting route: 10.96.0.0/12 192.168.105.9 UGSc"})
+    [problem] = kept_status(monkeypatch, host, kept).problems
+    assert problem.startswith("router: conflicting route: 10.96.0.0/12")
+    assert "another profile's tunnel" in problem
+
+
+def test_a_conflicting_route_is_told_with_what_to_do(monkeypatch):
+    host = Host()
+    host.table[SERVICES] = "192.168.105.9"
+    write_profile("colleague", "192.168.105.9")
+    [problem] = kept_status(monkeypatch, host, Kept()).problems
+    assert "profile colleague has the same range" in problem
+    assert "next: " in problem
+
+
+def test_what_is_remembered_survives_the_way_through_its_file(tmp_path):
+    Choice("nodeport", vm.find(PROFILE), "no sudo").save(tmp_path)
+    Kept(4711, "99", str(OURS), {"router": "x"}, 111, "words", "problem").save(tmp_path)
+    assert Choice.load(tmp_path) == Choice("nodeport", vm.find(PROFILE), "no sudo")
+    assert Kept.load(tmp_path) == Kept(4711, "99", str(OURS), {"router": "x"}, 111, "words", "problem")
+    assert json.loads((tmp_path / "tunnel.json").read_text())["way"] == "nodeport"
+
+
+def test_the_block_of_this_world_is_the_one_that_minikube_prints():
+    """Recorded from a real minikube: `minikube tunnel`, two LoadBalancer Services."""
+    recorded = (
+        "Status:\t\n\tmachine: minikube\n\tpid: 6483\n\troute: 10.96.0.0/12 -> 10.233.0.2\n\tminikube: Running\n"
+        "\tservices: [demo, demo2]\n    errors: \n\t\tminikube: no errors\n\t\trouter: no errors\n"
+        "\t\tloadbalancer emulator: no errors\n"
+    )
+    assert BLOCK.format(profile="minikube", pid=6483, gateway="10.233.0.2", router="no errors") == recorded
+
+
+def test_the_stage_says_what_is_wrong_with_a_tunnel_that_does_not_run():
+    ctx = context(Host())
+    ctx.provider.tunnel = TunnelStatus(running=False, pid=1, route="", addresses={}, problems=("the route is missing",))
+    assert TunnelStage("tunnel", StageOptions()).health(ctx) == "the route is missing"
