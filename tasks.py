@@ -1,5 +1,7 @@
 """The commands. Each parses its flags and hands over to the package, which is imported only then."""
 
+import sys
+
 from invoke import Exit, task
 
 _COMMON = {
@@ -22,6 +24,12 @@ def _options(playbook, profile, provider, context, output, **consent):
     from canarylab.context import Consent
 
     return Options(playbook, profile, provider, context, output, Consent(**consent))
+
+
+def _named(only):
+    """The stages, and "" for an `--only` without one, which Invoke lets pass as if it hadn't been given."""
+    following = zip(sys.argv, [*sys.argv[1:], "--"], strict=True)
+    return [*only, *("" for word, value in following if word == "--only" and value.startswith("-"))]
 
 
 def _end(code):
@@ -53,7 +61,7 @@ def up(
     from canarylab.commands.up import up as command
 
     options = _options(playbook, profile, provider, context, output, recreate=recreate, yes=yes)
-    _end(command(options, only or [], from_))
+    _end(command(options, _named(only), from_))
 
 
 @task(auto_shortflags=False, iterable=["only"], help=_COMMON | _STAGES)
@@ -61,7 +69,7 @@ def plan(c, playbook=_PLAYBOOK, profile=None, provider=None, context=None, outpu
     """Say what `up` would change, with diffs, and change nothing."""
     from canarylab.commands.up import plan as command
 
-    _end(command(_options(playbook, profile, provider, context, output), only or [], from_))
+    _end(command(_options(playbook, profile, provider, context, output), _named(only), from_))
 
 
 @task(
@@ -88,7 +96,7 @@ def teardown(
     """Remove everything that `up` made, and print a receipt. Nothing else is touched."""
     from canarylab.commands.teardown import teardown as command
 
-    _end(command(_options(playbook, profile, provider, context, output, yes=yes), only or [], purge=purge))
+    _end(command(_options(playbook, profile, provider, context, output, yes=yes), _named(only), purge=purge))
 
 
 @task(auto_shortflags=False, help=_COMMON)

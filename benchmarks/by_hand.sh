@@ -131,7 +131,7 @@ up() {
     # Without --wait: it would wait for the Service's address, which comes from the tunnel.
     helm install istio-ingressgateway "$charts/gateway-$chart_version.tgz" \
         --namespace istio-ingress --create-namespace \
-        --values "$values/istio-ingressgateway.yaml" --values "$values/istio-ingressgateway.embedded.yaml"
+        --values "$values/istio-ingressgateway.yaml"
     kubectl --namespace istio-ingress rollout status deployment/istio-ingressgateway $waiting
     step "istio-ingressgateway"
 

@@ -39,6 +39,8 @@ class Context:
     cancel: Cancel = field(default_factory=Cancel)
     runner: Runner = None  # type: ignore[assignment]
     consent: Consent = field(default_factory=Consent)
+    flags: str = ""
+    """Those that say which playbook and which cluster, as they were typed."""
     stage: str = ""
     deadline: float = float("inf")
     """A point of time.monotonic() by which the stage at hand has to be done."""
@@ -67,6 +69,10 @@ class Context:
 
     def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
         self.emit(StageProgress(self.stage, message, done, total))
+
+    def command(self, words: str) -> str:
+        """A command line for the same playbook and cluster, to paste."""
+        return f"invoke {words}{self.flags}"
 
     def for_stage(self, name: str, deadline: float) -> Context:
         """The same run, seen from one stage."""

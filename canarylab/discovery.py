@@ -1,6 +1,7 @@
 """Finds the kinds of stages and steps and the providers: every module of a package, every subclass in it.
 
-Discovery is loud: a module that can't be imported or a name taken twice stops the tool, with the file.
+Discovery is loud: a module that can't be imported, a class that lacks a method or a name taken twice stops the tool,
+with the file.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from canarylab.errors import CanarylabError
 
@@ -22,9 +23,23 @@ def discover(package: ModuleType, base: type[T], attribute: str) -> dict[str, ty
     for module_info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         module = _import(module_info.name)
         for _, cls in inspect.getmembers(module, inspect.isclass):
-            if issubclass(cls, base) and not inspect.isabstract(cls) and cls.__module__ == module.__name__:
+            if not issubclass(cls, base) or cls.__module__ != module.__name__:
+                continue
+            if not inspect.isabstract(cls):
                 _add(found, getattr(cls, attribute, None), cls)
+            elif attribute in vars(cls):  # one that only others are built on has no name
+                raise _unfinished(cls)
     return found
+
+
+def _unfinished(cls: type[Any]) -> CanarylabError:
+    lacking = ", ".join(sorted(cls.__abstractmethods__))
+    return CanarylabError(
+        f"class {cls.__name__} lacks {lacking}",
+        where=inspect.getsourcefile(cls),
+        why="the contract asks for it, so the class can't be used",
+        remedy="write it, or take the name away if others are only built on it",
+    )
 
 
 def _import(name: str) -> ModuleType:

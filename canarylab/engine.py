@@ -297,5 +297,7 @@ def require_stages(playbook: Playbook, names: Iterable[str]) -> None:
     """Raise UsageError for a name that no stage of the playbook or its provider has."""
     known = [stage.name for stage in playbook.stages]
     for name in names:
+        if not name:
+            raise UsageError("--only needs the name of a stage", remedy=f"one of: {', '.join(known)}")
         if name not in known:
             raise UsageError(f"playbook {playbook.name} has no stage {name!r}", remedy=choose(name, known))

@@ -13,7 +13,7 @@ def env(options: Options) -> int:
     def work(ctx: Context) -> int:
         folder = ctx.provider.programs(ctx)
         context = ctx.profile if ctx.provider.owns_cluster else ctx.cluster.context
-        print(f'# eval "$(invoke env)", then: kubectl --context {context} get rollouts')
+        print(f'# eval "$({ctx.command("env")})", then: kubectl --context {context} get rollouts')
         if folder is not None:
             print(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
         return EXIT_DONE

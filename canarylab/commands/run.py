@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import signal
 import sys
 import tempfile
@@ -42,6 +43,14 @@ class Options:
     output: str = "text"
     consent: Consent = field(default_factory=Consent)
 
+    @property
+    def flags(self) -> str:
+        """Those that say which playbook and cluster, where they aren't the default."""
+        given = {name: getattr(self, name) for name in ("playbook", "profile", "provider", "context")}
+        defaults = Options()
+        words = (f" --{name} {shlex.quote(value)}" for name, value in given.items() if value != getattr(defaults, name))
+        return "".join(words)
+
 
 def run(options: Options, work: Callable[[Context], int]) -> int:
     """Do `work` in the context that the options describe; tell what goes wrong, and return the exit code."""
@@ -77,7 +86,14 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
         find_playbook(options.playbook), profile=options.profile, provider=options.provider, context=options.context
     )
     provider = _provider(playbook.cluster)
-    return Context(with_infrastructure(playbook, provider), provider, bus, cancel, consent=options.consent)
+    if options.context and provider.owns_cluster:
+        raise UsageError(
+            f"--context {options.context} means nothing to provider {provider.name}: it makes a cluster of its own",
+            remedy="add --provider existing to work on that cluster, or leave --context out",
+        )
+    return Context(
+        with_infrastructure(playbook, provider), provider, bus, cancel, consent=options.consent, flags=options.flags
+    )
 
 
 def _provider(spec: ClusterSpec) -> Provider:

@@ -35,7 +35,8 @@ def _conclude(ctx: Context) -> int:
     except CanarylabError as error:
         ctx.emit(Failure(f"everything is up, but what was applied couldn't be written down: {error}", error.exit_code))
         return error.exit_code
-    ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell; `invoke demo` comes next"))
+    next_one = f"; `{ctx.command('demo')}` comes next" if ctx.playbook.demo else ""
+    ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell{next_one}"))
     return EXIT_DONE
 
 

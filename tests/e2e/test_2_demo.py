@@ -30,7 +30,7 @@ def test_after_the_demo_up_has_nothing_to_change(tool: Tool) -> None:
 
 
 def test_a_demo_in_the_middle_of_something_says_so_and_reset_brings_it_back(tool: Tool) -> None:
-    plugin = str(tool.programs() / "kubectl-argo-rollouts")
+    plugin = tool.program("kubectl-argo-rollouts")
     import subprocess
 
     image = "rollouts-demo=localhost/argoproj/rollouts-demo:blue"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -92,9 +93,8 @@ class Tool:
 
     def kubectl(self, *words: str, check: bool = True) -> str:
         """kubectl as in the user's own shell: by context, in the user's kubeconfig."""
-        program = f"{self.programs()}/kubectl"
         done = subprocess.run(
-            [program, "--context", self.profile, *words],
+            [self.program("kubectl"), "--context", self.profile, *words],
             env=self.env,
             capture_output=True,
             text=True,
@@ -104,10 +104,13 @@ class Tool:
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
-    def programs(self) -> Path:
-        """The folder that `invoke env` puts on the PATH."""
-        line = next(line for line in self.text("env").stdout.splitlines() if line.startswith("export PATH="))
-        return Path(line.removeprefix("export PATH=").split(":", 1)[0].strip("'\""))
+    def program(self, name: str) -> str:
+        """As the user's shell finds it after `eval "$(invoke env)"`."""
+        lines = [line for line in self.text("env").stdout.splitlines() if line.startswith("export PATH=")]
+        first = [line.removeprefix("export PATH=").split(":", 1)[0].strip("'\"") for line in lines]
+        found = shutil.which(name, path=os.pathsep.join([*first, self.env["PATH"]]))
+        assert found, f"{name} is not on the PATH"
+        return found
 
 
 def parse(lines: Sequence[str]) -> list[dict[str, Any]]:

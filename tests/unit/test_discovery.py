@@ -63,7 +63,7 @@ def test_a_folder_is_a_module_too(package):
 
 
 def test_what_is_imported_or_abstract_is_not_found_a_second_time(package):
-    half = "from found.one import One\nfrom found_base import Plugin\nclass Half(Plugin):\n    name = 'half'\n"
+    half = "from found.one import One\nfrom found_base import Plugin\nclass Half(Plugin):\n    shared = 1\n"
     found = package({"one.py": GOOD.format(cls="One", name="first"), "two.py": half})
     assert list(found) == ["first"]
 
@@ -111,3 +111,15 @@ def test_a_class_without_a_name_stops_the_tool(package):
 )
 def test_the_tool_finds_its_own(package_name, base, attribute, some):
     assert some <= set(discover(importlib.import_module(package_name), base, attribute))
+
+
+def test_a_class_with_a_name_that_lacks_a_method_stops_the_tool_and_says_which(package):
+    half = "from found_base import Plugin\n\nclass Half(Plugin):\n    name = 'half'\n"
+    with pytest.raises(CanarylabError, match="class Half lacks work") as caught:
+        package({"half.py": half})
+    assert str(caught.value.where).endswith("half.py")
+
+
+def test_a_class_without_a_name_may_be_there_for_others_to_build_on(package):
+    common = "from found_base import Plugin\n\nclass Common(Plugin):\n    shared = 1\n"
+    assert set(package({"common.py": common, "one.py": GOOD.format(cls="One", name="first")})) == {"first"}

@@ -131,7 +131,8 @@ metadata: {name: c}
 """
     found = {obj["metadata"]["name"]: obj["metadata"].get("namespace") for obj in placed(printed, "ns")}
     assert found == {"gateways.example.org": None, "a": "ns", "b": "elsewhere", "c": None}
-    assert "spec" not in placed(printed.replace("metadata: {name: gateways.example.org}", "metadata:\n  name: x"), "ns")[0]
+    on_two_lines = printed.replace("metadata: {name: gateways.example.org}", "metadata:\n  name: x")
+    assert "spec" not in placed(on_two_lines, "ns")[0]
 
 
 def test_an_uninstall_of_what_is_gone_is_no_failure():
