@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from canarylab.errors import MachineError
 from canarylab.kube.objects import load_balancer_address
 
 if TYPE_CHECKING:
@@ -84,6 +85,15 @@ class Provider(ABC):
     @abstractmethod
     def findings(self, ctx: Context) -> list[Finding]:
         """Can this machine do it? Reads only."""
+
+    def require_host(self, ctx: Context) -> None:
+        """Raise MachineError, before anything is changed, where this machine can't do it."""
+        problems = [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]
+        if problems:
+            raise MachineError(
+                "; ".join(f"{finding.subject}: {finding.seen}" for finding in problems),
+                remedy="; ".join(finding.remedy for finding in problems if finding.remedy),
+            )
 
     @contextmanager
     def session(self, ctx: Context, command: str) -> Iterator[None]:  # noqa: ARG002 - for those that need it

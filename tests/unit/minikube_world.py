@@ -16,6 +16,7 @@ from support.runs import Heard, context_of
 from canarylab.context import Consent, Context
 from canarylab.errors import CommandError
 from canarylab.playbook.model import ClusterSpec
+from canarylab.providers.base import Finding
 from canarylab.providers.minikube import MinikubeProvider
 from canarylab.tools.runner import Result
 
@@ -44,6 +45,15 @@ _RECORDED = {
 def recorded(name: str) -> Case:
     """What a real minikube printed, by a name for it."""
     return cases()[_RECORDED[name]]
+
+
+class _Able(MinikubeProvider):
+    """On a machine of which doctor finds what the test says."""
+
+    found: list[Finding]
+
+    def findings(self, ctx: Context) -> list[Finding]:  # noqa: ARG002 - the contract's
+        return self.found
 
 
 def event(kind: str, **data: str) -> str:
@@ -78,9 +88,12 @@ class World:
     hooks: dict[str, Callable[[], Result | None]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     environments: list[dict[str, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    """What doctor finds on this machine."""
 
     def context(self, spec: ClusterSpec | None = None, **consent: bool) -> Context:
-        provider = MinikubeProvider(spec or ClusterSpec(profile=PROFILE, driver="qemu"))
+        provider = _Able(spec or ClusterSpec(profile=PROFILE, driver="qemu"))
+        provider.found = self.findings
         self.heard = Heard()
         ctx = context_of(*provider.stages(), provider=provider, runner=self, emit=self.heard.append, profile=PROFILE)
         ctx.consent = Consent(**consent)

@@ -11,6 +11,7 @@ from canarylab.errors import CanarylabError, CommandError, MachineError, StageEr
 from canarylab.events import StageProgress
 from canarylab.kube import kubeconfig
 from canarylab.playbook.model import ClusterSpec
+from canarylab.providers.base import Finding
 from canarylab.providers.minikube import processes, teardown
 from canarylab.providers.minikube.processes import Process
 from canarylab.providers.minikube.wanted import condition_of, differences, start_options
@@ -46,6 +47,19 @@ def profile_of(**made):
 
 
 # -- from every state to a running cluster ----------------------------------------------------------------------------
+
+
+def test_a_machine_that_cannot_do_it_is_told_before_minikube_is_asked_to_start(world):
+    world.findings = [
+        Finding("socket_vmnet", False, "its daemon doesn't answer", "sudo brew services start socket_vmnet"),
+        Finding("disk", True, "60 GiB free"),
+    ]
+    ctx = world.context()
+    with pytest.raises(MachineError, match="socket_vmnet: its daemon doesn't answer") as caught:
+        apply(ctx)
+    assert caught.value.remedy == "sudo brew services start socket_vmnet"
+    assert world.called("start") == []
+    assert not ctx.paths.root.exists()
 
 
 def test_what_is_missing_is_created_and_then_nothing_is_left_to_do(world):

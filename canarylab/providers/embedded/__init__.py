@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from canarylab.errors import MachineError, NotYetObservableError, StageError, UsageError
+from canarylab.errors import NotYetObservableError, StageError, UsageError
 from canarylab.files import delete
 from canarylab.images import Wanted, build
 from canarylab.lock import is_held, queued
@@ -52,13 +52,8 @@ class EmbeddedProvider(Provider):
         return host.findings(ctx, pins.built(), internet=self.spec.internet)
 
     def require_host(self, ctx: Context) -> None:
-        """Raise MachineError, before anything is changed, where this host can't do it; then install what it lacks."""
-        problems = [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]
-        if problems:
-            raise MachineError(
-                "; ".join(f"{finding.subject}: {finding.seen}" for finding in problems),
-                remedy="; ".join(finding.remedy for finding in problems if finding.remedy),
-            )
+        """As every provider; then install what it lacks."""
+        super().require_host(ctx)
         host.install_packages(ctx)
 
     def stages(self) -> Sequence[Stage[Any, Any]]:

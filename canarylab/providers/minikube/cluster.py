@@ -122,6 +122,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
 
     def _make(self, ctx: Context) -> None:
         """Between the first word to minikube and its last the profile's folder says that it is half made."""
+        self.provider.require_host(ctx)
         ctx.paths.create()
         teardown.half_made(ctx).touch()
         self._start(ctx)

@@ -127,7 +127,8 @@ def _read(ctx: Context, image_id: str, reference: str) -> Image:
     if memory.exists():
         return Image(**{**json.loads(memory.read_text()), "reference": reference})
     with tempfile.TemporaryDirectory() as scratch:
-        archive = Path(scratch) / "image.tar"
+        # minikube puts it under the same name into the machine first: two at once must not have one name.
+        archive = Path(scratch) / f"{Path(scratch).name}.tar"
         result = call(ctx, Minikube(ctx.profile).image_save(reference, archive), timeout=_SAVE_SECONDS)
         if result.code:
             raise failure(f"save {reference}", f"{result.stdout}\n{result.stderr}", result.code, ctx.profile)

@@ -55,7 +55,8 @@ def laptop(mirror: str) -> Iterator[Standins]:
 def playbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default playbook for a Linux machine of two processors.
 
-    qemu would have the builtin network there, and so no tunnel; and minikube refuses more processors than there are.
+    qemu would have the builtin network there, and so no tunnel; kvm2 wants libvirt, which doctor looks for; and minikube
+    refuses more processors than there are.
     """
     lab = tmp_path_factory.mktemp("lab")
     for name in ("playbooks", "manifests", "charts-values", "images"):
@@ -63,7 +64,7 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = lab / "playbooks" / "istio-canary.yaml"
     written = path.read_text()
     assert "cpus: 4, driver: qemu" in written
-    path.write_text(written.replace("cpus: 4, driver: qemu", "cpus: 2, driver: kvm2"))
+    path.write_text(written.replace("cpus: 4, driver: qemu", "cpus: 2, driver: virtualbox"))
     return path
 
 
