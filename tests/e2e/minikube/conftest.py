@@ -55,8 +55,8 @@ def laptop(mirror: str) -> Iterator[Standins]:
 def playbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default playbook for a Linux machine of two processors.
 
-    qemu would have the builtin network there, and so no tunnel; kvm2 wants libvirt, which doctor looks for; and minikube
-    refuses more processors than there are.
+    qemu would have the builtin network there, and so no tunnel; kvm2 wants libvirt, which doctor looks for; and
+    minikube refuses more processors than there are.
     """
     lab = tmp_path_factory.mktemp("lab")
     for name in ("playbooks", "manifests", "charts-values", "images"):
