@@ -173,7 +173,7 @@ class Images:
             except CommandError as error:
                 sys.stderr.write(f"error: failed to solve: {error}\n")
                 return
-            archive = Path(scratch) / "image.tar"
+            archive = Path(scratch) / f"{Path(scratch).name}.tar"  # two builds at once go through one folder
             buildah.export(tag, archive, tag)
             _import(node, archive)
         sys.stderr.write(f"#1 naming to {tag} done\n")
