@@ -142,11 +142,11 @@ def test_without_homebrew_nothing_is_fixed_but_the_way_is_told(mac):
     assert "helm.sh" in finding.remedy
 
 
-def test_helm_3_is_refused_since_it_does_not_know_force_conflicts(mac):
-    mac.says("helm version --template {{.Version}}", "v3.18.5")
+def test_a_helm_that_cannot_label_its_releases_is_refused(mac):
+    mac.says("helm version --template {{.Version}}", "v3.12.3")
     finding = mac.finding("helm")
     assert (finding.fatal, finding.fix[1:]) == (True, ("upgrade", "helm"))
-    assert "--force-conflicts" in printed(finding)
+    assert "--labels" in printed(finding)
 
 
 @pytest.mark.parametrize(

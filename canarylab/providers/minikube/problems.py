@@ -89,8 +89,7 @@ _MACHINE_TRAPS = (
             "MANAGED_FIREWALL",
             "this Mac is managed: its firewall can't be changed from the command line, and it blocks bootpd, which "
             "gives the virtual machine its address",
-            "ask whoever manages it to allow /usr/libexec/bootpd; meanwhile a driver that needs no DHCP of the host "
-            "works: `driver: docker` in the playbook",
+            "ask whoever manages it to allow /usr/libexec/bootpd; until then no virtual machine gets an address here",
             _issues(19014),
             machine=True,
         ),
@@ -166,7 +165,7 @@ _MACHINE_TRAPS = (
         Problem(
             "PROVIDER_QEMU2_NOT_FOUND",
             "the driver qemu is asked for, and there is no qemu on the PATH",
-            "brew install qemu; or another driver in the playbook: vfkit, krunkit, docker",
+            "brew install qemu; or another driver in the playbook: vfkit, krunkit",
             machine=True,
         ),
         ids=("PROVIDER_QEMU2_NOT_FOUND", "PROVIDER_QEMU_NOT_FOUND"),
@@ -176,8 +175,7 @@ _MACHINE_TRAPS = (
         Problem(
             "DRV_UNSUPPORTED_OS",
             "minikube doesn't have this driver on this system",
-            "choose another `driver` in the playbook. Apple Silicon: qemu, vfkit, krunkit, docker, podman; Linux: "
-            "docker, kvm2, podman",
+            "choose another `driver` in the playbook. Apple Silicon: qemu, vfkit, krunkit; Linux: docker, kvm2, podman",
             machine=True,
         ),
         ids=("DRV_UNSUPPORTED_OS",),

@@ -83,6 +83,5 @@ def judge(state: Firewall, program: str, macos: int) -> Finding:
 
 
 _administrator = (
-    f"this Mac is managed, and its firewall can't be changed here: ask its administrator to allow {_BOOTPD};\n"
-    "or in the playbook: cluster: {driver: docker}"
+    f"this Mac is managed, and its firewall can't be changed here: ask its administrator to allow {_BOOTPD}"
 )

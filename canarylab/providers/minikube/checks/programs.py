@@ -66,8 +66,8 @@ HELM = Program(
     semantic,
     "helm",
     "https://helm.sh/docs/intro/install",
-    least=(4,),
-    too_old="Helm 4 is needed: --force-conflicts, by which drift is put back, isn't known to Helm 3",
+    least=(3, 13),
+    too_old="an older one can't label a release (--labels), by which this tool knows its own",
     old_is_fatal=True,
 )
 PLUGIN = Program(
