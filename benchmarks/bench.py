@@ -29,6 +29,8 @@ _BY_HAND = REPOSITORY / "benchmarks" / "by_hand.sh"
 _SECONDS = 900.0
 _REST_SECONDS = 20.0
 """How long the cluster is left alone before its memory is measured."""
+_SHARE = re.compile(r"([\d.]+) % \([\d,]+ of ")
+"""A measurement in a fact: the one that counts comes first, those that missed before it follow."""
 _LISTINGS = 15
 
 _SOMEONE_ELSES = {
@@ -230,7 +232,10 @@ def _summary(ended: processes.Ended) -> dict[str, Any]:
 def _shares(ended: processes.Ended) -> Iterator[figures.Share]:
     for event in _events(ended):
         if event["event"] == "fact" and event["step"] == "measure" and "canary's share" in event["text"]:
-            yield figures.Share(event["text"].split(": ")[0], float(event["seen"].split()[0]), event["holds"])
+            host = event["text"].split(": ")[0]
+            last, *missed = map(float, _SHARE.findall(event["seen"]))
+            yield from (figures.Share(host, percent, holds=False) for percent in missed)
+            yield figures.Share(host, last, event["holds"])
 
 
 def say(text: str) -> None:

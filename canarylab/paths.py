@@ -10,6 +10,15 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def normal(path: Path) -> Path:
+    """The path without `..` and `.`, to be shown; as it is where a symbolic link makes that another place."""
+    short = Path(os.path.normpath(path))
+    with suppress(ValueError):  # a NUL is in it: it is nowhere
+        if ".." in path.parts and path.resolve() != short.resolve():
+            return path
+    return short
+
+
 _MADE = ".made"
 """Names the folders above the profiles' that were made with it, the innermost first."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,10 +12,11 @@ from canarylab.demo import plugin
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
-from canarylab.stages.base import Change, Stage
+from canarylab.stages.base import Stage
 from canarylab.stages.respect import is_of_playbook
 
-_SECONDS = 60.0
+_SHOWN = 3
+"""So many changes are named as reason."""
 _ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
 
 
@@ -41,6 +41,7 @@ def _look(ctx: Context) -> StatusReport:
     stages = ctx.playbook.stages
     with ThreadPoolExecutor(max_workers=len(stages)) as pool:
         looks = list(pool.map(lambda stage: look_at(ctx.for_stage(stage.name, ctx.deadline), stage), stages))
+    tree, missing = _trees(ctx)
     return StatusReport(
         profile=ctx.profile,
         provider=ctx.provider.name,
@@ -48,7 +49,8 @@ def _look(ctx: Context) -> StatusReport:
         context=_context_name(ctx),
         gateway=_gateway(ctx),
         stages=looks,
-        rollout=_trees(ctx),
+        rollout=tree,
+        rollout_problem=missing,
     )
 
 
@@ -61,50 +63,86 @@ def _context_name(ctx: Context) -> str:
 
 
 def look_at(ctx: Context, stage: Stage[Any, Any]) -> StageStatus:
-    """One stage: present, healthy, drifted, and why not."""
-    seen = StageStatus(
-        name=stage.name, kind=stage.kind, state="unknown", healthy=False, drifted=False, reason="", facts={}
-    )
+    """One stage: absent where nothing of it is there; else whether it is healthy and drifted, and why."""
     try:
-        changes = stage.changes(stage.observe(ctx))
-        seen["state"] = "absent" if _is_absent(changes) else "present"
-        seen["drifted"] = bool(changes) and seen["state"] == "present"
-        reason = stage.health(ctx) if seen["state"] == "present" else None
-        seen["healthy"] = seen["state"] == "present" and reason is None
-        seen["reason"] = reason or "; ".join(f"{change.subject}: {change.reason}" for change in changes[:3])
-        seen["facts"] = stage.facts(ctx) if seen["state"] == "present" else {}
+        observed = stage.observe(ctx)
+        changes = stage.changes(observed)
+        wanting = "; ".join(f"{change.subject}: {change.reason}" for change in changes[:_SHOWN])
+        if stage.is_absent(observed):
+            return _status(stage, "absent", reason=wanting)
+        ill = _illness(ctx, stage)
+        return _status(
+            stage,
+            "present",
+            healthy=ill is None,
+            drifted=bool(changes),
+            reason="; ".join(filter(None, (ill, wanting))),
+            facts=_facts(ctx, stage),
+        )
     except NotYetObservableError as error:
-        seen["state"], seen["reason"] = "absent", error.what
+        return _status(stage, "absent", reason=error.what)
     except CanarylabError as error:
-        seen["reason"] = str(error).splitlines()[0]
-    return seen
+        return _status(stage, "unknown", reason=str(error).splitlines()[0])
 
 
-def _is_absent(changes: Sequence[Change]) -> bool:
-    """Nothing is there where everything would have to be made."""
-    return bool(changes) and all(change.action in ("create", "build", "start") for change in changes)
+def _status(
+    stage: Stage[Any, Any],
+    state: str,
+    *,
+    healthy: bool = False,
+    drifted: bool = False,
+    reason: str,
+    facts: dict[str, Any] | None = None,
+) -> StageStatus:
+    return StageStatus(
+        name=stage.name,
+        kind=stage.kind,
+        state=state,
+        healthy=healthy,
+        drifted=drifted,
+        reason=reason,
+        facts=facts or {},
+    )
+
+
+def _illness(ctx: Context, stage: Stage[Any, Any]) -> str | None:
+    try:
+        return stage.health(ctx)
+    except NotYetObservableError as error:  # such as a cluster whose machine was stopped
+        return error.what
+
+
+def _facts(ctx: Context, stage: Stage[Any, Any]) -> dict[str, Any]:
+    try:
+        return stage.facts(ctx)
+    except NotYetObservableError:
+        return {}
 
 
 def _gateway(ctx: Context) -> str | None:
     """The address of the first LoadBalancer Service that has one: the playbooks have one gateway."""
     try:
-        services = ctx.cluster.list("v1", "Service")
+        services = _ours(ctx, ctx.cluster.list("v1", "Service"))
+        balanced = [service for service in services if service["spec"].get("type") == "LoadBalancer"]
+        found = (ctx.provider.endpoint(ctx, service, service["spec"]["ports"][0]["port"]) for service in balanced)
+        return next((endpoint[0] for endpoint in found if endpoint), None)
     except CanarylabError:
-        return None
-    balanced = [service for service in _ours(ctx, services) if service["spec"].get("type") == "LoadBalancer"]
-    found = (ctx.provider.endpoint(ctx, service, service["spec"]["ports"][0]["port"]) for service in balanced)
-    return next((endpoint[0] for endpoint in found if endpoint), None)
+        return None  # the stages say why
 
 
-def _trees(ctx: Context) -> str | None:
-    """What `kubectl argo rollouts get rollout` prints, for every Rollout of ours."""
+def _trees(ctx: Context) -> tuple[str | None, str | None]:
+    """What `kubectl argo rollouts get rollout` prints, for every Rollout of ours; and why not, where it can't."""
     try:
         rollouts = ctx.cluster.list(*_ROLLOUT)
     except CanarylabError:
-        return None  # no cluster, or no Argo Rollouts in it: the stages say so
+        return None, None  # no cluster, or no Argo Rollouts in it: the stages say so
     names = [(rollout["metadata"]["namespace"], rollout["metadata"]["name"]) for rollout in _ours(ctx, rollouts)]
-    trees = [plugin.run(ctx, plugin.plugin(ctx).get_rollout(namespace, name)) for namespace, name in names]
-    return "\n".join(trees) or None
+    try:
+        trees = [plugin.run(ctx, plugin.plugin(ctx).get_rollout(namespace, name)) for namespace, name in names]
+    except CanarylabError as error:
+        listed = ", ".join(f"{namespace}/{name}" for namespace, name in names)
+        return None, f"the tree of Rollout {listed} can't be shown: {error}"
+    return "\n".join(trees) or None, None
 
 
 def _ours(ctx: Context, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:

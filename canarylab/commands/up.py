@@ -22,20 +22,22 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
         engine.preflight(ctx, stages)
         with locked(ctx.paths.lock, "up"), ctx.provider.session(ctx, "up"):
             outcome = engine.up(ctx, stages)
-            code = _conclude(ctx) if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes else EXIT_DONE
+            code = EXIT_DONE
+            if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes:
+                code = _conclude(ctx, is_all=len(stages) == len(ctx.playbook.stages))
             return _end(ctx, outcome, code)
 
     return run(options, work)
 
 
-def _conclude(ctx: Context) -> int:
+def _conclude(ctx: Context, *, is_all: bool) -> int:
     """Everything is up. Without the record it still is, so that is told, and the run ends as one that ended."""
     try:
         record(ctx)
     except CanarylabError as error:
         ctx.emit(Failure(f"everything is up, but what was applied couldn't be written down: {error}", error.exit_code))
         return error.exit_code
-    next_one = f"; `{ctx.command('demo')}` comes next" if ctx.playbook.demo else ""
+    next_one = f"; `{ctx.command('demo')}` comes next" if is_all and ctx.playbook.demo else ""
     ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell{next_one}"))
     return EXIT_DONE
 

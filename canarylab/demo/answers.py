@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from canarylab.demo.base import Claim
 from canarylab.demo.client import likely_cause
 from canarylab.demo.rollout import RolloutView
-from canarylab.demo.statistics import ATTEMPTS, Share
+from canarylab.demo.statistics import Share
 from canarylab.demo.traffic import Measurement
 
 
@@ -32,23 +32,42 @@ def plausible(seen: Measurement, weight: int, revisions: Revisions) -> bool:
     return both and _share(seen, revisions).holds(weight)
 
 
-def weighted(measured: Measurement, weight: int, revisions: Revisions, number: int) -> Claim:
-    """The interval of the canary's share holds the weight. `number` counts the measurements of this host from 1.
+def weighted(measured: Sequence[Measurement], weight: int, revisions: Revisions) -> Claim:
+    """The interval of the canary's share holds the weight, in the last of the measurements of one host.
 
-    Hopeless, so that measuring again is of no use, if anybody but the two revisions answered.
+    Those before it missed, and are told as well. Hopeless, so that measuring again is of no use, if anybody but the
+    two revisions answered.
     """
-    share = _share(measured, revisions)
-    strangers = _strangers(measured, {revisions.stable, revisions.canary}, revisions)
-    again = "" if number == 1 else f", measurement {number} of at most {ATTEMPTS}"
+    *missed, last = measured
+    share, holds = _share(last, revisions), _share(last, revisions).holds(weight)
+    strangers = _strangers(last, {revisions.stable, revisions.canary}, revisions)
     rule = "one interval in 20 misses, so only three in a row fail: that is chance once in 8,000 times"
     return Claim(
-        f"{measured.target}: canary's share{again}",
+        f"{last.target}: canary's share",
         f"{weight} % in the interval",
-        f"{share}; {measured.pace}{strangers}",
-        share.holds(weight) and not strangers,
-        _astray(measured, strangers) or f"the gateway routes by other weights than {weight} %; {rule}",
+        f"{share}; {last.pace}{strangers}{_told(missed, revisions, holds=holds)}",
+        holds and not strangers,
+        _astray(last, strangers) or f"the gateway routes by other weights than {weight} %; {rule}",
         hopeless=bool(strangers),
     )
+
+
+def missing(measured: Measurement, weight: int, revisions: Revisions, again: int) -> str:
+    """What is said of a measurement whose interval misses the weight, before so many requests follow."""
+    return (
+        f"{measured.target}: canary's share {_share(measured, revisions)} misses {weight} %, as one in twenty does by "
+        f"chance; measuring again, with {again:,} requests"
+    )
+
+
+def _told(missed: Sequence[Measurement], revisions: Revisions, *, holds: bool) -> str:
+    """How the measurements before the last one ended, to be added to what that one saw."""
+    shares = " and ".join(str(_share(one, revisions)) for one in missed)
+    if not shares:
+        return ""
+    if holds:
+        return f"; before that {shares} missed by chance, as one in twenty does; measured again: holds"
+    return f"; before that {shares} missed, too"
 
 
 def exact(measured: Measurement, only: str, revisions: Revisions) -> Claim:

@@ -78,7 +78,7 @@ class Step(ABC):
         """Report every claim as a fact, then raise ExpectationError for the first one that doesn't hold."""
         failed = report(ctx, self.kind, claims)
         if failed:
-            raise disappointed(self.kind, failed)
+            raise disappointed(ctx, self.kind, failed)
 
 
 def report(ctx: Context, step: str, claims: Iterable[Claim]) -> Claim | None:
@@ -89,11 +89,12 @@ def report(ctx: Context, step: str, claims: Iterable[Claim]) -> Claim | None:
     return next((claim for claim in claims if not claim.holds), None)
 
 
-def disappointed(step: str, claim: Claim) -> ExpectationError:
+def disappointed(ctx: Context, step: str, claim: Claim) -> ExpectationError:
     """The error for a claim that doesn't hold."""
     return ExpectationError(
         str(claim),
         where=f"demo step {step}",
         why=claim.cause or None,
-        remedy="`invoke status` shows the rollout as it is; `invoke demo --reset` brings it back to rest",
+        remedy=f"`{ctx.command('status')}` shows the rollout as it is; `{ctx.command('demo --reset')}` brings it back "
+        "to rest",
     )

@@ -51,8 +51,12 @@ def _endpoint(ctx: Context, gateway: Gateway, port: int) -> tuple[str, int]:
         raise ExpectationError(
             "the gateway has no address",
             where=where,
-            why="a LoadBalancer Service stays pending without a tunnel",
-            remedy="`invoke tunnel start` starts one; `invoke status` shows the address",
+            why="a LoadBalancer Service stays pending without a tunnel"
+            if ctx.provider.owns_cluster
+            else "a LoadBalancer Service stays pending without a load balancer that serves this cluster",
+            remedy="`invoke tunnel start` starts one; `invoke status` shows the address"
+            if ctx.provider.owns_cluster
+            else "`invoke tunnel status` says where to look",
         )
     ctx.provider.check_route(ctx, endpoint[0])
     return endpoint

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
-from canarylab.demo.answers import Revisions, exact, none_failed, plausible, weighted
+from canarylab.demo.answers import Revisions, exact, missing, none_failed, plausible, weighted
 from canarylab.demo.base import Claim, Session, Step, disappointed, report
 from canarylab.demo.client import Target
 from canarylab.demo.gateway import HostsOptions, targets
@@ -16,6 +16,7 @@ from canarylab.demo.rollout import RolloutView, read
 from canarylab.demo.statistics import attempts
 from canarylab.demo.traffic import Measurement, measure
 from canarylab.errors import ExpectationError
+from canarylab.events import Notice
 from canarylab.playbook.model import Seconds
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Measure(Step):
         if lost := report(ctx, self.kind, [none_failed(survey.taken, "not one request failed")]):
             wrong.append(lost)
         if wrong:
-            raise disappointed(self.kind, wrong[0])
+            raise disappointed(ctx, self.kind, wrong[0])
 
     def _revisions(self, view: RolloutView) -> Revisions:
         if 0 < self.options.canary < _ALL and not (view.updating and view.stable):
@@ -85,13 +86,20 @@ class Measure(Step):
             measured = survey.measure(target, self.options.requests)
             return report(ctx, self.kind, [exact(measured, only, revisions)])
         survey.settle(target, lambda seen: plausible(seen, weight, revisions))
-        missed = None
-        for number, requests in enumerate(attempts(self.options.requests), 1):
-            measured = survey.measure(target, requests)
-            missed = report(ctx, self.kind, [weighted(measured, weight, revisions, number)])
-            if missed is None or missed.hopeless:
-                break
-        return missed
+        return report(ctx, self.kind, [self._weighted(ctx, survey, target, revisions)])
+
+    def _weighted(self, ctx: Context, survey: _Survey, target: Target, revisions: Revisions) -> Claim:
+        """Measure until the weight is believed, or the rule gives it up; a miss on the way is told at once."""
+        weight, taken = self.options.canary, list[Measurement]()
+        first, *again = attempts(self.options.requests)
+        taken.append(survey.measure(target, first))
+        for requests in again:
+            claim = weighted(taken, weight, revisions)
+            if claim.holds or claim.hopeless:
+                return claim
+            ctx.emit(Notice(missing(taken[-1], weight, revisions, requests)))
+            taken.append(survey.measure(target, requests))
+        return weighted(taken, weight, revisions)
 
 
 class _Survey:

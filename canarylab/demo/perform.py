@@ -27,7 +27,7 @@ def perform(ctx: Context, steps: Sequence[Step]) -> None:
         _close(ctx, session)
         raise
     if failed := _close(ctx, session):
-        raise disappointed(Traffic.kind, failed)
+        raise disappointed(ctx, Traffic.kind, failed)
 
 
 def _close(ctx: Context, session: Session) -> Claim | None:

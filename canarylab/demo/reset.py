@@ -10,7 +10,7 @@ from canarylab.demo.base import Claim, Step, disappointed, report
 from canarylab.demo.healthy import Healthy, at_rest
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
-from canarylab.errors import ExpectationError
+from canarylab.errors import ExpectationError, UsageError
 from canarylab.events import Notice
 
 if TYPE_CHECKING:
@@ -24,12 +24,18 @@ _TIMEOUT = 180.0
 def reset(ctx: Context, steps: Sequence[Step]) -> None:
     """For each Rollout that a step `healthy` names: abort the update, set the image back, wait until it is at rest.
 
-    A Rollout at rest is left as it is. Raises ExpectationError if one has no stable revision or doesn't come to rest.
+    A Rollout at rest is left as it is. Raises UsageError if none is named, ExpectationError if one has no stable
+    revision or doesn't come to rest.
     """
     ctx = ctx.for_stage(_STEP, ctx.deadline)
-    for step in steps:
-        if isinstance(step, Healthy):
-            _reset(ctx, step.options.namespace, step.options.rollout)
+    named = [step.options for step in steps if isinstance(step, Healthy)]
+    if not named:
+        raise UsageError(
+            "there is nothing to reset: the playbook's demonstration names no Rollout",
+            remedy="a step `healthy: {rollout: NAME}` names one",
+        )
+    for options in named:
+        _reset(ctx, options.namespace, options.rollout)
 
 
 def _reset(ctx: Context, namespace: str, name: str) -> None:
@@ -48,7 +54,7 @@ def _reset(ctx: Context, namespace: str, name: str) -> None:
 
     failed = report(ctx, _STEP, wait_for(ctx, watches(namespace), look, _TIMEOUT))
     if failed:
-        raise disappointed(_STEP, failed)
+        raise disappointed(ctx, _STEP, failed)
 
 
 def _commands(ctx: Context, view: RolloutView) -> list[list[str]]:

@@ -97,10 +97,19 @@ class Cluster:
         return self._request("GET", self.resource(api_version, kind).path(namespace, name), missing=True)
 
     def list(
-        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[dict[str, Any]]:
-        """All objects of a kind, of one namespace or of all, with the labels given."""
-        found = self._request("GET", self.resource(api_version, kind).path(namespace), params=_selector(labels)) or {}
+        """All objects of a kind, of one namespace or of all, with the labels and fields given.
+
+        `fields` are those that the server selects by, such as `involvedObject.name` of events.
+        """
+        params = {**_selector("labelSelector", labels), **_selector("fieldSelector", fields)}
+        found = self._request("GET", self.resource(api_version, kind).path(namespace), params=params) or {}
         return [{"apiVersion": api_version, "kind": kind, **item} for item in found.get("items", [])]
 
     def ready(self) -> str | None:
@@ -320,8 +329,8 @@ def _section(config: Mapping[str, Any], section: str, name: str | None) -> dict[
     return next((entry.get(kind) or {} for entry in config.get(section) or [] if entry.get("name") == name), {})
 
 
-def _selector(labels: Mapping[str, str] | None) -> dict[str, str]:
-    return {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())} if labels else {}
+def _selector(name: str, wanted: Mapping[str, str] | None) -> dict[str, str]:
+    return {name: ",".join(f"{key}={value}" for key, value in wanted.items())} if wanted else {}
 
 
 def _message(response: httpx.Response) -> str:

@@ -4,35 +4,75 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from canarylab.kube.objects import condition, deployment_health, pod_trouble, rollout_health
+from canarylab.kube import health
+from canarylab.kube.client import ApiError
+from canarylab.kube.objects import condition, pod_trouble
+from canarylab.stages.base import Watch
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
-_HEALTH = {"Deployment": deployment_health, "Rollout": rollout_health}
+Object = dict[str, Any]
 
 
-def workload_health(cluster: Cluster, obj: dict[str, Any]) -> str | None:
-    """None where `obj` is a Deployment or Rollout in health, or of another kind; else the reason and its cause.
+@dataclass(frozen=True)
+class _Kind:
+    """What there is to ask of a kind: `pods` is how many have to be ready, None where that isn't the question."""
+
+    api_version: str
+    health: Callable[[Object | None, str], str | None]
+    pods: Callable[[Object], int] | None = None
+
+
+def _replicas(live: Object) -> int:
+    return int(live["spec"].get("replicas", 1))
+
+
+def _nodes(live: Object) -> int:
+    return int(live.get("status", {}).get("desiredNumberScheduled", 0))
+
+
+_KINDS = {
+    "Deployment": _Kind("apps/v1", health.deployment_health, _replicas),
+    "StatefulSet": _Kind("apps/v1", health.stateful_set_health, _replicas),
+    "DaemonSet": _Kind("apps/v1", health.daemon_set_health, _nodes),
+    "Job": _Kind("batch/v1", health.job_health),
+    "Pod": _Kind("v1", health.pod_health),
+    "Rollout": _Kind("argoproj.io/v1alpha1", health.rollout_health, _replicas),
+}
+"""Each group's only version: another group may have a kind of the same name."""
+
+
+def watches(namespace: str | None = None) -> tuple[Watch, ...]:
+    """What to watch to see every change of any workload's health."""
+    return tuple(Watch(kind.api_version, name, namespace) for name, kind in _KINDS.items())
+
+
+def workload_health(cluster: Cluster, obj: Object) -> str | None:
+    """None where `obj` is a workload in health, or none at all; else the reason and its cause.
 
     The controller's word is not enough: after a restart of the node it stands there as it was before, for as long
     as the controller waits for the old leader's lease to run out (15 s).
     """
-    if obj["kind"] not in _HEALTH:
+    kind = _KINDS.get(obj["kind"])
+    if kind is None or kind.api_version != obj["apiVersion"]:
         return None
-    kind, name, namespace = obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")
-    live = cluster.get(obj["apiVersion"], kind, name, namespace)
-    reason = _HEALTH[kind](live, name)
-    selector = (live or obj)["spec"].get("selector", {}).get("matchLabels")
-    if not selector:  # a Rollout may refer to a Deployment's template instead
-        return reason
-    pods = cluster.list("v1", "Pod", namespace, selector)
-    if reason is None and live is not None:
-        wanted, ready = live["spec"].get("replicas", 1), sum(map(_is_ready, pods))
-        reason = f"{kind} {name}: {ready} of {wanted} pods ready" if ready < wanted else None
-    return reason and "; ".join([reason, *_first_trouble(pods)])
+    name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
+    live = cluster.get(kind.api_version, obj["kind"], name, namespace)
+    reason = kind.health(live, name)
+    if live is None:  # a Job that ended may have been cleared away since
+        return None if "ttlSecondsAfterFinished" in (obj.get("spec") or {}) else reason
+    pods = _pods(cluster, live)
+    if reason is None and kind.pods and pods is not None:
+        wanted, ready = kind.pods(live), sum(map(_is_ready, pods))
+        reason = f"{obj['kind']} {name}: {ready} of {wanted} pods ready" if ready < wanted else None
+    if reason is None:
+        return None
+    cause = _cause(cluster, live, pods or [])
+    return f"{reason}; {cause}" if cause and cause not in reason else reason
 
 
 def with_images(obj: dict[str, Any], renamed: Callable[[str], str]) -> dict[str, Any]:
@@ -51,10 +91,46 @@ def with_images(obj: dict[str, Any], renamed: Callable[[str], str]) -> dict[str,
     return obj
 
 
-def _is_ready(pod: dict[str, Any]) -> bool:
+def _pods(cluster: Cluster, live: Object) -> list[Object] | None:
+    """Its pods; None where it has no selector of its own: a Rollout may refer to a Deployment's template instead."""
+    if live["kind"] == "Pod":
+        return [live]
+    labels = live["spec"].get("selector", {}).get("matchLabels")
+    return cluster.list("v1", "Pod", live["metadata"].get("namespace"), labels) if labels else None
+
+
+def _is_ready(pod: Object) -> bool:
     return condition(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
-def _first_trouble(pods: list[dict[str, Any]]) -> list[str]:
-    """What the first pod in trouble says: 'image not found' helps more than '0 of 1 available'."""
-    return [trouble for pod in pods if (trouble := pod_trouble(pod))][:1]
+def _cause(cluster: Cluster, live: Object, pods: list[Object]) -> str | None:
+    """What the first pod in trouble says: 'image not found' helps more than '0 of 1 available'.
+
+    While a pod is being set up, as with a volume that isn't there, only its events tell what is in the way; where
+    none can even be created, the controller does.
+    """
+    running = [pod for pod in pods if pod.get("status", {}).get("phase") != "Failed"]  # those are of an earlier try
+    for pod in running or pods:
+        if trouble := pod_trouble(pod):
+            return trouble
+    if unready := next((pod for pod in running if not _is_ready(pod)), None):
+        return _warning(cluster, unready)
+    return condition(live, "ReplicaFailure").get("message") or _warning(cluster, live)
+
+
+def _warning(cluster: Cluster, obj: Object) -> str | None:
+    """The newest warning among its events."""
+    name = obj["metadata"]["name"]
+    about = {"involvedObject.kind": obj["kind"], "involvedObject.name": name, "type": "Warning"}
+    try:
+        events = cluster.list("v1", "Event", obj["metadata"].get("namespace"), fields=about)
+    except ApiError:  # not everybody may read them, and they would only have explained
+        return None
+    newest = max(events, key=_order, default=None)
+    return f"{obj['kind']} {name}: {newest.get('reason')}: {newest.get('message', '')}" if newest else None
+
+
+def _order(event: Object) -> tuple[str, int]:
+    """By time; of one second's events the one that says most."""
+    time = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    return str(time or ""), len(event.get("message", ""))

@@ -106,6 +106,8 @@ class Document:
 
 
 def _wrong(found: list[ErrorDetails], node: Node) -> str:
+    if found[0]["type"] in ("too_short", "too_long"):
+        return _length(found[0])
     wordings = " or ".join(dict.fromkeys(_wording(details) for details in found)).replace(" or expected ", " or ")
     is_own_rule = found[0]["type"] == "value_error" and isinstance(node.value, dict | list)
     return wordings if is_own_rule else f"{wordings}, found {node.describe()}"
@@ -114,6 +116,8 @@ def _wrong(found: list[ErrorDetails], node: Node) -> str:
 def _remedy(error_type: str, node: Node) -> str:
     if node.value is None:
         return "give it a value"
+    if error_type in ("too_short", "too_long"):
+        return "list more of them" if error_type == "too_short" else "list fewer of them"
     if error_type in ("list_type", "tuple_type") and isinstance(node.value, str):
         return f"put it in brackets: [{short(node.text)}]"
     if error_type in ("dict_type", "model_type"):
@@ -129,6 +133,15 @@ def _wording(details: ErrorDetails) -> str:
     if details["type"] in ("literal_error", "enum"):
         return f"expected {details['ctx']['expected']}"
     return re.sub(r"^\w+ should ", "should ", details["msg"])
+
+
+def _length(details: ErrorDetails) -> str:
+    """What is wrong with a list that has to be longer or shorter."""
+    context = details["ctx"]
+    least, most = context.get("min_length"), context.get("max_length")
+    limit = f"at least {least}" if least is not None else f"at most {most}"
+    number = least if least is not None else most
+    return f"expected {limit} {'entry' if number == 1 else 'entries'}, found {context['actual_length'] or 'none'}"
 
 
 def _meaning(field: FieldInfo | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from canarylab.paths import normal
 from canarylab.playbook.document import Document
 from canarylab.playbook.marks import Node
 
@@ -152,5 +153,5 @@ class Playbook:
     @property
     def base(self) -> Path:
         """Where relative paths in it start: the folder above the `playbooks` it lies in, else its own folder."""
-        folder = self.path.absolute().parent
+        folder = normal(self.path.absolute()).parent
         return next((above.parent for above in (folder, *folder.parents) if above.name == "playbooks"), folder)

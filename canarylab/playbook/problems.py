@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from canarylab.errors import PlaybookError
+from canarylab.paths import normal
 
 Place = tuple[str | int, ...]
 """The way from the top of a playbook to a node: keys of mappings and positions in lists. Empty: the whole file."""
@@ -22,6 +23,11 @@ _ALIKE = 0.5
 def problem(file: Path, line: int, place: Place, what: str, remedy: str, *, why: str | None = None) -> PlaybookError:
     """The error that says where in which file something is wrong. `line` counts from 1."""
     return PlaybookError(what, where=f"{_shown_path(file)}:{line}: {key_path(place)}", why=why, remedy=remedy)
+
+
+def file_problem(file: Path, what: str, remedy: str) -> PlaybookError:
+    """The error for a file that has no lines to name: one that isn't there, or can't be read."""
+    return PlaybookError(what, where=_shown_path(file), remedy=remedy)
 
 
 def key_path(place: Place) -> str:
@@ -55,5 +61,5 @@ def choose(word: str, known: Iterable[str]) -> str:
 
 
 def _shown_path(file: Path) -> str:
-    here = Path.cwd()
+    here, file = Path.cwd(), normal(file)
     return str(file.relative_to(here) if file.is_relative_to(here) else file)

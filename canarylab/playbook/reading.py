@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canarylab.errors import PlaybookError
-from canarylab.playbook.problems import problem
+from canarylab.playbook.problems import file_problem, problem
 
 MAX_BYTES = 1024 * 1024
 """A playbook is a few kilobytes; whatever is larger than this was not meant to be one."""
@@ -38,20 +38,20 @@ def _bytes(file: Path) -> bytes:
     try:
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise problem(file, 1, (), "is a directory, not a playbook", "name a .yaml file in it")
+            raise file_problem(file, "is a directory, not a playbook", "name a .yaml file in it")
         if not stat.S_ISREG(mode):
-            raise problem(file, 1, (), "isn't a regular file", "write the playbook to a file and name that")
+            raise file_problem(file, "isn't a regular file", "write the playbook to a file and name that")
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise problem(file, 1, (), "there is no such file", "look for a slip in the path") from error
+        raise file_problem(file, "there is no such file", "look for a slip in the path") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         remedy = "make it readable for yourself, or name another file"
-        raise problem(file, 1, (), f"can't be read: {reason}", remedy) from error
+        raise file_problem(file, f"can't be read: {reason}", remedy) from error
     if len(raw) > MAX_BYTES:
         what = f"is larger than {MAX_BYTES // 1024} KiB"
-        raise problem(file, 1, (), what, "name a playbook, which is a short YAML file")
+        raise file_problem(file, what, "name a playbook, which is a short YAML file")
     return raw
 
 

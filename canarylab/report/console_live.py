@@ -10,7 +10,7 @@ from typing import TextIO
 from rich.console import Group
 from rich.live import Live
 
-from canarylab.events import Event, Fact, Failure, Notice, RunFinished, RunStarted, StageStarted
+from canarylab.events import Event, Fact, Failure, Notice, RunFinished, RunStarted, StageChange, StageStarted
 from canarylab.report import wording
 from canarylab.report.lines import Line, indented, line
 from canarylab.report.live_table import Window, frame, table
@@ -73,13 +73,15 @@ class LiveConsole(Reader):
                 return Group()
             return Group(*frame(self._view, self._clock(), self._marks, Window(size.width, size.height - 1)))
 
-    def _lines(self, event: Event) -> Iterable[Line]:
+    def _lines(self, event: Event) -> Iterable[Line]:  # noqa: PLR0911 - one for each event
         """What scrolls by above the view."""
         match event:
             case RunStarted():
                 return [wording.heading(event)]
             case StageStarted() if event.stage not in self._view.stages:
                 return self._heading(event.stage)
+            case StageChange() if event.action == "remove":  # shown before it is done, as what can't be taken back
+                return [*self._heading(event.stage), indented(wording.change(event))]
             case Fact():
                 return [*self._heading(event.step), indented(wording.fact(event, self._marks))]
             case Notice():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO, TypedDict
 
 from canarylab.report import page
-from canarylab.report.lines import EMPTY, Line, Piece, line
+from canarylab.report.lines import EMPTY, Line, Piece, block, line, marked
 from canarylab.report.marks import Marks
 from canarylab.report.text import clean
 
@@ -24,7 +24,7 @@ class StageStatus(TypedDict):
 
 
 class StatusReport(TypedDict):
-    """`rollout` is the tree that the Argo plugin prints, None where there is no Rollout."""
+    """`rollout` is the tree that the Argo plugin prints; None without a Rollout, or as `rollout_problem` says."""
 
     profile: str
     provider: str
@@ -33,6 +33,7 @@ class StatusReport(TypedDict):
     gateway: str | None
     stages: Sequence[StageStatus]
     rollout: str | None
+    rollout_problem: str | None
 
 
 def show(report: StatusReport, output: str, stream: TextIO) -> None:
@@ -54,6 +55,7 @@ def lines(report: StatusReport, marks: Marks) -> list[Line]:
         EMPTY,
         *(_stage(stage, widths, marks) for stage in stages),
         *_rollout(report["rollout"]),
+        *_rollout_problem(report["rollout_problem"], marks),
     ]
 
 
@@ -93,3 +95,11 @@ def _rollout(tree: str | None) -> list[Line]:
     if not tree:
         return []
     return [EMPTY, *(line(each, verbatim=True) for each in clean(tree).rstrip().split("\n"))]
+
+
+def _rollout_problem(problem: str | None, marks: Marks) -> list[Line]:
+    """What is missing to show the tree, in its place."""
+    if not problem:
+        return []
+    first, _, rest = problem.partition("\n")
+    return [EMPTY, marked(marks.warning, first, "yellow"), *block(rest, indent=2)]

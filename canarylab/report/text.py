@@ -65,10 +65,10 @@ def count(number: int, noun: str) -> str:
 
 
 def names(every: Sequence[str], width: int) -> str:
-    """As many of the names as fit into `width` columns, and how many more there are."""
+    """As many of the names as fit into `width` columns, and how many more there are; a single one is always named."""
     for shown in range(len(every), 0, -1):
         more = len(every) - shown
         text = ", ".join(every[:shown]) + (f" and {more} more" if more else "")
         if len(text) <= width:
             return text
-    return f"{len(every)} stages"
+    return every[0] if len(every) == 1 else f"{len(every)} stages"

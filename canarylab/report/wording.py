@@ -21,6 +21,11 @@ _ACTIONS = {
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _CHANGED = {"plan": "would change", "teardown": "removed"}
 """What a changed stage is called, by command."""
+_VERDICTS = {
+    "demo": {True: "the demonstration passed", False: "the demonstration did not pass"},
+    "demo --reset": {True: "everything is at rest", False: "the reset failed"},
+}
+"""How it ended, by command and whether all went well."""
 
 
 def changed_word(command: str) -> str:
@@ -34,7 +39,8 @@ def heading(run: RunStarted) -> Line:
 
 def fact(event: Fact, marks: Marks) -> Line:
     mark, style = (marks.done, "green") if event.holds else (marks.failed, "bold red")
-    return marked(mark, f"{event.text}: {event.seen}", style, detail=f" (expected {event.expected})")
+    says_it = event.holds and event.seen == event.expected
+    return marked(mark, f"{event.text}: {event.seen}", style, detail="" if says_it else f" (expected {event.expected})")
 
 
 def change(event: StageChange) -> Line:
@@ -98,10 +104,17 @@ def summary(event: RunFinished, view: RunView) -> Line:
         parts.append(_stages(event, view))
     if view.facts:
         parts.append(_facts(view.facts))
-    text = f"{', '.join(parts) or event.command} in {seconds(event.seconds)}"
-    if event.critical_path:
+    verdict = _VERDICTS[event.command][event.ok] if event.command in _VERDICTS else ""
+    outcome = ": ".join(filter(None, (verdict, ", ".join(parts)))) or event.command
+    text = f"{outcome} in {seconds(event.seconds)}"
+    if _has_critical_path(event):
         text += f"; critical path {' > '.join(event.critical_path)} {seconds(event.critical_path_seconds)}"
     return line(text, "bold green" if event.ok else "bold red")
+
+
+def _has_critical_path(event: RunFinished) -> bool:
+    """Whether the chain that took longest says where the time went: stages ran side by side, and did something."""
+    return event.command == "up" and len(event.critical_path) > 1 and bool(event.changed or event.failed)
 
 
 def _stages(event: RunFinished, view: RunView) -> str:

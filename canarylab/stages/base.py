@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from canarylab.errors import CanarylabError, StageError
+
 if TYPE_CHECKING:
     from canarylab.context import Context
 
@@ -87,6 +89,16 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
         Asked by `up` and `plan` before anything is changed and before a password is asked for, so without a cluster.
         """
 
+    def problem(self, key: str, what: str, remedy: str) -> CanarylabError:
+        """The error for what the playbook writes under one of this stage's keys; it names the playbook's line."""
+        from canarylab.playbook.document import Document
+        from canarylab.playbook.marks import parse
+
+        if self.source is None:  # it isn't from a file
+            return StageError(what, where=f"stage {self.name}, {key}", remedy=remedy)
+        document = Document(self.source, parse(self.source.read_text("utf-8-sig"), self.source))
+        return document.problem(("stages", self.name, key), what, remedy)
+
     @abstractmethod
     def observe(self, ctx: Context) -> ObservedT:
         """Read what is there; write nothing. Raises NotYetObservableError where what is to be read can't exist yet."""
@@ -94,6 +106,11 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     @abstractmethod
     def changes(self, observed: ObservedT) -> list[Change]:
         """What would have to be done, from what was observed alone. Empty: up to date."""
+
+    def is_absent(self, observed: ObservedT) -> bool:
+        """Whether nothing of it is there: what `status` calls absent, and what is there in part, drifted."""
+        changes = self.changes(observed)
+        return bool(changes) and all(change.action in ("create", "build", "start") for change in changes)
 
     @abstractmethod
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:

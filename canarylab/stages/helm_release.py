@@ -13,11 +13,11 @@ from pydantic import Field
 
 from canarylab.context import api_environment
 from canarylab.errors import StageError
-from canarylab.kube import namespaces
+from canarylab.kube import namespaces, workloads
 from canarylab.kube.apply import compare, subject
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.kube.workloads import workload_health
 from canarylab.kube.yaml_file import read_documents
+from canarylab.paths import normal
 from canarylab.stages import helm_removal, respect
 from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
 from canarylab.stages.respect import Foreign
@@ -156,7 +156,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if ctx.provider.owns_cluster:
             namespaces.await_gone(ctx, self.options.namespace)
         else:
-            labels |= self._found_label(ctx)
+            labels |= self._found_labels(ctx)
             namespaces.ensure(ctx, self.options.namespace)
         self._drop_unfinished(ctx)
         helm = _helm(ctx)
@@ -164,15 +164,14 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         ctx.progress(f"helm upgrade --install {self.name}")
         ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx))
 
-    def _found_label(self, ctx: Context) -> dict[str, str]:
-        """The mark of definitions that an uninstalled release had left: ours uses them, and leaves them again."""
+    def _found_labels(self, ctx: Context) -> dict[str, str]:
+        """Marks for the definitions that an uninstalled release had left: ours uses them, and leaves them again."""
         records = self._records(ctx.cluster)
         if records:  # what an earlier revision of ours says holds; it may be about to be dropped
-            found = any(helm_removal.FOUND_LABEL in release.labels for release in records)
-        else:
-            definitions = (obj for obj in self._rendered(ctx) if obj["kind"] == "CustomResourceDefinition")
-            found = any(respect.read(ctx.cluster, definition) for definition in definitions)
-        return {helm_removal.FOUND_LABEL: "true"} if found else {}
+            return {key: value for record in records for key, value in helm_removal.found_labels(record).items()}
+        definitions = [obj for obj in self._rendered(ctx) if obj["kind"] == "CustomResourceDefinition"]
+        found = [obj["metadata"]["name"] for obj in definitions if respect.read(ctx.cluster, obj)]
+        return {helm_removal.found_label(name): "true" for name in found}
 
     def _drop_unfinished(self, ctx: Context) -> None:
         """Delete the records of revisions that never got deployed.
@@ -194,12 +193,12 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if records[0].status != "deployed":
             return f"release {self.name} is {records[0].status}"
         for obj in records[0].objects:
-            if reason := workload_health(ctx.cluster, obj):
+            if reason := workloads.workload_health(ctx.cluster, obj):
                 return reason
         return None
 
     def watches(self) -> Sequence[Watch]:
-        return (Watch("apps/v1", "Deployment", self.options.namespace), Watch("v1", "Pod", self.options.namespace))
+        return workloads.watches(self.options.namespace)
 
     def remove(self, ctx: Context) -> list[Removal]:
         records = self._records(ctx.cluster)
@@ -257,11 +256,9 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         """The file of values, and the provider's overlay where there is one."""
         if self.options.values is None:
             return []
-        path = base / self.options.values
+        path = normal(base / self.options.values)
         if not path.exists():
-            raise StageError(
-                f"there is no {path}", where=f"stage {self.name}, values", remedy="mend the playbook's path"
-            )
+            raise self.problem("values", f"there is no {path}", "mend the playbook's path")
         overlay = path.with_name(f"{path.stem}.{provider}{path.suffix}")
         return [path, overlay] if provider and overlay.exists() else [path]
 

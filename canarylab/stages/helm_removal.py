@@ -18,8 +18,8 @@ from canarylab.tools.helm import RECORD_LABELS, Release
 if TYPE_CHECKING:
     from canarylab.context import Context
 
-FOUND_LABEL = "canarylab.dev/found-definitions"
-"""The label of a release whose definitions were there before it: an earlier release had left them."""
+_FOUND = "found.canarylab.dev/"
+_LABEL_LENGTH = 63
 
 _ISTIOD = "pilot-discovery"
 """The field manager of Istio's control plane."""
@@ -68,8 +68,17 @@ def _kept_definitions(ctx: Context, release: Release) -> list[dict[str, Any]]:
     return [obj for obj in live if obj is not None and respect.belongs_to(obj, release.name, release.namespace)]
 
 
+def found_label(name: str) -> str:
+    """The label of a release of ours for a definition that was there before it: an earlier release had left it."""
+    return _FOUND + name[:_LABEL_LENGTH].rstrip(".-_")
+
+
+def found_labels(release: Release) -> dict[str, str]:
+    return {key: value for key, value in release.labels.items() if key.startswith(_FOUND)}
+
+
 def _definition(ctx: Context, live: dict[str, Any], release: Release) -> Removal:
-    if FOUND_LABEL in release.labels:
+    if found_label(live["metadata"]["name"]) in release.labels:
         return Removal(subject(live), "left", "it was there before: an earlier release had left it")
     return definitions.removal(ctx, live)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from canarylab.errors import StageError
 from canarylab.images import SOURCE_LABEL, Wanted
+from canarylab.paths import normal
 from canarylab.providers.base import Image
 from canarylab.stages.base import Change, Removal, Stage, StageOptions
 
@@ -38,12 +38,9 @@ class ImageStage(Stage[ImageOptions, ImageState]):
     Options: ClassVar[type[StageOptions]] = ImageOptions
 
     def check(self, base: Path) -> None:
-        if not (base / self.options.path / "Containerfile").exists():
-            raise StageError(
-                f"there is no Containerfile in {base / self.options.path}",
-                where=f"stage {self.name}, path",
-                remedy="mend the playbook's path",
-            )
+        folder = normal(base / self.options.path)
+        if not (folder / "Containerfile").exists():
+            raise self.problem("path", f"there is no Containerfile in {folder}", "mend the playbook's path")
 
     def wanted(self, ctx: Context) -> Wanted:
         """What is to be built, under the name that it has in the cluster."""
@@ -67,6 +64,9 @@ class ImageStage(Stage[ImageOptions, ImageState]):
         if any(image.labels.get(SOURCE_LABEL) != observed.wanted.digest for image in observed.images):
             return [Change("build", name, "its sources or build arguments have changed")]
         return []
+
+    def is_absent(self, observed: ImageState) -> bool:
+        return not observed.images
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - there is one thing to do
         ctx.provider.deliver_image(ctx, self.wanted(ctx))

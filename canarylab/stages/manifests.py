@@ -13,6 +13,7 @@ from canarylab.errors import StageError
 from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept
 from canarylab.kube.workloads import with_images
 from canarylab.kube.yaml_file import read_documents
+from canarylab.paths import normal
 from canarylab.stages import gateways
 from canarylab.stages.base import StageOptions
 from canarylab.stages.objects import ObjectsStage
@@ -45,7 +46,12 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     Options: ClassVar[type[StageOptions]] = ManifestsOptions
 
     def check(self, base: Path) -> None:
-        refuse_known_bad(self._documents(base))
+        documents = self._documents(base)
+        if not documents:
+            path = normal(base / self.options.path)
+            what = f"there is no manifest in {path}"
+            raise self.problem("path", what, "put Kubernetes objects there, in files that end in .yaml or .yml")
+        refuse_known_bad(documents)
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         return [
@@ -58,14 +64,21 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
             gateways.refuse_shared(ctx, self.name, self.objects(ctx))
         return super().observe(ctx)
 
+    def origin(self, ctx: Context, obj: dict[str, Any]) -> str:
+        """The file that the object stands in."""
+        wanted = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+        found = self._documents(ctx.playbook.base)
+        files = (file for file, one in found if (one["apiVersion"], one["kind"], one["metadata"]["name"]) == wanted)
+        return str(next(files, normal(ctx.playbook.base / self.options.path)))
+
     def kept(self) -> Sequence[Kept]:
         return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]
 
     def _documents(self, base: Path) -> list[tuple[Path, dict[str, Any]]]:
         """Every object with the file it stands in."""
-        path = base / self.options.path
+        path = normal(base / self.options.path)
         if not path.exists():
-            raise StageError(f"there is no {path}", where=f"stage {self.name}, path", remedy="mend the playbook's path")
+            raise self.problem("path", f"there is no {path}", "mend the playbook's path")
         files = (
             sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
         )

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
-from canarylab.kube import namespaces
+from canarylab.kube import namespaces, workloads
 from canarylab.kube.apply import Comparison, Kept, compare, diff_of, stamped, subject
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
-from canarylab.kube.workloads import workload_health
-from canarylab.stages import definitions
+from canarylab.stages import definitions, unknown_kind
 from canarylab.stages.base import Change, OptionsT, Removal, Stage, Watch
 
 if TYPE_CHECKING:
@@ -81,6 +80,9 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
             if found.diff
         ]
 
+    def is_absent(self, observed: list[Comparison]) -> bool:
+        return bool(observed) and all(found.live is None for found in observed)
+
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
         cluster, subjects = ctx.cluster, {change.subject for change in changes}
         wanted = [obj for obj in self._wanted(ctx) if subject(obj) in subjects]
@@ -93,30 +95,26 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
             self._apply_one(ctx, cluster, body)
 
     def _apply_one(self, ctx: Context, cluster: Cluster, body: dict[str, Any]) -> None:
-        """Apply, and wait for the kind where its definition was created a moment ago."""
-        while True:
-            try:
-                cluster.apply(body, manager=self.manager)
-            except UnknownKindError:
-                if ctx.remaining < 1:
-                    raise
-                ctx.cancel.sleep(0.2)
-            else:
-                return
+        """Apply; where the kind isn't known, wait for its definition, which may have been created a moment ago."""
+        try:
+            cluster.apply(body, manager=self.manager)
+        except UnknownKindError:
+            unknown_kind.await_definition(ctx, body, self.origin(ctx, body))
+            cluster.apply(body, manager=self.manager)
+
+    def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - for those that read files
+        """Where the object was written down, as an error names it."""
+        return f"stage {self.name}"
 
     def health(self, ctx: Context) -> str | None:
         cluster = ctx.cluster
         for obj in self.objects(ctx):
-            if reason := workload_health(cluster, obj):
+            if reason := workloads.workload_health(cluster, obj):
                 return reason
         return None
 
     def watches(self) -> Sequence[Watch]:
-        return (
-            Watch("apps/v1", "Deployment"),
-            Watch("v1", "Pod"),
-            Watch("argoproj.io/v1alpha1", "Rollout"),
-        )
+        return workloads.watches()
 
     def remove(self, ctx: Context) -> list[Removal]:
         return [removal for obj in reversed(self._wanted(ctx)) for removal in _remove(ctx, obj)]

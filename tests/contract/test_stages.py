@@ -125,9 +125,13 @@ def test_without_a_cluster_a_plan_says_that_all_of_it_would_be_made(sample, stag
     assert run.outcomes[stage.name].state == "planned"
 
 
-def test_what_is_not_there_is_absent_and_not_healthy(sample, stage):
+def test_what_is_not_there_is_absent_and_what_is_up_is_not(sample, stage):
     ctx = sample.context(stage)
-    assert is_absence(stage.changes(stage.observe(ctx)))
+    observed = stage.observe(ctx)
+    assert is_absence(stage.changes(observed))
+    assert stage.is_absent(observed)
+    up(sample, stage)
+    assert not stage.is_absent(stage.observe(ctx))
 
 
 def test_it_comes_up_and_a_second_time_there_is_nothing_to_do(sample, stage):

@@ -24,7 +24,13 @@ _BUILT_IN = {
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
     ("v1", "Pod"),
+    ("apps/v1", "DaemonSet"),
     ("apps/v1", "Deployment"),
+    ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "StatefulSet"),
+    ("batch/v1", "Job"),
+    ("v1", "Event"),
+    ("coordination.k8s.io/v1", "Lease"),
     ("rbac.authorization.k8s.io/v1", "ClusterRole"),
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
     ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
@@ -59,6 +65,10 @@ class FakeCluster:
         self.dry_runs: list[str] = []
         self.watched: list[Watch] = []
         self.pending: deque[Callable[[], None]] = deque()
+        self.unready: str | None = None
+        self.kubernetes = (1, 36)
+        self.forbidden: set[str] = set()
+        """What this user may not, as `verb plural`."""
         self.refused: dict[str, ApiError] = {}
         """Errors by `verb Kind name`, for the next request of that kind."""
         self._applied: dict[Key, dict[str, Object]] = {}
@@ -81,8 +91,14 @@ class FakeCluster:
         return copy.deepcopy(self.objects.get(self._key(api_version, kind, name, namespace)))
 
     def list(
-        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
+        self._refuse("list", kind, "")
         self._key(api_version, kind, "", namespace)
         return [
             copy.deepcopy(obj)
@@ -90,7 +106,20 @@ class FakeCluster:
             if key[:2] == (api_version, kind)
             and namespace in (None, key[2])
             and (labels or {}).items() <= obj["metadata"].get("labels", {}).items()
+            and all(_field(obj, path) == value for path, value in (fields or {}).items())
         ]
+
+    def namespaced_kinds(self) -> list[tuple[str, str]]:
+        return sorted(kind for kind in self.kinds if kind[1] not in _CLUSTER_WIDE)
+
+    def ready(self) -> str | None:
+        return self.unready
+
+    def version(self) -> tuple[int, int]:
+        return self.kubernetes
+
+    def may(self, verb: str, group: str, plural: str, namespace: str | None = None) -> bool:  # noqa: ARG002
+        return f"{verb} {plural}" not in self.forbidden
 
     def apply(self, body: Mapping[str, Any], *, dry_run: bool = False, manager: str = "canarylab") -> Object:
         meta = body["metadata"]
@@ -138,13 +167,19 @@ class FakeCluster:
         return (api_version, kind, "" if kind in _CLUSTER_WIDE else namespace or "", name)
 
     def _refuse(self, verb: str, kind: str, name: str) -> None:
-        if error := self.refused.pop(f"{verb} {kind} {name}", None):
+        if error := self.refused.pop(f"{verb} {kind} {name}".rstrip(), None):
             raise error
 
     def _define(self, body: Object) -> None:
         if body["kind"] == "CustomResourceDefinition":
             spec = body["spec"]
             self.kinds |= {(f"{spec['group']}/{one['name']}", spec["names"]["kind"]) for one in spec["versions"]}
+
+
+def _field(obj: Any, path: str) -> Any:
+    for name in path.split("."):
+        obj = obj.get(name, {})
+    return obj
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Object:

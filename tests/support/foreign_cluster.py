@@ -48,6 +48,15 @@ class ForeignCluster:
     def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
         self.programs = programs
+        self.has_load_balancer = threading.Event()
+        self.has_load_balancer.set()
+
+    @contextmanager
+    def balancer_paused(self) -> Iterator[None]:
+        """Meanwhile no Service gets an address."""
+        self.has_load_balancer.clear()
+        yield
+        self.has_load_balancer.set()
 
     @property
     def kubeconfig(self) -> Path:
@@ -124,18 +133,17 @@ class ForeignCluster:
 class LoadBalancer(threading.Thread):
     """Gives every Service of type LoadBalancer an address: its cluster address, to which the link's route leads."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: ForeignCluster) -> None:
         super().__init__(daemon=True)
-        self._cluster = cluster
+        self._works = cluster.has_load_balancer
+        self._cluster = cluster.connect()
         self._over = threading.Event()
-        self.paused = threading.Event()
-        """While it is set, nothing gets an address."""
 
     def run(self) -> None:
         while not self._over.is_set():
             with suppress(CanarylabError, RuntimeError):  # tried again: the cluster may come and go
                 for _, service in self._cluster.events(Watch("v1", "Service"), seconds=1):
-                    if not self.paused.is_set():
+                    if self._works.is_set():
                         self._give(service)
 
     def _give(self, service: dict[str, Any]) -> None:
@@ -232,7 +240,7 @@ def main(folder: Path) -> None:
     if not cluster.kubeconfig.exists():
         cluster.up()
     cluster.write_user_kubeconfig(folder / "config")
-    balancer = LoadBalancer(cluster.connect())
+    balancer = LoadBalancer(cluster)
     balancer.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with registry(folder) as address, serving() as mirror, suppress(KeyboardInterrupt):

@@ -55,15 +55,20 @@ class HelmWorld:
     def _upgrade(self) -> str:
         words = self.runner.commands[-1].split()
         values: dict[str, Any] = {}
-        for option, file in itertools.pairwise(words):
+        labels: dict[str, str] = {}
+        for option, given in itertools.pairwise(words):
             if option == "--values":
-                values |= yaml.safe_load(Path(file).read_text()) or {}
-        self.cluster.put(record(revision=1 + len(self.records()), config=values))
+                values |= yaml.safe_load(Path(given).read_text()) or {}
+            if option == "--labels":
+                labels |= [given.split("=", 1)]
+        secret = record(revision=1 + len(self.records()), config=values)
+        secret["metadata"]["labels"] |= labels
+        self.cluster.put(secret)
         self.deploy()
         return ""
 
     def _uninstall(self) -> str:
-        for secret in self.records():
+        for secret in self.cluster.list("v1", "Secret", "ns", {"owner": "helm", "name": "gateway"}):
             self.cluster.delete("v1", "Secret", secret["metadata"]["name"], "ns")
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from support.runs import Scripted, context_of
 
 from canarylab import record
 from canarylab.commands import run as runs
+from canarylab.commands.demo import demo
 from canarylab.commands.doctor import doctor
 from canarylab.commands.env import env
 from canarylab.commands.images import images
@@ -20,6 +22,7 @@ from canarylab.commands.status import status
 from canarylab.commands.teardown import teardown
 from canarylab.commands.tunnel import tunnel
 from canarylab.commands.up import plan, up
+from canarylab.demo.base import Step, StepOptions
 from canarylab.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -28,6 +31,7 @@ from canarylab.errors import (
     EXIT_LOCKED,
     EXIT_MACHINE,
     EXIT_USAGE,
+    MachineError,
     NotYetObservableError,
     StageError,
 )
@@ -209,6 +213,32 @@ def test_teardown_of_somebody_elses_cluster_removes_stage_by_stage_last_first(wo
     assert world.log == ["remove b", "remove a", "remove cluster"]
 
 
+def test_teardown_of_somebody_elses_cluster_shows_all_of_it_before_the_first_of_it_goes(world, events):
+    world.provider.owns_cluster = False
+    world.add("a")
+    world.add("gone", on_observe=None)
+    world.stages[2].removals = fails(NotYetObservableError("its kind isn't there"))
+    world.stages[1].removals = lambda _ctx: [Removal("thing a", "removed"), Removal("theirs", "left", "not ours")]
+    teardown(JSON, [], purge=False)
+    printed = events()
+    shown = [(event["stage"], event["action"], event["subject"]) for event in of(printed, "stage-change")]
+    assert ("a", "remove", "thing a") in shown
+    assert "theirs" not in {subject for _, _, subject in shown}
+    names = [event["event"] for event in printed]
+    assert max(place for place, name in enumerate(names) if name == "stage-change") < names.index("stage-started")
+
+
+def test_the_record_goes_from_a_cluster_that_stays(world, events):
+    world.provider.owns_cluster = False
+    up(JSON, [], None)
+    name = f"{record.NAME}-unit-test"
+    assert world.cluster.get("v1", "ConfigMap", name, record.NAMESPACE), "others may have profiles there, too"
+    events()
+    teardown(JSON, [], purge=False)
+    assert f"ConfigMap kube-system/{name}" in {event["subject"] for event in of(events(), "removed")}
+    assert world.cluster.objects == {}
+
+
 def test_teardown_of_one_stage_removes_what_needs_it_too_and_nothing_more(world):
     world.add("a")
     world.add("b", ["a"])
@@ -311,6 +341,45 @@ def test_status_says_what_is_ill_and_what_cannot_be_seen(world, events):
     assert (stages["unseen"]["state"], stages["unseen"]["reason"]) == ("unknown", "no answer")
 
 
+class InParts(Scripted):
+    """Observes how much of it is there, and lacks one part."""
+
+    def is_absent(self, _observed):
+        return False
+
+
+def test_status_of_what_is_there_in_part_is_drifted_and_what_is_absent_is_not(world, events):
+    world.add("part", cls=InParts)
+    world.add("none")
+    _, stages = look(events, EXIT_FAILED)
+    assert (stages["part"]["state"], stages["part"]["drifted"]) == ("present", True)
+    assert "thing part: it isn't there" in stages["part"]["reason"]
+    assert (stages["none"]["state"], stages["none"]["drifted"]) == ("absent", False)
+
+
+def test_status_of_what_cannot_be_asked_for_its_health_is_present_and_ill(world, events):
+    world.add("app", up_to_date=True, on_health=fails(NotYetObservableError("the machine isn't running")))
+    _, stages = look(events, EXIT_FAILED)
+    app = stages["app"]
+    assert (app["state"], app["healthy"], app["reason"]) == ("present", False, "the machine isn't running")
+
+
+def test_status_without_the_plugin_shows_the_stages_and_says_what_is_missing(world, events, monkeypatch):
+    def missing(_ctx, _argv):
+        raise MachineError("kubectl-argo-rollouts isn't on this machine", remedy="`invoke doctor` says how")
+
+    monkeypatch.setattr("canarylab.demo.plugin.run", missing)
+    world.stages[0].done = True
+    rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"}
+    world.cluster.kinds.add(("argoproj.io/v1alpha1", "Rollout"))
+    world.cluster.put({**rollout, "metadata": {"name": "web", "namespace": "shop"}})
+    printed, stages = look(events, EXIT_DONE)
+    assert stages["cluster"]["healthy"]
+    assert printed["rollout"] is None
+    told = "the tree of Rollout shop/web can't be shown: kubectl-argo-rollouts isn't on this machine\nnext: "
+    assert printed["rollout_problem"].startswith(told)
+
+
 def test_status_shows_the_gateways_address(world, events):
     world.cluster.put(
         {
@@ -322,6 +391,52 @@ def test_status_shows_the_gateways_address(world, events):
         }
     )
     assert look(events, EXIT_FAILED)[0]["gateway"] == "10.0.0.9"
+
+
+# -- demo -------------------------------------------------------------------------------------------------------------
+
+
+class Interrupted(Step):
+    kind = "interrupted"
+    Options = StepOptions
+
+    def run(self, ctx, _session):
+        ctx.cancel.set()
+        ctx.cancel.check()
+
+
+@pytest.fixture
+def performed(world, monkeypatch):
+    """A playbook whose demonstration is one step."""
+
+    def context(options, bus, cancel):
+        made = world.context(options, bus, cancel)
+        playbook = dataclasses.replace(made.playbook, demo=(Interrupted(StepOptions()),))
+        return dataclasses.replace(made, playbook=playbook, flags=" --profile lab")
+
+    monkeypatch.setattr(runs, "_context", context)
+
+
+@pytest.mark.usefixtures("performed")
+def test_an_interrupted_demonstration_names_the_way_back(events):
+    assert demo(JSON, start_over=False) == EXIT_INTERRUPTED
+    [failure] = of(events(), "failure")
+    assert failure["message"].startswith(
+        "interrupted\nnext: `invoke demo --reset --profile lab` brings the Rollout back"
+    )
+
+
+@pytest.mark.usefixtures("performed")
+def test_a_reset_of_a_demonstration_without_a_rollout_says_so(events):
+    assert demo(JSON, start_over=True) == EXIT_USAGE
+    [failure] = of(events(), "failure")
+    assert "nothing to reset" in failure["message"]
+
+
+def test_a_reset_without_a_demonstration_says_so(world, events):
+    assert demo(JSON, start_over=True) == EXIT_USAGE
+    assert "has no demo, so there is nothing to reset" in events()[0]["message"]
+    assert world.log == []
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------

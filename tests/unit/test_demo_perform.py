@@ -22,6 +22,7 @@ from canarylab.demo.traffic import GIVE_UP_AFTER
 from canarylab.demo.traffic_stream import Traffic
 from canarylab.discovery import discover
 from canarylab.errors import CancelledError, ExpectationError
+from canarylab.events import Notice
 
 DEMO = """
 - healthy: {rollout: rollouts-demo}
@@ -234,7 +235,7 @@ class TestMeasure:
     def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("canarylab.demo.measure._SETTLE_SECONDS", 0.05)
 
-    def test_an_interval_that_misses_is_measured_again_and_both_are_reported(self, stage: Stage):
+    def test_an_interval_that_misses_is_measured_again_and_both_are_told(self, stage: Stage):
         self.update(stage, 5)
         answers = iter([*[True] * 5, *[False] * 95, *[True] * 40, *[False] * 160, *[i % 20 == 0 for i in range(800)]])
 
@@ -244,18 +245,32 @@ class TestMeasure:
 
         with LoopbackServer(scripted) as server:
             self.measure(by_http(server), 5).run(stage.ctx, Session())
-        first, second, _failures = stage.facts
-        assert (first.holds, second.holds) == (False, True)
-        assert "20.00 % (40 of 200" in first.seen
-        assert "5.00 % (40 of 800" in second.seen
-        assert "measurement 2 of at most 3" in second.text
+        share, _failures = stage.facts
+        assert share.holds
+        assert share.seen.startswith("5.00 % (40 of 800")
+        assert "; before that 20.00 % (40 of 200" in share.seen
+        assert share.seen.endswith("missed by chance, as one in twenty does; measured again: holds")
+        [told] = [event.message for event in stage.events if isinstance(event, Notice)]
+        assert "canary's share 20.00 % (40 of 200" in told
+        assert told.endswith("misses 5 %, as one in twenty does by chance; measuring again, with 800 requests")
+
+    def test_one_that_holds_at_once_says_nothing_of_chance(self, stage: Stage):
+        self.update(stage, 5)
+        with LoopbackServer(
+            lambda seen: answer(HASHES["yellow" if len(seen.requests) % 20 == 0 else "blue"])
+        ) as server:
+            self.measure(by_http(server), 5).run(stage.ctx, Session())
+        assert "chance" not in stage.said
+        assert not [event for event in stage.events if isinstance(event, Notice)]
 
     def test_a_wrong_weight_fails_after_three_measurements(self, stage: Stage, web: dict[str, Any]):
         self.update(stage, 40)
-        with pytest.raises(ExpectationError, match="measurement 3 of at most 3") as raised:
+        with pytest.raises(ExpectationError, match="missed, too") as raised:
             self.measure(web, 5).run(stage.ctx, Session())
         assert "other weights than 5 %" in str(raised.value)
-        assert [fact.holds for fact in stage.facts] == [False, False, False, True]
+        assert "by chance" not in stage.said
+        assert stage.facts[0].seen.count("95 % interval") == 3
+        assert [fact.holds for fact in stage.facts] == [False, True]
 
     def test_at_100_one_answer_of_another_revision_fails(self, stage: Stage, web: dict[str, Any]):
         self.update(stage, 99)

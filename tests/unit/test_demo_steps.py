@@ -14,7 +14,7 @@ from canarylab.demo.promote import Promote
 from canarylab.demo.reset import reset
 from canarylab.demo.set_image import SetImage, successor
 from canarylab.discovery import discover
-from canarylab.errors import ExpectationError
+from canarylab.errors import ExpectationError, UsageError
 
 IMAGES = [f"{IMAGE}:blue", f"{IMAGE}:yellow"]
 HEALTHY = step(Healthy, rollout="rollouts-demo")
@@ -215,6 +215,11 @@ class TestReset:
         reset(stage.ctx, [HEALTHY])
         assert stage.runner.commands == []
         assert all(fact.holds for fact in stage.facts)
+
+    def test_a_demonstration_that_names_no_rollout_has_nothing_to_reset(self, stage: Stage):
+        with pytest.raises(UsageError, match="nothing to reset"):
+            reset(stage.ctx, [PROMOTE])
+        assert stage.runner.commands == []
 
     def test_where_the_images_are_the_same_the_whole_template_is_undone(self, paused: Stage):
         paused.world.wanted = "blue"

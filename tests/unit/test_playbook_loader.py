@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 from playbook_samples import REGISTRY, VALID, FakeProvider, Helm, Inert, Promote, SetImage, written
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from canarylab.errors import EXIT_USAGE, CanarylabError, PlaybookError, UsageError
+from canarylab.playbook.document import Document
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
 from canarylab.playbook.marks import parse
@@ -190,36 +191,36 @@ def test_a_relative_path_to_a_playbook_has_an_absolute_base(folder):
 
 def test_a_missing_file_is_said_to_be_missing(folder):
     error = error_of(lambda: load(folder / "no.yaml", registry=REGISTRY))
-    assert str(error).startswith("no.yaml:1: (file): there is no such file\nnext: ")
+    assert str(error).startswith("no.yaml: there is no such file\nnext: ")
 
 
 def test_a_directory_is_not_a_playbook(folder):
     (folder / "d.yaml").mkdir()
     error = error_of(lambda: load(folder / "d.yaml", registry=REGISTRY))
-    assert str(error).startswith("d.yaml:1: (file): is a directory, not a playbook\nnext: ")
+    assert str(error).startswith("d.yaml: is a directory, not a playbook\nnext: ")
 
 
 def test_a_pipe_is_refused_before_it_can_block(folder):
     os.mkfifo(folder / "pipe.yaml")
     error = error_of(lambda: load(folder / "pipe.yaml", registry=REGISTRY))
-    assert str(error).startswith("pipe.yaml:1: (file): isn't a regular file\nnext: ")
+    assert str(error).startswith("pipe.yaml: isn't a regular file\nnext: ")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_unreadable(folder):
     file = written(folder, VALID)
     file.chmod(0)
-    assert "p.yaml:1: (file): can't be read: Permission denied" in str(error_of(lambda: load(file, registry=REGISTRY)))
+    assert "p.yaml: can't be read: Permission denied" in str(error_of(lambda: load(file, registry=REGISTRY)))
 
 
 def test_a_path_that_no_file_system_takes_is_unreadable(folder):
     error = error_of(lambda: load(folder / ("n" * 300), registry=REGISTRY))
-    assert ":1: (file): can't be read: File name too long\nnext: " in str(error)
+    assert ": can't be read: File name too long\nnext: " in str(error)
 
 
 def test_a_huge_file_is_refused_before_it_is_parsed(folder):
     error = error_of(lambda: load(written(folder, b"{" * 10 * MAX_BYTES), registry=REGISTRY))
-    assert str(error).startswith("p.yaml:1: (file): is larger than 1024 KiB\nnext: ")
+    assert str(error).startswith("p.yaml: is larger than 1024 KiB\nnext: ")
 
 
 @pytest.mark.parametrize(
@@ -497,6 +498,24 @@ BAD = {
         "next: ",
     ),
 }
+
+
+class Two(BaseModel):
+    names: tuple[str, ...] = Field(min_length=2, max_length=2, description="two names")
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "remedy"),
+    [
+        ("[]", "expected at least 2 entries, found none", "list more of them (two names)"),
+        ("[a]", "expected at least 2 entries, found 1", "list more of them (two names)"),
+        ("[a, b, c]", "expected at most 2 entries, found 3", "list fewer of them (two names)"),
+    ],
+)
+def test_a_list_of_the_wrong_length_is_counted_in_words(folder, names, said, remedy):
+    root = parse(f"names: {names}\n", Path("p.yaml"))
+    error = error_of(lambda: Document(folder / "p.yaml", root).validate(Two, (), root.plain()))
+    assert str(error) == f"p.yaml:1: names: {said}\nnext: {remedy}"
 
 
 @pytest.mark.parametrize(("content", "first_line", "rest"), BAD.values(), ids=BAD.keys())

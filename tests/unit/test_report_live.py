@@ -222,6 +222,12 @@ def test_facts_scroll_by_under_their_step() -> None:
     assert text.count("expect-routes") == 1
 
 
+def test_what_a_teardown_will_remove_scrolls_by_before_it_does() -> None:
+    going = [StageChange("istiod", "remove", f"Secret x/{name}", "we made it") for name in "ab"]
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", on_a_terminal(tell([started("teardown", stage("istiod")), *going])))
+    assert text.index("  - remove Secret x/a: we made it") < text.index("  - remove Secret x/b: we made it")
+
+
 def test_a_plan_is_printed_in_the_playbooks_order_with_its_diffs() -> None:
     text = lasting(on_a_terminal(tell(plan())))
     assert text == (

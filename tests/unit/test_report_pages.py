@@ -36,7 +36,12 @@ def stage(name: str, state: str = "present", **others: object) -> StageStatus:
     return {"name": name, "kind": "manifests", "state": state, **known, **others}  # type: ignore[typeddict-item]
 
 
-def report(*stages: StageStatus, gateway: str | None = "10.96.3.4", rollout: str | None = None) -> StatusReport:
+def report(
+    *stages: StageStatus,
+    gateway: str | None = "10.96.3.4",
+    rollout: str | None = None,
+    rollout_problem: str | None = None,
+) -> StatusReport:
     return {
         "profile": "lab",
         "provider": "embedded",
@@ -45,6 +50,7 @@ def report(*stages: StageStatus, gateway: str | None = "10.96.3.4", rollout: str
         "gateway": gateway,
         "stages": stages,
         "rollout": rollout,
+        "rollout_problem": rollout_problem,
     }
 
 
@@ -80,6 +86,16 @@ def test_status_says_of_each_stage_how_it_is_and_why(condition: dict[str, object
 
 def test_status_shows_the_rollouts_tree_as_the_plugin_prints_it() -> None:
     assert all_text(status.lines(report(rollout=TREE), UNICODE)).endswith(f"\n\n{TREE}")
+
+
+def test_status_says_in_place_of_the_tree_what_is_missing_for_it() -> None:
+    problem = "the tree can't be shown: the plugin isn't on this machine\nnext: `invoke doctor`"
+    lines = all_text(status.lines(report(stage("a"), rollout_problem=problem), UNICODE)).splitlines()
+    assert lines[-3:] == [
+        "",
+        "! the tree can't be shown: the plugin isn't on this machine",
+        "  next: `invoke doctor`",
+    ]
 
 
 def test_status_lines_its_columns_up() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from report_samples import DIFF, REFUSED, Clock, demo, failed_up, plan, stage, started
 
-from canarylab.events import Event, Failure, Notice, StageFinished, StageProgress, StageStarted
+from canarylab.events import Event, Fact, Failure, Notice, RunFinished, StageFinished, StageProgress, StageStarted
 from canarylab.report.console_plain import PlainConsole
 
 
@@ -70,12 +70,41 @@ def test_facts_stand_under_their_step_with_what_was_seen_and_expected() -> None:
     assert [line.removeprefix("[   0.0 s] ") for line in printed(demo()).splitlines()[1:]] == [
         "waiting: step: expected 1/2, saw 0/2",
         "expect-rollout",
-        "✔ step of rollouts-demo: 1/2 (expected 1/2)",
+        "✔ step of rollouts-demo: 1/2",
         "expect-routes",
-        "✔ weights of http route primary of rollouts-demo-vsvc1: 95/5 (expected 95/5)",
+        "✔ weights of http route primary of rollouts-demo-vsvc1: 95/5",
         "✖ weights of tls route of rollouts-demo-vsvc1: 100/0 (expected 95/5)",
-        "2 of 3 facts held in 12.0 s",
+        "the demonstration did not pass: 2 of 3 facts held in 12.0 s",
     ]
+
+
+def last_line(*events: Event) -> str:
+    return printed(events).splitlines()[-1].removeprefix("[   0.0 s] ")
+
+
+def test_the_end_of_a_demonstration_says_that_it_passed() -> None:
+    fact = Fact("measure", "share", "5 % in the interval", "5.1 %", holds=True)
+    assert "✔ share: 5.1 % (expected 5 % in the interval)" in printed([started("demo"), fact])
+    end = RunFinished("demo", ok=True, seconds=41.0)
+    assert last_line(started("demo"), fact, end) == "the demonstration passed: 1 fact held in 41.0 s"
+    reset = RunFinished("demo --reset", ok=True, seconds=3.0)
+    assert last_line(started("demo --reset"), reset) == "everything is at rest in 3.0 s"
+
+
+@pytest.mark.parametrize(
+    ("command", "changed", "path"),
+    [
+        ("teardown", ("a", "b"), ("a", "b")),
+        ("plan", ("b",), ("a", "b")),
+        ("up", (), ("a", "b")),
+        ("up", ("a",), ("a",)),
+    ],
+)
+def test_a_critical_path_that_says_nothing_is_left_out(
+    command: str, changed: tuple[str, ...], path: tuple[str, ...]
+) -> None:
+    end = RunFinished(command, ok=True, seconds=2.0, changed=changed, critical_path=path, critical_path_seconds=2.0)
+    assert "critical path" not in last_line(started(command, stage("a"), stage("b", "a")), end)
 
 
 def test_counted_work_is_mentioned_every_ten_seconds_for_each_stage() -> None:

@@ -120,5 +120,9 @@ def test_as_many_names_as_fit_are_named(width: int, text: str) -> None:
     assert names(["istiod", "argo-rollouts", "image-blue"], width) == text
 
 
+def test_a_single_name_is_said_however_little_room_there_is() -> None:
+    assert names(["istio-ingressgateway"], 5) == "istio-ingressgateway"
+
+
 def test_a_hyperlink_of_a_program_is_reduced_to_its_text() -> None:
     assert clean("see \x1b]8;;file:///a\x1b\\the log\x1b]8;;\x07 \x9b") == "see the log "

@@ -75,6 +75,8 @@ def namespace(*, there=True, diff=""):
 
 CREATE_KUBERNETES = Change("create", f"Kubernetes {pins.pins().kubernetes}", "kubeadm hasn't finished here")
 START_MACHINE = Change("start", "machine", "it isn't running")
+RESTART = Change("start", "machine", "its network changes, and it is restarted for that")
+OTHER_RULES = Change("update", "network", "the playbook's `internet` isn't what its rules were made for")
 CREATE_NETWORK = Change("create", "network", "its namespace, link or rules are missing")
 CREATE_DISK = Change("create", "disk", "there is none, or it was left half done")
 
@@ -181,7 +183,9 @@ TABLE: list[tuple[str, Any, list[Change]]] = [
     # machine
     ("machine", MachineState(True, True, True), []),
     ("machine", MachineState(True, True, False), [START_MACHINE]),
-    ("machine", MachineState(True, False, True), [CREATE_NETWORK, START_MACHINE]),
+    ("machine", MachineState(True, False, True), [CREATE_NETWORK, RESTART]),
+    ("machine", MachineState(True, False, True, other_rules=True), [OTHER_RULES, RESTART]),
+    ("machine", MachineState(True, False, False, other_rules=True), [OTHER_RULES, START_MACHINE]),
     ("machine", MachineState(False, True, False), [CREATE_DISK, START_MACHINE]),
     ("machine", MachineState(False, False, False), [CREATE_DISK, CREATE_NETWORK, START_MACHINE]),
     # cluster
@@ -192,6 +196,28 @@ TABLE: list[tuple[str, Any, list[Change]]] = [
 @pytest.mark.parametrize(("kind", "observed", "changes"), TABLE, ids=[f"{row[0]}-{n}" for n, row in enumerate(TABLE)])
 def test_from_what_is_observed_follows_what_would_change(kind, observed, changes):
     assert STAGES[kind].changes(observed) == changes
+
+
+@pytest.mark.parametrize(
+    ("kind", "observed", "absent"),
+    [
+        ("helm-release", helm(), True),
+        ("helm-release", helm(release(), drift=[Drift("Deployment ns/istiod", "")]), False),
+        ("image", image_state([]), True),
+        ("image", image_state([image()], digest="d2"), False),
+        ("manifests", [], False),
+        ("manifests", [compared("a", there=False), compared("b", there=False)], True),
+        ("manifests", [compared("a", there=False, diff="+x"), compared("b")], False),
+        ("namespace", namespace(there=False, diff="+x"), True),
+        ("tunnel", TunnelStatus(False, None, "r", {}), True),
+        ("machine", MachineState(False, False, False), True),
+        ("machine", MachineState(True, False, False), False),
+        ("cluster", ClusterState(False, False, False), True),
+        ("cluster", ClusterState(True, False, False), False),
+    ],
+)
+def test_only_what_nothing_is_there_of_is_absent(kind, observed, absent):
+    assert STAGES[kind].is_absent(observed) is absent
 
 
 @pytest.mark.parametrize("observed", [ClusterState(True, False, True), ClusterState(True, True, False)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import yaml
@@ -12,10 +13,10 @@ from support.fake_provider import FakeProvider
 from support.runs import Heard, context_of
 
 from canarylab import engine
-from canarylab.errors import StageError
-from canarylab.events import StageChange
+from canarylab.errors import PlaybookError, StageError
+from canarylab.events import StageChange, StageProgress
 from canarylab.kube.client import OWNER_LABEL, ApiError
-from canarylab.kube.objects import rollout_health
+from canarylab.stages import unknown_kind
 from canarylab.stages.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
 from canarylab.stages.base import Removal, Watch
 from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
@@ -150,6 +151,51 @@ def test_a_kind_whose_definition_comes_with_it_is_waited_for(folder, cluster):
     assert [line.split()[1] for line in cluster.writes] == ["CustomResourceDefinition", "Thing"]
 
 
+UNKNOWN = "{apiVersion: %s, kind: Bar, metadata: {name: x}}"
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr("canarylab.stages.unknown_kind._PATIENCE", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "why"),
+    [
+        (
+            "foo.example/v1",
+            "no CustomResourceDefinition of group foo.example is in the cluster, and none in this stage",
+        ),
+        ("apps/v1", "apps/v1 is Kubernetes' own, and has no such kind"),
+    ],
+)
+@pytest.mark.usefixtures("impatient")
+def test_a_kind_that_nothing_defines_is_given_up_early_with_its_file(folder, cluster, api_version, why):
+    (folder / "m" / "bar.yaml").write_text(UNKNOWN % api_version)
+    heard = Heard()
+    outcome = up(stage(), cluster, folder, heard)
+    assert f"waiting for the definition of Bar in {api_version}" in [event.message for event in heard.of(StageProgress)]
+    assert outcome.reason.startswith(f"{folder}/m/bar.yaml: Bar default/x can't be made: the cluster has no kind Bar")
+    assert f"why: {why}" in outcome.reason
+    assert "next: correct kind and apiVersion there" in outcome.reason
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_kind_whose_group_has_definitions_is_waited_for_until_the_deadline(folder, cluster):
+    spec = {"group": "foo.example", "names": {"kind": "Baz"}, "versions": [{"name": "v1"}]}
+    meta = {"name": "bazzes.foo.example"}
+    api_version = "apiextensions.k8s.io/v1"
+    cluster.put({"apiVersion": api_version, "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec})
+    body = {"apiVersion": "foo.example/v1", "kind": "Bar", "metadata": {"name": "x"}}
+    ctx = context_of(cluster=cluster, base=folder).for_stage("app", time.monotonic() + 0.3)
+    began = time.monotonic()
+    with pytest.raises(StageError, match=r"the definitions of group foo.example are those of Baz \(v1\)"):
+        unknown_kind.await_definition(ctx, body, "here")
+    assert time.monotonic() - began >= 0.3
+    cluster.kinds.add(("foo.example/v1", "Bar"))
+    unknown_kind.await_definition(ctx, body, "here")
+
+
 def test_objects_are_removed_last_first_and_a_second_time_there_is_nothing(folder, cluster):
     up(stage(), cluster, folder)
     ctx = context_of(cluster=cluster, base=folder)
@@ -210,6 +256,24 @@ def test_what_is_no_manifest_is_refused_before_anything_is_changed(folder, conte
     assert "objects.yaml" in str(caught.value)
 
 
+@pytest.mark.parametrize("content", [None, "# nothing yet\n---\n"])
+def test_a_folder_without_a_manifest_is_refused(tmp_path, content):
+    (tmp_path / "m").mkdir()
+    if content:
+        (tmp_path / "m" / "objects.yaml").write_text(content)
+    with pytest.raises(StageError, match=f"stage app, path: there is no manifest in {tmp_path}/m"):
+        stage().check(tmp_path)
+
+
+def test_what_is_wrong_with_a_path_names_the_playbooks_line_and_no_detours(tmp_path):
+    playbook = tmp_path / "p.yaml"
+    playbook.write_text("name: p\nstages:\n  app:\n    kind: manifests\n    path: x/../m\n")
+    written = ManifestsStage("app", ManifestsOptions(path="x/../m"), source=playbook)
+    with pytest.raises(PlaybookError) as caught:
+        written.check(tmp_path)
+    assert str(caught.value).startswith(f"{playbook}:5: stages.app.path: there is no {tmp_path}/m\nnext: ")
+
+
 def test_a_path_that_is_not_there_is_told(tmp_path):
     with pytest.raises(StageError, match=f"stage app, path: there is no {tmp_path}/m"):
         stage().check(tmp_path)
@@ -222,32 +286,6 @@ def test_a_field_that_could_lead_nowhere_is_refused_in_the_playbook(field):
 
 
 # -- health -----------------------------------------------------------------------------------------------------------
-
-
-def rollout(phase="Healthy", generation=1, observed="1", **status):
-    return {
-        "metadata": {"generation": generation},
-        "status": {"observedGeneration": observed, "phase": phase, **status},
-    }
-
-
-@pytest.mark.parametrize("phase", ["Healthy", "Paused"])
-def test_a_rollout_at_rest_or_paused_is_healthy(phase):
-    assert rollout_health(rollout(phase), "r") is None
-
-
-@pytest.mark.parametrize(
-    ("found", "reason"),
-    [
-        (None, "Rollout r isn't there"),
-        (rollout(observed="1", generation=2), "Rollout r wasn't looked at yet by Argo's controller"),
-        ({"metadata": {"generation": 1}}, "Rollout r wasn't looked at yet by Argo's controller"),
-        (rollout("Degraded", message="RolloutAborted"), "Rollout r is Degraded: RolloutAborted"),
-        (rollout("Progressing"), "Rollout r is Progressing: no message"),
-    ],
-)
-def test_a_rollout_says_why_it_is_not_healthy(found, reason):
-    assert rollout_health(found, "r") == reason
 
 
 @pytest.mark.parametrize("kind", [("apps/v1", "Deployment"), ROLLOUT])
@@ -276,7 +314,7 @@ def test_what_runs_pods_is_healthy_once_they_are_and_else_names_the_cause(folder
 
 
 def test_everything_that_changes_its_health_is_watched():
-    assert {watch.kind for watch in stage().watches()} == {"Deployment", "Pod", "Rollout"}
+    assert {watch.kind for watch in stage().watches()} >= {"Deployment", "StatefulSet", "Pod"}
     assert Watch(*ROLLOUT) in stage().watches()
 
 

@@ -118,7 +118,8 @@ class Network:
 
     def is_complete(self) -> bool:
         """Whether everything that `create` makes is there: the route to nowhere is its last step."""
-        return self.exists() and self._is_addressed() and self._has_barrier() and self._has_wanted_rules()
+        whole = self.exists() and self._is_addressed() and self._has_barrier() and self.has_rules()
+        return whole and not self.lets_out_otherwise()
 
     def exists(self) -> bool:
         return self.path.exists() and Path(f"/sys/class/net/{self.link}").exists()
@@ -185,12 +186,12 @@ class Network:
         tables = (entry.get("table", {}) for entry in json.loads(listed)["nftables"])
         return any(table.get("name") == self.table and table.get("family") == "inet" for table in tables)
 
-    def _has_wanted_rules(self) -> bool:
-        """Whether the rules let the machine out if, and only if, that is wanted."""
+    def lets_out_otherwise(self) -> bool:
+        """Whether there are rules that let the machine out where that isn't wanted, or don't where it is."""
         if not self.has_rules():
             return False
         listed = self._runner.run(["nft", "list", "table", "inet", self.table], timeout=10).stdout
-        return ("masquerade" in listed) == self.internet
+        return ("masquerade" in listed) != self.internet
 
     def check_route(self, address: str) -> None:
         """Raise unless a packet to `address` would go over our link into our namespace.

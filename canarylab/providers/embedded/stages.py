@@ -67,11 +67,12 @@ class ProgramsStage(_Infrastructure):
 
 @dataclass(frozen=True)
 class MachineState:
-    """What is there of a machine."""
+    """What is there of a machine. `other_rules`: its network lets it out against the playbook's `internet`, or not."""
 
     disk: bool
     network: bool
     running: bool
+    other_rules: bool = False
 
 
 class MachineStage(_Infrastructure):
@@ -82,17 +83,26 @@ class MachineStage(_Infrastructure):
     def observe(self, ctx: Context) -> MachineState:
         self.provider.require_owner(ctx)
         machine, network = self.provider.machine(ctx), self.provider.network(ctx)
-        return MachineState(machine.has_disk, network.is_complete(), machine.is_up())
+        whole = network.is_complete()
+        return MachineState(machine.has_disk, whole, machine.is_up(), not whole and network.lets_out_otherwise())
 
     def changes(self, observed: MachineState) -> list[Change]:
         changes = []
         if not observed.disk:
             changes.append(Change("create", "disk", "there is none, or it was left half done"))
-        if not observed.network:
+        if observed.other_rules:
+            changes.append(Change("update", "network", "the playbook's `internet` isn't what its rules were made for"))
+        elif not observed.network:
             changes.append(Change("create", "network", "its namespace, link or rules are missing"))
-        if not observed.running or changes:
+        if not observed.running:
             changes.append(Change("start", "machine", "it isn't running"))
+        elif changes:
+            subjects = " and ".join(change.subject for change in changes)
+            changes.append(Change("start", "machine", f"its {subjects} changes, and it is restarted for that"))
         return changes
+
+    def is_absent(self, observed: MachineState) -> bool:
+        return not (observed.disk or observed.network or observed.running or observed.other_rules)
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
         self.provider.require_host(ctx)
@@ -195,6 +205,9 @@ class ClusterStage(_Infrastructure):
         if not (observed.own_kubeconfig and observed.user_kubeconfig):
             changes.append(Change("update", f"context in {kubeconfig.user_path()}", "it is missing or another"))
         return changes
+
+    def is_absent(self, observed: ClusterState) -> bool:
+        return not observed.initialised
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
         machine = self.provider.machine(ctx)

@@ -6,6 +6,7 @@ Nothing of the cluster is made or deleted but what a playbook puts on it, and th
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ class ExistingProvider(Provider):
     def __init__(self, spec: ClusterSpec) -> None:
         super().__init__(spec)
         self._cluster: Cluster | None = None
+        self._connecting = threading.Lock()
         self._registry: Registry | None = None
         self.is_passing = False
         """Whether the profile's folder was made for this command alone, and goes with it."""
@@ -91,10 +93,11 @@ class ExistingProvider(Provider):
     def cluster(self, ctx: Context) -> Cluster:
         from canarylab.kube.client import Cluster
 
-        if self._cluster is None:
-            config = userconfig.single(self.context)
-            self._cluster = Cluster(ctx.paths.kubeconfig, self.context, config=config, by_proxy=True)
-        return self._cluster
+        with self._connecting:  # stages ask side by side, and a login must not be asked for twice
+            if self._cluster is None:
+                config = userconfig.single(self.context)
+                self._cluster = Cluster(ctx.paths.kubeconfig, self.context, config=config, by_proxy=True)
+            return self._cluster
 
     def check_route(self, ctx: Context, address: str) -> None:
         balancer.check_route(ctx, address)

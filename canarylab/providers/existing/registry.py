@@ -46,8 +46,8 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Raises UsageError for what can't be one."""
-        scheme, separator, rest = text.strip().rstrip("/").rpartition("://")
-        host, _, path = rest.partition("/")
+        scheme, separator, rest = text.strip().rpartition("://")
+        host, _, path = rest.rstrip("/").partition("/")
         if (separator and scheme not in ("http", "https")) or not host or " " in rest:
             raise UsageError(
                 f"{text!r} is no registry",

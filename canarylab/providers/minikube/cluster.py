@@ -92,6 +92,9 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             return [Change("update", "the tool's own kubeconfig", "it is missing or another")]
         return []
 
+    def is_absent(self, observed: ClusterState) -> bool:
+        return observed.condition == "missing"
+
     # -- apply --------------------------------------------------------------------------------------------------------
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - the state decides

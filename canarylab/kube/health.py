@@ -1,0 +1,115 @@
+"""Whether a workload's controller has done what is asked of it, as `kubectl rollout status` and `kubectl wait` say.
+
+Each takes the object as it is there, None where it isn't, and returns None or why it isn't well. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canarylab.kube.objects import condition, pod_trouble
+
+Live = dict[str, Any] | None
+
+_MANAGER = "kube-controller-manager"
+_ARGO = "Argo's controller (argo-rollouts)"
+
+
+def deployment_health(deployment: Live, name: str) -> str | None:
+    """None once every replica that is wanted runs the newest template and is available."""
+    if deployment is None:
+        return _missing("Deployment", name)
+    if _is_unseen(deployment):
+        return _unseen("Deployment", name, _MANAGER)
+    status, progressing = deployment.get("status", {}), condition(deployment, "Progressing")
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        return f"Deployment {name}: {progressing.get('message')}"
+    wanted = deployment["spec"].get("replicas", 1)
+    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    if updated < wanted or available < wanted:
+        return f"Deployment {name}: {available} of {wanted} pods available"
+    if (old := status.get("replicas", 0) - updated) > 0:
+        return f"Deployment {name}: {old} old {'pod still runs' if old == 1 else 'pods still run'}"
+    return None
+
+
+def stateful_set_health(stateful_set: Live, name: str) -> str | None:
+    """None once all pods are ready, and those that its update reaches run the newest template."""
+    if stateful_set is None:
+        return _missing("StatefulSet", name)
+    if _is_unseen(stateful_set):
+        return _unseen("StatefulSet", name, _MANAGER)
+    spec, status = stateful_set["spec"], stateful_set.get("status", {})
+    wanted, ready = spec.get("replicas", 1), status.get("readyReplicas", 0)
+    if ready < wanted:
+        return f"StatefulSet {name}: {ready} of {wanted} pods ready"
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":  # OnDelete: somebody deletes the old pods by hand
+        return None
+    reached = wanted - ((strategy.get("rollingUpdate") or {}).get("partition") or 0)
+    if status.get("updateRevision") == status.get("currentRevision"):
+        return None
+    updated = status.get("updatedReplicas", 0)
+    return f"StatefulSet {name}: {updated} of {reached} pods updated" if updated < reached else None
+
+
+def daemon_set_health(daemon_set: Live, name: str) -> str | None:
+    """None once every node that it is for has an available pod of the newest template."""
+    if daemon_set is None:
+        return _missing("DaemonSet", name)
+    if _is_unseen(daemon_set):
+        return _unseen("DaemonSet", name, _MANAGER)
+    status = daemon_set.get("status", {})
+    wanted, updated = status.get("desiredNumberScheduled", 0), status.get("updatedNumberScheduled", 0)
+    by_hand = (daemon_set["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
+    if updated < wanted and not by_hand:
+        return f"DaemonSet {name}: {updated} of {wanted} pods updated"
+    available = status.get("numberAvailable", 0)
+    return f"DaemonSet {name}: {available} of {wanted} pods available" if available < wanted else None
+
+
+def job_health(job: Live, name: str) -> str | None:
+    """None once it is complete, or while it is suspended as its spec wants it."""
+    if job is None:
+        return _missing("Job", name)
+    if condition(job, "Complete").get("status") == "True" or job["spec"].get("suspend"):
+        return None
+    failed = condition(job, "Failed")
+    if failed.get("status") == "True":
+        return f"Job {name} failed: {failed.get('reason')}: {failed.get('message')}"
+    wanted, succeeded = job["spec"].get("completions") or 1, job.get("status", {}).get("succeeded", 0)
+    return f"Job {name}: {succeeded} of {wanted} completions"
+
+
+def pod_health(pod: Live, name: str) -> str | None:
+    """None once it is ready, or has come to a good end."""
+    if pod is None:
+        return _missing("Pod", name)
+    phase = pod.get("status", {}).get("phase", "Pending")
+    if condition(pod, "Ready").get("status") == "True" or phase == "Succeeded":
+        return None
+    return pod_trouble(pod) or f"Pod {name} isn't ready: {phase}"
+
+
+def rollout_health(rollout: Live, name: str) -> str | None:
+    """None where the Rollout's controller says Healthy, or Paused: a canary in progress is no fault of the stage."""
+    if rollout is None:
+        return _missing("Rollout", name)
+    status = rollout.get("status", {})
+    if status.get("observedGeneration") != str(rollout["metadata"].get("generation")):
+        return _unseen("Rollout", name, _ARGO)
+    if status.get("phase") in ("Healthy", "Paused"):
+        return None
+    return f"Rollout {name} is {status.get('phase', 'new')}: {status.get('message', 'no message')}"
+
+
+def _is_unseen(obj: dict[str, Any]) -> bool:
+    return bool(obj.get("status", {}).get("observedGeneration", 0) < obj["metadata"].get("generation", 0))
+
+
+def _missing(kind: str, name: str) -> str:
+    return f"{kind} {name} isn't there"
+
+
+def _unseen(kind: str, name: str, controller: str) -> str:
+    return f"{kind} {name}: {controller} hasn't acted on its newest spec yet"

@@ -1,0 +1,98 @@
+"""Credential programs of a kubeconfig (`exec`)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.api_server import ApiServer, status
+
+from canarylab.errors import MachineError
+from canarylab.kube.client import Cluster
+
+VERSION = "client.authentication.k8s.io/v1"
+
+
+@pytest.fixture
+def api():
+    with ApiServer() as server:
+        yield server
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program that gives the token in a file, and writes down how often it ran and what it was told."""
+    script = tmp_path / "login"
+    script.write_text(
+        f"""#!/bin/sh
+echo "$KUBERNETES_EXEC_INFO" >> {tmp_path}/told
+printf '{{"kind": "ExecCredential", "status": {{"token": "%s"}}}}' "$(cat {tmp_path}/token)"
+"""
+    )
+    script.chmod(0o755)
+    (tmp_path / "token").write_text("first")
+    return script
+
+
+def told(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+
+
+def connect(api, tmp_path, command, **exec_):
+    user = {"exec": {"apiVersion": VERSION, "command": str(command), **exec_}}
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": api.url, "tls-server-name": "k8s"}}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+    }
+    return Cluster(tmp_path / "kubeconfig", "a", config=config)
+
+
+@pytest.mark.parametrize("version", [VERSION, "client.authentication.k8s.io/v1beta1"])
+def test_the_program_is_run_once_and_its_token_sent(api, tmp_path, program, version):
+    seen = []
+    api.replies["GET /api/v1/namespaces"] = lambda request: (200, {"items": seen.append(request) or []})
+    cluster = connect(api, tmp_path, program, apiVersion=version)
+    for _ in range(3):
+        cluster.list("v1", "Namespace")
+    assert len(told(tmp_path)) == 1
+    assert told(tmp_path)[0]["apiVersion"] == version
+
+
+def test_once_the_token_is_no_longer_taken_a_new_one_is_asked_for(api, tmp_path, program):
+    cluster = connect(api, tmp_path, program)
+    answers = iter([status(401, "Unauthorized"), (200, {"items": []})])
+    api.replies["GET /api/v1/namespaces"] = lambda _: next(answers)
+    assert cluster.list("v1", "Namespace") == []
+    assert len(told(tmp_path)) == 2
+
+
+def test_it_is_told_about_the_cluster_only_if_it_wants_to_know(api, tmp_path, program):
+    connect(api, tmp_path, program)
+    connect(api, tmp_path, program, provideClusterInfo=True)
+    without, with_cluster = told(tmp_path)
+    assert "cluster" not in without["spec"]
+    assert with_cluster["spec"]["cluster"] == {"server": api.url, "tls-server-name": "k8s"}
+    assert not without["spec"]["interactive"], "there is no terminal here"
+
+
+def test_it_gets_the_environment_that_the_kubeconfig_names(api, tmp_path):
+    words = ["-c", 'printf \'{"status": {"token": "%s"}}\' "$PROFILE"; echo "$PROFILE" > "$0/profile"', str(tmp_path)]
+    connect(api, tmp_path, "sh", args=words, env=[{"name": "PROFILE", "value": "team"}])
+    assert (tmp_path / "profile").read_text() == "team\n"
+
+
+@pytest.mark.parametrize(
+    ("exec_", "said"),
+    [
+        ({"command": "no-such-program-anywhere", "installHint": "brew install it"}, "brew install it"),
+        ({"command": "false"}, "gave no credentials (it ended with 1)"),
+        ({"command": "echo", "args": ["not JSON"]}, "gave no credentials"),
+        ({"command": "true", "apiVersion": "client.authentication.k8s.io/v1alpha1"}, "v1alpha1"),
+    ],
+)
+def test_a_program_that_gives_nothing_is_named_with_what_to_do(api, tmp_path, exec_, said):
+    with pytest.raises(MachineError) as caught:
+        connect(api, tmp_path, **exec_)
+    assert said in str(caught.value)
+    assert caught.value.remedy
