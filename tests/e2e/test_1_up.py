@@ -8,22 +8,10 @@ import stat
 from pathlib import Path
 
 import yaml
+from scenario import APPLICATION
 from tool import Ended, Tool
 
-STAGES = {
-    "programs",
-    "machine",
-    "cluster",
-    "istio-base",
-    "istiod",
-    "istio-ingressgateway",
-    "tunnel",
-    "argo-rollouts",
-    "injection",
-    "image-blue",
-    "image-yellow",
-    "rollouts-demo",
-}
+STAGES = {"programs", "machine", "cluster"} | APPLICATION
 
 
 def test_the_first_up_brings_every_stage_up(first_up: Ended) -> None:
