@@ -156,7 +156,9 @@ def test_a_second_run_is_told_who_holds_the_profile(tool: Tool) -> None:
     with tool.started("up") as running:
         assert running.stdout is not None
         running.stdout.readline()
+        running.send_signal(signal.SIGSTOP)  # else it may be done before the second one looks
         second = tool.run("up")
+        running.send_signal(signal.SIGCONT)
         assert second.code == 4
         message = second.of("failure")[0]["message"]
         assert f"process {running.pid}" in message
