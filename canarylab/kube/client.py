@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
-import yaml
 from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
+from canarylab import fast_yaml
 from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.credentials import ExecCredentials
@@ -318,7 +318,7 @@ def _connected(kubeconfig: Path, context: str, known: Mapping[str, Any] | None, 
 
 def _read(kubeconfig: Path) -> dict[str, Any]:
     try:
-        return dict(yaml.safe_load(kubeconfig.read_text()))
+        return dict(fast_yaml.load(kubeconfig.read_text()))
     except FileNotFoundError as error:
         raise NotYetObservableError("the kubeconfig was not found", where=str(kubeconfig)) from error
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from canarylab import fast_yaml
 from canarylab.errors import CanarylabError
 from canarylab.files import private_folder, write_private
 from canarylab.stages.base import Removal
@@ -83,7 +84,7 @@ def _is_ours(config: dict[str, Any], profile: str) -> bool:
 def load(path: Path) -> dict[str, Any]:
     """A kubeconfig as it is, {} where there is none."""
     try:
-        content = yaml.safe_load(path.read_text()) if path.exists() else None
+        content = fast_yaml.load(path.read_text()) if path.exists() else None
     except yaml.YAMLError as error:
         raise CanarylabError(f"the kubeconfig isn't YAML: {error}", where=str(path), remedy="mend it") from error
     return dict(content) if isinstance(content, dict) else {}

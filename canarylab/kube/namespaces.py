@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
-from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
+from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError
+from canarylab.kube.listing import listed
 from canarylab.stages.base import Removal, Watch
 
 if TYPE_CHECKING:
@@ -102,9 +103,7 @@ def _of_others(ctx: Context, name: str) -> list[str]:
     for api_version, kind in ctx.cluster.namespaced_kinds():
         if kind not in _PASSING:
             try:
-                objects = ctx.cluster.list(api_version, kind, name)
-            except UnknownKindError:  # its definition has just been removed
-                continue
+                objects = listed(ctx, api_version, kind, name)
             except ApiError as error:  # not allowed, or an extension of the API that doesn't answer: it can't be known
                 found.append(f"{kind} that can't be listed ({error.what})")
                 continue

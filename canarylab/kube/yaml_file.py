@@ -8,15 +8,12 @@ from typing import Any
 import yaml
 
 from canarylab.errors import StageError
+from canarylab.fast_yaml import LOADER
 
 _DATE = "tag:yaml.org,2002:timestamp"
 
 
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where PyYAML has it: eight times as fast."""
-
-
-class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
+class _Loader(LOADER):  # type: ignore[misc]  # the base is chosen at run time
     """Without dates: JSON has none, so what looks like one is text."""
 
 

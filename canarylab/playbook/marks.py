@@ -16,12 +16,11 @@ from typing import Any
 import yaml
 
 from canarylab.errors import PlaybookError
+from canarylab.fast_yaml import LOADER
 from canarylab.playbook.problems import Place, problem, short, shown
 
 MAX_DEPTH = 32
 """How deep lists and mappings may stand in each other."""
-
-FASTEST_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NOT_IN_YAML = re.compile("[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
@@ -72,7 +71,7 @@ class Node:
         return self.text if isinstance(self.value, bool) else f"the number {short(self.text)}"
 
 
-def parse(text: str, file: Path, parser: Any = FASTEST_PARSER) -> Node:
+def parse(text: str, file: Path, parser: Any = LOADER) -> Node:
     """The tree of a playbook's text. Raises PlaybookError; `file` is only for its words.
 
     `parser` is a loader of PyYAML: the one in C unless told otherwise or PyYAML was built without it.

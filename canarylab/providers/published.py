@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 
 import yaml
 
+from canarylab import fast_yaml
 from canarylab.download import NotPublishedError, fetch, keep, shown
 from canarylab.errors import StageError, UsageError
 from canarylab.paths import cache_home
@@ -168,7 +169,7 @@ def _named(obj: Any) -> tuple[str, str]:
 def _yaml(content: bytes, url: str) -> list[Any]:
     """All documents. By the parser in C where there is one: these files have tens of thousands of lines."""
     try:
-        return list(yaml.load_all(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return list(yaml.load_all(content, Loader=fast_yaml.LOADER))
     except yaml.YAMLError as error:
         raise _unexpected(url, "YAML", content[:60].decode(errors="replace")) from error
 

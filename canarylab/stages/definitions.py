@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.apply import subject
-from canarylab.kube.client import OWNER_LABEL, UnknownKindError
+from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.listing import listed
 from canarylab.stages.base import Removal
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ def removal(ctx: Context, definition: dict[str, Any]) -> Removal:
     """What a teardown does with a definition of ours that is there, `definition` as it is live. Reads only."""
     spec = definition["spec"]
     version = next(version["name"] for version in spec["versions"] if version.get("served", True))
-    try:
-        objects = ctx.cluster.list(f"{spec['group']}/{version}", spec["names"]["kind"])
-    except UnknownKindError:  # it was never established, so nobody can have made any
-        objects = []
+    objects = listed(ctx, f"{spec['group']}/{version}", spec["names"]["kind"])
     others = [obj for obj in objects if not _is_ours(obj, ctx.profile)]
     if not others:
         return Removal(subject(definition), "removed")

@@ -85,10 +85,8 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
 
     def observe(self, ctx: Context) -> ReleaseState:
         chart = self._chart(ctx)  # first: a chart that isn't to be had is told without a cluster, too
-        version, values = (
-            _chart_version(chart),
-            merge_values([_read_values(path, self.name) for path in self._files(ctx)]),
-        )
+        version = _chart_version(chart)
+        values = merge_values([_read_values(path, self.name) for path in self._files(ctx)])
         records = self._records(ctx.cluster)
         if foreign := self._foreign(ctx, records):
             ctx.progress(f"{foreign.subject} ({foreign.version}) is somebody else's, and fits: it is used as it is")
@@ -219,7 +217,8 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         records = self._records(ctx.cluster)
         if not self._is_ours(ctx, records):
             return self._left(records)
-        return [*helm_removal.planned(ctx, records[0]), self._removal(records[0])]
+        swept = [] if ctx.provider.owns_cluster else helm_removal.planned(ctx, records[0])
+        return [*swept, self._removal(records[0])]
 
     def _removal(self, release: Release) -> Removal:
         return Removal(f"release {self.options.namespace}/{self.name} with {len(release.objects)} objects", "removed")

@@ -15,7 +15,6 @@ from canarylab.kube.workloads import workload_health
 from canarylab.playbook.problems import choose
 from canarylab.providers.embedded.programs.pins import architecture
 from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
-from canarylab.tools.minikube import ENVIRONMENT
 from canarylab.tools.minikube_addons import disable_argv, enable_argv, list_argv, parse_list
 
 if TYPE_CHECKING:
@@ -179,6 +178,8 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
 
     @staticmethod
     def _run(ctx: Context, argv: Sequence[str], seconds: float = _CHANGE_SECONDS) -> str:
+        from canarylab.tools.minikube import ENVIRONMENT
+
         return ctx.runner.run(argv, timeout=min(seconds, ctx.remaining), env=ENVIRONMENT).stdout
 
 

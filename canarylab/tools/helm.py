@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from canarylab import fast_yaml
 from canarylab.errors import MachineError
 
 RECORD_LABELS = {"owner": "helm"}
@@ -54,9 +53,8 @@ class Release:
         Not to be changed: they are read once, since that takes time. Definitions are nine tenths of it, for schemas
         that nobody looks at.
         """
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         documents = self.manifest.split("\n---")
-        found = (yaml.load(_without_schema(document), Loader=loader) for document in documents)
+        found = (fast_yaml.load(_without_schema(document)) for document in documents)
         return [self._as_applied(obj) for obj in found if obj]
 
     def _as_applied(self, obj: dict[str, Any]) -> dict[str, Any]:
@@ -71,8 +69,7 @@ class Release:
 
 def placed(printed: str, namespace: str) -> list[dict[str, Any]]:
     """The objects that `helm template` printed, each in its namespace, definitions without their `spec`."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found = (yaml.load(_without_schema(document), Loader=loader) for document in printed.split("\n---"))
+    found = (fast_yaml.load(_without_schema(document)) for document in printed.split("\n---"))
     return [_in_namespace(obj, namespace) for obj in found if obj]
 
 

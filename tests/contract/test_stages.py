@@ -15,7 +15,7 @@ from support.stage_samples import KINDS, SAMPLES
 from canarylab import engine
 from canarylab.errors import NotYetObservableError
 from canarylab.playbook.model import StageHead
-from canarylab.stages.base import Action, Removal, Watch
+from canarylab.stages.base import Action, Removal, Stage, Watch
 
 pytestmark = pytest.mark.usefixtures("isolated_home")
 
@@ -164,6 +164,18 @@ def test_what_was_made_is_removed_and_told(sample, stage):
     assert {removal.outcome for removal in removals} == {"removed"}
     assert all(removal.subject for removal in removals)
     assert stage.remove(sample.context(stage)) == []
+
+
+def test_what_a_removal_would_do_is_told_without_doing_it(sample, stage):
+    up(sample, stage)
+    writes, commands = list(sample.provider.there.writes), list(sample.runner.commands)
+    planned = stage.removals(sample.context(stage))
+    assert sample.provider.there.writes == writes
+    assert set(sample.runner.commands[len(commands) :]) <= set(sample.reads)
+    assert planned
+    if type(stage).removals is not Stage.removals:  # a kind that only comes with a cluster of our own need not say more
+        done = stage.remove(sample.context(stage))
+        assert {(each.subject, each.outcome) for each in planned} == {(each.subject, each.outcome) for each in done}
 
 
 def test_after_it_was_removed_it_can_come_up_again(sample, stage):

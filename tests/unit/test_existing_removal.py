@@ -11,7 +11,7 @@ from support.helm_world import HelmWorld
 from support.runs import context_of
 
 from canarylab.errors import StageError
-from canarylab.kube import namespaces
+from canarylab.kube import listing, namespaces
 from canarylab.kube.client import OWNER_LABEL, ApiError
 from canarylab.stages import definitions
 from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
@@ -168,6 +168,20 @@ def test_a_definition_goes_unless_others_have_objects_of_it(things, outcome):
     removal = definitions.removal(ctx, DEFINITION)
     assert removal.outcome == outcome
     assert outcome == "removed" or "Thing team/theirs" in removal.reason
+
+
+def test_a_definition_that_was_changed_a_moment_ago_is_asked_about_again(monkeypatch):
+    monkeypatch.setattr(listing, "_PAUSE", 0.0)
+    ctx, cluster = borrowed(DEFINITION, obj("Thing", "theirs", "team", THING[0]), kinds=[THING])
+    listed, busy = cluster.list, [ApiError("storage is (re)initializing", 429, where="GET")] * 2
+
+    def initializing(*words, **named):
+        if busy:
+            raise busy.pop()
+        return listed(*words, **named)
+
+    monkeypatch.setattr(cluster, "list", initializing)
+    assert definitions.removal(ctx, DEFINITION).outcome == "left"
 
 
 # -- releases ---------------------------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from playbook_samples import REGISTRY, VALID, FakeProvider, written
 
 from canarylab.errors import PlaybookError
+from canarylab.fast_yaml import LOADER
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import load
-from canarylab.playbook.marks import FASTEST_PARSER, parse
+from canarylab.playbook.marks import parse
 from canarylab.playbook.model import Playbook
 
 FIRST_LINE = re.compile(r"p\.yaml:(\d+): (\(file\)|[^ ].*?): .+")
@@ -148,7 +149,7 @@ values = st.recursive(
 )
 
 
-@pytest.mark.parametrize("parser", [FASTEST_PARSER, yaml.SafeLoader])
+@pytest.mark.parametrize("parser", [LOADER, yaml.SafeLoader])
 @settings(settings.get_profile("loader"))
 @given(value=values.filter(lambda value: value is not None))
 def test_json_comes_back_as_it_was(parser, value):

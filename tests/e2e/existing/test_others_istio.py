@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 from scenario import healthy
-from support.chart_repository import HUB
 from support.foreign_cluster import ForeignCluster
 from tool import Ended, Tool
 
@@ -66,7 +65,7 @@ def _state(cluster: ForeignCluster, *namespaces: str) -> dict[str, Any]:
         )
         for obj in cluster.every(_WATCHED)
         if obj["metadata"].get("namespace") in namespaces or "istio.io" in obj["metadata"]["name"]
-        if "leader" not in obj["metadata"]["name"] and "election" not in obj["metadata"]["name"]
+        if "control-plane.alpha.kubernetes.io/leader" not in obj["metadata"].get("annotations", {})
     }
 
 
@@ -104,21 +103,7 @@ def test_a_gateway_without_the_port_that_the_demo_needs_does_not_fit(tool: Tool,
 
 
 def test_a_second_gateway_of_the_same_labels_is_not_opened_along_with_ours(tool: Tool, foreign: ForeignCluster) -> None:
-    labels = {"istio": "ingressgateway", "app": "shop-gateway"}
-    foreign.apply(
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "shop-gateway", "namespace": "team-a"},
-            "spec": {
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {"containers": [{"name": "pause", "image": "localhost/k8s/pause:3.10"}]},
-                },
-            },
-        }
-    )
+    foreign.apply(_paused("shop-gateway", {"istio": "ingressgateway", "app": "shop-gateway"}))
     said = _refused(tool, foreign)
     assert "Gateway default/rollouts-demo-gateway would open its ports on somebody else's gateway" in said
     assert "Deployment team-a/shop-gateway" in said
@@ -138,11 +123,7 @@ def test_an_istio_that_is_too_old_does_not_fit(tool: Tool, foreign: ForeignClust
 def test_an_istio_without_helm_is_used_as_well(tool: Tool, foreign: ForeignCluster) -> None:
     """istioctl and others apply objects that carry no mark of Helm's."""
     foreign.helm("uninstall", "istiod", "--namespace", "istio-system", "--wait")
-    chart = next(_charts(tool).glob("istiod-*.tgz"))
-    values = _laboratory(tool) / "charts-values" / "istiod.yaml"
-    words = ("template", "istiod", str(chart), "--namespace", "istio-system", "--values", str(values))
-    rendered = [obj for obj in yaml.safe_load_all(foreign.helm(*words)) if obj]
-    assert HUB in json.dumps(rendered)
+    rendered = _rendered(tool, foreign)
     foreign.apply(*rendered)
     foreign.kubectl("-n", "istio-system", "rollout", "status", "deployment/istiod", "--timeout=180s")
     ended = tool.run("up", "--only", "istiod")
@@ -150,21 +131,22 @@ def test_an_istio_without_helm_is_used_as_well(tool: Tool, foreign: ForeignClust
     assert "istiod" in ended.summary["unchanged"]
     tool.run("teardown")
     assert foreign.kubectl("-n", "istio-system", "get", "deployment", "istiod", "-o", "name")
+    foreign.kubectl("delete", "-f", "-", stdin=yaml.safe_dump_all(rendered))
+
+
+def _rendered(tool: Tool, cluster: ForeignCluster) -> list[dict[str, Any]]:
+    chart = next(_charts(tool).glob("istiod-*.tgz"))
+    values = _laboratory(tool) / "charts-values" / "istiod.yaml"
+    words = ("template", "istiod", str(chart), "--namespace", "istio-system", "--values", str(values))
+    return [obj for obj in yaml.safe_load_all(cluster.helm(*words)) if obj]
 
 
 def test_another_istio_beside_ours_is_a_clash(tool: Tool, foreign: ForeignCluster) -> None:
-    foreign.kubectl("-n", "istio-system", "patch", "deployment", "istiod", "--type=merge", "-p", _RELABEL)
-    everything = foreign.kubectl("-n", "istio-system", "get", "deployment", "istiod", "-o", "json")
-    moved = json.loads(everything)
-    meta = {"name": "istiod-canary", "namespace": "istio-system", "labels": {"app": "istiod"}}
-    foreign.kubectl("-n", "istio-system", "delete", "deployment", "istiod")
-    foreign.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": moved["spec"]})
-    said = _refused(tool, foreign)
-    assert "istiod" in said
-    assert "istio-system" in said
-
-
-_RELABEL = '{"metadata": {"labels": {"app": "istiod"}}}'
+    """Under another name, of which none of the chart's objects would be in the way."""
+    labels = {"app": "istiod", "istio.io/rev": "canary"}
+    foreign.apply(_paused("istiod-canary", labels))
+    assert "Deployment team-a/istiod-canary is another Istio" in _refused(tool, foreign)
+    foreign.kubectl("-n", "team-a", "delete", "deployment", "istiod-canary")
 
 
 def test_an_argo_rollouts_that_fits_is_used_and_left(tool: Tool, foreign: ForeignCluster) -> None:
@@ -191,9 +173,20 @@ def test_an_argo_rollouts_of_one_namespace_does_not_fit(tool: Tool, foreign: For
     assert "its own namespace only" in refused.events[-1]["message"]
 
 
+def _paused(name: str, labels: dict[str, str]) -> dict[str, Any]:
+    """A Deployment of somebody's with these labels, which does nothing."""
+    pod = {"containers": [{"name": "pause", "image": "localhost/k8s/pause:3.10"}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    meta = {"name": name, "namespace": "team-a", "labels": labels}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+
+
 def _placed(obj: dict[str, Any]) -> dict[str, Any]:
     cluster_wide = obj["kind"] in ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding")
     meta = obj["metadata"] if cluster_wide else {**obj["metadata"], "namespace": "their-argo"}
+    for container in obj.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
+        container["imagePullPolicy"] = "IfNotPresent"  # it is there, and can't be looked up
     subjects = [{**subject, "namespace": "their-argo"} for subject in obj.get("subjects", [])]
     return {**obj, "metadata": meta, **({"subjects": subjects} if subjects else {})}
 

@@ -1,0 +1,35 @@
+"""Lists what somebody may have made of a kind, of whichever kinds there are: for decisions about deleting."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from canarylab.kube.client import ApiError, UnknownKindError
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+SECONDS = 30.0
+"""For how long it is tried again: a kind whose definition has just been changed isn't served for some seconds."""
+_PAUSE = 0.5
+_NOT_FOUND = 404
+
+
+def listed(ctx: Context, api_version: str, kind: str, namespace: str | None = None) -> list[dict[str, Any]]:
+    """All objects of that kind; none where the kind isn't served, or no more.
+
+    Raises ApiError where it can't be known: not allowed, or no answer for too long.
+    """
+    end = time.monotonic() + min(SECONDS, ctx.remaining)
+    while True:
+        try:
+            return ctx.cluster.list(api_version, kind, namespace)
+        except UnknownKindError:
+            return []
+        except ApiError as error:
+            if error.code == _NOT_FOUND:
+                return []
+            if not error.may_pass or time.monotonic() > end:
+                raise
+            ctx.cancel.sleep(_PAUSE)
