@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import residue
 import yaml
+from support.chart_repository import serving
 from tool import UP_SECONDS, Ended, Tool
+
+from canarylab.providers.embedded.programs import pins
 
 _FOREIGN = {
     "apiVersion": "v1",
@@ -62,3 +65,21 @@ def first_up(tool: Tool) -> Ended:
     ended = tool.run("up", timeout=UP_SECONDS)
     assert ended.code == 0, ended.explain()
     return ended
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the embedded provider compiles: clusters of other providers are made of it, and get their tools from it."""
+    if not pins.built().is_complete:
+        builder = Tool("e2e-programs", tmp_path_factory.mktemp("programs") / "config")
+        built = builder.run("up", "--only", "programs", timeout=UP_SECONDS)
+        assert built.code == 0, built.explain()
+        builder.text("teardown")
+    return pins.built().folder
+
+
+@pytest.fixture(scope="session")
+def mirror(programs: Path) -> Iterator[str]:  # noqa: ARG001 - what it serves is built
+    """Istio's chart repository and Argo's releases, on the loopback."""
+    with serving() as server:
+        yield server.url

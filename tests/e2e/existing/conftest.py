@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import strangers
-from support.chart_repository import serving
 from support.foreign_cluster import (
     CONTEXT,
     REGISTRY,
@@ -20,9 +19,7 @@ from support.foreign_cluster import (
     own_cache,
     registry,
 )
-from tool import UP_SECONDS, Tool
-
-from canarylab.providers.embedded.programs import pins
+from tool import Tool
 
 
 @dataclass(frozen=True)
@@ -34,24 +31,6 @@ class ExistingTool(Tool):
     def kubectl(self, *words: str, check: bool = True) -> str:  # noqa: ARG002 - they all have to work
         assert self.owner is not None
         return self.owner.kubectl(*words)
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the embedded provider compiles: the cluster is made of it."""
-    if not pins.built().is_complete:
-        builder = Tool("e2e-programs", tmp_path_factory.mktemp("programs") / "config")
-        built = builder.run("up", "--only", "programs", timeout=UP_SECONDS)
-        assert built.code == 0, built.explain()
-        builder.text("teardown")
-    return pins.built().folder
-
-
-@pytest.fixture(scope="session")
-def mirror(programs: Path) -> Iterator[str]:  # noqa: ARG001 - what it serves is built
-    """Istio's chart repository and Argo's releases, on the loopback."""
-    with serving() as server:
-        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import chart_repository
 from support.standins import REPOSITORY, Standins, standins
-from tool import UP_SECONDS, Tool
+from tool import Tool
 
 from canarylab.paths import cache_home
-from canarylab.providers.embedded.programs import pins
 
 PROFILE = "e2e-mk"
 _SOMEONE_ELSES = {
@@ -24,22 +22,6 @@ _SOMEONE_ELSES = {
     "users": [{"name": "someone-elses", "user": {}}],
     "contexts": [{"name": "someone-elses", "context": {"cluster": "someone-elses", "user": "someone-elses"}}],
 }
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """helm, kubectl and the Argo plugin, as Homebrew would have them: built where they aren't yet."""
-    builder = Tool("e2e-programs", tmp_path_factory.mktemp("programs") / "config")
-    built = builder.run("up", "--only", "programs", timeout=UP_SECONDS)
-    assert built.code == 0, built.explain()
-    return pins.built().bin
-
-
-@pytest.fixture(scope="session")
-def mirror(programs: Path) -> Iterator[str]:  # noqa: ARG001
-    """Istio's chart repository and Argo's releases, on the loopback."""
-    with chart_repository.serving() as server:
-        yield server.url
 
 
 @pytest.fixture(scope="module")
