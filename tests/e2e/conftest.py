@@ -11,18 +11,9 @@ import pytest
 import residue
 import yaml
 from support.chart_repository import serving
-from tool import UP_SECONDS, Ended, Tool
+from tool import SOMEONE_ELSES, UP_SECONDS, Ended, Tool
 
 from canarylab.providers.embedded.programs import pins
-
-_FOREIGN = {
-    "apiVersion": "v1",
-    "kind": "Config",
-    "current-context": "someone-elses",
-    "clusters": [{"name": "someone-elses", "cluster": {"server": "https://127.0.0.1:1"}}],
-    "users": [{"name": "someone-elses", "user": {}}],
-    "contexts": [{"name": "someone-elses", "context": {"cluster": "someone-elses", "user": "someone-elses"}}],
-}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,7 +37,7 @@ def before() -> dict[str, set[str]]:
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's kubeconfig with another cluster in it, which is current."""
     path = tmp_path_factory.mktemp("kube") / "config"
-    path.write_text(yaml.safe_dump(_FOREIGN))
+    path.write_text(yaml.safe_dump(SOMEONE_ELSES))
     return path
 
 

@@ -17,6 +17,16 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 UP_SECONDS = 3600.0
 """The first `up` on a new machine compiles for 10 to 20 minutes."""
 
+SOMEONE_ELSES = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "someone-elses",
+    "clusters": [{"name": "someone-elses", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "someone-elses", "user": {}}],
+    "contexts": [{"name": "someone-elses", "context": {"cluster": "someone-elses", "user": "someone-elses"}}],
+}
+"""A user's kubeconfig with another cluster in it, which is current."""
+
 
 @dataclass(frozen=True)
 class Ended:

@@ -6,9 +6,10 @@ and route_linux.go EnsureRouteIsAdded), so a route that was made before it start
 
 from __future__ import annotations
 
-import ipaddress
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
 
 from canarylab.errors import CanarylabError
 from canarylab.tools import ip
@@ -105,14 +106,20 @@ def _table(runner: Runner) -> list[Route]:
 
 def _route(destination: str, gateway: str) -> Route | None:
     try:
-        return Route(_network(destination), str(ipaddress.IPv4Address(gateway)))
-    except ValueError:  # the default route, or a link instead of a gateway
+        target, way = network(destination), IPv4Address(gateway)
+    except ValueError:  # a link instead of a gateway
         return None
+    return Route(str(target), str(way)) if target else None
 
 
-def _network(short: str) -> str:
-    """macOS leaves out the zeros at the end: `10.96/12` is 10.96.0.0/12, and `127` is 127.0.0.0/8."""
-    address, slash, bits = short.partition("/")
+def network(destination: str) -> IPv4Network | None:
+    """`10.9/24`, `192.168.105`, `127`: macOS leaves out zeros, and a length that follows from what is left.
+
+    None for the default route.
+    """
+    address, _, length = destination.partition("%")[0].partition("/")
     parts = address.split(".")
-    length = int(bits) if slash else 8 * len(parts)
-    return str(ipaddress.IPv4Network(f"{'.'.join(parts + ['0'] * (4 - len(parts)))}/{length}"))
+    padded = ".".join([*parts, *["0"] * (4 - len(parts))])
+    with suppress(ValueError):
+        return IPv4Network(f"{padded}/{length or 8 * len(parts)}", strict=False)
+    return None

@@ -77,12 +77,7 @@ def status(ctx: Context, provider: Provider) -> TunnelStatus:  # noqa: ARG001 - 
     kept = Kept.load(ctx.paths.root)
     process, note = others.own(ctx.runner, kept), ""
     is_kept = choice is not None and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM)
-    if is_kept:
-        problems = [
-            *([kept.problem] if kept.problem else []),
-            *(f"{part}: {said}" for part, said in kept.errors.items()),
-        ]
-    else:
+    if not is_kept:
         process = next(iter(others.tunnels(ctx)), None)
         note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
     is_there = is_kept or process is not None

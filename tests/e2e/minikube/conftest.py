@@ -9,19 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from support.standins import REPOSITORY, Standins, standins
-from tool import Tool
+from tool import SOMEONE_ELSES, Tool
 
 from canarylab.paths import cache_home
 
 PROFILE = "e2e-mk"
-_SOMEONE_ELSES = {
-    "apiVersion": "v1",
-    "kind": "Config",
-    "current-context": "someone-elses",
-    "clusters": [{"name": "someone-elses", "cluster": {"server": "https://127.0.0.1:1"}}],
-    "users": [{"name": "someone-elses", "user": {}}],
-    "contexts": [{"name": "someone-elses", "context": {"cluster": "someone-elses", "user": "someone-elses"}}],
-}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +21,7 @@ def laptop(mirror: str) -> Iterator[Standins]:
     """One user's machine for a module's tests."""
     folder = {"CANARYLAB_MIRROR": mirror, "STANDIN_TUNNEL_SECONDS": "0.5", "STANDIN_CPUS": "2"}
     with standins(**folder) as made:
-        made.kubeconfig.write_text(yaml.safe_dump(_SOMEONE_ELSES))
+        made.kubeconfig.write_text(yaml.safe_dump(SOMEONE_ELSES))
         yield made
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from canarylab.providers.base import Finding
 from canarylab.providers.minikube.checks.host import Host
 from canarylab.providers.minikube.checks.profiles import profiles, runs
+from canarylab.providers.minikube.routes import network
 from canarylab.tools import minikube
 from canarylab.tools.minikube import Profile
 
@@ -39,19 +39,9 @@ def parse(output: str) -> list[Route]:
         words = line.split()
         if "Netif" in words:
             column = words.index("Netif")
-        elif len(words) > column and (network := _network(words[0])):
-            found.append(Route(network, words[1], words[column]))
+        elif len(words) > column and (found_network := network(words[0])):
+            found.append(Route(found_network, words[1], words[column]))
     return found
-
-
-def _network(destination: str) -> IPv4Network | None:
-    """`10.9/24`, `192.168.105`, `127`: macOS leaves out zeros, and a length that follows from what is left."""
-    address, _, length = destination.partition("%")[0].partition("/")
-    parts = address.split(".")
-    padded = ".".join([*parts, *["0"] * (4 - len(parts))])
-    with suppress(ValueError):
-        return IPv4Network(f"{padded}/{length or 8 * len(parts)}", strict=False)
-    return None
 
 
 def routes(host: Host) -> Iterator[Finding]:
