@@ -11,15 +11,21 @@ import itertools
 import threading
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from canarylab.demo.answers import none_failed
+from canarylab.demo.base import Claim, LeftOpen
 from canarylab.demo.client import Target, ask_once
 from canarylab.demo.traffic import REQUEST_TIMEOUT, Measurement, Tally
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
 
 _AT_ONCE = 64
 """More requests than this are never under way; if answers are so slow, the rate drops."""
 
 
-class Background:
+class Background(LeftOpen):
     """Requests at `rate` a second, each to the next of the targets in turn, from construction until `stop`."""
 
     def __init__(self, targets: Sequence[Target], rate: float, timeout: float = REQUEST_TIMEOUT) -> None:
@@ -34,6 +40,9 @@ class Background:
     @property
     def targets(self) -> tuple[Target, ...]:
         return tuple(tally.target for tally in self._tallies)
+
+    def conclude(self, ctx: Context) -> list[Claim]:  # noqa: ARG002 - it needs nothing of the cluster
+        return [none_failed(self.stop(), "background traffic: not one request failed on the way")]
 
     def stop(self) -> tuple[Measurement, ...]:
         """Send no more, wait for the answers under way, and return what was counted for each target."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,7 +17,6 @@ from canarylab.events import Fact
 
 if TYPE_CHECKING:
     from canarylab.context import Context
-    from canarylab.demo.background import Background
 
 
 def _as_in_yaml(field: str) -> str:
@@ -46,16 +45,44 @@ class Claim:
         return f"{self.text}: expected {self.expected}, saw {self.seen}"
 
 
-@dataclass
+class LeftOpen(ABC):
+    """What a step leaves going for later ones: traffic, a recording."""
+
+    @abstractmethod
+    def conclude(self, ctx: Context) -> list[Claim]:
+        """End it, and say what became of it. Called once, however the demonstration ends."""
+
+
+LeftOpenT = TypeVar("LeftOpenT", bound=LeftOpen)
+
+
 class Session:
-    """What a step may leave open for later ones. `perform` closes it, however the demonstration ends."""
+    """What steps left open, by name. `perform` concludes what nobody took, however the demonstration ends."""
 
-    background: Background | None = None
+    def __init__(self) -> None:
+        self._open: dict[str, LeftOpen] = {}
 
-    def take_background(self) -> Background | None:
-        """The background traffic, which whoever takes it has to stop; None if none flows."""
-        background, self.background = self.background, None
-        return background
+    def leave(self, name: str, thing: LeftOpen) -> None:
+        """Leave it going under a name that nothing else has."""
+        assert name not in self._open
+        self._open[name] = thing
+
+    def find(self, name: str, kind: type[LeftOpenT]) -> LeftOpenT | None:
+        """What goes on under that name; it stays open."""
+        found = self._open.get(name)
+        return found if isinstance(found, kind) else None
+
+    def take(self, name: str, kind: type[LeftOpenT]) -> LeftOpenT | None:
+        """The same, and whoever takes it has to conclude it."""
+        found = self.find(name, kind)
+        if found is not None:
+            del self._open[name]
+        return found
+
+    def take_all(self) -> dict[str, LeftOpen]:
+        """All of it, in the order in which it was left."""
+        left, self._open = self._open, {}
+        return left
 
 
 class Step(ABC):

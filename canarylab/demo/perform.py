@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import Claim, Session, Step, disappointed, report
-from canarylab.demo.traffic_stream import Traffic, conclude
+from canarylab.demo.base import Session, Step, disappointed, report
+from canarylab.errors import CanarylabError
 
 if TYPE_CHECKING:
     from canarylab.context import Context
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def perform(ctx: Context, steps: Sequence[Step]) -> None:
     """Run every step; each fact is emitted as it is asserted.
 
-    Raises the first step's error: ExpectationError for what wasn't as expected, CancelledError on Ctrl-C. Background
-    traffic that still flows then, or at the end, is stopped and reported.
+    Raises the first step's error: ExpectationError for what wasn't as expected, CancelledError on Ctrl-C. What steps
+    left open then, or at the end, is concluded and reported.
     """
     session = Session()
     try:
@@ -24,13 +24,19 @@ def perform(ctx: Context, steps: Sequence[Step]) -> None:
             ctx.cancel.check()
             step.run(ctx.for_stage(step.kind, ctx.deadline), session)
     except BaseException:
-        _close(ctx, session)
+        _conclude(ctx, session)
         raise
-    if failed := _close(ctx, session):
-        raise disappointed(ctx, Traffic.kind, failed)
+    if failed := _conclude(ctx, session):
+        raise failed
 
 
-def _close(ctx: Context, session: Session) -> Claim | None:
-    """Stop what still runs; the claim that doesn't hold, if there is one."""
-    background = session.take_background()
-    return report(ctx, Traffic.kind, [conclude(background)]) if background else None
+def _conclude(ctx: Context, session: Session) -> CanarylabError | None:
+    """End all that still goes on; the first error of it."""
+    errors = list[CanarylabError]()
+    for name, thing in session.take_all().items():
+        try:
+            if failed := report(ctx, name, thing.conclude(ctx)):
+                errors.append(disappointed(ctx, name, failed))
+        except CanarylabError as error:
+            errors.append(error)
+    return errors[0] if errors else None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from canarylab.demo.answers import none_failed
 from canarylab.demo.background import Background
 from canarylab.demo.base import Claim, Session, Step
 from canarylab.demo.gateway import HostsOptions, targets
@@ -44,28 +43,23 @@ class Traffic(Step):
         if self.options.state == "start":
             self._start(ctx, session)
         else:
-            self.report(ctx, [self._stop(session)])
+            self._stop(ctx, session)
 
     def _start(self, ctx: Context, session: Session) -> None:
-        if session.background is not None:
+        if session.find(self.kind, Background):
             raise _misplaced("traffic flows already", "remove the second `traffic: {state: start}`")
         hosts = targets(ctx, self.options)
         for target in hosts:
             measure(target, GIVE_UP_AFTER, deadline=time.monotonic() + _PROBE_SECONDS, cancel=ctx.cancel)
-        session.background = Background(hosts, self.options.rate)
+        session.leave(self.kind, Background(hosts, self.options.rate))
         names = ", ".join(map(str, hosts))
         self.report(ctx, [Claim("background traffic", "every host answers", names, holds=True)])
 
-    def _stop(self, session: Session) -> Claim:
-        background = session.take_background()
+    def _stop(self, ctx: Context, session: Session) -> None:
+        background = session.take(self.kind, Background)
         if background is None:
             raise _misplaced("there is no traffic to stop", "put `traffic: {state: start, ...}` before it")
-        return conclude(background)
-
-
-def conclude(background: Background) -> Claim:
-    """Stop the background traffic and say what became of it."""
-    return none_failed(background.stop(), "background traffic: not one request failed on the way")
+        self.report(ctx, background.conclude(ctx))
 
 
 def _misplaced(what: str, remedy: str) -> ExpectationError:
