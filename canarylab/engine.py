@@ -110,29 +110,52 @@ def preflight(ctx: Context, selected: Sequence[AnyStage]) -> None:
 
 def up(ctx: Context, selected: Sequence[AnyStage]) -> Run:
     """Bring the selected stages up. Needs outside the selection are taken to be there."""
-    for stage in selected:
-        stage.check(ctx.playbook.base)
-    if not ctx.provider.owns_cluster:
-        survey(ctx, selected)
-    return _run(ctx, "up", selected, _bring_up)
+    examine(ctx, selected)
+    _announce(ctx, "up", selected)
+    return bring_up(ctx, "up", selected)
 
 
 def plan(ctx: Context, selected: Sequence[AnyStage]) -> Run:
     """Say what `up` would change, and change nothing."""
     for stage in selected:
-        stage.check(ctx.playbook.base)
+        stage.check()
+    _announce(ctx, "plan", selected)
     return _run(ctx, "plan", selected, _plan_stage)
+
+
+def examine(ctx: Context, selected: Sequence[AnyStage]) -> None:
+    """Raise for what is known to go wrong before anything of it is changed."""
+    for stage in selected:
+        stage.check()
+    if not ctx.provider.owns_cluster:
+        survey(ctx, selected)
+
+
+def bring_up(ctx: Context, command: str, selected: Sequence[AnyStage]) -> Run:
+    """The same as part of a command that has announced its run itself."""
+    return _run(ctx, command, selected, _bring_up)
+
+
+def infos(selected: Sequence[AnyStage]) -> tuple[StageInfo, ...]:
+    """The stages as a run announces them."""
+    needs = _needs(selected)
+    return tuple(StageInfo(stage.name, stage.kind, tuple(needs[stage.name])) for stage in selected)
+
+
+def _announce(ctx: Context, command: str, selected: Sequence[AnyStage]) -> None:
+    ctx.emit(RunStarted(command, ctx.playbook.name, ctx.profile, ctx.provider.name, infos(selected)))
+
+
+def _needs(selected: Sequence[AnyStage]) -> dict[str, list[str]]:
+    """What each needs of the others."""
+    names = {stage.name for stage in selected}
+    return {stage.name: [need for need in stage.needs if need in names] for stage in selected}
 
 
 def _run(
     ctx: Context, command: str, selected: Sequence[AnyStage], work: Callable[[Context, AnyStage, Limits], Outcome]
 ) -> Run:
-    names = {stage.name for stage in selected}
-    needs = {stage.name: [need for need in stage.needs if need in names] for stage in selected}
-    infos = tuple(StageInfo(stage.name, stage.kind, tuple(needs[stage.name])) for stage in selected)
-    playbook = ctx.playbook
-    ctx.emit(RunStarted(command, playbook.name, playbook.profile, ctx.provider.name, infos))
-    run = Run(command, needs)
+    run = Run(command, _needs(selected))
     started = time.monotonic()
     _schedule(ctx, {stage.name: stage for stage in selected}, run, work)
     run.seconds, run.interrupted = time.monotonic() - started, ctx.cancel.is_set
@@ -165,7 +188,7 @@ def _schedule(
                     running -= 1
                     _finish(ctx, run, *item)
                 elif running:
-                    ctx.emit(Notice("interrupted: ending what runs; the next `invoke up` goes on from here"))
+                    ctx.emit(Notice(f"interrupted: ending what runs; the next `{ctx.command('up')}` goes on from here"))
     unsubscribe()
 
 
@@ -213,7 +236,8 @@ def _bring_up(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:
             f"not idempotent: after it was applied, {left[0].subject} would be changed again ({left[0].reason})",
             where=f"stage {stage.name}",
             why=left[0].diff or "something else changes it back, or the stage can't read what it wrote",
-            remedy="`invoke plan` shows it; if another controller owns the field, name it in ignore-differences",
+            remedy=f"`{ctx.command('plan')}` shows it; if another controller owns the field, name it in "
+            "ignore-differences",
         )
     return Outcome("changed", 0.0, "; ".join(dict.fromkeys(change.reason for change in changes)))
 
@@ -260,8 +284,8 @@ def _await_health(ctx: Context, stage: AnyStage) -> None:
         raise StageError(
             f"not healthy within {seconds:.0f} s: {reason}",
             where=f"stage {stage.name}",
-            remedy="`invoke status` shows all stages; `invoke up` goes on from here; a longer `deadline` can be set in "
-            "the playbook",
+            remedy=f"`{ctx.command('status')}` shows all stages; `{ctx.command('up')}` goes on from here; a longer "
+            "`deadline` can be set in the playbook",
         )
 
 

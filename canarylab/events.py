@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 State = Literal["changed", "unchanged", "failed", "skipped", "planned"]
+DemoState = Literal["passed", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,24 @@ class StageInfo:
 
 
 @dataclass(frozen=True)
+class DemoInfo:
+    """One of several demonstrations, as a reader needs it before it begins."""
+
+    playbook: str
+    steps: int
+
+
+@dataclass(frozen=True)
 class RunStarted(Event):
+    """The first event of a run. `demos` are those of `demo --all`; a demonstration on its own is the run itself."""
+
     event: ClassVar[str] = "run-started"
     command: str
     playbook: str
     profile: str
     provider: str
     stages: tuple[StageInfo, ...]
+    demos: tuple[DemoInfo, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,13 +63,17 @@ class StageStarted(Event):
 
 @dataclass(frozen=True)
 class StageProgress(Event):
-    """What a stage is doing now. `done` of `total` where the amount of work is known, in whatever is counted."""
+    """What a stage is doing now, or a step of a playbook's demonstration.
+
+    `done` of `total` where the amount of work is known, in whatever is counted.
+    """
 
     event: ClassVar[str] = "stage-progress"
     stage: str
     message: str
     done: int | None = None
     total: int | None = None
+    playbook: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,8 +100,16 @@ class StageFinished(Event):
 
 
 @dataclass(frozen=True)
+class DemoStarted(Event):
+    """One of several demonstrations begins."""
+
+    event: ClassVar[str] = "demo-started"
+    playbook: str
+
+
+@dataclass(frozen=True)
 class Fact(Event):
-    """One expectation of the demonstration and what was seen."""
+    """One expectation of a playbook's demonstration and what was seen."""
 
     event: ClassVar[str] = "fact"
     step: str
@@ -93,12 +117,32 @@ class Fact(Event):
     expected: str
     seen: str
     holds: bool
+    playbook: str = ""
+
+
+@dataclass(frozen=True)
+class DemoFinished(Event):
+    """The end of one of several demonstrations. `held` of its `facts` did; `reason` says why it failed or was skipped.
+
+    `seconds` counts from its start, waiting for others to make room not included.
+    """
+
+    event: ClassVar[str] = "demo-finished"
+    playbook: str
+    state: DemoState
+    seconds: float
+    facts: int = 0
+    held: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Notice(Event):
+    """In words, what is worth knowing; `playbook` where it is about that one's demonstration."""
+
     event: ClassVar[str] = "notice"
     message: str
+    playbook: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +180,7 @@ class RunFinished(Event):
     stage_seconds: dict[str, float] = field(default_factory=dict)
     critical_path: tuple[str, ...] = ()
     critical_path_seconds: float = 0.0
+    demos: dict[str, DemoState] = field(default_factory=dict)
 
 
 Emit = Callable[[Event], None]

@@ -2,45 +2,94 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import canarylab
+from canarylab.errors import NotYetObservableError
 from canarylab.kube.client import OWNER_LABEL
 
 if TYPE_CHECKING:
     from canarylab.context import Context
+    from canarylab.playbook.model import Playbook
     from canarylab.stages.base import Removal
 
 NAME, NAMESPACE = "canarylab", "kube-system"
+_PLAYBOOK = "playbook."
+"""Begins the key of each playbook, of those that share the cluster."""
 
 
-def record(ctx: Context) -> None:
-    """Say which playbook, at which digest, was applied by which version; nothing is written while that is unchanged."""
+@dataclass(frozen=True)
+class Applied:
+    """A playbook that was applied: at which digest, and the names of its stages."""
+
+    digest: str
+    stages: tuple[str, ...]
+
+
+def record(ctx: Context, playbooks: Sequence[Playbook]) -> None:
+    """Say that these were applied, at which digest, by which version; nothing is written while that is unchanged.
+
+    What was recorded of other playbooks stays.
+    """
+    before = _data(ctx)
     data = {
-        "playbook": ctx.playbook.name,
-        "digest": ctx.playbook.digest,
+        **{key: value for key, value in before.items() if key.startswith(_PLAYBOOK)},
+        **{_PLAYBOOK + playbook.name: _entry(playbook) for playbook in playbooks},
         "provider": ctx.provider.name,
         "version": canarylab.__version__,
     }
-    if read(ctx) != data:
-        labels = {OWNER_LABEL: ctx.profile}
-        meta = {"name": _name(ctx), "namespace": NAMESPACE, "labels": labels}
-        ctx.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+    if before != data:
+        _write(ctx, data)
 
 
-def read(ctx: Context) -> dict[str, Any] | None:
-    """What was applied last, None where nothing was."""
-    found = ctx.cluster.get("v1", "ConfigMap", _name(ctx), NAMESPACE)
-    return found.get("data") if found else None
+def read(ctx: Context) -> dict[str, Applied]:
+    """The playbooks that were applied, by name; none where there is no cluster."""
+    try:
+        data = _data(ctx)
+    except NotYetObservableError:
+        return {}
+    entries = {key: json.loads(value) for key, value in data.items() if key.startswith(_PLAYBOOK)}
+    return {
+        key.removeprefix(_PLAYBOOK): Applied(entry["digest"], tuple(entry["stages"])) for key, entry in entries.items()
+    }
+
+
+def others(ctx: Context) -> dict[str, Applied]:
+    """Those of them that this run isn't about."""
+    own = {playbook.name for playbook in (ctx.playbook.members or (ctx.playbook,))}
+    return {name: applied for name, applied in read(ctx).items() if name not in own}
 
 
 def remove(ctx: Context) -> list[Removal]:
-    """Take it out of a cluster that stays."""
+    """Take this run's playbooks out of it in a cluster that stays, and all of it once no other playbook is left."""
     from canarylab.stages.base import Removal
 
-    if not ctx.cluster.delete("v1", "ConfigMap", _name(ctx), NAMESPACE):
-        return []
-    return [Removal(f"ConfigMap {NAMESPACE}/{_name(ctx)}", "removed")]
+    subject, left = f"ConfigMap {NAMESPACE}/{_name(ctx)}", others(ctx)
+    if left:
+        _write(ctx, {key: value for key, value in _data(ctx).items() if _is_of(key, left)})
+        return [Removal(subject, "left", f"it also records {', '.join(left)}")]
+    return [Removal(subject, "removed")] if ctx.cluster.delete("v1", "ConfigMap", _name(ctx), NAMESPACE) else []
+
+
+def _is_of(key: str, playbooks: dict[str, Applied]) -> bool:
+    return not key.startswith(_PLAYBOOK) or key.removeprefix(_PLAYBOOK) in playbooks
+
+
+def _entry(playbook: Playbook) -> str:
+    return json.dumps({"digest": playbook.digest, "stages": [stage.name for stage in playbook.stages]})
+
+
+def _data(ctx: Context) -> dict[str, Any]:
+    found = ctx.cluster.get("v1", "ConfigMap", _name(ctx), NAMESPACE)
+    return dict(found.get("data") or {}) if found else {}
+
+
+def _write(ctx: Context, data: dict[str, Any]) -> None:
+    meta = {"name": _name(ctx), "namespace": NAMESPACE, "labels": {OWNER_LABEL: ctx.profile}}
+    ctx.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
 
 
 def _name(ctx: Context) -> str:

@@ -25,7 +25,7 @@ from canarylab.events import Event, RunStarted, StageInfo
 from canarylab.report.console_live import LiveConsole
 
 _COLUMNS = 110
-_THEME = TerminalTheme(
+THEME = TerminalTheme(
     (22, 27, 34),
     (230, 237, 243),
     [
@@ -34,7 +34,7 @@ _THEME = TerminalTheme(
     ],
 )
 # Rich's own template fetches a font; this one takes what the reader has, and its frame shows on white and on black.
-_SVG = """\
+SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
 <style>
 .{unique_id}-matrix {{ font: {char_height}px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
@@ -72,7 +72,7 @@ class Camera(LiveConsole):
         )  # fmt: skip
 
     def svg(self, title: str) -> str:
-        return self._console.export_svg(title=title, theme=_THEME, code_format=_SVG, unique_id="run")
+        return self._console.export_svg(title=title, theme=THEME, code_format=SVG, unique_id="run")
 
 
 def recorded(lines: Iterator[str]) -> Iterator[tuple[float, Event]]:

@@ -1,40 +1,151 @@
-"""`invoke demo`: performs the playbook's demonstration and asserts every step of it."""
+"""`invoke demo`: performs the playbook's demonstration and asserts every step of it; with `--all`, those of all."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from canarylab.commands.run import Options, run
+from canarylab import engine
+from canarylab.commands.run import Options, run, tell_bugs
 from canarylab.context import Context
 from canarylab.demo.perform import perform
 from canarylab.demo.reset import reset
-from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, UsageError
-from canarylab.events import Failure, RunFinished, RunStarted
+from canarylab.demo.side_by_side import Demonstration, Ended, attempt, run_all
+from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, StageError, UsageError
+from canarylab.events import DemoInfo, Failure, Notice, RunStarted
+from canarylab.lacking import lacking
 from canarylab.lock import locked
+from canarylab.playbook.model import Playbook
+from canarylab.record import record
+from canarylab.report.text import first_line
+from canarylab.stages.base import Stage
+
+AnyStage = Stage[Any, Any]
+Work = Callable[[Context], None]
 
 
 def demo(options: Options, *, start_over: bool) -> int:
-    """With `start_over`, bring the Rollouts back to rest first, and leave it at that."""
+    """What a cluster that is there lacks of the playbook is brought up first, and nothing else of it is touched.
+
+    With `start_over`, bring the Rollouts back to rest instead, and leave it at that.
+    """
 
     def work(ctx: Context) -> int:
-        if not ctx.playbook.demo:
+        if not ctx.playbook.performances:
             nothing = ", so there is nothing to reset" if start_over else ""
             remedy = "add `demo:` to it, or use another"
             raise UsageError(f"playbook {ctx.playbook.name} has no demo{nothing}", remedy=remedy)
-        with locked(ctx.paths.lock, "demo"), ctx.provider.session(ctx, "demo"):
-            command = "demo --reset" if start_over else "demo"
-            ctx.emit(RunStarted(command, ctx.playbook.name, ctx.profile, ctx.provider.name, ()))
-            started, code = time.monotonic(), EXIT_DONE
-            try:
-                (reset if start_over else perform)(ctx, ctx.playbook.demo)
-            except CancelledError as error:
-                code = error.exit_code
-                remedy = f"`{ctx.command('demo --reset')}` brings the Rollout back to rest, wherever it is now"
-                ctx.emit(Failure(str(CancelledError(error.what, remedy=remedy)), code))
-            except CanarylabError as error:
-                code = error.exit_code
-                ctx.emit(Failure(str(error), code))
-            ctx.emit(RunFinished(command, code == EXIT_DONE, round(time.monotonic() - started, 3)))
-        return code
+        with locked(ctx.paths.lock, "demo"):
+            if start_over:
+                return _reset(ctx, options)
+            absent = lacking(ctx)
+            engine.preflight(ctx, absent)
+            with ctx.provider.session(ctx, "demo"), _session_of_up(ctx, absent):
+                engine.examine(ctx, absent)
+                return _run(ctx, "demo", absent, _contexts(ctx, options), lambda one: perform(one, one.playbook.demo))
 
     return run(options, work)
+
+
+def _reset(ctx: Context, options: Options) -> int:
+    contexts = _contexts(ctx, options)
+    if ctx.playbook.members:
+        absent = {stage.name for stage in lacking(ctx) if stage.in_cluster}
+        missing = [one for one in contexts if absent.intersection(stage.name for stage in one.playbook.stages)]
+        contexts = [one for one in contexts if one not in missing]
+        if missing:
+            names = ", ".join(one.playbook.name for one in missing)
+            ctx.emit(Notice(f"nothing to reset, since not all of it is up: {names}"))
+    with ctx.provider.session(ctx, "demo"):
+        return _run(ctx, "demo --reset", (), contexts, lambda one: reset(one, one.playbook.demo))
+
+
+@contextmanager
+def _session_of_up(ctx: Context, absent: Sequence[AnyStage]) -> Iterator[None]:
+    """What `up` asks and makes sure of, where something is to be brought up."""
+    if absent:
+        with ctx.provider.session(ctx, "up"):
+            yield
+    else:
+        yield
+
+
+def _contexts(ctx: Context, options: Options) -> list[Context]:
+    """The run as seen from each of the playbooks: what one of them says to paste is about that one."""
+    if not ctx.playbook.members:
+        return [ctx]
+    return [
+        dataclasses.replace(ctx, playbook=playbook, flags=options.alone(playbook).flags)
+        for playbook in ctx.playbook.performances
+    ]
+
+
+def _run(ctx: Context, command: str, absent: Sequence[AnyStage], contexts: Sequence[Context], work: Work) -> int:
+    several = bool(ctx.playbook.members)
+    infos = tuple(DemoInfo(one.playbook.name, len(one.playbook.demo)) for one in contexts) if several else ()
+    name, provider = ctx.playbook.name, ctx.provider.name
+    ctx.emit(RunStarted(command, name, ctx.profile, provider, engine.infos(absent), infos))
+    started = time.monotonic()
+    up, unwritten = _bring_up(ctx, command, absent)
+    ended = _all(ctx, contexts, up, work) if several else _alone(ctx, up, work)
+    tell_bugs(ctx, [*(outcome.error for outcome in up.outcomes.values()), *(one.error for one in ended)])
+    codes = (up.exit_code, *(one.exit_code for one in ended), unwritten)
+    code = next((code for code in codes if code != EXIT_DONE), EXIT_DONE)
+    states = {one.playbook: one.state for one in ended} if several else {}
+    seconds = round(time.monotonic() - started, 3)
+    ctx.emit(dataclasses.replace(up.summary, ok=code == EXIT_DONE, seconds=seconds, demos=dict(sorted(states.items()))))
+    return code
+
+
+def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[engine.Run, int]:
+    """The stages brought up and, of the playbooks that are complete with them, the record; its exit code apart."""
+    up = engine.bring_up(ctx, command, absent)
+    made = set(up.names("changed"))
+    complete = [
+        playbook
+        for playbook in ctx.playbook.performances
+        if made.intersection(stage.name for stage in playbook.stages) and _blocked(playbook, up) is None
+    ]
+    try:
+        if complete:
+            record(ctx, complete)
+    except CanarylabError as error:
+        what = "all of it is up, but what was applied couldn't be written down"
+        ctx.emit(Failure(f"{what}: {error}", error.exit_code))
+        return up, error.exit_code
+    return up, EXIT_DONE
+
+
+def _blocked(playbook: Playbook, up: engine.Run) -> CanarylabError | None:
+    """Why the playbook can't be performed: the first of its stages that didn't come up, which has told all of it."""
+    for state in ("failed", "skipped"):
+        for stage in playbook.stages:
+            if stage.name in up.names(state):
+                reason = first_line(up.outcomes[stage.name].reason)
+                return StageError(f"stage {stage.name} {state}: {reason}")
+    return None
+
+
+def _alone(ctx: Context, up: engine.Run, work: Work) -> list[Ended]:
+    if up.outcomes and up.exit_code != EXIT_DONE:
+        return []  # the stages have said why
+    ended = attempt(ctx, work)
+    if isinstance(ended.error, CancelledError):
+        remedy = f"`{ctx.command('demo --reset')}` brings the Rollout back to rest, wherever it is now"
+        ctx.emit(Failure(str(CancelledError(ended.error.what, remedy=remedy)), ended.exit_code))
+    elif isinstance(ended.error, CanarylabError):
+        ctx.emit(Failure(str(ended.error), ended.exit_code))
+    return [ended]
+
+
+def _all(ctx: Context, contexts: Sequence[Context], up: engine.Run, work: Work) -> list[Ended]:
+    """How each of them ended, in the order in which they did."""
+    ended = run_all([Demonstration(one, _blocked(one.playbook, up)) for one in contexts], work)
+    if ctx.cancel.is_set:
+        remedy = f"`{ctx.command('demo --reset')}` brings all Rollouts back to rest, wherever they are now"
+        error = CancelledError("interrupted", remedy=remedy)
+        ctx.emit(Failure(str(error), error.exit_code))
+    return ended

@@ -10,9 +10,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import canarylab.providers
@@ -24,7 +24,8 @@ from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
-from canarylab.playbook.model import ClusterSpec
+from canarylab.playbook.model import ClusterSpec, Playbook
+from canarylab.playbook.union import load_all, union
 from canarylab.providers.base import Provider
 from canarylab.report import choose
 
@@ -32,24 +33,32 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where nft and others lie; a Debian user's PATH doesn't have it, and sudo may keep that PATH."""
 
 
+DEFAULT_PLAYBOOK = "istio-canary"
+
+
 @dataclass(frozen=True)
 class Options:
-    """The flags that every command takes."""
+    """The flags that every command takes; with `everything`, all playbooks that share the default one's cluster."""
 
-    playbook: str = "istio-canary"
+    playbook: str | None = None
     profile: str | None = None
     provider: str | None = None
     context: str | None = None
     output: str = "text"
     consent: Consent = field(default_factory=Consent)
+    everything: bool = False
 
     @property
     def flags(self) -> str:
         """Those that say which playbook and cluster, where they aren't the default."""
-        given = {name: getattr(self, name) for name in ("playbook", "profile", "provider", "context")}
-        defaults = Options()
-        words = (f" --{name} {shlex.quote(value)}" for name, value in given.items() if value != getattr(defaults, name))
-        return "".join(words)
+        playbook = self.playbook if self.playbook != DEFAULT_PLAYBOOK else None
+        given = {"playbook": playbook, "profile": self.profile, "provider": self.provider, "context": self.context}
+        words = (f" --{name} {shlex.quote(value)}" for name, value in given.items() if value is not None)
+        return (" --all" if self.everything else "") + "".join(words)
+
+    def alone(self, playbook: Playbook) -> Options:
+        """Those for one of the playbooks."""
+        return replace(self, playbook=playbook.path.stem, everything=False)
 
 
 def run(options: Options, work: Callable[[Context], int]) -> int:
@@ -82,18 +91,31 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
 
 
 def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
-    playbook = load(
-        find_playbook(options.playbook), profile=options.profile, provider=options.provider, context=options.context
-    )
-    provider = _provider(playbook.cluster)
+    playbooks = _playbooks(options)
+    provider = _provider(playbooks[0].cluster)
     if options.context and provider.owns_cluster:
         raise UsageError(
             f"--context {options.context} means nothing to provider {provider.name}: it makes a cluster of its own",
             remedy="add --provider existing to work on that cluster, or leave --context out",
         )
-    return Context(
-        with_infrastructure(playbook, provider), provider, bus, cancel, consent=options.consent, flags=options.flags
-    )
+    complete = [with_infrastructure(playbook, provider) for playbook in playbooks]
+    playbook = union(complete) if options.everything else complete[0]
+    return Context(playbook, provider, bus, cancel, consent=options.consent, flags=options.flags)
+
+
+def _playbooks(options: Options) -> list[Playbook]:
+    """The one that is named, or all that go together."""
+    profile, provider, context = options.profile, options.provider, options.context
+    if not options.everything:
+        file = find_playbook(DEFAULT_PLAYBOOK if options.playbook is None else options.playbook)
+        return [load(file, profile=profile, provider=provider, context=context)]
+    if options.playbook is not None:
+        raise UsageError(
+            f"--all and --playbook {options.playbook} exclude each other",
+            remedy="leave one of them out: --all means every playbook that has a demonstration and the default "
+            "one's cluster",
+        )
+    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context)
 
 
 def _provider(spec: ClusterSpec) -> Provider:
@@ -131,6 +153,13 @@ def _writable() -> Path:
     except OSError:
         return Path(tempfile.gettempdir())
     return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())
+
+
+def tell_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
+    """Keep the traceback of each that is none of ours, and tell where it is."""
+    for error in errors:
+        if error is not None and not isinstance(error, CanarylabError):
+            ctx.emit(Failure(keep_traceback(error), EXIT_BUG))
 
 
 def keep_traceback(error: BaseException) -> str:

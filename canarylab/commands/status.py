@@ -9,7 +9,7 @@ from typing import Any
 from canarylab.commands.run import Options, run
 from canarylab.context import Context
 from canarylab.demo import plugin
-from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError
+from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
 from canarylab.stages.base import Stage
@@ -108,7 +108,7 @@ def _status(
 def _illness(ctx: Context, stage: Stage[Any, Any]) -> str | None:
     try:
         return stage.health(ctx)
-    except NotYetObservableError as error:  # such as a cluster whose machine was stopped
+    except (NotYetObservableError, StageError) as error:  # a cluster whose machine was stopped; what waiting can't mend
         return error.what
 
 

@@ -34,7 +34,10 @@ Receipt = list[tuple[str, list[Removal]]]
 
 
 def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
-    """Remove everything of the profile; with `only`, those stages and what needs them."""
+    """Remove everything of the profile; with `only`, those stages and what needs them.
+
+    In a cluster that stays, what another playbook needs that was applied to it stays, too.
+    """
     receipt: Receipt = []
 
     def work(ctx: Context) -> int:
@@ -45,14 +48,16 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
             removal = _Teardown(ctx, receipt)
             code = EXIT_DONE
             try:
+                shared = {} if _with_cluster(ctx, only) else _shared(ctx)
                 if not ctx.provider.owns_cluster:
-                    _show_first(ctx, stages)
+                    _show_first(ctx, [stage for stage in stages if stage.name not in shared])
                 for stage in stages:
-                    removal.stage(stage)
+                    removal.stage(stage, shared.get(stage.name))
                 if not removal.failed and (not only or "cluster" in only):
                     if not ctx.provider.owns_cluster:
                         removal.rest("record", record.remove)
-                    removal.rest("rest", ctx.provider.leftovers)
+                    if not shared:
+                        removal.rest("rest", ctx.provider.leftovers)
                 if purge:
                     removal.rest("cache", ctx.provider.purge)
             except CanarylabError as error:
@@ -91,12 +96,25 @@ def _selected(ctx: Context, only: Sequence[str]) -> list[Stage[Any, Any]]:
     stages = {stage.name: stage for stage in ctx.playbook.stages}
     needs = {name: stage.needs for name, stage in stages.items()}
     engine.require_stages(ctx.playbook, only)
-    # A cluster of our own goes with all that is below it: there is no use in a machine without one.
-    everything = not only or ("cluster" in only and ctx.provider.owns_cluster)
-    wanted = set(stages) if everything else graph.dependents(needs, only)
+    wanted = set(stages) if not only or _with_cluster(ctx, only) else graph.dependents(needs, only)
     with_cluster = ctx.provider.owns_cluster and "cluster" in wanted
     ordered = [stages[name] for name in reversed(graph.order(needs)) if name in wanted]
     return [stage for stage in ordered if not (with_cluster and stage.in_cluster)]
+
+
+def _with_cluster(ctx: Context, only: Sequence[str]) -> bool:
+    """A cluster of our own goes with all that is in it and below it: there is no use in a machine without one."""
+    return ctx.provider.owns_cluster and (not only or "cluster" in only)
+
+
+def _shared(ctx: Context) -> dict[str, Removal]:
+    """By stage: why it is left, where other playbooks that were applied to the same cluster need it."""
+    shared: dict[str, Removal] = {}
+    for name, applied in record.others(ctx).items():
+        for stage in applied.stages:
+            reason = f"playbook {name} needs it, too; the teardown of the last of them removes it"
+            shared.setdefault(stage, Removal(f"stage {stage}", "left", reason))
+    return shared
 
 
 class _Teardown:
@@ -110,11 +128,11 @@ class _Teardown:
         self._states: dict[str, State] = {}
         self.failed = False
 
-    def stage(self, stage: Stage[Any, Any]) -> None:
+    def stage(self, stage: Stage[Any, Any], left: Removal | None) -> None:
         self._ctx.cancel.check()
         begun = time.monotonic()
         self._ctx.emit(StageStarted(stage.name))
-        removals = _remove(self._ctx.for_stage(stage.name, begun + _SECONDS), stage)
+        removals = [left] if left else _remove(self._ctx.for_stage(stage.name, begun + _SECONDS), stage)
         self._write(stage.name, removals)
         outcomes = {removal.outcome for removal in removals}
         state: State = "failed" if "failed" in outcomes else "changed" if "removed" in outcomes else "unchanged"

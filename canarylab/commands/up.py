@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from canarylab import engine
-from canarylab.commands.run import Options, keep_traceback, run
+from canarylab.commands.run import Options, run, tell_bugs
 from canarylab.context import Context
-from canarylab.errors import EXIT_BUG, EXIT_DONE, CanarylabError
+from canarylab.errors import EXIT_DONE, CanarylabError
 from canarylab.events import Failure, Notice
 from canarylab.lock import locked
 from canarylab.record import record
@@ -33,11 +33,11 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
 def _conclude(ctx: Context, *, is_all: bool) -> int:
     """Everything is up. Without the record it still is, so that is told, and the run ends as one that ended."""
     try:
-        record(ctx)
+        record(ctx, ctx.playbook.members or (ctx.playbook,))
     except CanarylabError as error:
         ctx.emit(Failure(f"everything is up, but what was applied couldn't be written down: {error}", error.exit_code))
         return error.exit_code
-    next_one = f"; `{ctx.command('demo')}` comes next" if is_all and ctx.playbook.demo else ""
+    next_one = f"; `{ctx.command('demo')}` comes next" if is_all and ctx.playbook.performances else ""
     ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell{next_one}"))
     return EXIT_DONE
 
@@ -58,9 +58,7 @@ def plan(options: Options, only: Sequence[str], start: str | None) -> int:
 
 def _end(ctx: Context, outcome: engine.Run, afterwards: int = EXIT_DONE) -> int:
     """`afterwards` is how what came after the stages ended."""
-    for ended in outcome.outcomes.values():
-        if ended.error is not None and not isinstance(ended.error, CanarylabError):
-            ctx.emit(Failure(keep_traceback(ended.error), EXIT_BUG))
+    tell_bugs(ctx, (ended.error for ended in outcome.outcomes.values()))
     code = outcome.exit_code or afterwards
     ctx.emit(dataclasses.replace(outcome.summary, ok=code == EXIT_DONE))
     return code

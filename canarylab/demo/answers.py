@@ -45,7 +45,7 @@ def weighted(measured: Sequence[Measurement], weight: int, revisions: Revisions)
     return Claim(
         f"{last.target}: canary's share",
         f"{weight} % in the interval",
-        f"{share}; {last.pace}{strangers}{_told(missed, revisions, holds=holds)}",
+        f"{share}{_by(last)}; {last.pace}{strangers}{_told(missed, revisions, holds=holds)}",
         holds and not strangers,
         _astray(last, strangers) or f"the gateway routes by other weights than {weight} %; {rule}",
         hopeless=bool(strangers),
@@ -77,9 +77,9 @@ def exact(measured: Measurement, only: str, revisions: Revisions) -> Claim:
     return Claim(
         f"{measured.target}: all answers",
         f"{measured.requests:,} from {revisions.shown.get(only, only)}",
-        f"{right:,} of {measured.requests:,}; {measured.pace}{strangers}",
-        right == measured.requests,
-        _astray(measured, strangers) or "not every request was answered",
+        f"{right:,} of {measured.requests:,}{_by(measured)}; {measured.pace}{strangers}",
+        right >= measured.requests and not strangers,  # the gateway's counters have others' requests, too
+        _astray(measured, strangers) or _incomplete(measured),
     )
 
 
@@ -92,6 +92,10 @@ def none_failed(measured: Sequence[Measurement], text: str) -> Claim:
     return Claim(text, "0 failed", "; ".join(seen), total > 0 and failed == 0, "; ".join(filter(None, causes)))
 
 
+def _by(measured: Measurement) -> str:
+    return " by the gateway's counters" if measured.counted_by_gateway else ""
+
+
 def _share(measured: Measurement, revisions: Revisions) -> Share:
     return Share(measured.revisions.get(revisions.canary, 0), measured.answered)
 
@@ -99,12 +103,19 @@ def _share(measured: Measurement, revisions: Revisions) -> Share:
 def _strangers(measured: Measurement, known: set[str], revisions: Revisions) -> str:
     """Who else answered, to be added to what was seen."""
     others = {revision: count for revision, count in measured.revisions.items() if revision not in known}
-    names = {"": "pods that don't say their revision", **revisions.shown}
+    unknown = "pods of no revision" if measured.counted_by_gateway else "pods that don't say their revision"
+    names = {"": unknown, **revisions.shown}
     return "".join(f"; {count:,} from {names.get(revision, revision)}" for revision, count in others.items())
+
+
+def _incomplete(measured: Measurement) -> str:
+    if measured.counted_by_gateway:
+        return "the gateway has not sent every request to where its route leads"
+    return "not every request was answered"
 
 
 def _astray(measured: Measurement, strangers: str) -> str:
     """The likely cause if others answered; "" if none did."""
-    if "" in measured.revisions:
+    if "" in measured.revisions and not measured.counted_by_gateway:
         return "the pods need the environment variable REVISION, taken from their label rollouts-pod-template-hash"
     return "the gateway still sends requests to pods of another revision" if strangers else ""

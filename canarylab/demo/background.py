@@ -1,7 +1,7 @@
 """A steady trickle of requests to all hosts while a rollout goes on: was not one of them lost?
 
 Each request has a connection of its own, of either protocol, so that connecting is tested as well. The thread has
-its own event loop and shares nothing with the steps until it is stopped.
+its own event loop and shares nothing with the steps but the timeline.
 """
 
 from __future__ import annotations
@@ -10,26 +10,36 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from canarylab.demo.answers import none_failed
-from canarylab.demo.base import Claim, LeftOpen
-from canarylab.demo.client import Target, ask_once
-from canarylab.demo.traffic import REQUEST_TIMEOUT, Measurement, Tally
+from canarylab.cancel import wait_until
+from canarylab.demo.base import Claim, LeftOpen, Session
+from canarylab.demo.client import TIMEOUT, RequestFailedError, Target, ask_once
+from canarylab.demo.error_rate import none_failed
+from canarylab.demo.timeline import Failure, Period, Timeline
+from canarylab.demo.traffic import REQUEST_TIMEOUT
 
 if TYPE_CHECKING:
     from canarylab.context import Context
 
+NAME = "traffic"
+"""What it is called in the session."""
 _AT_ONCE = 64
 """More requests than this are never under way; if answers are so slow, the rate drops."""
 
 
 class Background(LeftOpen):
-    """Requests at `rate` a second, each to the next of the targets in turn, from construction until `stop`."""
+    """Requests at `rate` a second, each to the next of the targets in turn, from construction until `stop`.
+
+    `expected` is the error rate in percent that was last expected: while it is above 0, failures are no surprise.
+    """
 
     def __init__(self, targets: Sequence[Target], rate: float, timeout: float = REQUEST_TIMEOUT) -> None:
-        self._tallies = [Tally(target) for target in targets]
+        self.timeline = Timeline()
+        self.expected = 0.0
+        self._targets = tuple(targets)
         self._interval = 1 / rate
         self._timeout = timeout
         self._crash: BaseException | None = None
@@ -37,30 +47,44 @@ class Background(LeftOpen):
         self._thread = threading.Thread(target=self._run, name="background-traffic", daemon=True)
         self._thread.start()
 
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        return tuple(tally.target for tally in self._tallies)
-
     def conclude(self, ctx: Context) -> list[Claim]:  # noqa: ARG002 - it needs nothing of the cluster
-        return [none_failed(self.stop(), "background traffic: not one request failed on the way")]
+        claim = none_failed(self.stop(), "background traffic: not one request failed on the way")
+        if self.expected > 0:
+            expected = f"the last `expect-error-rate` expected {self.expected:g} %: one with `percent: 0` has to follow"
+            claim = replace(claim, cause=expected)
+        return [claim]
 
-    def stop(self) -> tuple[Measurement, ...]:
-        """Send no more, wait for the answers under way, and return what was counted for each target."""
+    def stop(self) -> Period:
+        """Send no more, wait for the answers under way, and return what was counted since the timeline was cut."""
         self._ending.set()
         self._thread.join()
+        self._check()
+        return self.timeline.cut()
+
+    def wait(self, ctx: Context, enough: Callable[[Period], bool], timeout: float) -> Period:
+        """The period at hand once it is enough, or after `timeout` seconds."""
+        deadline = min(ctx.deadline, time.monotonic() + timeout)
+
+        def ready() -> bool:
+            self._check()
+            return enough(self.timeline.so_far())
+
+        wait_until(ready, deadline=deadline, cancel=ctx.cancel)
+        return self.timeline.so_far()
+
+    def _check(self) -> None:
         if self._crash is not None:
             raise self._crash
-        return tuple(tally.result() for tally in self._tallies)
 
     def _run(self) -> None:
         try:
             asyncio.run(self._stream())
-        except BaseException as crash:  # kept for stop(), which raises it where somebody sees it
+        except BaseException as crash:  # kept for whoever asks next, who raises it where somebody sees it
             self._crash = crash
 
     async def _stream(self) -> None:
         places = asyncio.Semaphore(_AT_ONCE)
-        turns = itertools.cycle(self._tallies)
+        turns = itertools.cycle(self._targets)
         due = time.monotonic()
         async with asyncio.TaskGroup() as under_way:
             while not self._ending.is_set():
@@ -71,5 +95,22 @@ class Background(LeftOpen):
                 due = max(due + self._interval, time.monotonic() - 1)
                 await asyncio.sleep(due - time.monotonic())
 
-    async def _one(self, tally: Tally) -> None:
-        await tally.take(lambda: ask_once(tally.target), self._timeout)
+    async def _one(self, target: Target) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await ask_once(target)
+        except RequestFailedError as failure:
+            self.timeline.failed(Failure(target, "", failure.kind), str(failure))
+        except TimeoutError:
+            self.timeline.failed(Failure(target, "", TIMEOUT), f"no answer in {self._timeout:g} s")
+        else:
+            if answer.failure:
+                self.timeline.failed(Failure(target, answer.revision, answer.failure), answer.failure)
+            else:
+                self.timeline.answered(target)
+
+
+def note(session: Session, what: str) -> None:
+    """Note on the background traffic, if there is any, that this is done now."""
+    if background := session.find(NAME, Background):
+        background.timeline.note(what)

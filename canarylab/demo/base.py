@@ -40,6 +40,8 @@ class Claim:
     cause: str = ""
     hopeless: bool = False
     """Whether waiting longer can't make it hold."""
+    remedy: str = ""
+    """What to do about the cause, where that is more than to look and to reset."""
 
     def __str__(self) -> str:
         return f"{self.text}: expected {self.expected}, saw {self.seen}"
@@ -97,6 +99,12 @@ class Step(ABC):
     def __init__(self, options: StepOptions) -> None:
         self.options = options
 
+    def check(self, ctx: Context) -> None:  # noqa: B027 - most kinds have nothing to look at
+        """Look, before the first step is performed, whether this one can be; change nothing.
+
+        Raises CanarylabError with what is in its way. That its Rollout is there has been made sure of.
+        """
+
     @abstractmethod
     def run(self, ctx: Context, session: Session) -> None:
         """Perform the step. Raises ExpectationError with what was expected, what was seen and the likely cause."""
@@ -118,10 +126,9 @@ def report(ctx: Context, step: str, claims: Iterable[Claim]) -> Claim | None:
 
 def disappointed(ctx: Context, step: str, claim: Claim) -> ExpectationError:
     """The error for a claim that doesn't hold."""
+    usual = (
+        f"`{ctx.command('status')}` shows the rollout as it is; `{ctx.command('demo --reset')}` brings it back to rest"
+    )
     return ExpectationError(
-        str(claim),
-        where=f"demo step {step}",
-        why=claim.cause or None,
-        remedy=f"`{ctx.command('status')}` shows the rollout as it is; `{ctx.command('demo --reset')}` brings it back "
-        "to rest",
+        str(claim), where=f"demo step {step}", why=claim.cause or None, remedy=claim.remedy or usual
     )

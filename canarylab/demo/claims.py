@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from canarylab.demo import causes, injection
 from canarylab.demo.base import Claim
-from canarylab.demo.rollout import RevisionView, RolloutView
+from canarylab.demo.rollout import PodView, RevisionView, RolloutView
 
 
 def equal(text: str, expected: object, seen: object, cause: str = "") -> Claim:
@@ -11,11 +14,16 @@ def equal(text: str, expected: object, seen: object, cause: str = "") -> Claim:
 
 
 def status(view: RolloutView, phase: str, reason: str | None = None) -> Claim:
-    """The phase, and the reason the controller gives for it. Degraded is where a Rollout stays by itself."""
+    """The phase, and the reason the controller gives for it."""
     holds = view.phase == phase and reason in (None, view.message)
     expected = f"{phase} ({reason})" if reason else phase
-    hopeless = view.phase == "Degraded" != phase
-    return Claim("status", expected, view.status, holds, cause(view), hopeless)
+    return Claim("status", expected, view.status, holds, cause(view), causes.is_lasting(view, phase))
+
+
+def step(view: RolloutView, expected: str) -> Claim:
+    """Steps done, of how many. A Rollout that waits for somebody stays at its step."""
+    lasting = bool(view.standstill)
+    return Claim("step", expected, str(view.step), view.step == expected, cause(view), lasting)
 
 
 def stable_is_wanted(view: RolloutView) -> Claim:
@@ -33,6 +41,23 @@ def old_scaled_down(view: RolloutView) -> Claim:
     return Claim("old revisions", "ScaledDown", seen, holds, late)
 
 
+def ready_pods(view: RolloutView, role: Literal["stable", "canary"], wanted: int) -> Claim:
+    """That revision has exactly so many pods, and every one of them is ready. Those that leave don't count.
+
+    No such revision is the same as one without pods.
+    """
+    revision = view.stable if role == "stable" else view.canary
+    pods = [pod for pod in revision.pods if not pod.leaving] if revision else []
+    ready = sum(_is_ready(pod) for pod in pods)
+    seen = f"{ready}" if ready == len(pods) else f"{ready}, and {len(pods) - ready} not ready"
+    return Claim(f"ready pods of the {role} revision", str(wanted), seen, ready == len(pods) == wanted, cause(view))
+
+
+def _is_ready(pod: PodView) -> bool:
+    ready, _, containers = pod.ready.partition("/")
+    return ready == containers
+
+
 def pods_ready(view: RolloutView, ready: str) -> list[Claim]:
     """Of every pod of stable and canary as many containers are ready as kubectl shows as READY."""
     return [_ready(revision, ready, view) for revision in view.revisions if revision.role]
@@ -42,8 +67,14 @@ def _ready(revision: RevisionView, ready: str, view: RolloutView) -> Claim:
     pods = [pod for pod in revision.pods if not pod.leaving]
     seen = ", ".join(f"{pod.name} ready {pod.ready}" for pod in pods) or "no pod"
     holds = bool(pods) and all(pod.ready == ready for pod in pods)
-    sidecar = "a pod gets a sidecar only if its namespace had the label istio-injection=enabled before the pod began"
-    return Claim(f"pods of the {revision.role} revision", f"ready {ready}", seen, holds, view.trouble or sidecar)
+    lacking = any(_containers(pod.ready) < _containers(ready) for pod in pods)
+    why = injection.NO_SIDECAR if lacking else cause(view)
+    lasting = lacking and not injection.may_come(view, revision)
+    return Claim(f"pods of the {revision.role} revision", f"ready {ready}", seen, holds, why, lasting)
+
+
+def _containers(ready: str) -> int:
+    return int(ready.partition("/")[2])
 
 
 def canary_is(view: RolloutView, which: str) -> Claim:
@@ -62,13 +93,7 @@ def stable_is(view: RolloutView, which: str) -> Claim:
 
 def cause(view: RolloutView) -> str:
     """Why a Rollout doesn't get on, as far as it can be told from its objects."""
-    if "ErrImage" in view.trouble or "ImagePull" in view.trouble:
-        return f"{view.trouble}; the cluster has no such image: `invoke images` lists those it has"
-    if view.trouble:
-        return view.trouble
-    if view.aborted:
-        return "the update was aborted, and its template is still the one wanted"
-    return f"the Rollout is {view}"
+    return causes.briefly(view)
 
 
 def _is(text: str, seen: RevisionView | None, expected: RevisionView | None, view: RolloutView) -> Claim:

@@ -11,24 +11,34 @@ import asyncio
 import errno
 import functools
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import h11
+
 PATH = "/color"
-_HEAD_END = b"\r\n\r\n"
+_CHUNK = 1 << 16
 _OK = 200
 
 
 @dataclass(frozen=True)
 class Target:
-    """A host to ask, by Host header or by SNI, and where the gateway listens for it."""
+    """A host to ask, by Host header or by SNI, where the gateway listens for it, and what to ask."""
 
     address: str
     port: int
     host: str
     tls: bool = False
+    path: str = PATH
+    headers: tuple[tuple[str, str], ...] = ()
+    by_connection: bool = False
+    """Whether who answers is decided once for each connection, as kube-proxy does it, and not for each request."""
+    gateway_port: int = 0
+    """The port of the gateway's Service, as routes know it, where it answers at another: a NodePort, say."""
 
     def __str__(self) -> str:
-        return f"{'tls' if self.tls else 'http'} {self.host}"
+        with_headers = "".join(f", {name}: {value}" for name, value in self.headers)
+        return f"{'tls' if self.tls else 'http'} {self.host}{with_headers}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,8 @@ class RequestFailedError(Exception):
         self.kind = kind
 
 
+_END = h11.EndOfMessage()
+
 REFUSED, RESET, CLOSED, TIMEOUT, UNREACHABLE = "refused", "reset", "closed", "timeout", "unreachable"
 HANDSHAKE, UNREADABLE, NO_LOCAL_PORT = "TLS handshake", "unreadable answer", "no local port"
 
@@ -76,6 +88,7 @@ class Connection:
         self._target = target
         self._reader = reader
         self._writer = writer
+        self._http = h11.Connection(h11.CLIENT)
 
     @classmethod
     async def open(cls, target: Target) -> Connection:
@@ -95,18 +108,36 @@ class Connection:
         return cls(target, reader, writer)
 
     async def ask(self, *, last: bool) -> Answer:
-        """GET the colour. `last` asks the server to close afterwards. Raises RequestFailedError."""
+        """GET the target's path. `last` asks the server to close afterwards. Raises RequestFailedError."""
         try:
-            self._writer.write(_request(self._target.host, last=last))
-            answer, length = read_head(await self._reader.readuntil(_HEAD_END))
-            await self._reader.readexactly(length)
-        except asyncio.IncompleteReadError as error:
-            raise RequestFailedError(CLOSED, f"after {len(error.partial)} bytes of an answer") from error
-        except (ValueError, asyncio.LimitOverrunError) as error:
-            raise RequestFailedError(UNREADABLE, str(error)) from error
+            self._writer.write((self._http.send(self._request(last=last)) or b"") + (self._http.send(_END) or b""))
+            response = await self._response()
+        except h11.RemoteProtocolError as error:
+            _, has_ended = self._http.trailing_data
+            raise RequestFailedError(CLOSED if has_ended else UNREADABLE, str(error)) from error
         except OSError as error:
             raise RequestFailedError(_kind(error), str(error)) from error
-        return answer
+        is_kept = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        if is_kept:
+            self._http.start_next_cycle()
+        return answer(response.status_code, response.headers, keep_alive=is_kept)
+
+    def _request(self, *, last: bool) -> h11.Request:
+        connection = "close" if last else "keep-alive"
+        headers = [("Host", self._target.host), ("Connection", connection), *self._target.headers]
+        return h11.Request(method="GET", target=self._target.path, headers=headers)
+
+    async def _response(self) -> h11.Response:
+        """The head of the answer, once its body is read to the end, too."""
+        response = None
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                self._http.receive_data(await self._reader.read(_CHUNK))
+            elif isinstance(event, h11.Response):
+                response = event
+            elif isinstance(event, h11.EndOfMessage) and response is not None:
+                return response
 
     def close(self) -> None:
         """Let go at once: nothing is left to be sent, and nobody waits for TLS to say goodbye."""
@@ -136,30 +167,18 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def _request(host: str, *, last: bool) -> bytes:
-    connection = "close" if last else "keep-alive"
-    return f"GET {PATH} HTTP/1.1\r\nHost: {host}\r\nConnection: {connection}\r\n\r\n".encode()
-
-
-def read_head(head: bytes) -> tuple[Answer, int]:
-    """The answer that a head announces, and the length of its body in bytes. Raises ValueError if it isn't one."""
-    status_line, *lines = head.decode("latin-1").split("\r\n")
-    version, status, *_ = [*status_line.split(" ", 2), ""]
-    if not version.startswith("HTTP/1.") or not status.isdigit():
-        raise ValueError(f"not an HTTP answer: {status_line[:40]!r}")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
-    if "content-length" not in headers:
-        raise ValueError("an answer without Content-Length")
-    answer = Answer(
-        status=int(status),
+def answer(status: int, fields: Iterable[tuple[bytes, bytes]], *, keep_alive: bool) -> Answer:
+    """What the head of an answer says of who gave it; its names are in lower case, as h11 has them."""
+    headers = {name.decode(): value.decode("latin-1").strip() for name, value in fields}
+    return Answer(
+        status=status,
         color=headers.get("x-rollouts-demo-color", ""),
         pod=headers.get("x-rollouts-demo-pod", ""),
         revision=headers.get("x-rollouts-demo-revision", ""),
         # Envoy notes how long the pod took; without that note it answered by itself.
         from_gateway=headers.get("server") == "istio-envoy" and "x-envoy-upstream-service-time" not in headers,
-        keep_alive=headers.get("connection", "keep-alive").lower() != "close",
+        keep_alive=keep_alive,
     )
-    return answer, int(headers["content-length"])
 
 
 def _kind(error: OSError, *, connecting_by_tls: bool = False) -> str:
@@ -180,12 +199,13 @@ _CAUSES = {
     UNREACHABLE: "this machine has no way to {address}: the tunnel isn't running",
     TIMEOUT: "no answer from {address}:{port}: the tunnel isn't running, or no ready pod stands behind the gateway",
     HANDSHAKE: "the gateway has no TLS route for the SNI host {host}: it must be among the sniHosts of a "
-    "VirtualService that names the Gateway, and the Gateway must have a TLS server in PASSTHROUGH mode on port {port}",
+    "VirtualService that names the Gateway, and the Gateway must have a TLS server in PASSTHROUGH mode on port "
+    "{gateway_port}",
     CLOSED: "the gateway took the request and hung up: the pod behind it went away or answered no HTTP",
     RESET: "the connection was cut: the gateway or the pod behind it went away",
     NO_LOCAL_PORT: "this machine has run out of local ports for {address}:{port}: wait a minute and try again",
     "status 404 from the gateway": "no HTTP route for {host}: it isn't among the hosts of a VirtualService that names "
-    "the Gateway, or the Gateway has no HTTP server on port {port}",
+    "the Gateway, or the Gateway has no HTTP server on port {gateway_port}",
     "status 503 from the gateway": "the gateway has a route for {host} and no ready pod behind it, or the route names "
     "a port that the Service hasn't",
     "status 500": "the application itself answers with errors: its image may be one of the bad-* variants",
@@ -194,4 +214,6 @@ _CAUSES = {
 
 def likely_cause(kind: str, target: Target) -> str:
     """Why requests to a target fail in this way; "" where nothing is known of that kind."""
-    return _CAUSES.get(kind, "").format(address=target.address, port=target.port, host=target.host)
+    gateway_port = target.gateway_port or target.port
+    known = _CAUSES.get(kind, "")
+    return known.format(address=target.address, port=target.port, gateway_port=gateway_port, host=target.host)

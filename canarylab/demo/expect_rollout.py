@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from canarylab.demo import claims
+from canarylab.demo import causes, claims
 from canarylab.demo.base import Claim, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
@@ -28,8 +28,24 @@ class ReplicaOptions(StepOptions):
     available: int | None = Field(default=None, ge=0, description="pods that have been ready for minReadySeconds")
 
 
+class ReadyPodsOptions(StepOptions):
+    """Pods of each revision in use, all of them ready; what is left out may be anything."""
+
+    stable: int | None = Field(default=None, ge=0, description="pods of the stable revision")
+    canary: int | None = Field(default=None, ge=0, description="pods of the canary; 0 also where there is no canary")
+
+
 class ExpectRolloutOptions(StepOptions):
-    """What is left out may be anything."""
+    """What is left out may be anything.
+
+    With a status, the pods of each revision, and how many there are in all:
+
+        - expect-rollout:
+            rollout: basic-canary
+            status: Paused
+            ready-pods: {stable: 4, canary: 1}
+            replicas: {desired: 5, current: 5}
+    """
 
     rollout: str = Field(description="name of the Rollout")
     namespace: str = Field("default", description="namespace of the Rollout")
@@ -41,6 +57,7 @@ class ExpectRolloutOptions(StepOptions):
     canary: Literal["latest", "none"] | None = Field(None, description="which revision is the canary")
     stable: Literal["latest", "previous"] | None = Field(None, description="which revision is stable")
     replicas: ReplicaOptions = Field(ReplicaOptions(), description="how many pods there are")
+    ready_pods: ReadyPodsOptions = Field(ReadyPodsOptions(), description="how many pods each revision has, all ready")
     pods: str | None = Field(None, pattern=r"^\d+/\d+$", description="kubectl's READY of each pod in use: 2/2")
     old_scaled_down: bool = Field(False, description="all other ReplicaSets are ScaledDown")
     timeout: Seconds = Field(120, description="how long to wait for all of it")
@@ -59,7 +76,8 @@ class ExpectRollout(Step):
         def look() -> Iterator[Claim]:
             return expected(options, read(ctx, options.namespace, options.rollout))
 
-        self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
+        seen = wait_for(ctx, watches(options.namespace), look, options.timeout)
+        self.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))
 
 
 def expected(options: ExpectRolloutOptions, view: RolloutView) -> Iterator[Claim]:
@@ -67,7 +85,7 @@ def expected(options: ExpectRolloutOptions, view: RolloutView) -> Iterator[Claim
     cause = claims.cause(view)
     yield claims.status(view, options.status, options.reason)
     if options.step is not None:
-        yield claims.equal("step", options.step, view.step, cause)
+        yield claims.step(view, options.step)
     if options.set_weight is not None:
         yield claims.equal("SetWeight", options.set_weight, view.set_weight, cause)
     if options.actual_weight is not None:
@@ -79,6 +97,9 @@ def expected(options: ExpectRolloutOptions, view: RolloutView) -> Iterator[Claim
     for name, number in asdict(view.replicas).items():
         if (wanted := getattr(options.replicas, name)) is not None:
             yield claims.equal(f"replicas {name}", wanted, number, cause)
+    for role in ("stable", "canary"):
+        if (wanted := getattr(options.ready_pods, role)) is not None:
+            yield claims.ready_pods(view, role, wanted)
     if options.pods is not None:
         yield from claims.pods_ready(view, options.pods)
     if options.old_scaled_down:

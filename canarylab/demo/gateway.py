@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from canarylab.demo.base import StepOptions
-from canarylab.demo.client import Target
+from canarylab.demo.client import PATH, Target
+from canarylab.demo.layers.backends import pods_behind
+from canarylab.demo.rollout import HASH_LABEL
 from canarylab.errors import ExpectationError
 
 if TYPE_CHECKING:
     from canarylab.context import Context
 
 
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: ([!-~]([\t -~]*[!-~])?)?")
+"""As RFC 9110, 5.5 and 5.6.2, in ASCII."""
+_OWN_HEADERS = {"host", "connection", "content-length", "transfer-encoding"}
+
+
 class Gateway(StepOptions):
-    """The Service of type LoadBalancer in front of the gateway; by default that of Istio's gateway chart."""
+    """The Service of type LoadBalancer that requests go to; by default that of Istio's gateway chart.
+
+    It may be the application's own: then kube-proxy, not a gateway, chooses the pod, once for each connection.
+    """
 
     namespace: str = Field(default="istio-ingress", description="namespace of the Service")
     service: str = Field(default="istio-ingressgateway", description="name of the Service")
@@ -29,6 +43,26 @@ class HostsOptions(StepOptions):
     tls: tuple[str, ...] = Field((), description="hosts to ask by SNI; the gateway passes TLS through")
     http_port: int = Field(80, ge=1, le=65535, description="port of the gateway for http")
     tls_port: int = Field(3000, ge=1, le=65535, description="port of the gateway for tls")
+    path: str = Field(PATH, pattern="^/[!-~]*$", description="what is asked for; anything but status 200 is a failure")
+    headers: dict[str, str] = Field({}, description="headers of each request")
+
+    @field_validator("http", "tls")
+    @classmethod
+    def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host that could be asked: write a whole name, without * and port")
+        return hosts
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER.fullmatch(f"{name}: {value}"):
+                raise ValueError(f"{name!r} with {value!r} is no header: a name has no blanks, a value is one line")
+            if name.lower() in _OWN_HEADERS:
+                raise ValueError(f"{name} can't be chosen: each request has its own")
+        return headers
 
 
 def targets(ctx: Context, options: HostsOptions) -> list[Target]:
@@ -36,21 +70,41 @@ def targets(ctx: Context, options: HostsOptions) -> list[Target]:
 
     Raises ExpectationError if the gateway has no address.
     """
-    at = {port: _endpoint(ctx, options.gateway, port) for port in {options.http_port, options.tls_port}}
-    http = [Target(*at[options.http_port], host) for host in options.http]
-    return http + [Target(*at[options.tls_port], host, tls=True) for host in options.tls]
+    gateway = service(ctx, options.gateway)
+    ports = {*([options.http_port] if options.http else []), *([options.tls_port] if options.tls else [])}
+    at = {port: _endpoint(ctx, gateway, port) for port in ports}
+    by_connection, headers = is_of_rollout(ctx, gateway), tuple(options.headers.items())
+
+    def target(host: str, port: int, *, tls: bool) -> Target:
+        return Target(*at[port], host, tls, options.path, headers, by_connection=by_connection, gateway_port=port)
+
+    http = [target(host, options.http_port, tls=False) for host in options.http]
+    return http + [target(host, options.tls_port, tls=True) for host in options.tls]
 
 
-def _endpoint(ctx: Context, gateway: Gateway, port: int) -> tuple[str, int]:
-    where = f"Service {gateway.namespace}/{gateway.service}"
-    service = ctx.cluster.get("v1", "Service", gateway.service, gateway.namespace)
-    if service is None:
-        raise ExpectationError("the gateway's Service isn't there", where=where, remedy="`invoke up` brings it up")
-    endpoint = ctx.provider.endpoint(ctx, service, port)
+def service(ctx: Context, gateway: Gateway) -> dict[str, Any]:
+    """The gateway's Service. Raises ExpectationError if it isn't there."""
+    found = ctx.cluster.get("v1", "Service", gateway.service, gateway.namespace)
+    if found is None:
+        raise ExpectationError(
+            "the gateway's Service isn't there",
+            where=f"Service {gateway.namespace}/{gateway.service}",
+            remedy=f"`{ctx.command('up')}` brings it up",
+        )
+    return found
+
+
+def is_of_rollout(ctx: Context, gateway: Mapping[str, Any]) -> bool:
+    """Whether a Rollout's own pods stand behind the Service, and no gateway."""
+    return any(HASH_LABEL in (pod["metadata"].get("labels") or {}) for pod in pods_behind(ctx.cluster, gateway))
+
+
+def _endpoint(ctx: Context, gateway: dict[str, Any], port: int) -> tuple[str, int]:
+    endpoint = ctx.provider.endpoint(ctx, gateway, port)
     if endpoint is None:
         raise ExpectationError(
             "the gateway has no address",
-            where=where,
+            where=f"Service {gateway['metadata']['namespace']}/{gateway['metadata']['name']}",
             why="a LoadBalancer Service stays pending without a tunnel"
             if ctx.provider.owns_cluster
             else "a LoadBalancer Service stays pending without a load balancer that serves this cluster",

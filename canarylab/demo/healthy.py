@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from canarylab.demo import claims
+from canarylab.demo import causes, claims
 from canarylab.demo.base import Claim, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
@@ -43,7 +43,8 @@ class Healthy(Step):
             status, *others = at_rest(view)
             return [replace(status, hopeless=view.phase in ("Paused", "Degraded")), *others]
 
-        self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
+        seen = wait_for(ctx, watches(options.namespace), look, options.timeout)
+        self.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))
 
 
 def at_rest(view: RolloutView) -> list[Claim]:

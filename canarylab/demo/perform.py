@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from canarylab.demo.base import Session, Step, disappointed, report
+from canarylab.demo.named import require_rollouts
 from canarylab.errors import CanarylabError
 
 if TYPE_CHECKING:
@@ -13,11 +14,14 @@ if TYPE_CHECKING:
 
 
 def perform(ctx: Context, steps: Sequence[Step]) -> None:
-    """Run every step; each fact is emitted as it is asserted.
+    """Let every step say what is in its way, then run them; each fact is emitted as it is asserted.
 
     Raises the first step's error: ExpectationError for what wasn't as expected, CancelledError on Ctrl-C. What steps
     left open then, or at the end, is concluded and reported.
     """
+    require_rollouts(ctx, steps)
+    for step in steps:
+        step.check(ctx.for_stage(step.kind, ctx.deadline))
     session = Session()
     try:
         for step in steps:

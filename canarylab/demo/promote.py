@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class PromoteOptions(StepOptions):
     rollout: str = Field(description="name of the Rollout")
     namespace: str = Field("default", description="namespace of the Rollout")
+    full: bool = Field(False, description="skip all steps, pauses and analyses that are left")
 
 
 class Promote(Step):
@@ -32,5 +33,6 @@ class Promote(Step):
         paused = view.phase == "Paused" and view.canary is not None
         cause = "" if paused else "there is nothing to promote: no update is paused"
         self.report(ctx, [Claim("ready to be promoted", "Paused, with a canary", str(view), paused, cause)])
-        said = plugin.run(ctx, plugin.plugin(ctx).promote(options.namespace, options.rollout))
-        self.report(ctx, [Claim("promote", f"{view.canary} goes on", said, holds=True)])
+        said = plugin.run(ctx, plugin.plugin(ctx).promote(options.namespace, options.rollout, full=options.full))
+        goes = "goes to the end" if options.full else "goes on"
+        self.report(ctx, [Claim("promote", f"{view.canary} {goes}", said, holds=True)])

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from canarylab.demo.standstill import standstill
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import pod_trouble
 from canarylab.stages.base import Watch
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from canarylab.context import Context
 
 Object = Mapping[str, Any]
-Role = Literal["stable", "canary", ""]
+Role = Literal["stable", "canary", "active", "preview", ""]
+Strategy = Literal["canary", "blueGreen"]
 
 API_VERSION = "argoproj.io/v1alpha1"
 HASH_LABEL = "rollouts-pod-template-hash"
 _REVISION = "rollout.argoproj.io/revision"
+_ALL = 100
 
 
 def dig(obj: Object | None, *path: str) -> Any:
@@ -85,10 +88,14 @@ class Replicas:
 
 @dataclass(frozen=True)
 class RolloutView:
-    """A Rollout with the strategy canary, its revisions from the newest to the oldest. Weights are in percent."""
+    """A Rollout, its revisions from the newest to the oldest.
+
+    Weights are in percent. With the strategy blueGreen there are only two: all or nothing of the active Service.
+    """
 
     namespace: str
     name: str
+    strategy: Strategy
     phase: str
     message: str
     step: str | None
@@ -98,6 +105,8 @@ class RolloutView:
     current_hash: str
     stable_hash: str
     aborted: bool
+    standstill: str
+    """Why it goes no further until somebody acts; "" where it may by itself."""
     images: Mapping[str, str]
     """Container to image, as the Rollout's template wants them."""
     revisions: tuple[RevisionView, ...]
@@ -110,6 +119,7 @@ class RolloutView:
         return cls(
             namespace=rollout["metadata"]["namespace"],
             name=rollout["metadata"]["name"],
+            strategy=strategy_of(rollout),
             phase=phase,
             message=message,
             step=f"{_index(rollout)}/{len(_steps(rollout))}" if _steps(rollout) else None,
@@ -125,18 +135,22 @@ class RolloutView:
             current_hash=status.get("currentPodHash", ""),
             stable_hash=status.get("stableRS", ""),
             aborted=bool(status.get("abort")),
+            standstill=standstill(rollout),
             images=_images(dig(rollout, "spec", "template")),
             revisions=revisions,
         )
 
     @property
     def stable(self) -> RevisionView | None:
-        return next((revision for revision in self.revisions if revision.role == "stable"), None)
+        return self._of(self.stable_hash)
 
     @property
     def canary(self) -> RevisionView | None:
-        """The revision that is rolled out; None when there is none beside the stable one."""
-        return next((revision for revision in self.revisions if revision.role == "canary"), None)
+        """The revision that is rolled out, a preview too; None when there is none beside the stable one."""
+        return self._of(self.current_hash) if self.current_hash != self.stable_hash else None
+
+    def _of(self, digest: str) -> RevisionView | None:
+        return next((revision for revision in self.revisions if digest and revision.hash == digest), None)
 
     @property
     def updating(self) -> bool:
@@ -160,18 +174,29 @@ class RolloutView:
 
 
 def read(ctx: Context, namespace: str, name: str) -> RolloutView:
-    """The Rollout as it is now. Raises ExpectationError if it isn't there or has another strategy."""
-    cluster = ctx.cluster
-    rollout = cluster.get(API_VERSION, "Rollout", name, namespace)
+    """The Rollout as it is now. Raises ExpectationError if it isn't there."""
+    return view_of(ctx, get(ctx, namespace, name))
+
+
+def get(ctx: Context, namespace: str, name: str) -> dict[str, Any]:
+    """The Rollout's own object. Raises ExpectationError if it isn't there."""
+    rollout = ctx.cluster.get(API_VERSION, "Rollout", name, namespace)
     if rollout is None:
-        raise ExpectationError(f"there is no Rollout {namespace}/{name}", remedy="`invoke up` brings it up")
-    if dig(rollout, "spec", "strategy", "canary") is None:
-        raise ExpectationError(
-            f"Rollout {namespace}/{name} has no strategy canary", remedy="name a Rollout with spec.strategy.canary"
-        )
-    labels = dig(rollout, "spec", "selector", "matchLabels")
-    sets, pods = (cluster.list(version, kind, namespace, labels) for version, kind in _PARTS)
+        remedy = f"`{ctx.command('up')}` brings it up"
+        raise ExpectationError(f"there is no Rollout {namespace}/{name}", remedy=remedy)
+    return rollout
+
+
+def view_of(ctx: Context, rollout: Object) -> RolloutView:
+    """The Rollout with its ReplicaSets and pods as they are now."""
+    namespace, labels = rollout["metadata"]["namespace"], dig(rollout, "spec", "selector", "matchLabels")
+    sets, pods = (ctx.cluster.list(version, kind, namespace, labels) for version, kind in _PARTS)
     return RolloutView.of(rollout, sets, pods)
+
+
+def strategy_of(rollout: Object) -> Strategy:
+    """blueGreen where the spec names it, else canary: that without steps is a rolling update."""
+    return "canary" if dig(rollout, "spec", "strategy", "blueGreen") is None else "blueGreen"
 
 
 _PARTS = (("apps/v1", "ReplicaSet"), ("v1", "Pod"))
@@ -201,11 +226,19 @@ def _index(rollout: Object) -> int:
 
 
 def _full_weight(rollout: Object) -> int:
-    return dig(rollout, "spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight") or 100
+    return dig(rollout, "spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight") or _ALL
+
+
+def _active_weight(rollout: Object) -> int:
+    """All or nothing: whether the active Service selects the newest revision."""
+    active, current = dig(rollout, "status", "blueGreen", "activeSelector"), dig(rollout, "status", "currentPodHash")
+    return _ALL if active and active == current else 0
 
 
 def _set_weight(rollout: Object) -> int:
     """The weight of the last setWeight step reached; all of it once the steps are done, none after an abort."""
+    if strategy_of(rollout) == "blueGreen":
+        return _active_weight(rollout)
     steps, index = _steps(rollout), _index(rollout)
     if dig(rollout, "status", "abort"):
         return 0
@@ -217,6 +250,8 @@ def _set_weight(rollout: Object) -> int:
 
 def _actual_weight(rollout: Object, revisions: Iterable[RevisionView]) -> int:
     """The weight that the traffic router was given; without a router, the canary's share of the available pods."""
+    if strategy_of(rollout) == "blueGreen":
+        return _active_weight(rollout)
     if _index(rollout) >= len(_steps(rollout)):
         return _full_weight(rollout)
     available = dig(rollout, "status", "availableReplicas") or 0
@@ -251,9 +286,15 @@ def _revision(rollout: Object, replica_set: Object, pods: Sequence[Object]) -> R
 
 
 def _role(rollout: Object, digest: str) -> Role:
+    """What the Argo plugin calls it, except that a revision has one role: with blueGreen, that of its Service."""
+    is_current = digest == dig(rollout, "status", "currentPodHash")
+    if strategy_of(rollout) == "blueGreen":
+        if digest == dig(rollout, "status", "blueGreen", "activeSelector"):
+            return "active"
+        return "preview" if is_current else ""
     if digest == dig(rollout, "status", "stableRS"):
         return "stable"
-    return "canary" if digest == dig(rollout, "status", "currentPodHash") else ""
+    return "canary" if is_current else ""
 
 
 def _replica_set_status(replica_set: Object) -> str:

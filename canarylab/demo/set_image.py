@@ -1,13 +1,14 @@
-"""The step `set-image`: begins an update to the next image of a list."""
+"""The step `set-image`: begins an update to an image, or ends one by setting the stable image back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from canarylab.demo import claims, plugin
+from canarylab.demo import causes, claims, plugin
+from canarylab.demo.available import require_images
 from canarylab.demo.base import Claim, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
@@ -18,40 +19,64 @@ if TYPE_CHECKING:
     from canarylab.context import Context
 
 
-def _distinct(images: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(images)) != len(images):
+def _distinct(images: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if images and len(set(images)) != len(images):
         raise ValueError("an image is listed twice, so it could be its own successor")
     return images
 
 
 class SetImageOptions(StepOptions):
+    """Exactly one of `images`, `image` and `back` says which image."""
+
     rollout: str = Field(description="name of the Rollout")
     namespace: str = Field("default", description="namespace of the Rollout")
     container: str = Field(description="container of the pod template whose image is set")
-    images: Annotated[tuple[str, ...], AfterValidator(_distinct), Field(min_length=2)] = Field(
-        description="the one after the stable image is set; after the last comes the first"
+    images: Annotated[tuple[str, ...] | None, AfterValidator(_distinct), Field(min_length=2)] = Field(
+        None, description="the one after the stable image is set; after the last comes the first"
     )
+    image: str | None = Field(None, min_length=1, description="this one is set, whichever is stable")
+    back: Literal[True] | None = Field(None, description="the stable image is set again, which ends an update")
     timeout: Seconds = Field(30, description="how long the controller may take to begin")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> SetImageOptions:
+        if sum(option is not None for option in (self.images, self.image, self.back)) != 1:
+            raise ValueError("expected exactly one of images, image and back: which image is to be set")
+        return self
 
 
 class SetImage(Step):
-    """Goes from whatever image is stable to the next one, and waits until the controller has begun."""
+    """Sets the image by the plugin, and waits until the controller has begun: not for how it ends."""
 
     kind: ClassVar[str] = "set-image"
     Options: ClassVar[type[StepOptions]] = SetImageOptions
     options: SetImageOptions
 
+    def check(self, ctx: Context) -> None:
+        require_images(ctx, self, "images", self.options.images or ())
+        require_images(ctx, self, "image", [self.options.image] if self.options.image else [])
+
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
-        old = stable_image(read(ctx, options.namespace, options.rollout), options.container)
-        new = successor(old, [ctx.provider.image_reference(image) for image in options.images])
+        view = read(ctx, options.namespace, options.rollout)
+        old = stable_image(view, options.container)
+        new = self._wanted(ctx, old)
+        if view.images.get(options.container) == new:
+            raise _already(view, new, "no update has begun" if new == old else "its update has begun before")
         command = plugin.plugin(ctx).set_image(options.namespace, options.rollout, options.container, new)
         plugin.run(ctx, command)
 
         def look() -> Iterable[Claim]:
-            return [_begun(read(ctx, options.namespace, options.rollout), options.container, old, new)]
+            now = read(ctx, options.namespace, options.rollout)
+            return [_ended(now, new) if new == old else _begun(now, options.container, old, new)]
 
-        self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
+        seen = wait_for(ctx, watches(options.namespace), look, options.timeout)
+        self.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))
+
+    def _wanted(self, ctx: Context, stable: str) -> str:
+        if self.options.images is not None:
+            return successor(stable, [ctx.provider.image_reference(image) for image in self.options.images])
+        return ctx.provider.image_reference(self.options.image) if self.options.image is not None else stable
 
 
 def stable_image(view: RolloutView, container: str) -> str:
@@ -75,7 +100,22 @@ def successor(image: str, images: Sequence[str]) -> str:
     return images[(images.index(image) + 1) % len(images)] if image in images else images[0]
 
 
+def _already(view: RolloutView, image: str, why: str) -> ExpectationError:
+    return ExpectationError(
+        f"setting the image would change nothing: the template of Rollout {view.name} asks for {image} as it is",
+        where="demo step set-image",
+        why=f"{why}: it is {view}",
+        remedy="name another image, or bring it to rest before with `invoke demo --reset`",
+    )
+
+
 def _begun(view: RolloutView, container: str, old: str, new: str) -> Claim:
     canary = view.canary
     holds = canary is not None and canary.images.get(container) == new
     return Claim(f"set image, from {old}", f"{new} in a new revision", str(canary or view), holds, claims.cause(view))
+
+
+def _ended(view: RolloutView, image: str) -> Claim:
+    """The controller has seen that the stable revision is the wanted one again; its pods may still have to start."""
+    wanted, seen = f"{image}, of the stable revision", str(view.canary or view.stable or view)
+    return Claim("set image back", wanted, seen, not view.updating, claims.cause(view))

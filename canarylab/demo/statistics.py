@@ -25,8 +25,8 @@ from statistics import NormalDist
 CONFIDENCE = 0.95
 ATTEMPTS = 3
 GROWTH = 4
-
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+BY_CHANCE = (1 - CONFIDENCE) ** ATTEMPTS
+"""What is less likely than this isn't chance: as rare as a right share that misses its interval every time."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,16 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's score interval at 95 %. Without an answer nothing is known: 0 to 100."""
+        return self.interval_at(CONFIDENCE)
+
+    def interval_at(self, confidence: float) -> tuple[float, float]:
+        """The same at another confidence, between 0 and 1."""
         if not self.total:
             return (0.0, 100.0)
-        n, p, z2 = self.total, self.canary / self.total, _Z * _Z
+        z = NormalDist().inv_cdf((1 + confidence) / 2)
+        n, p, z2 = self.total, self.canary / self.total, z * z
         middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-        reach = _Z * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+        reach = z * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
         return (100 * max(0.0, middle - reach), 100 * min(1.0, middle + reach))
 
     def holds(self, weight: float) -> bool:

@@ -2,7 +2,8 @@
 
 What is one decision of the gateway differs by protocol. Over HTTP its Envoy chooses a destination for each request,
 so connections are kept alive, which is fast and measures the same. Over TLS it passes bytes through unread and
-chooses once for each connection, so every request opens its own: a kept-alive one would measure nothing.
+chooses once for each connection, and so does kube-proxy where there is no gateway: then every request opens its own, as
+a kept-alive one would measure nothing.
 
 Latencies are seconds from the question to the end of its answer, for TLS with connecting and handshake.
 """
@@ -46,6 +47,8 @@ class Measurement:
     """The first failures in words, with the seconds since the start."""
     latencies: tuple[float, ...]
     """Seconds each answer took, in ascending order."""
+    counted_by_gateway: bool = False
+    """Whether `revisions` is what the gateway counted, since the answers don't say it."""
 
     @property
     def failed(self) -> int:
@@ -204,7 +207,8 @@ class _Crew:
         self._timeout = timeout
 
     async def work(self, workers: int) -> None:
-        work = self._by_connection if self._tally.target.tls else self._by_request
+        target = self._tally.target
+        work = self._by_connection if target.tls or target.by_connection else self._by_request
         await asyncio.gather(*(work() for _ in range(workers)))
 
     def _next(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from canarylab.demo.background import Background
+from canarylab.demo.background import NAME, Background
 from canarylab.demo.base import Claim, Session, Step
 from canarylab.demo.gateway import HostsOptions, targets
 from canarylab.demo.traffic import GIVE_UP_AFTER, measure
@@ -15,8 +15,13 @@ from canarylab.errors import ExpectationError
 
 if TYPE_CHECKING:
     from canarylab.context import Context
+    from canarylab.demo.client import Target
 
 _PROBE_SECONDS = 30.0
+"""How long some requests may take before any of them counts."""
+_SETTLE_SECONDS = 10.0
+"""How long a gateway may take to learn routes that have just been applied."""
+_ASK_AGAIN = 0.1
 
 
 class TrafficOptions(HostsOptions):
@@ -27,8 +32,6 @@ class TrafficOptions(HostsOptions):
     def _hosts_to_start(self) -> TrafficOptions:
         if self.state == "start" and not self.http and not self.tls:
             raise ValueError("no host to ask: list some under http or tls")
-        if self.state == "stop" and self.model_fields_set != {"state"}:
-            raise ValueError("`state: stop` ends all of it and takes no other key")
         return self
 
 
@@ -46,20 +49,42 @@ class Traffic(Step):
             self._stop(ctx, session)
 
     def _start(self, ctx: Context, session: Session) -> None:
-        if session.find(self.kind, Background):
+        if session.find(NAME, Background):
             raise _misplaced("traffic flows already", "remove the second `traffic: {state: start}`")
         hosts = targets(ctx, self.options)
         for target in hosts:
-            measure(target, GIVE_UP_AFTER, deadline=time.monotonic() + _PROBE_SECONDS, cancel=ctx.cancel)
-        session.leave(self.kind, Background(hosts, self.options.rate))
+            _settle(ctx, target)
+        session.leave(NAME, Background(hosts, self.options.rate))
         names = ", ".join(map(str, hosts))
         self.report(ctx, [Claim("background traffic", "every host answers", names, holds=True)])
 
     def _stop(self, ctx: Context, session: Session) -> None:
-        background = session.take(self.kind, Background)
+        background = session.take(NAME, Background)
         if background is None:
             raise _misplaced("there is no traffic to stop", "put `traffic: {state: start, ...}` before it")
         self.report(ctx, background.conclude(ctx))
+
+
+def _settle(ctx: Context, target: Target) -> None:
+    """Ask until not one of some requests fails: istiod hands routes that are new to the gateway a moment later.
+
+    Raises ExpectationError with the likely cause if that takes too long and none succeeds. If only some fail then, the
+    traffic begins, and its end tells.
+    """
+    end = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        try:
+            failed = measure(
+                target, GIVE_UP_AFTER, deadline=time.monotonic() + _PROBE_SECONDS, cancel=ctx.cancel
+            ).failed
+        except ExpectationError:
+            if time.monotonic() > end:
+                raise
+            failed = GIVE_UP_AFTER
+        if not failed or time.monotonic() > end:
+            return
+        ctx.progress(f"{target}: waiting until every request is answered")
+        ctx.cancel.sleep(_ASK_AGAIN)
 
 
 def _misplaced(what: str, remedy: str) -> ExpectationError:

@@ -34,7 +34,9 @@ OWNER_LABEL = "canarylab.dev/profile"
 
 REQUEST_TIMEOUT = 15.0
 _WATCH_SECONDS = 5
-_NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 404, 429, 500
+_PAUSE = 0.2
+"""Seconds before a watch that broke off is begun again."""
+_SWITCHING, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 101, 404, 429, 500
 
 
 class ApiError(CanarylabError):
@@ -69,6 +71,46 @@ class Resource:
             parts += ["namespaces", namespace]
         parts += [self.plural, *filter(None, (name, subresource))]
         return "/".join(parts)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a list found, and the resourceVersion as of which it did."""
+
+    version: str
+    items: tuple[dict[str, Any], ...]
+
+
+class Upgraded:
+    """The bytes of a connection after its upgrade. Timeouts are in seconds; ApiError where it is cut.
+
+    What it is cut by is whatever the transport below httpx raises: those errors have no base in common.
+    """
+
+    def __init__(self, response: httpx.Response, path: str) -> None:
+        self.headers = response.headers
+        self._response = response
+        self._stream = response.extensions["network_stream"]
+        self._path = path
+
+    def read(self, most: int, timeout: float) -> bytes:
+        """What came, b"" at the end."""
+        try:
+            return bytes(self._stream.read(most, timeout))
+        except Exception as error:
+            raise self._cut(error) from error
+
+    def write(self, data: bytes, timeout: float) -> None:
+        try:
+            self._stream.write(data, timeout)
+        except Exception as error:
+            raise self._cut(error) from error
+
+    def close(self) -> None:
+        self._response.close()
+
+    def _cut(self, error: Exception) -> ApiError:
+        return ApiError(f"the connection broke off: {_words(error)}", None, where=self._path)
 
 
 class Cluster:
@@ -110,7 +152,7 @@ class Cluster:
         """
         params = {**_selector("labelSelector", labels), **_selector("fieldSelector", fields)}
         found = self._request("GET", self.resource(api_version, kind).path(namespace), params=params) or {}
-        return [{"apiVersion": api_version, "kind": kind, **item} for item in found.get("items", [])]
+        return _items(found, api_version, kind)
 
     def ready(self) -> str | None:
         """None once the API server says that it is ready, else what it said."""
@@ -243,15 +285,41 @@ class Cluster:
                     if over.is_set():
                         return
                 continue
-            over.wait(0.2)
+            over.wait(_PAUSE)
 
-    def events(self, watch: Watch, seconds: int = _WATCH_SECONDS) -> Any:
+    def snapshot(self, watch: Watch) -> Snapshot:
+        """All that a watch is about as it is now, and the resourceVersion from which `follow` goes on."""
+        found = self._request("GET", self.resource(watch.api_version, watch.kind).path(watch.namespace)) or {}
+        return Snapshot(found["metadata"]["resourceVersion"], tuple(_items(found, watch.api_version, watch.kind)))
+
+    def follow(self, watch: Watch, version: str, over: threading.Event) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield (type, object) of every change after that resourceVersion, none left out, until `over` is set.
+
+        A watch that ends, or breaks off for a reason that may pass, goes on from the last version seen. A BOOKMARK
+        carries that version on where nothing changes (KEP-956), so that the server doesn't forget what follows it.
+        Raises ApiError where it can't go on, with code 410 if the server has forgotten.
+        """
+        while not over.is_set():
+            try:
+                for event, found in self.events(watch, version=version):
+                    version = found["metadata"]["resourceVersion"]
+                    yield event, found
+                    if over.is_set():
+                        return
+            except ApiError as error:
+                if not error.may_pass:
+                    raise
+                over.wait(_PAUSE)
+
+    def events(self, watch: Watch, seconds: int = _WATCH_SECONDS, version: str | None = None) -> Any:
         """Yield (type, object) of what is there and of what changes, for some seconds; then it ends by itself.
 
-        Raises ApiError where it ends otherwise.
+        With a resourceVersion only what changed after it, and bookmarks. Raises ApiError where it ends otherwise.
         """
         path = self.resource(watch.api_version, watch.kind).path(watch.namespace)
         params = {"watch": "true", "timeoutSeconds": str(seconds)}
+        if version is not None:
+            params |= {"resourceVersion": version, "allowWatchBookmarks": "true"}
         timeout = httpx.Timeout(REQUEST_TIMEOUT, read=seconds + REQUEST_TIMEOUT)
         try:
             with self._http.stream("GET", path, params=params, timeout=timeout) as response:
@@ -263,7 +331,24 @@ class Cluster:
                         raise ApiError(str(event["object"].get("message")), event["object"].get("code"), where=path)
                     yield event["type"], event["object"]
         except (httpx.HTTPError, ValueError) as error:
-            raise ApiError(f"the watch broke off: {error or type(error).__name__}", None, where=path) from error
+            raise ApiError(f"the watch broke off: {_words(error)}", None, where=path) from error
+
+    # -- upgrades ----------------------------------------------------------------------------------------------------
+
+    def upgrade(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Upgraded:
+        """A connection that the API server hands over to another protocol, such as a WebSocket.
+
+        Raises ApiError where it doesn't.
+        """
+        request = self._http.build_request("GET", path, params=params, headers=headers)
+        try:
+            response = self._http.send(request, stream=True)
+            if response.status_code == _SWITCHING:
+                return Upgraded(response, path)
+            response.read()
+        except httpx.HTTPError as error:
+            raise ApiError(f"no answer from the cluster: {_words(error)}", None, where=f"GET {path}") from error
+        raise ApiError(_message(response), response.status_code, where=f"GET {path}")
 
     # -- the wire -----------------------------------------------------------------------------------------------------
 
@@ -282,9 +367,7 @@ class Cluster:
         try:
             response = self._http.request(method, path, params=params, content=content, headers=headers)
         except httpx.HTTPError as error:
-            raise ApiError(
-                f"no answer from the cluster: {error or type(error).__name__}", None, where=f"{method} {path}"
-            ) from error
+            raise ApiError(f"no answer from the cluster: {_words(error)}", None, where=f"{method} {path}") from error
         if missing and response.status_code == _NOT_FOUND:
             return None
         if not response.is_success:
@@ -329,8 +412,18 @@ def _section(config: Mapping[str, Any], section: str, name: str | None) -> dict[
     return next((entry.get(kind) or {} for entry in config.get(section) or [] if entry.get("name") == name), {})
 
 
+def _items(found: Mapping[str, Any], api_version: str, kind: str) -> list[dict[str, Any]]:
+    """The objects of a list; the server leaves out in each what the list says of all."""
+    return [{"apiVersion": api_version, "kind": kind, **item} for item in found.get("items", [])]
+
+
 def _selector(name: str, wanted: Mapping[str, str] | None) -> dict[str, str]:
     return {name: ",".join(f"{key}={value}" for key, value in wanted.items())} if wanted else {}
+
+
+def _words(error: Exception) -> str:
+    """What an exception says, or what it is called where it says nothing."""
+    return str(error) or type(error).__name__
 
 
 def _message(response: httpx.Response) -> str:

@@ -114,11 +114,11 @@ def _cause(cluster: Cluster, live: Object, pods: list[Object]) -> str | None:
         if trouble := pod_trouble(pod):
             return trouble
     if unready := next((pod for pod in running if not _is_ready(pod)), None):
-        return _warning(cluster, unready)
-    return condition(live, "ReplicaFailure").get("message") or _warning(cluster, live)
+        return newest_warning(cluster, unready)
+    return condition(live, "ReplicaFailure").get("message") or newest_warning(cluster, live)
 
 
-def _warning(cluster: Cluster, obj: Object) -> str | None:
+def newest_warning(cluster: Cluster, obj: Object) -> str | None:
     """The newest warning among its events."""
     name = obj["metadata"]["name"]
     about = {"involvedObject.kind": obj["kind"], "involvedObject.name": name, "type": "Warning"}

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from canarylab.errors import PlaybookError
 from canarylab.playbook.marks import Node
-from canarylab.playbook.problems import Place, choose, problem, short
+from canarylab.playbook.problems import Place, choose, located, problem, short
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -45,6 +45,10 @@ class Document:
     def problem(self, place: Place, what: str, remedy: str, *, why: str | None = None) -> PlaybookError:
         """The error for something wrong at a place. Where the place isn't there, the line is that of what is above."""
         return problem(self.file, self._deepest(place).line, place, what, remedy, why=why)
+
+    def at(self, place: Place) -> str:
+        """FILE:LINE of a place."""
+        return located(self.file, self._deepest(place).line)
 
     def validate(self, model: type[ModelT], place: Place, values: Any, also: Iterable[str] = ()) -> ModelT:
         """The model made of the values that stand at a place. Raises PlaybookError for the first that is wrong.

@@ -38,7 +38,7 @@ def _refuse_taken_names(playbook: Playbook, taken: Collection[str]) -> None:
     for stage in playbook.stages:
         if stage.name in taken:
             what = f"the cluster's provider has a stage {stage.name!r} itself"
-            raise playbook.document.problem(("stages", stage.name), what, "give this one another name")
+            raise playbook.origins[stage.name].problem(("stages", stage.name), what, "give this one another name")
 
 
 def _refuse_unknown_needs(playbook: Playbook, infrastructure: Collection[str]) -> None:
@@ -47,7 +47,7 @@ def _refuse_unknown_needs(playbook: Playbook, infrastructure: Collection[str]) -
         for index, need in enumerate(stage.needs):
             if need not in known:
                 place = ("stages", stage.name, "needs", index)
-                raise playbook.document.problem(place, f"there is no stage {need!r}", choose(need, known))
+                raise playbook.origins[stage.name].problem(place, f"there is no stage {need!r}", choose(need, known))
 
 
 def _attached(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from canarylab import graph
 from canarylab.demo.base import Step
 from canarylab.errors import UsageError
 from canarylab.paths import REPOSITORY
+from canarylab.playbook import every_step
 from canarylab.playbook.document import Document
 from canarylab.playbook.marks import parse
 from canarylab.playbook.model import ClusterSpec, Limits, Playbook, PlaybookFile, StageHead, profile_name
+from canarylab.playbook.parts import Part, base_of, parts_of
 from canarylab.playbook.problems import Place, choose
 from canarylab.playbook.reading import read
 from canarylab.playbook.registry import Registry
@@ -29,10 +32,15 @@ def find_playbook(name: str, folder: Path = PLAYBOOKS) -> Path:
     """
     if "/" in name or name.endswith(_SUFFIXES):
         return Path(name)
-    known = {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in _SUFFIXES}
+    known = playbooks_in(folder)
     if name not in known:
         raise UsageError(f"there is no playbook {name!r} in {folder}", remedy=f"{choose(name, known)}; or give a path")
     return known[name]
+
+
+def playbooks_in(folder: Path) -> dict[str, Path]:
+    """The files of the folder that are playbooks, by the names that they are found by."""
+    return {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in _SUFFIXES}
 
 
 def load(
@@ -43,28 +51,31 @@ def load(
     context: str | None = None,
     registry: Registry | None = None,
 ) -> Playbook:
-    """Read a playbook; its stages are its own, `with_infrastructure` adds those of the provider.
+    """Read a playbook; its stages are those of its parts and its own, `with_infrastructure` adds the provider's.
 
     `profile`, `provider` and `context` replace what the file says under `cluster`. Raises PlaybookError for whatever is
     wrong in the file, UsageError for a profile or a provider given here that can't be.
     """
     registry = registry or Registry.discovered()
     source = read(path)
-    document = Document(path, parse(source.text, path))
+    document = every_step.spread(Document(path, parse(source.text, path)), registry.steps)
     content = document.validate(PlaybookFile, (), document.root.plain())
     _check_provider(document, content.cluster, registry)
-    stages, limits = _stages(document, content.stages, registry)
-    _refuse_cycles(document, stages)
+    parts = [*parts_of(document, content.uses), Part(document, source.digest, content.stages, base_of(path))]
+    origins = _origins(parts)
+    made = [_stage(part, name, registry) for part in parts for name in part.stages]
+    stages = tuple(stage for stage, _ in made)
+    _refuse_cycles(origins, stages)
     return Playbook(
         name=content.name,
         description=content.description,
         path=path,
-        digest=source.digest,
-        cluster=_overridden(content.cluster, profile, provider, context, registry),
+        digest=_digest(parts),
+        cluster=overridden(content.cluster, profile, provider, context, registry),
         stages=stages,
-        limits=limits,
+        limits={stage.name: limits for stage, limits in made},
         demo=tuple(_step(document, ("demo", index), step, registry) for index, step in enumerate(content.demo)),
-        document=document,
+        origins=origins,
     )
 
 
@@ -74,9 +85,10 @@ def _check_provider(document: Document, cluster: ClusterSpec, registry: Registry
         raise document.problem(("cluster", "provider"), what, choose(cluster.provider, registry.providers))
 
 
-def _overridden(
+def overridden(
     cluster: ClusterSpec, profile: str | None, provider: str | None, context: str | None, registry: Registry
 ) -> ClusterSpec:
+    """What the file says, with what was given instead. Raises UsageError for what can't be."""
     if profile is not None:
         try:
             profile_name(profile)
@@ -88,35 +100,49 @@ def _overridden(
     return cluster.model_copy(update={key: value for key, value in given.items() if value is not None})
 
 
-def _stages(
-    document: Document, content: Mapping[str, Mapping[str, Any]], registry: Registry
-) -> tuple[tuple[Stage[Any, Any], ...], dict[str, Limits]]:
-    stages: list[Stage[Any, Any]] = []
-    limits: dict[str, Limits] = {}
-    for name, values in content.items():
-        place = ("stages", name)
-        head = document.validate(StageHead, place, {key: values[key] for key in _HEAD & values.keys()})
-        if head.kind not in registry.stages:
-            what = f"there is no kind of stage {head.kind!r}"
-            raise document.problem((*place, "kind"), what, choose(head.kind, registry.stages))
-        cls = registry.stages[head.kind]
-        own = {key: value for key, value in values.items() if key not in _HEAD}
-        options = document.validate(cls.Options, place, own, also=_HEAD)
-        stages.append(cls(name, options, head.needs, document.file))
-        limits[name] = Limits(
-            deadline=cls.default_deadline if head.deadline is None else head.deadline,
-            retries=cls.default_retries if head.retries is None else head.retries,
-        )
-    return tuple(stages), limits
+def _origins(parts: Sequence[Part]) -> dict[str, Document]:
+    """By stage: the file that it stands in. Raises PlaybookError for a stage that stands in two."""
+    origins: dict[str, Document] = {}
+    for part in parts:
+        for name in part.stages:
+            place = ("stages", name)
+            if first := origins.get(name):
+                what = f"there is a stage {name!r} in {first.at(place)} already"
+                raise part.document.problem(place, what, "rename one of them, or take that file out of `uses`")
+            origins[name] = part.document
+    return origins
+
+
+def _digest(parts: Sequence[Part]) -> str:
+    """Of a playbook without parts, which is its only file: that file's."""
+    digests = [part.digest for part in parts]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _stage(part: Part, name: str, registry: Registry) -> tuple[Stage[Any, Any], Limits]:
+    document, values, place = part.document, part.stages[name], ("stages", name)
+    head = document.validate(StageHead, place, {key: values[key] for key in _HEAD & values.keys()})
+    if head.kind not in registry.stages:
+        what = f"there is no kind of stage {head.kind!r}"
+        raise document.problem((*place, "kind"), what, choose(head.kind, registry.stages))
+    cls = registry.stages[head.kind]
+    own = {key: value for key, value in values.items() if key not in _HEAD}
+    options = document.validate(cls.Options, place, own, also=_HEAD)
+    limits = Limits(
+        deadline=cls.default_deadline if head.deadline is None else head.deadline,
+        retries=cls.default_retries if head.retries is None else head.retries,
+    )
+    return cls(name, options, head.needs, document.file, part.base), limits
 
 
 _HEAD = frozenset(StageHead.model_fields)
 
 
-def _refuse_cycles(document: Document, stages: tuple[Stage[Any, Any], ...]) -> None:
+def _refuse_cycles(origins: Mapping[str, Document], stages: tuple[Stage[Any, Any], ...]) -> None:
     needs = {stage.name: stage.needs for stage in stages}
     if cycle := graph.find_cycle(needs):
         first, second = cycle[:2]
+        document = origins[first]
         place = ("stages", first, "needs", needs[first].index(second))
         if first == second:
             raise document.problem(place, f"{first} needs itself", "take it out of its own needs")

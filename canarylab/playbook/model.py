@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from canarylab.paths import normal
 from canarylab.playbook.document import Document
-from canarylab.playbook.marks import Node
 
 if TYPE_CHECKING:
     from canarylab.demo.base import Step
@@ -117,23 +116,35 @@ class StageHead(BaseModel):
     retries: int | None = Field(None, ge=0, le=10, description="how often a failed apply is tried again")
 
 
-class PlaybookFile(BaseModel):
-    """The keys of a playbook. What stands in a stage or a step is for its kind to say."""
+class PartFile(BaseModel):
+    """The keys of a part. What stands in a stage is for its kind to say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stages: dict[ObjectName, dict[str, Any]] = Field(description="the stages by name, each a mapping with its kind")
+
+
+class PlaybookFile(PartFile):
+    """The keys of a playbook. What stands in a step is for its kind to say, too."""
 
     name: ObjectName = Field(description="what the playbook is called; its file is called NAME.yaml")
     description: str = Field("", description="what it shows, in a sentence")
     cluster: ClusterSpec = Field(description="the cluster that the stages run on")
-    stages: dict[ObjectName, dict[str, Any]] = Field(description="the stages by name, each a mapping with its kind")
+    uses: tuple[ObjectName, ...] = Field(
+        (), description="parts, such as istio: files in parts/ whose stages this playbook has too"
+    )
+    every_step: dict[str, Any] = Field(
+        {}, alias="every-step", description="options of the steps of `demo` that have them and don't say otherwise"
+    )
     demo: tuple[dict[str, Any], ...] = Field((), description="the demonstration: a list of steps, each `- kind: {...}`")
 
 
 @dataclass(frozen=True)
 class Playbook:
-    """A playbook, read and checked. `digest` is the SHA-256 of the file.
+    """A playbook with its parts, read and checked. `digest` is the SHA-256 of the file; with parts, it covers theirs.
 
-    `document` is the file as it was written: what is found wrong later can still say where.
+    `origins` has for each stage the file that it stands in, as it was written: what is found wrong later can still
+    say where. `members` are the playbooks that a union is made of; it has their stages, and no demonstration itself.
     """
 
     name: str
@@ -144,14 +155,14 @@ class Playbook:
     stages: tuple[Stage[Any, Any], ...]
     limits: dict[str, Limits]
     demo: tuple[Step, ...]
-    document: Document = field(default=Document(Path(), Node(1, {})), repr=False, compare=False)
+    origins: Mapping[str, Document] = field(default_factory=dict, repr=False, compare=False)
+    members: tuple[Playbook, ...] = ()
 
     @property
     def profile(self) -> str:
         return self.cluster.profile
 
     @property
-    def base(self) -> Path:
-        """Where relative paths in it start: the folder above the `playbooks` it lies in, else its own folder."""
-        folder = normal(self.path.absolute()).parent
-        return next((above.parent for above in (folder, *folder.parents) if above.name == "playbooks"), folder)
+    def performances(self) -> tuple[Playbook, ...]:
+        """The playbooks whose demonstrations it stands for: its own, or its members'."""
+        return tuple(playbook for playbook in (self.members or (self,)) if playbook.demo)

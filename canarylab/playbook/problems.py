@@ -22,7 +22,12 @@ _ALIKE = 0.5
 
 def problem(file: Path, line: int, place: Place, what: str, remedy: str, *, why: str | None = None) -> PlaybookError:
     """The error that says where in which file something is wrong. `line` counts from 1."""
-    return PlaybookError(what, where=f"{_shown_path(file)}:{line}: {key_path(place)}", why=why, remedy=remedy)
+    return PlaybookError(what, where=f"{located(file, line)}: {key_path(place)}", why=why, remedy=remedy)
+
+
+def located(file: Path, line: int) -> str:
+    """FILE:LINE as an editor or a terminal takes it."""
+    return f"{_shown_path(file)}:{line}"
 
 
 def file_problem(file: Path, what: str, remedy: str) -> PlaybookError:

@@ -77,11 +77,11 @@ def _stage(cls: type[Stage[Any, Any]], head: JsonSchema, options: JsonSchema) ->
 
 
 def _step(cls: type[Step], options: JsonSchema) -> JsonSchema:
-    """A mapping of the kind to its options, which may be left out where none is required."""
-    described = _described(options, cls)
+    """A mapping of the kind to its options. None is required here: `every-step` may say what a step doesn't."""
+    described = {key: value for key, value in _described(options, cls).items() if key != "required"}
     return {
         "type": "object",
-        "properties": {cls.kind: described if options.get("required") else {**described, "type": ["object", "null"]}},
+        "properties": {cls.kind: {**described, "type": ["object", "null"]}},
         "required": [cls.kind],
         "additionalProperties": False,
     }

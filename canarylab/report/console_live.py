@@ -82,10 +82,12 @@ class LiveConsole(Reader):
                 return self._heading(event.stage)
             case StageChange() if event.action == "remove":  # shown before it is done, as what can't be taken back
                 return [*self._heading(event.stage), indented(wording.change(event))]
+            case Fact() if event.playbook in self._view.demos:
+                return [wording.fact_of_several(event, self._marks)]
             case Fact():
                 return [*self._heading(event.step), indented(wording.fact(event, self._marks))]
             case Notice():
-                return [line(each, verbatim=True) for each in event.message.splitlines()]
+                return [line(each, verbatim=True) for each in wording.notice(event, self._view).splitlines()]
             case Failure() if self._closed:
                 return wording.run_failed(event, self._marks)
         return []

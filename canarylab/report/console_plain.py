@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from canarylab.events import (
+    DemoFinished,
+    DemoStarted,
     Event,
     Fact,
     Failure,
@@ -24,7 +26,7 @@ from canarylab.report.marks import marks_of
 from canarylab.report.output import Output
 from canarylab.report.reader import Reader
 from canarylab.report.run_view import RunView
-from canarylab.report.text import seconds
+from canarylab.report.text import first_line, seconds
 
 COUNTED_EVERY = 10.0
 """Seconds between two lines of work that is counted."""
@@ -62,27 +64,35 @@ class PlainConsole(Reader):
                 return self._change(event)
             case StageFinished():
                 return self._finished(event)
+            case DemoStarted():
+                return [line(f"demonstration of {event.playbook}: started")]
+            case Fact() if event.playbook in self._view.demos:
+                return [wording.fact_of_several(event, self._marks)]
             case Fact():
                 return self._fact(event)
+            case DemoFinished():
+                return [self._demo_finished(event)]
             case Notice():
-                return [line(event.message.strip())]
+                return [line(wording.notice(event, self._view))]
             case Failure():
                 return self._failure(event)
             case RunFinished():
-                return [wording.summary(event, self._view)]
+                return [*wording.demos(self._view, self._marks), wording.summary(event, self._view)]
         return []
 
     def _progress(self, event: StageProgress, now: float) -> list[Line]:
+        several = event.playbook in self._view.demos
+        who = ": ".join(filter(None, (event.playbook if several else "", event.stage)))
         counted = f" ({event.done}/{event.total})" if event.done is not None and event.total is not None else ""
         if counted:
-            if now - self._counted.get(event.stage, -COUNTED_EVERY) < COUNTED_EVERY:
+            if now - self._counted.get(who, -COUNTED_EVERY) < COUNTED_EVERY:
                 return []
-            self._counted[event.stage] = now
+            self._counted[who] = now
         said = event.message + counted
-        if self._said.get(event.stage) == said:
+        if self._said.get(who) == said:
             return []
-        self._said[event.stage] = said
-        return [line(f"{event.stage}: {said}" if event.stage else said)]
+        self._said[who] = said
+        return [line(f"{who}: {said}" if who else said)]
 
     def _change(self, event: StageChange) -> list[Line]:
         diff = "\n" + event.diff.rstrip("\n") if event.diff and self._view.command == "plan" else ""
@@ -104,3 +114,10 @@ class PlainConsole(Reader):
         if any(stage.reason.strip() == event.message.strip() for stage in self._view.stages.values()):
             return []  # said when the stage failed
         return [marked(self._marks.failed, event.message.strip(), "")]
+
+    def _demo_finished(self, event: DemoFinished) -> Line:
+        """Why it failed is said in full at the end, where it stands together."""
+        state = wording.demo_state(event.state, self._view.command)
+        after = "" if event.state == "skipped" else f" after {seconds(event.seconds)}"
+        reason = f": {first_line(event.reason)}" if event.reason else ""
+        return line(f"demonstration of {event.playbook}: {state}{after}{reason}")

@@ -13,7 +13,7 @@ from rich.text import Text
 from canarylab.report.marks import Marks
 from canarylab.report.run_view import RunView, StageView, Status
 from canarylab.report.text import clean, clock, count, first_line, names, roughly, tenths
-from canarylab.report.wording import changed_word
+from canarylab.report.wording import changed_word, demo_state, held
 from canarylab.report.work import Work
 
 _STYLES: dict[Status, str] = {
@@ -21,6 +21,7 @@ _STYLES: dict[Status, str] = {
     "running": "cyan",
     "changed": "green",
     "unchanged": "green",
+    "passed": "green",
     "planned": "yellow",
     "failed": "bold red",
     "skipped": "dim",
@@ -133,15 +134,19 @@ def _time(stage: StageView, now: float) -> str:
     return "" if stage.status in _TIMELESS else tenths(stage.seconds)
 
 
-def _condition(stage: StageView, view: RunView, room: int) -> str:
+def _condition(stage: StageView, view: RunView, room: int) -> str:  # noqa: PLR0911 - one for each status
     match stage.status:
         case "waiting":
             blockers = view.waits_for(stage)
             return f"waits for {names(blockers, room - len('waits for '))}" if blockers else "waits for its turn"
         case "running":
             return stage.doing
+        case "failed" | "skipped" if stage.facts:
+            return f"{stage.status}, {held(stage.facts)}: {first_line(stage.reason)}"
         case "failed" | "skipped":
             return f"{stage.status}: {first_line(stage.reason)}"
+        case "passed":
+            return f"{demo_state(stage.status, view.command)}, {held(stage.facts)}"
         case "changed":
             return changed_word(view.command)
         case "planned":

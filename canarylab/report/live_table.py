@@ -13,9 +13,11 @@ from canarylab.report.lines import as_text
 from canarylab.report.live_row import Layout, cut
 from canarylab.report.marks import Marks
 from canarylab.report.run_view import RunView, StageView, Status
-from canarylab.report.text import clock
+from canarylab.report.text import clock, count
 
-_IMPORTANCE: tuple[Status, ...] = ("running", "failed", "planned", "waiting", "skipped", "changed", "unchanged")
+_IMPORTANCE: tuple[Status, ...] = (
+    *("running", "failed", "planned", "waiting", "skipped", "passed", "changed", "unchanged"),
+)
 """Which rows stay when the window is too small for all of them."""
 
 
@@ -37,8 +39,8 @@ def frame(view: RunView, now: float, marks: Marks, window: Window) -> list[Text]
 
 
 def table(view: RunView, now: float, marks: Marks, width: int, room: int | None = None) -> list[Text]:
-    """A row for each stage; with less `room` than stages, those that matter and a count of the others."""
-    stages = list(view.stages.values())
+    """A row for each stage and demonstration; with less `room`, those that matter and a count of the others."""
+    stages = view.rows
     activities = list(view.activities.values())
     shown, hidden = _most_important(stages, len(stages) if room is None else room - len(activities))
     layout = Layout.fit([*stages, *activities], marks, width)
@@ -63,8 +65,7 @@ def _counts(stages: Sequence[StageView]) -> str:
 
 def _reasons(view: RunView, marks: Marks, width: int, room: int) -> list[Text]:
     """As much of the reasons of failed stages as there is room for; at the end of the run they are printed in full."""
-    failed = [stage for stage in view.stages.values() if stage.status == "failed"]
-    text = "\n".join(as_text(each) for stage in failed for each in wording.stage_failed(stage, marks))
+    text = "\n".join(as_text(each) for stage in view.failed for each in wording.stage_failed(stage, marks))
     lines = [Text(cut(each, width, marks), "red") for each in text.split("\n")] if text else []
     if len(lines) <= room:
         return lines
@@ -72,8 +73,12 @@ def _reasons(view: RunView, marks: Marks, width: int, room: int) -> list[Text]:
 
 
 def _footer(view: RunView, now: float, marks: Marks, width: int) -> Text:
-    ended = sum(stage.ended for stage in view.stages.values())
-    stages = f"{ended} of {len(view.stages)} stages, " if view.stages else ""
-    text = Text.assemble((f"{marks.frame(now)} ", "cyan"), (f"{stages}{clock(now - view.started)}", "dim"))
+    parts = [
+        f"{sum(each.ended for each in rows.values())} of {count(len(rows), noun)}"
+        for rows, noun in ((view.stages, "stage"), (view.demos, "demonstration"))
+        if rows
+    ]
+    said = ", ".join([*parts, clock(now - view.started)])
+    text = Text.assemble((f"{marks.frame(now)} ", "cyan"), (said, "dim"))
     text.truncate(width, overflow="crop")
     return text

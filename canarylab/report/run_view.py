@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from canarylab.events import (
+    DemoFinished,
+    DemoStarted,
+    DemoState,
     Event,
     Fact,
     Failure,
@@ -19,12 +22,16 @@ from canarylab.events import (
 )
 from canarylab.report.work import Work
 
-Status = Literal["waiting", "running", "interrupted", "not reached"] | State
+Status = Literal["waiting", "running", "interrupted", "not reached"] | State | DemoState
+
+
+DEMONSTRATION = "demonstration"
+"""The kind of a row that is a demonstration."""
 
 
 @dataclass
 class StageView:
-    """One stage. Points of time and durations are in seconds."""
+    """One stage, or one of several demonstrations. Points of time and durations are in seconds."""
 
     name: str
     kind: str = ""
@@ -36,6 +43,7 @@ class StageView:
     work: Work | None = None
     reason: str = ""
     changes: list[StageChange] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     told: bool = False
     """Whether a StageStarted told of it; otherwise only its progress did, and it ends when something else begins."""
 
@@ -51,6 +59,8 @@ class RunView:
         self.run: RunStarted | None = None
         self.started = 0.0
         self.stages: dict[str, StageView] = {}
+        self.demos: dict[str, StageView] = {}
+        """The demonstrations of `demo --all`, by playbook; a stage may have the same name."""
         self.activities: dict[str, StageView] = {}
         """What goes on without having been announced as a stage: the steps of a demonstration."""
         self.facts: list[Fact] = []
@@ -60,6 +70,15 @@ class RunView:
     @property
     def command(self) -> str:
         return self.run.command if self.run else ""
+
+    @property
+    def rows(self) -> list[StageView]:
+        """All that was announced: the stages, then the demonstrations."""
+        return [*self.stages.values(), *self.demos.values()]
+
+    @property
+    def failed(self) -> list[StageView]:
+        return [row for row in self.rows if row.status == "failed"]
 
     def apply(self, event: Event, now: float) -> None:
         match event:
@@ -76,9 +95,14 @@ class RunView:
                 stage.doing = f"{event.action} {event.subject}"
             case StageFinished():
                 self._finish(event)
+            case DemoStarted():
+                demo = self._demo(event.playbook)
+                demo.status, demo.started = "running", now
             case Fact():
-                self.facts.append(event)
-                self._end_untold()
+                self._fact(event)
+            case DemoFinished():
+                demo = self._demo(event.playbook)
+                demo.status, demo.seconds, demo.reason = event.state, event.seconds, event.reason
             case Failure():
                 self.failures.append(event)
             case RunFinished():
@@ -86,7 +110,7 @@ class RunView:
 
     def close(self, now: float) -> None:
         """Nothing more will come: what still runs or waits won't any more."""
-        for stage in self.stages.values():
+        for stage in self.rows:
             if stage.status == "running":
                 stage.status, stage.seconds = "interrupted", now - stage.started
             elif stage.status == "waiting":
@@ -100,27 +124,48 @@ class RunView:
     def _start(self, event: RunStarted, now: float) -> None:
         self.run, self.started = event, now
         self.stages = {info.name: StageView(info.name, info.kind, info.needs) for info in event.stages}
+        self.demos = {info.playbook: StageView(info.playbook, DEMONSTRATION) for info in event.demos}
 
     def _stage(self, name: str) -> StageView:
         return self.stages.get(name) or self.activities.setdefault(name, StageView(name))
 
+    def _demo(self, playbook: str) -> StageView:
+        return self.demos.setdefault(playbook, StageView(playbook, DEMONSTRATION))
+
     def _end_untold(self, but: str | None = None) -> None:
         self.activities = {name: each for name, each in self.activities.items() if each.told or name == but}
 
+    def _fact(self, event: Fact) -> None:
+        self.facts.append(event)
+        if demo := self.demos.get(event.playbook):
+            demo.facts.append(event)
+            demo.doing, demo.work = f"{event.step}: {event.text}", None
+        else:
+            self._end_untold()
+
     def _progress(self, event: StageProgress, now: float) -> None:
+        if demo := self.demos.get(event.playbook):
+            demo.doing = f"{event.stage}: {event.message}"
+            _count(demo, event, now)
+            return
         self._end_untold(but=event.stage)
         stage = self._stage(event.stage)
         if stage.status == "waiting":
             stage.status, stage.started = "running", now
         stage.doing = event.message
-        if event.done is None or event.total is None:
-            stage.work = None
-        elif stage.work is None:
-            stage.work = Work.begin(event.done, event.total, now)
-        else:
-            stage.work = stage.work.advance(event.done, event.total, now)
+        _count(stage, event, now)
 
     def _finish(self, event: StageFinished) -> None:
         stage = self._stage(event.stage)
         stage.status, stage.seconds, stage.reason = event.state, event.seconds, event.reason
         self.activities.pop(event.stage, None)
+
+
+def _count(stage: StageView, event: StageProgress, now: float) -> None:
+    """How much of its work is done, where that is known."""
+    if event.done is None or event.total is None:
+        stage.work = None
+    elif stage.work is None:
+        stage.work = Work.begin(event.done, event.total, now)
+    else:
+        stage.work = stage.work.advance(event.done, event.total, now)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from canarylab.events import Fact, Failure, RunFinished, RunStarted, StageChange
+from canarylab.events import Fact, Failure, Notice, RunFinished, RunStarted, StageChange
 from canarylab.report.lines import Line, Piece, block, indented, line, marked
 from canarylab.report.marks import Marks
-from canarylab.report.run_view import RunView, StageView
+from canarylab.report.run_view import DEMONSTRATION, RunView, StageView
 from canarylab.report.text import clean, count, seconds
 
 _ACTIONS = {
@@ -32,6 +32,11 @@ def changed_word(command: str) -> str:
     return _CHANGED.get(command, "changed")
 
 
+def demo_state(state: str, command: str) -> str:
+    """What one of several demonstrations came to; a reset isn't passed but done."""
+    return "at rest" if state == "passed" and command == "demo --reset" else state
+
+
 def heading(run: RunStarted) -> Line:
     where = f" on {run.profile} ({run.provider})"
     return Line((Piece(f"{run.command} {run.playbook}", "bold"), Piece(where, "dim")))
@@ -41,6 +46,17 @@ def fact(event: Fact, marks: Marks) -> Line:
     mark, style = (marks.done, "green") if event.holds else (marks.failed, "bold red")
     says_it = event.holds and event.seen == event.expected
     return marked(mark, f"{event.text}: {event.seen}", style, detail="" if says_it else f" (expected {event.expected})")
+
+
+def fact_of_several(event: Fact, marks: Marks) -> Line:
+    """With the demonstration and the step that it belongs to: others' facts stand between."""
+    said = fact(event, marks)
+    return Line((Piece(f"{event.playbook}  ", "bold"), Piece(f"{event.step}  ", "dim"), *said.body), said.lead)
+
+
+def notice(event: Notice, view: RunView) -> str:
+    """With the demonstration that it is about, where there are several."""
+    return f"{event.playbook}: {event.message.strip()}" if event.playbook in view.demos else event.message.strip()
 
 
 def change(event: StageChange) -> Line:
@@ -59,7 +75,8 @@ def diff(text: str, indent: int) -> Iterator[Line]:
 
 def stage_failed(stage: StageView, marks: Marks) -> list[Line]:
     """The whole reason of a failed stage."""
-    title = f"{stage.name} failed after {seconds(stage.seconds)}"
+    kind = f"{DEMONSTRATION} " if stage.kind == DEMONSTRATION else ""  # a stage may have the same name
+    title = f"{kind}{stage.name} failed after {seconds(stage.seconds)}"
     return [marked(marks.failed, title, "bold red"), *block(stage.reason, indent=4)]
 
 
@@ -69,10 +86,9 @@ def run_failed(failure: Failure, marks: Marks) -> list[Line]:
 
 
 def failures(view: RunView, marks: Marks) -> list[Line]:
-    """Why it went wrong: of the stages, then of the run where that is not the same."""
-    failed = [stage for stage in view.stages.values() if stage.status == "failed"]
-    reasons = {stage.reason.strip() for stage in failed}
-    lines = [each for stage in failed for each in stage_failed(stage, marks)]
+    """Why it went wrong: of stages and demonstrations, then of the run where that is not the same."""
+    reasons = {stage.reason.strip() for stage in view.failed}
+    lines = [each for stage in view.failed for each in stage_failed(stage, marks)]
     for failure in view.failures:
         if failure.message.strip() not in reasons:
             lines += run_failed(failure, marks)
@@ -103,13 +119,21 @@ def summary(event: RunFinished, view: RunView) -> Line:
     if view.stages:
         parts.append(_stages(event, view))
     if view.facts:
-        parts.append(_facts(view.facts))
-    verdict = _VERDICTS[event.command][event.ok] if event.command in _VERDICTS else ""
+        parts.append(held(view.facts))
+    verdict = _verdict(event)
     outcome = ": ".join(filter(None, (verdict, ", ".join(parts)))) or event.command
     text = f"{outcome} in {seconds(event.seconds)}"
     if _has_critical_path(event):
         text += f"; critical path {' > '.join(event.critical_path)} {seconds(event.critical_path_seconds)}"
     return line(text, "bold green" if event.ok else "bold red")
+
+
+def _verdict(event: RunFinished) -> str:
+    if event.command == "demo" and event.demos:
+        passed = sum(state == "passed" for state in event.demos.values())
+        total = count(len(event.demos), "demonstration")
+        return f"{total} passed" if passed == len(event.demos) else f"{passed} of {total} passed"
+    return _VERDICTS[event.command][event.ok] if event.command in _VERDICTS else ""
 
 
 def _has_critical_path(event: RunFinished) -> bool:
@@ -129,6 +153,25 @@ def _stages(event: RunFinished, view: RunView) -> str:
     return ", ".join(counts)
 
 
-def _facts(facts: list[Fact]) -> str:
-    held = sum(each.holds for each in facts)
-    return f"{held} of {count(len(facts), 'fact')} held" if held < len(facts) else f"{count(held, 'fact')} held"
+def held(facts: Sequence[Fact]) -> str:
+    """How many of the facts held: `41 facts held`, `40 of 41 facts held`."""
+    good = sum(each.holds for each in facts)
+    return f"{good} of {count(len(facts), 'fact')} held" if good < len(facts) else f"{count(good, 'fact')} held"
+
+
+def demos(view: RunView, marks: Marks) -> list[Line]:
+    """A line for each demonstration, then in full why some failed."""
+    rows = list(view.demos.values())
+    width = max((len(row.name) for row in rows), default=0)
+    return [
+        *(_demo(row, view.command, width, marks) for row in rows),
+        *(line for row in rows if row.status == "failed" for line in stage_failed(row, marks)),
+    ]
+
+
+def _demo(row: StageView, command: str, width: int, marks: Marks) -> Line:
+    mark, style = {"passed": (marks.done, "green"), "skipped": (marks.skipped, "dim")}.get(
+        row.status, (marks.failed, "bold red")
+    )
+    state = demo_state(row.status, command)
+    return marked(mark, f"{row.name:{width}}  {state:7}  {seconds(row.seconds):>8}  {held(row.facts)}", style)

@@ -60,7 +60,10 @@ ObservedT = TypeVar("ObservedT")
 
 
 class Stage(ABC, Generic[OptionsT, ObservedT]):
-    """Subclasses set `kind`, `Options` and the five methods. They hold no state besides name, options and needs."""
+    """Subclasses set `kind`, `Options` and the five methods. They hold no state besides what the constructor takes.
+
+    `source` is the file that the stage stands in, if it is from one; relative paths in its options start at `base`.
+    """
 
     kind: ClassVar[str]
     Options: ClassVar[type[StageOptions]]
@@ -71,14 +74,22 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     default_retries: ClassVar[int] = 1
     """How often a failed apply is tried again where the playbook doesn't say."""
 
-    def __init__(self, name: str, options: OptionsT, needs: Sequence[str] = (), source: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: OptionsT,
+        needs: Sequence[str] = (),
+        source: Path | None = None,
+        base: Path = Path(),
+    ) -> None:
         self.name = name
         self.options = options
         self.needs = tuple(needs)
         self.source = source
+        self.base = base
 
-    def check(self, base: Path) -> None:
-        """Look at the files that the options name, relative to `base`, before anything is changed anywhere.
+    def check(self) -> None:
+        """Look at the files that the options name before anything is changed anywhere.
 
         Raises where they are missing or known to be refused later.
         """
@@ -118,7 +129,7 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
 
     @abstractmethod
     def health(self, ctx: Context) -> str | None:
-        """None, or in words why the stage isn't healthy at this moment."""
+        """None, or in words why the stage isn't healthy at this moment. Raises StageError where waiting can't help."""
 
     @abstractmethod
     def remove(self, ctx: Context) -> list[Removal]:

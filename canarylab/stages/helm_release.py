@@ -18,7 +18,7 @@ from canarylab.kube.apply import compare, subject
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.yaml_file import read_documents
 from canarylab.paths import normal
-from canarylab.stages import helm_removal, respect
+from canarylab.stages import addresses, helm_removal, respect
 from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
 from canarylab.stages.respect import Foreign
 from canarylab.tools.helm import (
@@ -79,8 +79,8 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     kind: ClassVar[str] = "helm-release"
     Options: ClassVar[type[StageOptions]] = HelmReleaseOptions
 
-    def check(self, base: Path) -> None:
-        for path in self._value_files(base, provider=None):
+    def check(self) -> None:
+        for path in self._value_files(provider=None):
             _read_values(path, self.name)
 
     def observe(self, ctx: Context) -> ReleaseState:
@@ -193,10 +193,10 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         for obj in records[0].objects:
             if reason := workloads.workload_health(ctx.cluster, obj):
                 return reason
-        return None
+        return addresses.awaited(ctx, records[0].objects)
 
     def watches(self) -> Sequence[Watch]:
-        return workloads.watches(self.options.namespace)
+        return (*workloads.watches(self.options.namespace), Watch("v1", "Service", self.options.namespace))
 
     def remove(self, ctx: Context) -> list[Removal]:
         records = self._records(ctx.cluster)
@@ -249,13 +249,13 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         return ctx.provider.chart(ctx, self.options.chart, self.options.version)
 
     def _files(self, ctx: Context) -> list[Path]:
-        return self._value_files(ctx.playbook.base, ctx.provider.name)
+        return self._value_files(ctx.provider.name)
 
-    def _value_files(self, base: Path, provider: str | None) -> list[Path]:
+    def _value_files(self, provider: str | None) -> list[Path]:
         """The file of values, and the provider's overlay where there is one."""
         if self.options.values is None:
             return []
-        path = normal(base / self.options.values)
+        path = normal(self.base / self.options.values)
         if not path.exists():
             raise self.problem("values", f"there is no {path}", "mend the playbook's path")
         overlay = path.with_name(f"{path.stem}.{provider}{path.suffix}")

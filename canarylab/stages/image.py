@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -37,15 +36,15 @@ class ImageStage(Stage[ImageOptions, ImageState]):
     kind: ClassVar[str] = "image"
     Options: ClassVar[type[StageOptions]] = ImageOptions
 
-    def check(self, base: Path) -> None:
-        folder = normal(base / self.options.path)
+    def check(self) -> None:
+        folder = normal(self.base / self.options.path)
         if not (folder / "Containerfile").exists():
             raise self.problem("path", f"there is no Containerfile in {folder}", "mend the playbook's path")
 
     def wanted(self, ctx: Context) -> Wanted:
         """What is to be built, under the name that it has in the cluster."""
         reference = ctx.provider.image_reference(self.options.image)
-        return Wanted(ctx.playbook.base / self.options.path, reference, self.options.build_args)
+        return Wanted(self.base / self.options.path, reference, self.options.build_args)
 
     def observe(self, ctx: Context) -> ImageState:
         wanted = self.wanted(ctx)

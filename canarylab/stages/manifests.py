@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.diagnosis import degraded
+from canarylab.diagnosis.images import refuse_absent
 from canarylab.diagnosis.manifests import refuse_known_bad
+from canarylab.diagnosis.references import refuse_dangling
 from canarylab.errors import StageError
 from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept
 from canarylab.kube.workloads import with_images
@@ -45,38 +48,57 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     kind: ClassVar[str] = "manifests"
     Options: ClassVar[type[StageOptions]] = ManifestsOptions
 
-    def check(self, base: Path) -> None:
-        documents = self._documents(base)
+    @property
+    def _path(self) -> Path:
+        return normal(self.base / self.options.path)
+
+    def check(self) -> None:
+        documents = self._documents()
         if not documents:
-            path = normal(base / self.options.path)
-            what = f"there is no manifest in {path}"
+            what = f"there is no manifest in {self._path}"
             raise self.problem("path", what, "put Kubernetes objects there, in files that end in .yaml or .yml")
         refuse_known_bad(documents)
 
+    def preflight(self, ctx: Context) -> None:
+        documents = self._placed()
+        refuse_absent(ctx, documents)
+        stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
+        refuse_dangling(ctx, documents, lambda: [obj for stage in stages for _, obj in stage._placed()])
+
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
-        return [
-            with_images(_in_namespace(obj, self.options.namespace), ctx.provider.image_reference)
-            for _, obj in self._documents(ctx.playbook.base)
-        ]
+        return [with_images(obj, ctx.provider.image_reference) for _, obj in self._placed()]
+
+    def health(self, ctx: Context) -> str | None:
+        reason = super().health(ctx)
+        if reason is not None:
+            degraded.refuse_lasting(ctx, self.objects(ctx))
+        return reason
 
     def observe(self, ctx: Context) -> list[Comparison]:
         if not ctx.provider.owns_cluster:
             gateways.refuse_shared(ctx, self.name, self.objects(ctx))
         return super().observe(ctx)
 
-    def origin(self, ctx: Context, obj: dict[str, Any]) -> str:
+    def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - the files say it
         """The file that the object stands in."""
         wanted = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
-        found = self._documents(ctx.playbook.base)
-        files = (file for file, one in found if (one["apiVersion"], one["kind"], one["metadata"]["name"]) == wanted)
-        return str(next(files, normal(ctx.playbook.base / self.options.path)))
+        files = (
+            file
+            for file, one in self._documents()
+            if (one["apiVersion"], one["kind"], one["metadata"]["name"]) == wanted
+        )
+        return str(next(files, self._path))
 
     def kept(self) -> Sequence[Kept]:
         return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]
 
-    def _documents(self, base: Path) -> list[tuple[Path, dict[str, Any]]]:
+    def _placed(self) -> list[tuple[Path, dict[str, Any]]]:
+        """The same, each object with the namespace that it is to live in."""
+        return [(file, _in_namespace(obj, self.options.namespace)) for file, obj in self._documents()]
+
+    def _documents(self) -> list[tuple[Path, dict[str, Any]]]:
         """Every object with the file it stands in."""
-        path = normal(base / self.options.path)
+        path = self._path
         if not path.exists():
             raise self.problem("path", f"there is no {path}", "mend the playbook's path")
         files = (

@@ -59,6 +59,13 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
             return [Change("create", subject, "it isn't there", observed.diff)]
         return [Change("update", subject, "its labels differ", observed.diff)] if observed.diff else []
 
+    def is_absent(self, observed: NamespaceState) -> bool:
+        """Of a namespace that was there before, the labels are all there is of the stage."""
+        if observed.live is None:
+            return True
+        labels = observed.live["metadata"].get("labels") or {}
+        return bool(observed.diff) and not labels.keys() & observed.wanted["metadata"].get("labels", {}).keys()
+
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - one object, one change
         namespaces.await_gone(ctx, self.options.namespace)
         ctx.cluster.apply(self.observe(ctx).wanted, manager=self._manager)

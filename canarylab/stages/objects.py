@@ -10,7 +10,7 @@ from canarylab.errors import StageError
 from canarylab.kube import namespaces, workloads
 from canarylab.kube.apply import Comparison, Kept, compare, diff_of, stamped, subject
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
-from canarylab.stages import definitions, unknown_kind
+from canarylab.stages import addresses, definitions, unknown_kind
 from canarylab.stages.base import Change, OptionsT, Removal, Stage, Watch
 
 if TYPE_CHECKING:
@@ -107,14 +107,14 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         return f"stage {self.name}"
 
     def health(self, ctx: Context) -> str | None:
-        cluster = ctx.cluster
-        for obj in self.objects(ctx):
+        cluster, objects = ctx.cluster, self.objects(ctx)
+        for obj in objects:
             if reason := workloads.workload_health(cluster, obj):
                 return reason
-        return None
+        return addresses.awaited(ctx, objects)
 
     def watches(self) -> Sequence[Watch]:
-        return workloads.watches()
+        return (*workloads.watches(), Watch("v1", "Service"))
 
     def remove(self, ctx: Context) -> list[Removal]:
         return [removal for obj in reversed(self._wanted(ctx)) for removal in _remove(ctx, obj)]

@@ -21,13 +21,17 @@ class Plugin:
     def set_image(self, namespace: str, rollout: str, container: str, image: str) -> list[str]:
         return self._argv(namespace, "set", "image", rollout, f"{container}={image}")
 
-    def promote(self, namespace: str, rollout: str) -> list[str]:
-        """One step on, out of a pause."""
-        return self._argv(namespace, "promote", rollout)
+    def promote(self, namespace: str, rollout: str, *, full: bool = False) -> list[str]:
+        """On, out of a pause; `full` skips all steps, pauses and analyses that are left."""
+        return self._argv(namespace, "promote", rollout, *(["--full"] if full else []))
 
     def abort(self, namespace: str, rollout: str) -> list[str]:
         """All traffic back to stable; the spec keeps the new template until it is set back."""
         return self._argv(namespace, "abort", rollout)
+
+    def retry(self, namespace: str, rollout: str) -> list[str]:
+        """An aborted update anew, from its first step."""
+        return self._argv(namespace, "retry", "rollout", rollout)
 
     def undo(self, namespace: str, rollout: str, revision: int) -> list[str]:
         """The whole template as it was in that revision."""

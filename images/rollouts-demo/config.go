@@ -14,6 +14,7 @@ type config struct {
 	color     string
 	errorRate float64 // percent of the answers
 	latency   time.Duration
+	unready   bool
 
 	pod      string
 	revision string
@@ -33,6 +34,7 @@ func loadConfig(getenv func(string) string, hostname string) (config, error) {
 		color:     look.color,
 		errorRate: read(env, "ERROR_RATE", look.errorRate, parsePercent),
 		latency:   read(env, "LATENCY", look.latency, parseDuration),
+		unready:   look.unready,
 
 		pod:      read(env, "POD_NAME", hostname, parseText),
 		revision: read(env, "REVISION", "", parseText),

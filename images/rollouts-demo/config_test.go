@@ -62,6 +62,7 @@ func TestConfigVariants(t *testing.T) {
 		color     string
 		errorRate float64
 		latency   time.Duration
+		unready   bool
 	}{
 		"plain": {
 			env:   map[string]string{"COLOR": "purple"},
@@ -74,6 +75,10 @@ func TestConfigVariants(t *testing.T) {
 		"slow": {
 			env:   map[string]string{"COLOR": "slow-yellow"},
 			color: "yellow", latency: 2 * time.Second,
+		},
+		"unready": {
+			env:   map[string]string{"COLOR": "unready-yellow"},
+			color: "yellow", unready: true,
 		},
 		"the variant's faults give way to explicit ones": {
 			env:   map[string]string{"COLOR": "bad-red", "ERROR_RATE": "0", "LATENCY": "1s"},
@@ -89,9 +94,9 @@ func TestConfigVariants(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cfg.color != test.color || cfg.errorRate != test.errorRate || cfg.latency != test.latency {
-				t.Errorf("got %s, %g%%, %s; want %s, %g%%, %s",
-					cfg.color, cfg.errorRate, cfg.latency, test.color, test.errorRate, test.latency)
+			want := variant{color: test.color, errorRate: test.errorRate, latency: test.latency, unready: test.unready}
+			if got := (variant{cfg.color, cfg.errorRate, cfg.latency, cfg.unready}); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
 	}
@@ -99,7 +104,7 @@ func TestConfigVariants(t *testing.T) {
 
 func TestConfigRefuses(t *testing.T) {
 	for name, values := range map[string][]string{
-		"COLOR":        {"pink", "Blue", "bad-", "bad-pink", "bad-slow-yellow", "yellow-bad"},
+		"COLOR":        {"pink", "Blue", "bad-", "bad-pink", "bad-slow-yellow", "yellow-bad", "unready-"},
 		"ERROR_RATE":   {"130", "-1", "half", "NaN", "15%"},
 		"LATENCY":      {"soon", "2", "-1s"},
 		"DRAIN":        {"later", "-5s"},

@@ -5,21 +5,25 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // newHandler routes requests. The patterns make the multiplexer accept HEAD
 // beside GET, and answer 405 or 404 to all the rest.
 func newHandler(cfg config, faults chaos, draining *atomic.Bool) http.Handler {
+	answers := newStats()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", servePage)
-	mux.HandleFunc("GET /color", colorHandler(cfg, faults))
-	mux.HandleFunc("GET /healthz", healthHandler(draining))
+	mux.HandleFunc("GET /color", colorHandler(cfg, faults, answers))
+	mux.HandleFunc("GET /stats", statsHandler(cfg, answers))
+	mux.HandleFunc("GET /healthz", healthHandler(cfg.unready, draining))
 	return closeWhile(draining, mux)
 }
 
-func colorHandler(cfg config, faults chaos) http.HandlerFunc {
+func colorHandler(cfg config, faults chaos, answers *stats) http.HandlerFunc {
 	body := fmt.Sprintf("%q", cfg.color)
 	return func(w http.ResponseWriter, r *http.Request) {
+		asked := time.Now()
 		if err := faults.delay(r.Context()); err != nil {
 			return // nobody is left to answer
 		}
@@ -31,23 +35,29 @@ func colorHandler(cfg config, faults chaos) http.HandlerFunc {
 		if cfg.revision != "" {
 			header.Set("X-Rollouts-Demo-Revision", cfg.revision)
 		}
-		if faults.fails() {
+		failed := faults.fails()
+		if failed {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		io.WriteString(w, body)
+		answers.count(isMirrored(r.Host), failed, time.Since(asked))
 	}
 }
 
-func healthHandler(draining *atomic.Bool) http.HandlerFunc {
+func healthHandler(unready bool, draining *atomic.Bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		if draining.Load() {
+		switch {
+		case draining.Load():
 			w.WriteHeader(http.StatusServiceUnavailable)
 			io.WriteString(w, "draining")
-			return
+		case unready:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, "never ready")
+		default:
+			io.WriteString(w, "ok")
 		}
-		io.WriteString(w, "ok")
 	}
 }
 

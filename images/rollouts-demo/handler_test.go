@@ -90,11 +90,23 @@ func TestHealthFollowsDraining(t *testing.T) {
 	}
 }
 
+func TestUnreadyIsNeverReadyButAnswers(t *testing.T) {
+	cfg := sample
+	cfg.unready = true
+	handler := newHandler(cfg, faultsOf(0), new(atomic.Bool))
+	if answer := ask(handler, "GET", "/healthz"); answer.Code != http.StatusServiceUnavailable {
+		t.Errorf("%d %q", answer.Code, answer.Body)
+	}
+	if answer := ask(handler, "GET", "/color"); answer.Code != http.StatusOK {
+		t.Errorf("status %d", answer.Code)
+	}
+}
+
 func TestDrainingAnswersAndClosesTheConnection(t *testing.T) {
 	draining := new(atomic.Bool)
 	draining.Store(true)
 	handler := newHandler(sample, faultsOf(0), draining)
-	for _, path := range []string{"/", "/color", "/healthz", "/missing"} {
+	for _, path := range []string{"/", "/color", "/stats", "/healthz", "/missing"} {
 		if got := ask(handler, "GET", path).Header().Get("Connection"); got != "close" {
 			t.Errorf("%s: Connection %q", path, got)
 		}
@@ -114,6 +126,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/", http.StatusOK, ""},
 		{"HEAD", "/", http.StatusOK, ""},
 		{"HEAD", "/color", http.StatusOK, ""},
+		{"HEAD", "/stats", http.StatusOK, ""},
 		{"HEAD", "/healthz", http.StatusOK, ""},
 		{"GET", "/missing", http.StatusNotFound, ""},
 		{"GET", "/color/blue", http.StatusNotFound, ""},
@@ -121,6 +134,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/missing", http.StatusNotFound, ""},
 		{"POST", "/", http.StatusMethodNotAllowed, "GET, HEAD"},
 		{"DELETE", "/color", http.StatusMethodNotAllowed, "GET, HEAD"},
+		{"POST", "/stats", http.StatusMethodNotAllowed, "GET, HEAD"},
 		{"PUT", "/healthz", http.StatusMethodNotAllowed, "GET, HEAD"},
 	} {
 		answer := ask(handler, test.method, test.path)

@@ -52,8 +52,8 @@ func serve(stop, abort context.Context, cfg config) error {
 	if err != nil {
 		return err
 	}
-	log.Printf("%s, failing %g%%, delayed by %s: HTTP on %s, TLS on %s",
-		cfg.color, cfg.errorRate, cfg.latency, plain.Addr(), encrypted.Addr())
+	log.Printf("%s, failing %g%%, delayed by %s, getting ready: %t; HTTP on %s, TLS on %s",
+		cfg.color, cfg.errorRate, cfg.latency, !cfg.unready, plain.Addr(), encrypted.Addr())
 
 	draining := new(atomic.Bool)
 	handler := newHandler(cfg, newChaos(cfg.errorRate, cfg.latency), draining)

@@ -20,6 +20,7 @@ type variant struct {
 	color     string
 	errorRate float64 // percent of the answers
 	latency   time.Duration
+	unready   bool // for good
 }
 
 func parseVariant(name string) (variant, error) {
@@ -28,9 +29,11 @@ func parseVariant(name string) (variant, error) {
 		v = variant{color: color, errorRate: badErrorRate}
 	} else if color, slow := strings.CutPrefix(name, "slow-"); slow {
 		v = variant{color: color, latency: slowLatency}
+	} else if color, unready := strings.CutPrefix(name, "unready-"); unready {
+		v = variant{color: color, unready: true}
 	}
 	if !slices.Contains(colors, v.color) {
-		return variant{}, fmt.Errorf("want one of %s, with or without the prefix bad- or slow-",
+		return variant{}, fmt.Errorf("want one of %s, with or without the prefix bad-, slow- or unready-",
 			strings.Join(colors, ", "))
 	}
 	return v, nil

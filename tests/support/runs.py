@@ -93,7 +93,9 @@ def playbook_of(
     base: Path = Path("/nowhere"),
     profile: str = "unit-test",
 ) -> Playbook:
-    """A playbook with these stages, as the loader would return it; its relative paths start at `base`."""
+    """A playbook with these stages, as the loader would return it; their relative paths start at `base`."""
+    for stage in stages:
+        stage.base = base
     usual = {stage.name: Limits(60.0, 1) for stage in stages}
     return Playbook(
         name="test",

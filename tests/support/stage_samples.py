@@ -40,7 +40,7 @@ class Sample:
     """The commands that only read, and so may be run by whoever observes."""
 
     def stage(self, cls: type[Stage[Any, Any]]) -> Stage[Any, Any]:
-        return cls("gateway", cls.Options.model_validate(self.options))
+        return cls("gateway", cls.Options.model_validate(self.options), base=self.base)
 
     def context(self, stage: Stage[Any, Any]) -> Context:
         return context_of(stage, provider=self.provider, runner=self.runner, base=self.base)

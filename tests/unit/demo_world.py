@@ -12,23 +12,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loopback import Seen, answer
+from mesh_world import ADDRESSES, APP, HASH, HASHES, VSVC1, VSVC2, Mesh
 
 from canarylab.cancel import Cancel
 from canarylab.context import Context
 from canarylab.demo.base import Step
 from canarylab.events import Event, Fact
+from canarylab.kube.client import Resource, UnknownKindError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.tools.runner import Result
 
 IMAGE = "localhost/argoproj/rollouts-demo"
-HASHES = {"blue": "c5d6b64c6", "yellow": "6877dff844", "green": "5f8b7d9c4"}
 STEPS = [{"setWeight": 5}, {"pause": {}}]
-VSVC1, VSVC2 = "rollouts-demo-vsvc1", "rollouts-demo-vsvc2"
 
 
 class World:
-    """The Rollout, its ReplicaSets and pods, two VirtualServices and the gateway's Service, at rest on blue."""
+    """The Rollout, its ReplicaSets and pods, at rest on blue; and the mesh before them."""
 
     def __init__(self) -> None:
         self.revisions: dict[str, dict[str, int]] = {"blue": {"number": 1, "replicas": 1}}
@@ -43,7 +42,9 @@ class World:
         self.address: str | None = "127.0.0.1"
         self.sidecar = True
         self.pending: deque[Callable[[], None]] = deque()
-        self.answered = 0
+        self.mesh = Mesh(self)
+        self.others: dict[str, list[dict[str, Any]]] = {"Event": [], "Node": []}
+        """Objects of other kinds, by kind."""
 
     # -- what commands lead to ----------------------------------------------------------------------------------------
 
@@ -57,7 +58,19 @@ class World:
 
     def aborted(self) -> None:
         self.abort, self.weight, self.index = True, 0, 0
+        self.pause, self.controller_pause = [], False
         self.phase, self.message = "Degraded", "RolloutAborted: Rollout aborted update to revision 2"
+
+    def retried(self) -> None:
+        self.abort = False
+        self.pending += [self._resume, self._weigh]
+
+    def undone(self, number: int) -> None:
+        """To the revision of that number, as it was when the command was given."""
+        self.set_image(next(color for color, one in self.revisions.items() if one["number"] == number))
+
+    def _resume(self) -> None:
+        self.phase, self.message = "Progressing", "more replicas need to be updated"
 
     def _begin(self) -> None:
         number = 1 + max(one["number"] for one in self.revisions.values())
@@ -126,32 +139,17 @@ class World:
             },
         }
 
+    def objects(self, kind: str) -> list[dict[str, Any]]:
+        """All of a kind, of whatever namespace."""
+        known = {"Rollout": lambda: [self.rollout()], "ReplicaSet": self.replica_sets}
+        return known[kind]() if kind in known else self.mesh.objects(kind)
+
     def replica_sets(self) -> list[dict[str, Any]]:
         return [_replica_set(color, **revision) for color, revision in self.revisions.items()]
 
     def pods(self) -> list[dict[str, Any]]:
         up = [color for color, revision in self.revisions.items() if revision["replicas"]]
         return [pod(color, sidecar=self.sidecar) for color in up]
-
-    def virtual_service(self, name: str) -> dict[str, Any]:
-        http = {VSVC1: "primary", VSVC2: "secondary"}[name]
-        match = {"port": 3000, "sniHosts": [f"reviews.{name}.bookinfo.com"]}
-        destinations = [("stable", 100 - self.weight), ("canary", self.weight)]
-        route = [{"destination": {"host": f"rollouts-demo-{to}"}, "weight": weight} for to, weight in destinations]
-        spec = {"http": [{"name": http, "route": route}], "tls": [{"match": [match], "route": route}]}
-        return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
-
-    def service(self) -> dict[str, Any]:
-        return {"status": {"loadBalancer": {"ingress": [{"ip": self.address}] if self.address else []}}}
-
-    # -- the traffic --------------------------------------------------------------------------------------------------
-
-    def respond(self, _seen: Seen) -> bytes:
-        """An answer as the gateway would route it by the weights of this moment, but in turn instead of by chance."""
-        self.answered += 1
-        canary = self.answered * self.weight // 100 > (self.answered - 1) * self.weight // 100
-        color = self.current if canary else self.stable
-        return answer(HASHES[color], color=color)
 
 
 def _template(color: str) -> dict[str, Any]:
@@ -165,7 +163,8 @@ def _replica_set(color: str, number: int, replicas: int) -> dict[str, Any]:
             "name": name,
             "uid": name,
             "generation": 1,
-            "labels": {"rollouts-pod-template-hash": HASHES[color]},
+            "namespace": "default",
+            "labels": {**APP, HASH: HASHES[color]},
             "annotations": {"rollout.argoproj.io/revision": str(number)},
             "ownerReferences": [{"uid": "ro"}],
         },
@@ -181,8 +180,12 @@ def pod(color: str, *, sidecar: bool = True, native: bool = True, ready: bool = 
     init = {"name": "istio-init"}
     apart, beside = sidecar and native, sidecar and not native
     return {
+        "kind": "Pod",
         "metadata": {
             "name": f"rollouts-demo-{HASHES[color]}-x",
+            "namespace": "default",
+            "labels": {**APP, HASH: HASHES[color]},
+            "annotations": {"sidecar.istio.io/status": "{}"} if sidecar else {},
             "ownerReferences": [{"uid": f"rollouts-demo-{HASHES[color]}"}],
         },
         "spec": {
@@ -190,10 +193,34 @@ def pod(color: str, *, sidecar: bool = True, native: bool = True, ready: bool = 
             "containers": [{"name": "rollouts-demo"}, *([{"name": "istio-proxy"}] if beside else [])],
         },
         "status": {
+            "podIP": ADDRESSES[color],
+            "conditions": [{"type": "Ready", "status": str(ready)}],
             "initContainerStatuses": [{"name": "istio-init", "ready": True}, *([proxy] if apart else [])],
             "containerStatuses": [app, *([proxy] if beside else [])],
         },
     }
+
+
+KINDS = {
+    ("argoproj.io/v1alpha1", "Rollout"),
+    ("apps/v1", "ReplicaSet"),
+    ("v1", "Pod"),
+    ("v1", "Service"),
+    ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("networking.istio.io/v1", "VirtualService"),
+    ("networking.istio.io/v1", "DestinationRule"),
+}
+"""What the cluster knows beside the kinds in `World.others`: nothing of the Gateway API."""
+
+
+def about(event: dict[str, Any]) -> dict[str, Any]:
+    """What an event can be selected by."""
+    what = event["involvedObject"]
+    return {"involvedObject.kind": what["kind"], "involvedObject.name": what["name"], "type": event["type"]}
+
+
+def _is_selected(meta: dict[str, Any], namespace: str | None, labels: dict[str, str]) -> bool:
+    return namespace in (None, meta["namespace"]) and labels.items() <= meta.get("labels", {}).items()
 
 
 class FakeCluster:
@@ -206,20 +233,21 @@ class FakeCluster:
         self.world = world
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
-        known: dict[tuple[str, ...], Callable[[], dict[str, Any]]] = {
-            ("argoproj.io/v1alpha1", "Rollout", "default", "rollouts-demo"): self.world.rollout,
-            ("v1", "Service", "istio-ingress", "istio-ingressgateway"): self.world.service,
-            ("networking.istio.io/v1", "VirtualService", "default", VSVC1): lambda: self.world.virtual_service(VSVC1),
-            ("networking.istio.io/v1", "VirtualService", "default", VSVC2): lambda: self.world.virtual_service(VSVC2),
-        }
-        found = known.get((api_version, kind, str(namespace), name))
-        return found() if found else None
+        found = (one for one in self.list(api_version, kind, namespace) if one["metadata"]["name"] == name)
+        return next(found, None)
 
     def list(
-        self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None
+        self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, fields: Any = None
     ) -> list[dict[str, Any]]:
-        assert (namespace, labels) == ("default", {"app": "rollouts-demo"})
-        return {("apps/v1", "ReplicaSet"): self.world.replica_sets, ("v1", "Pod"): self.world.pods}[api_version, kind]()
+        if kind in self.world.others:
+            return [one for one in self.world.others[kind] if not fields or about(one) == fields]
+        self.resource(api_version, kind)
+        return [one for one in self.world.objects(kind) if _is_selected(one["metadata"], namespace, labels or {})]
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        if (api_version, kind) not in KINDS:
+            raise UnknownKindError(f"the cluster has no kind {kind} in {api_version}")
+        return Resource(api_version, f"{kind.lower()}s", namespaced=True)
 
     def wait(self, watches: Sequence[Any], check: Callable[[], str | None], *, deadline: float, cancel: Cancel):
         assert watches
@@ -250,9 +278,11 @@ class FakeRunner:
             f"set image rollouts-demo rollouts-demo={IMAGE}:{color}": lambda color=color: self.world.set_image(color)
             for color in HASHES
         }
-        known["promote rollouts-demo"] = self.world.promote
+        known["promote rollouts-demo"] = known["promote rollouts-demo --full"] = self.world.promote
         known["abort rollouts-demo"] = self.world.aborted
-        known["undo rollouts-demo --to-revision=1"] = lambda: self.world.set_image(self.world.stable)
+        known["retry rollout rollouts-demo"] = self.world.retried
+        for number in {one["number"] for one in self.world.revisions.values()}:
+            known[f"undo rollouts-demo --to-revision={number}"] = lambda number=number: self.world.undone(number)
         known[command]()
         return Result(f"{command}: done", "", 0, 0.1)
 
@@ -265,6 +295,8 @@ class FakeProvider:
     def __init__(self, world: World) -> None:
         self._cluster = FakeCluster(world)
         self.checked: list[str] = []
+        self.ports: dict[int, int] = {}
+        """Where ports of Services answer, if not there."""
 
     def cluster(self, _ctx: Context) -> FakeCluster:
         return self._cluster
@@ -277,7 +309,7 @@ class FakeProvider:
 
     def endpoint(self, _ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:
         address = load_balancer_address(service)
-        return (address, port) if address else None
+        return (address, self.ports.get(port, port)) if address else None
 
     def check_route(self, _ctx: Context, address: str) -> None:
         self.checked.append(address)

@@ -40,6 +40,8 @@ class Seen:
     connections: int = 0
     requests: list[str] = field(default_factory=list)
     """The Host headers, in order."""
+    head: str = ""
+    """All of the head of the latest request."""
     server_names: list[str] = field(default_factory=list)
     """The SNI hosts, in order."""
     last_requests: int = 0
@@ -108,6 +110,7 @@ class LoopbackServer:
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.seen.head = head
         self.seen.requests.append(head.partition("\r\nHost: ")[2].partition("\r\n")[0])
         self.seen.last_requests += "\r\nConnection: close\r\n" in head
         said = self._respond(self.seen)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canarylab.events import (
+    DemoFinished,
+    DemoInfo,
+    DemoStarted,
     Event,
     Fact,
     Failure,
@@ -25,6 +28,10 @@ REFUSED = """rollouts-demo-vsvc1: Istio refused it
 why: SNI host "reviews.bookinfo.com" is not a compatible subset of any of the virtual service hosts
 next: give the VirtualService the host *.rollouts-demo-vsvc1.bookinfo.com
 command: kubectl --context argo-istio-canary apply --server-side -f manifests/rollouts-demo"""
+
+MIRRORED = """demo step evidence: answers of mirror's canary: expected none, saw 3
+why: a VirtualService routes to it
+next: `invoke status --playbook mirror` shows the rollout as it is"""
 
 
 def stage(name: str, *needs: str, kind: str = "helm-release") -> StageInfo:
@@ -82,9 +89,32 @@ DOCUMENTED_TEARDOWN: tuple[tuple[float, Event], ...] = (
 
 DOCUMENTED_DEMO: tuple[tuple[float, Event], ...] = (
     (0.000, started("demo")),
-    (2.310, Fact("expect-rollout", "weight of rollouts-demo", "5", "0", holds=False)),
+    (2.310, Fact("expect-rollout", "weight of rollouts-demo", "5", "0", holds=False, playbook="istio-canary")),
     (2.311, Failure("demo step expect-rollout: weight of rollouts-demo: expected 5, saw 0", exit_code=1)),
     (2.312, RunFinished("demo", ok=False, seconds=2.312)),
+)
+
+_WEIGHT = "demo step expect-rollout: weight of mirror: expected 5, saw 0"
+
+DOCUMENTED_DEMOS: tuple[tuple[float, Event], ...] = (
+    (
+        0.000,
+        RunStarted(
+            "demo",
+            "all",
+            "argo-istio-canary",
+            "embedded",
+            (),
+            demos=(DemoInfo("basic-canary", 21), DemoInfo("mirror", 9)),
+        ),
+    ),
+    (0.001, DemoStarted("basic-canary")),
+    (0.002, DemoStarted("mirror")),
+    (1.204, Fact("healthy", "status of basic-canary", "Healthy", "Healthy", holds=True, playbook="basic-canary")),
+    (2.310, Fact("expect-rollout", "weight of mirror", "5", "0", holds=False, playbook="mirror")),
+    (2.311, DemoFinished("mirror", "failed", 2.309, facts=1, held=0, reason=_WEIGHT)),
+    (64.502, DemoFinished("basic-canary", "passed", 64.501, facts=1, held=1)),
+    (64.503, RunFinished("demo", ok=False, seconds=64.503, demos={"basic-canary": "passed", "mirror": "failed"})),
 )
 
 
@@ -120,6 +150,32 @@ def demo() -> Iterator[Event]:
     yield Fact("expect-routes", "weights of http route primary of rollouts-demo-vsvc1", "95/5", "95/5", holds=True)
     yield Fact("expect-routes", "weights of tls route of rollouts-demo-vsvc1", "95/5", "100/0", holds=False)
     yield RunFinished("demo", ok=False, seconds=12.0)
+
+
+def demos() -> Iterator[Event]:
+    """`demo --all` with one absent stage: one demonstration passes, one fails, one can't begin."""
+    infos = (DemoInfo("basic-canary", 3), DemoInfo("blue-green", 2), DemoInfo("mirror", 5))
+    yield RunStarted("demo", "all", "argo-istio-canary", "embedded", (stage("blue-green", kind="manifests"),), infos)
+    yield StageStarted("blue-green")
+    yield StageFinished("blue-green", "failed", 1.2, "Service blue-green: refused")
+    yield DemoFinished("blue-green", "failed", 0.0, reason="stage blue-green failed: Service blue-green: refused")
+    yield DemoStarted("mirror")
+    yield DemoStarted("basic-canary")
+    yield StageProgress("expect-rollout", "waiting: step of basic-canary", playbook="basic-canary")
+    yield Fact("expect-rollout", "step of basic-canary", "1/8", "1/8", holds=True, playbook="basic-canary")
+    yield Fact("evidence", "answers of mirror's canary", "none", "3", holds=False, playbook="mirror")
+    yield Notice("rollout 'mirror' aborted", playbook="mirror")
+    yield DemoFinished("mirror", "failed", 8.1, facts=1, held=0, reason=MIRRORED)
+    yield StageProgress("evidence", "asking", 250, 500, playbook="basic-canary")
+    yield DemoFinished("basic-canary", "passed", 40.2, facts=1, held=1)
+    yield RunFinished(
+        "demo",
+        ok=False,
+        seconds=41.5,
+        failed=("blue-green",),
+        stage_seconds={"blue-green": 1.2},
+        demos={"basic-canary": "passed", "blue-green": "failed", "mirror": "failed"},
+    )
 
 
 def plan() -> Iterator[Event]:

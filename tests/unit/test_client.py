@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -228,6 +229,79 @@ def test_a_watch_that_is_refused_is_an_error_of_the_api(cluster, api):
     with pytest.raises(ApiError) as caught:
         list(cluster.events(PODS))
     assert caught.value.code == 403
+
+
+# -- following --------------------------------------------------------------------------------------------------------
+
+
+def event(version: str, kind: str = "MODIFIED"):
+    return {"type": kind, "object": {"metadata": {"name": "p", "resourceVersion": version}}}
+
+
+def versions_asked_from(api):
+    return [request.query["resourceVersion"] for request in api.requests if "watch" in request.query]
+
+
+def test_a_snapshot_is_what_a_list_found_with_its_version(cluster, api):
+    listed = {"metadata": {"resourceVersion": "7"}, "items": [POD]}
+    api.replies["GET /api/v1/namespaces/default/pods"] = (200, listed)
+    found = cluster.snapshot(PODS)
+    assert (found.version, found.items) == ("7", ({"apiVersion": "v1", "kind": "Pod", **POD},))
+
+
+def test_following_begins_after_a_version_and_asks_for_bookmarks(cluster, api, watched):
+    watched.put(event("8"))
+    assert next(cluster.follow(PODS, "7", threading.Event())) == ("MODIFIED", event("8")["object"])
+    watch = {"watch": "true", "timeoutSeconds": "5"}
+    assert api.requests[-1].query == {**watch, "resourceVersion": "7", "allowWatchBookmarks": "true"}
+
+
+@pytest.mark.parametrize("end", [END, CUT])
+def test_a_watch_that_ends_goes_on_from_the_last_version_seen(cluster, api, watched, end):
+    for line in (event("8"), event("12", "BOOKMARK"), end, event("13")):
+        watched.put(line)
+    found = cluster.follow(PODS, "7", threading.Event())
+    assert [(kind, obj["metadata"]["resourceVersion"]) for kind, obj in itertools.islice(found, 3)] == [
+        ("MODIFIED", "8"),
+        ("BOOKMARK", "12"),
+        ("MODIFIED", "13"),
+    ]
+    assert versions_asked_from(api) == ["7", "12"]
+
+
+def test_a_server_in_trouble_is_asked_again(cluster, api, watched):
+    answers = iter([status(503, "busy"), (200, {})])
+    api.replies["GET /api/v1/namespaces/default/pods"] = lambda _request: next(answers)
+    watched.put(event("8"))
+    assert next(cluster.follow(PODS, "7", threading.Event()))[0] == "MODIFIED"
+    assert versions_asked_from(api) == ["7", "7"]
+
+
+def test_history_that_the_server_has_forgotten_when_it_is_asked_is_an_error(cluster, api):
+    api.replies["GET /api/v1/namespaces/default/pods"] = status(410, "too old resource version: 7 (900)")
+    with pytest.raises(ApiError) as caught:
+        next(cluster.follow(PODS, "7", threading.Event()))
+    assert caught.value.code == 410
+
+
+def test_history_that_the_server_forgets_on_the_way_is_an_error(cluster, watched):
+    gone = {"kind": "Status", "message": "too old resource version: 8 (900)", "code": 410}
+    for line in (event("8"), {"type": "ERROR", "object": gone}):
+        watched.put(line)
+    found = cluster.follow(PODS, "7", threading.Event())
+    next(found)
+    with pytest.raises(ApiError, match="too old resource version: 8") as caught:
+        next(found)
+    assert caught.value.code == 410
+
+
+def test_following_ends_when_it_is_over(cluster, watched):
+    over = threading.Event()
+    watched.put(event("8"))
+    found = cluster.follow(PODS, "7", over)
+    next(found)
+    over.set()
+    assert list(found) == []
 
 
 # -- waiting ----------------------------------------------------------------------------------------------------------

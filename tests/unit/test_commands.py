@@ -22,7 +22,7 @@ from canarylab.commands.status import status
 from canarylab.commands.teardown import teardown
 from canarylab.commands.tunnel import tunnel
 from canarylab.commands.up import plan, up
-from canarylab.demo.base import Step, StepOptions
+from canarylab.demo.base import Claim, Step, StepOptions
 from canarylab.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -308,6 +308,43 @@ def test_what_belongs_to_no_stage_goes_with_the_whole(world, only, purge, asked)
     assert seen == asked
 
 
+def applied_too(world, name, *stages):
+    """Another playbook was applied to the same cluster."""
+    ctx = context_of(*(Scripted(stage) for stage in stages), provider=world.provider)
+    record.record(ctx, [dataclasses.replace(ctx.playbook, name=name)])
+
+
+def test_what_another_applied_playbook_needs_is_left_with_the_reason(world, events):
+    world.provider.owns_cluster = False
+    world.add("istiod")
+    world.add("app", ["istiod"])
+    applied_too(world, "mirror", "cluster", "istiod")
+    leftovers = []
+    world.provider.leftovers = lambda _ctx: leftovers.append(1) or []
+    assert teardown(JSON, [], purge=False) == EXIT_DONE
+    assert world.log == ["remove app"]
+    printed = events()
+    left = {event["subject"]: event["reason"] for event in of(printed, "removed") if event["outcome"] == "left"}
+    assert "playbook mirror needs it, too" in left["stage istiod"]
+    assert left[f"ConfigMap kube-system/{record.NAME}-unit-test"] == "it also records mirror"
+    assert leftovers == [], "the profile is still in use"
+    assert "istiod" not in {event["stage"] for event in of(printed, "stage-change")}, "it isn't shown as going either"
+
+
+def test_one_stage_that_another_playbook_needs_is_left_in_our_own_cluster_too(world, events):
+    world.add("istiod")
+    applied_too(world, "mirror", "istiod")
+    assert teardown(JSON, ["istiod"], purge=False) == EXIT_DONE
+    assert world.log == []
+    assert of(events(), "removed")[0]["outcome"] == "left"
+
+
+def test_our_own_cluster_goes_whole_whoever_was_applied_to_it(world):
+    applied_too(world, "mirror", "cluster")
+    assert teardown(JSON, [], purge=False) == EXIT_DONE
+    assert world.log == ["remove cluster"]
+
+
 # -- status -----------------------------------------------------------------------------------------------------------
 
 
@@ -405,29 +442,66 @@ class Interrupted(Step):
         ctx.cancel.check()
 
 
+class Says(Step):
+    """Reports one fact of the playbook that it is performed for."""
+
+    kind = "says"
+    Options = StepOptions
+
+    def run(self, ctx, _session):
+        self.report(ctx, [Claim("status", "Healthy", "Healthy", holds=True)])
+
+
+class Disappoints(Says):
+    def run(self, ctx, _session):
+        self.report(ctx, [Claim("status", "Healthy", "Degraded", holds=False)])
+
+
 @pytest.fixture
-def performed(world, monkeypatch):
-    """A playbook whose demonstration is one step."""
+def perform(world, monkeypatch):
+    """Gives the playbook a demonstration, or with several of them members that have one each."""
 
-    def context(options, bus, cancel):
-        made = world.context(options, bus, cancel)
-        playbook = dataclasses.replace(made.playbook, demo=(Interrupted(StepOptions()),))
-        return dataclasses.replace(made, playbook=playbook, flags=" --profile lab")
+    def give(*steps, **members):
+        def context(options, bus, cancel):
+            made = world.context(options, bus, cancel)
+            playbook = dataclasses.replace(made.playbook, demo=steps, members=_members(made.playbook, members))
+            return dataclasses.replace(made, playbook=playbook, flags=options.flags)
 
-    monkeypatch.setattr(runs, "_context", context)
+        monkeypatch.setattr(runs, "_context", context)
+
+    world.provider.infrastructure = world.stages[:1]
+    return give
 
 
-@pytest.mark.usefixtures("performed")
-def test_an_interrupted_demonstration_names_the_way_back(events):
-    assert demo(JSON, start_over=False) == EXIT_INTERRUPTED
+def _members(playbook, members):
+    """By name: its steps, and the names of its stages."""
+    return tuple(
+        dataclasses.replace(
+            playbook,
+            name=name,
+            path=playbook.path.with_name(f"{name}.yaml"),
+            demo=tuple(steps),
+            stages=tuple(stage for stage in playbook.stages if stage.name in ("cluster", *stages)),
+        )
+        for name, (steps, *stages) in members.items()
+    )
+
+
+LAB = Options(output="json", profile="lab")
+ALL = Options(output="json", profile="lab", everything=True)
+
+
+def test_an_interrupted_demonstration_names_the_way_back(perform, events):
+    perform(Interrupted(StepOptions()))
+    assert demo(LAB, start_over=False) == EXIT_INTERRUPTED
     [failure] = of(events(), "failure")
     assert failure["message"].startswith(
         "interrupted\nnext: `invoke demo --reset --profile lab` brings the Rollout back"
     )
 
 
-@pytest.mark.usefixtures("performed")
-def test_a_reset_of_a_demonstration_without_a_rollout_says_so(events):
+def test_a_reset_of_a_demonstration_without_a_rollout_says_so(perform, events):
+    perform(Interrupted(StepOptions()))
     assert demo(JSON, start_over=True) == EXIT_USAGE
     [failure] = of(events(), "failure")
     assert "nothing to reset" in failure["message"]
@@ -437,6 +511,126 @@ def test_a_reset_without_a_demonstration_says_so(world, events):
     assert demo(JSON, start_over=True) == EXIT_USAGE
     assert "has no demo, so there is nothing to reset" in events()[0]["message"]
     assert world.log == []
+
+
+def test_a_demonstration_brings_up_what_its_playbook_lacks_and_touches_nothing_else(world, perform, events):
+    perform(Says(StepOptions()))
+    world.add("there", up_to_date=True)
+    world.add("app", ["there"])
+    assert demo(JSON, start_over=False) == EXIT_DONE
+    assert world.log == ["observe there", "observe app", "observe app", "apply app", "health app", "observe app"]
+    printed = events()
+    assert [stage["name"] for stage in printed[0]["stages"]] == ["app"]
+    assert (printed[0]["command"], printed[0]["demos"]) == ("demo", [])
+    assert (printed[-1]["changed"], printed[-1]["ok"]) == (["app"], True)
+    [fact] = of(printed, "fact")
+    assert fact["playbook"] == "test"
+    assert set(record.read(context_of(provider=world.provider))) == {"test"}
+
+
+def test_what_up_asks_before_is_asked_where_something_is_brought_up(world, perform, monkeypatch):
+    @contextmanager
+    def session(_ctx, command):
+        world.log.append(f"session {command}")
+        yield
+
+    monkeypatch.setattr(world.provider, "session", session)
+    perform(Says(StepOptions()))
+    assert demo(JSON, start_over=False) == EXIT_DONE
+    assert world.log == ["session demo"]
+    world.add("app")
+    assert demo(JSON, start_over=False) == EXIT_DONE
+    assert "session up" in world.log
+
+
+def test_what_cannot_be_brought_up_is_not_performed(world, perform, events):
+    perform(Says(StepOptions()))
+    world.add("app", on_apply=fails(StageError("broken")))
+    assert demo(JSON, start_over=False) == EXIT_FAILED
+    printed = events()
+    assert not of(printed, "fact")
+    assert (printed[-1]["event"], printed[-1]["failed"]) == ("run-finished", ["app"])
+    assert world.cluster.objects == {}, "it isn't recorded as applied"
+
+
+def test_without_a_cluster_nothing_is_brought_up(world, perform, events):
+    class NeedsTheCluster(Says):
+        def run(self, ctx, _session):
+            ctx.cluster.get("v1", "Pod", "x", "default")
+
+    perform(NeedsTheCluster(StepOptions()))
+    world.add("app")
+    world.provider.there = None
+    assert demo(JSON, start_over=False) == EXIT_FAILED
+    assert [event["message"] for event in of(events(), "failure")] == ["there is no cluster yet"]
+    assert world.log == []
+
+
+def test_all_demonstrations_are_performed_and_end_with_what_came_of_each(world, perform, events):
+    world.add("app")
+    perform(good=([Says(StepOptions())], "app"), bad=([Disappoints(StepOptions())],))
+    assert demo(ALL, start_over=False) == EXIT_FAILED
+    printed = events()
+    assert printed[0]["demos"] == [{"playbook": "good", "steps": 1}, {"playbook": "bad", "steps": 1}]
+    ended = {event["playbook"]: event for event in of(printed, "demo-finished")}
+    assert (ended["good"]["state"], ended["good"]["held"], ended["good"]["facts"]) == ("passed", 1, 1)
+    assert (ended["bad"]["state"], ended["bad"]["held"], ended["bad"]["facts"]) == ("failed", 0, 1)
+    assert "`invoke demo --reset --playbook bad --profile lab` brings it back" in ended["bad"]["reason"]
+    assert printed[-1]["demos"] == {"bad": "failed", "good": "passed"}
+    assert (printed[-1]["changed"], printed[-1]["ok"]) == (["app"], False)
+
+
+def test_a_demonstration_whose_stage_failed_is_failed_with_the_reason_and_others_go_on(world, perform, events):
+    world.add("app", on_apply=fails(MachineError("no memory")))
+    world.add("web", ["app"])
+    perform(
+        first=([Says(StepOptions())], "app"),
+        second=([Says(StepOptions())], "app", "web"),
+        third=([Says(StepOptions())],),
+    )
+    assert demo(ALL, start_over=False) == EXIT_MACHINE
+    ended = {event["playbook"]: (event["state"], event["reason"]) for event in of(events(), "demo-finished")}
+    assert ended == {
+        "first": ("failed", "stage app failed: no memory"),
+        "second": ("failed", "stage app failed: no memory"),
+        "third": ("passed", ""),
+    }
+
+
+def test_an_interruption_of_all_names_the_way_back_for_all(perform, events):
+    perform(one=([Interrupted(StepOptions())],), other=([Interrupted(StepOptions())],))
+    assert demo(ALL, start_over=False) == EXIT_INTERRUPTED
+    [failure] = of(printed := events(), "failure")
+    assert failure["message"].startswith("interrupted\nnext: `invoke demo --reset --all --profile lab` brings all")
+    assert printed[-1]["event"] == "run-finished"
+
+
+def test_a_bug_in_one_demonstration_keeps_its_traceback_and_the_run_its_summary(perform, events, isolated_home):
+    class Buggy(Says):
+        def run(self, _ctx, _session):
+            raise ZeroDivisionError("oh")
+
+    perform(one=([Buggy(StepOptions())],), other=([Says(StepOptions())],))
+    assert demo(ALL, start_over=False) == EXIT_BUG
+    printed = events()
+    assert "this is a bug: ZeroDivisionError: oh" in of(printed, "failure")[0]["message"]
+    assert printed[-1]["demos"] == {"one": "failed", "other": "passed"}
+    assert len(list((isolated_home / "state" / "canarylab").glob("bug-*.txt"))) == 1
+
+
+def test_a_reset_of_all_leaves_out_what_is_not_up_and_says_so(world, perform, events, monkeypatch):
+    world.add("app", up_to_date=True)
+    world.add("web")
+    perform(up=([Says(StepOptions())], "app"), down=([Says(StepOptions())], "web"))
+    monkeypatch.setattr("canarylab.commands.demo.reset", lambda ctx, _steps: world.log.append(ctx.playbook.name))
+    assert demo(ALL, start_over=True) == EXIT_DONE
+    printed = events()
+    assert [event["message"] for event in of(printed, "notice")] == [
+        "nothing to reset, since not all of it is up: down"
+    ]
+    assert printed[-1]["demos"] == {"up": "passed"}
+    assert "apply web" not in world.log
+    assert world.log[-1] == "up"
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------

@@ -53,6 +53,47 @@ def test_work_gets_the_playbook_with_the_providers_stages_under_it():
     assert "rollouts-demo" in names
 
 
+def test_all_is_one_playbook_of_those_that_share_the_default_ones_cluster():
+    seen = []
+    options = Options(provider="embedded", profile="another", everything=True)
+    assert run(options, lambda ctx: seen.append(ctx) or EXIT_DONE) == EXIT_DONE
+    [ctx] = seen
+    names = [stage.name for stage in ctx.playbook.stages]
+    assert names[:3] == ["programs", "machine", "cluster"]
+    assert "rollouts-demo" in names
+    assert len(names) == len(set(names))
+    assert {"istio-canary", "basic-canary"} <= {playbook.name for playbook in ctx.playbook.performances}
+    assert ctx.profile == "another"
+
+
+def test_all_and_one_exclude_each_other(events):
+    assert run(Options(output="json", playbook="istio-canary", everything=True), raises(AssertionError())) == EXIT_USAGE
+    assert events()[0]["message"].startswith("--all and --playbook istio-canary exclude each other\nnext: leave one")
+
+
+@pytest.mark.parametrize(
+    ("options", "flags"),
+    [
+        (Options(), ""),
+        (Options(playbook="istio-canary"), ""),
+        (Options(playbook="mirror", profile="lab"), " --playbook mirror --profile lab"),
+        (Options(playbook="my own.yaml"), " --playbook 'my own.yaml'"),
+        (Options(everything=True, profile="lab", context="kind"), " --all --profile lab --context kind"),
+    ],
+)
+def test_commands_to_paste_have_the_flags_that_say_which_playbook_and_cluster(options, flags):
+    assert options.flags == flags
+
+
+def test_one_of_all_is_named_by_its_file():
+    seen = []
+    options = Options(provider="embedded", profile="lab", everything=True)
+    run(options, lambda ctx: seen.extend(ctx.playbook.performances) or EXIT_DONE)
+    flags = {playbook.name: options.alone(playbook).flags for playbook in seen}
+    assert flags["basic-canary"] == " --playbook basic-canary --profile lab --provider embedded"
+    assert flags["istio-canary"] == " --profile lab --provider embedded"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere another provider fits")
 def test_without_a_choice_the_provider_is_the_one_that_fits_the_system():
     seen = []

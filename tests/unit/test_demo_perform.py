@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from demo_world import HASHES, IMAGE, Stage, step
+from demo_world import IMAGE, Stage, step
 from loopback import LoopbackServer, Reached, answer, gateway_answer, make_certificate
-from pydantic import ValidationError
+from mesh_world import connect
 
 import canarylab.demo
 from canarylab.demo.answers import none_failed
-from canarylab.demo.base import Session, Step
+from canarylab.demo.base import Step
 from canarylab.demo.healthy import Healthy
-from canarylab.demo.measure import Measure
 from canarylab.demo.perform import perform
 from canarylab.demo.traffic import GIVE_UP_AFTER
 from canarylab.demo.traffic_stream import Traffic
 from canarylab.discovery import discover
 from canarylab.errors import CancelledError, ExpectationError
-from canarylab.events import Notice
 
 DEMO = """
 - healthy: {rollout: rollouts-demo}
 - expect-rollout:
     {rollout: rollouts-demo, status: Healthy, step: 2/2, set-weight: 100, actual-weight: 100, stable: latest, pods: 2/2}
-- expect-routes: &rest
-    rollout: rollouts-demo
-    virtualservices: [rollouts-demo-vsvc1, rollouts-demo-vsvc2]
-    stable: 100
-    canary: 0
+- evidence: {rollout: rollouts-demo, requests: 100, canary: 100, <<: *hosts}
 - traffic: {state: start, rate: 200, <<: *hosts}
 - set-image:
     rollout: rollouts-demo
@@ -49,12 +44,7 @@ DEMO = """
     stable: previous
     replicas: {desired: 1, current: 2, updated: 1, ready: 2, available: 2}
     pods: 2/2
-- expect-routes:
-    rollout: rollouts-demo
-    virtualservices: [rollouts-demo-vsvc1, rollouts-demo-vsvc2]
-    stable: 95
-    canary: 5
-- measure: {rollout: rollouts-demo, requests: 200, canary: 5, <<: *hosts}
+- evidence: {rollout: rollouts-demo, requests: 200, canary: 5, <<: *hosts}
 - promote: {rollout: rollouts-demo}
 - expect-rollout:
     rollout: rollouts-demo
@@ -64,8 +54,7 @@ DEMO = """
     actual-weight: 100
     canary: none
     stable: latest
-- expect-routes: *rest
-- measure: {rollout: rollouts-demo, requests: 100, canary: 100, <<: *hosts}
+- evidence: {rollout: rollouts-demo, requests: 100, canary: 100, <<: *hosts}
 - expect-rollout:
     rollout: rollouts-demo
     status: Healthy
@@ -82,26 +71,27 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stage() -> Stage:
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    connect(monkeypatch)
     return Stage()
 
 
 @pytest.fixture
 def hosts(stage: Stage, certificate: Path) -> Iterator[dict[str, Any]]:
     """The gateway of the stage's world, as the options of a step."""
-    with LoopbackServer(stage.world.respond) as http, LoopbackServer(stage.world.respond, certificate) as tls:
+    respond = stage.world.mesh.respond
+    with LoopbackServer(respond) as http, LoopbackServer(respond, certificate) as tls:
+        stage.provider.ports = {80: http.port, 3000: tls.port}
         yield {
             "http": ["any.rollouts-demo-vsvc1.bookinfo.com", "any.rollouts-demo-vsvc2.bookinfo.com"],
             "tls": ["reviews.rollouts-demo-vsvc1.bookinfo.com", "reviews.rollouts-demo-vsvc2.bookinfo.com"],
-            "http-port": http.port,
-            "tls-port": tls.port,
         }
 
 
 @pytest.fixture
 def web(stage: Stage) -> Iterator[dict[str, Any]]:
     """One host by http alone."""
-    with LoopbackServer(stage.world.respond) as http:
+    with LoopbackServer(stage.world.mesh.respond) as http:
         yield {"http": ["any.rollouts-demo-vsvc1.bookinfo.com"], "http-port": http.port}
 
 
@@ -118,7 +108,7 @@ def steps(text: str, hosts: dict[str, Any]) -> list[Step]:
 class TestWholeDemonstration:
     @pytest.fixture(autouse=True)
     def _small_probes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("canarylab.demo.measure._PROBE", 20)
+        monkeypatch.setattr("canarylab.demo.measuring._PROBE", 20)
 
     def test_it_goes_from_blue_to_yellow_and_then_from_yellow_to_blue(self, stage: Stage, web: dict[str, Any]):
         for old, new in (("blue", "yellow"), ("yellow", "blue")):
@@ -131,11 +121,13 @@ class TestWholeDemonstration:
 
     def test_every_host_is_measured_at_both_weights_and_each_address_is_checked_first(self, stage: Stage, hosts: Any):
         perform(stage.ctx, steps(DEMO, hosts))
-        measured = [fact for fact in stage.facts if fact.step == "measure" and fact.holds]
+        measured = [fact for fact in stage.facts if fact.step == "evidence" and fact.holds]
+        layers = Counter(fact.text.partition(":")[0] for fact in measured)
+        assert layers == {"status": 3, "routes": 12, "proxy": 12, "traffic": 15}
         assert sum("canary's share" in fact.text for fact in measured) == 4
-        assert sum("all answers" in fact.text for fact in measured) == 4
-        assert sum(fact.expected == "0 failed" for fact in measured) == 2
-        assert stage.provider.checked == ["127.0.0.1"] * 6, "each step, the port of http and that of tls"
+        assert sum("all answers" in fact.text for fact in measured) == 8
+        assert sum(fact.expected == "0 failed" for fact in measured) == 3
+        assert stage.provider.checked == ["127.0.0.1"] * 8, "each step, the port of http and that of tls"
 
 
 class Breaks(Step):
@@ -151,10 +143,14 @@ class Interrupts(Breaks):
         ctx.cancel.set()
 
 
+BREAKS, INTERRUPTS = (step(kind, rollout="rollouts-demo") for kind in (Breaks, Interrupts))
+
+
 class WaitsForTraffic(Breaks):
     """Goes on once the server was asked often enough."""
 
     def __init__(self, reached: Reached) -> None:
+        super().__init__(Healthy.Options(rollout="rollouts-demo"))
         self._reached = reached
 
     def run(self, _ctx, _session):
@@ -167,12 +163,15 @@ class TestPerform:
 
     def test_background_traffic_is_stopped_and_reported_when_a_step_fails(self, stage: Stage, web: dict[str, Any]):
         with pytest.raises(ExpectationError, match="it broke"):
-            perform(stage.ctx, [self.start(web), step(Breaks, rollout="x")])
+            perform(stage.ctx, [self.start(web), BREAKS])
         assert stage.facts[-1].text == "background traffic: not one request failed on the way"
 
     def test_background_traffic_is_stopped_and_reported_after_ctrl_c(self, stage: Stage, web: dict[str, Any]):
         with pytest.raises(CancelledError):
-            perform(stage.ctx, [self.start(web), step(Interrupts, rollout="x"), step(Breaks, rollout="x")])
+            perform(
+                stage.ctx,
+                [self.start(web), INTERRUPTS, BREAKS],
+            )
         assert stage.facts[-1].text == "background traffic: not one request failed on the way"
 
     def test_traffic_that_nobody_stops_is_stopped_at_the_end(self, stage: Stage):
@@ -195,137 +194,4 @@ class TestPerform:
     def test_nothing_is_begun_after_ctrl_c(self, stage: Stage):
         stage.ctx.cancel.set()
         with pytest.raises(CancelledError):
-            perform(stage.ctx, [step(Breaks, rollout="x")])
-
-
-class TestTraffic:
-    def test_a_host_that_never_answers_is_found_before_anything_else_happens(self, stage: Stage):
-        with LoopbackServer(lambda _: gateway_answer(404)) as server:
-            start = step(Traffic, state="start", http=["a.example.com"], http_port=server.port)
-            with pytest.raises(ExpectationError, match="no HTTP route for a"):
-                perform(stage.ctx, [start])
-
-    def test_stopping_what_was_not_started_is_an_error_of_the_playbook(self, stage: Stage):
-        with pytest.raises(ExpectationError, match="no traffic to stop"):
-            step(Traffic, state="stop").run(stage.ctx, Session())
-
-    def test_starting_twice_is_an_error_of_the_playbook(self, stage: Stage, web: dict[str, Any]):
-        start = Traffic(Traffic.Options.model_validate({"state": "start", **web}))
-        with pytest.raises(ExpectationError, match="flows already"):
-            perform(stage.ctx, [start, start])
-
-    @pytest.mark.parametrize("wrong", [{"state": "start"}, {"state": "stop", "rate": 5}, {"state": "on"}, {}])
-    def test_what_makes_no_sense_is_refused(self, wrong: dict[str, Any]):
-        with pytest.raises(ValidationError):
-            step(Traffic, **wrong)
-
-
-class TestMeasure:
-    def measure(self, hosts: dict[str, Any], canary: int, requests: int = 200) -> Step:
-        options = {"rollout": "rollouts-demo", "canary": canary, "requests": requests, **hosts}
-        return Measure(Measure.Options.model_validate(options))
-
-    def update(self, stage: Stage, weight: int) -> None:
-        stage.world.set_image("yellow")
-        while stage.world.pending:
-            stage.world.pending.popleft()()
-        stage.world.weight = weight
-
-    @pytest.fixture(autouse=True)
-    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("canarylab.demo.measure._SETTLE_SECONDS", 0.05)
-
-    def test_an_interval_that_misses_is_measured_again_and_both_are_told(self, stage: Stage):
-        self.update(stage, 5)
-        answers = iter([*[True] * 5, *[False] * 95, *[True] * 40, *[False] * 160, *[i % 20 == 0 for i in range(800)]])
-
-        def scripted(_seen: object) -> bytes:
-            color = "yellow" if next(answers) else "blue"
-            return answer(HASHES[color], color=color)
-
-        with LoopbackServer(scripted) as server:
-            self.measure(by_http(server), 5).run(stage.ctx, Session())
-        share, _failures = stage.facts
-        assert share.holds
-        assert share.seen.startswith("5.00 % (40 of 800")
-        assert "; before that 20.00 % (40 of 200" in share.seen
-        assert share.seen.endswith("missed by chance, as one in twenty does; measured again: holds")
-        [told] = [event.message for event in stage.events if isinstance(event, Notice)]
-        assert "canary's share 20.00 % (40 of 200" in told
-        assert told.endswith("misses 5 %, as one in twenty does by chance; measuring again, with 800 requests")
-
-    def test_one_that_holds_at_once_says_nothing_of_chance(self, stage: Stage):
-        self.update(stage, 5)
-        with LoopbackServer(
-            lambda seen: answer(HASHES["yellow" if len(seen.requests) % 20 == 0 else "blue"])
-        ) as server:
-            self.measure(by_http(server), 5).run(stage.ctx, Session())
-        assert "chance" not in stage.said
-        assert not [event for event in stage.events if isinstance(event, Notice)]
-
-    def test_a_wrong_weight_fails_after_three_measurements(self, stage: Stage, web: dict[str, Any]):
-        self.update(stage, 40)
-        with pytest.raises(ExpectationError, match="missed, too") as raised:
-            self.measure(web, 5).run(stage.ctx, Session())
-        assert "other weights than 5 %" in str(raised.value)
-        assert "by chance" not in stage.said
-        assert stage.facts[0].seen.count("95 % interval") == 3
-        assert [fact.holds for fact in stage.facts] == [False, True]
-
-    def test_at_100_one_answer_of_another_revision_fails(self, stage: Stage, web: dict[str, Any]):
-        self.update(stage, 99)
-        with pytest.raises(ExpectationError, match="all answers") as raised:
-            self.measure(web, 100, requests=2000).run(stage.ctx, Session())
-        assert f"from revision 1 ({IMAGE}:blue)" in str(raised.value)
-
-    def test_at_0_every_answer_is_of_the_stable_revision(self, stage: Stage, web: dict[str, Any]):
-        self.update(stage, 0)
-        self.measure(web, 0).run(stage.ctx, Session())
-        assert f"200 from revision 1 ({IMAGE}:blue)" in stage.said
-
-    def test_it_waits_until_the_gateway_has_learnt_the_weights(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("canarylab.demo.measure._SETTLE_SECONDS", 10)
-        self.update(stage, 100)
-        late = lambda seen: answer(HASHES["blue" if len(seen.requests) < 250 else "yellow"])  # noqa: E731
-        with LoopbackServer(late) as server:
-            self.measure(by_http(server), 100).run(stage.ctx, Session())
-        assert all(fact.holds for fact in stage.facts)
-
-    def test_an_answer_of_neither_revision_fails_whatever_the_share(self, stage: Stage):
-        self.update(stage, 5)
-        kinds = ["yellow"] + ["blue"] * 18 + ["green"]
-        strange = lambda seen: answer(HASHES[kinds[len(seen.requests) % 20]])  # noqa: E731
-        with LoopbackServer(strange) as server, pytest.raises(ExpectationError, match=f"40 from {HASHES['green']}"):
-            self.measure(by_http(server), 5, 800).run(stage.ctx, Session())
-        assert [fact.holds for fact in stage.facts] == [False, True]
-
-    def test_answers_without_a_revision_point_to_the_environment_variable(self, stage: Stage):
-        self.update(stage, 5)
-        with LoopbackServer(lambda _: answer("")) as server, pytest.raises(ExpectationError, match="variable REVISION"):
-            self.measure(by_http(server), 5).run(stage.ctx, Session())
-
-    def test_a_failed_request_fails_it_even_if_the_share_is_right(self, stage: Stage):
-        self.update(stage, 0)
-        once = lambda seen: answer(HASHES["blue"], status=500 if len(seen.requests) == 150 else 200)  # noqa: E731
-        with LoopbackServer(once) as server, pytest.raises(ExpectationError, match="not one request failed") as raised:
-            self.measure(by_http(server), 0).run(stage.ctx, Session())
-        assert "1 of 300 failed" in str(raised.value)
-
-    def test_without_an_update_there_is_no_canary_to_measure(self, stage: Stage, web: dict[str, Any]):
-        with pytest.raises(ExpectationError, match="has no canary to measure"):
-            self.measure(web, 5).run(stage.ctx, Session())
-
-    def test_a_gateway_without_an_address_points_to_the_tunnel(self, stage: Stage, web: dict[str, Any]):
-        stage.world.address = None
-        with pytest.raises(ExpectationError, match="has no address") as raised:
-            self.measure(web, 0).run(stage.ctx, Session())
-        assert "invoke tunnel" in str(raised.value)
-
-    def test_a_route_that_leads_elsewhere_gets_no_request(self, stage: Stage, web: dict[str, Any]):
-        def elsewhere(_ctx: object, _address: str) -> None:
-            raise ExpectationError("the route leads elsewhere")
-
-        stage.provider.check_route = elsewhere  # type: ignore[method-assign]
-        with pytest.raises(ExpectationError, match="leads elsewhere"):
-            self.measure(web, 0).run(stage.ctx, Session())
-        assert stage.facts == []
+            perform(stage.ctx, [BREAKS])

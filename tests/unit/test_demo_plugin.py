@@ -12,14 +12,18 @@ def test_every_command_names_namespace_kubeconfig_and_context():
     commands = [
         PLUGIN.set_image("default", "rollouts-demo", "app", "localhost/x:yellow"),
         PLUGIN.promote("default", "rollouts-demo"),
+        PLUGIN.promote("default", "rollouts-demo", full=True),
         PLUGIN.abort("default", "rollouts-demo"),
+        PLUGIN.retry("default", "rollouts-demo"),
         PLUGIN.undo("default", "rollouts-demo", 3),
         PLUGIN.get_rollout("default", "rollouts-demo"),
     ]
     assert [" ".join(command[1:-6]) for command in commands] == [
         "set image rollouts-demo app=localhost/x:yellow",
         "promote rollouts-demo",
+        "promote rollouts-demo --full",
         "abort rollouts-demo",
+        "retry rollout rollouts-demo",
         "undo rollouts-demo --to-revision=3",
         "get rollout rollouts-demo --no-color",
     ]

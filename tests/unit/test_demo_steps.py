@@ -19,7 +19,13 @@ from canarylab.errors import ExpectationError, UsageError
 IMAGES = [f"{IMAGE}:blue", f"{IMAGE}:yellow"]
 HEALTHY = step(Healthy, rollout="rollouts-demo")
 PROMOTE = step(Promote, rollout="rollouts-demo")
-SET_IMAGE = step(SetImage, rollout="rollouts-demo", container="rollouts-demo", images=IMAGES)
+
+
+def set_image(**which: object) -> Step:
+    return step(SetImage, rollout="rollouts-demo", container="rollouts-demo", **which)
+
+
+SET_IMAGE = set_image(images=IMAGES)
 
 
 def expect(**options: object) -> Step:
@@ -54,7 +60,7 @@ def paused(stage: Stage) -> Stage:
 
 
 def test_every_kind_is_found_by_itself():
-    kinds = {"healthy", "set-image", "expect-rollout", "expect-routes", "measure", "traffic", "promote"}
+    kinds = {"healthy", "set-image", "expect-rollout", "evidence", "traffic", "promote"}
     assert kinds <= set(discover(canarylab.demo, Step, "kind"))  # type: ignore[type-abstract]
 
 
@@ -117,10 +123,56 @@ class TestSetImage:
         with pytest.raises(ExpectationError, match="in a new revision"):
             SET_IMAGE.run(stage.ctx, None)
 
+    def test_one_image_is_set_whichever_is_stable(self, stage: Stage):
+        set_image(image=f"{IMAGE}:green").run(stage.ctx, None)
+        assert stage.runner.commands == [f"set image rollouts-demo rollouts-demo={IMAGE}:green"]
+        assert stage.facts[-1].seen == f"revision 2 ({IMAGE}:green)"
+
+    def test_one_image_replaces_another_in_the_middle_of_an_update(self, paused: Stage):
+        set_image(image=f"{IMAGE}:green").run(paused.ctx, None)
+        assert f"from {IMAGE}:blue" in paused.facts[-1].text
+        assert paused.facts[-1].seen == f"revision 3 ({IMAGE}:green)"
+
+    def test_an_image_goes_by_the_name_that_the_cluster_has_for_it(self, stage: Stage):
+        stage.provider.image_reference = lambda reference: {"pushed:green": f"{IMAGE}:green"}[reference]
+        set_image(image="pushed:green").run(stage.ctx, None)
+        assert stage.facts[-1].seen == f"revision 2 ({IMAGE}:green)"
+
+    def test_back_sets_the_stable_image_again(self, paused: Stage):
+        paused.world.aborted()
+        set_image(back=True).run(paused.ctx, None)
+        assert paused.runner.commands == [f"set image rollouts-demo rollouts-demo={IMAGE}:blue"]
+        (fact,) = paused.facts
+        assert (fact.text, fact.seen) == ("set image back", f"revision 1 ({IMAGE}:blue)")
+        HEALTHY.run(paused.ctx, None)
+
+    def test_a_controller_that_never_goes_back_is_a_failure(self, paused: Stage):
+        paused.world.set_image = lambda _color: None  # type: ignore[method-assign]
+        with pytest.raises(ExpectationError, match=f"set image back.* saw revision 2 .{IMAGE}:yellow"):
+            set_image(back=True).run(paused.ctx, None)
+
+    @pytest.mark.parametrize("which", [{"back": True}, {"image": f"{IMAGE}:blue"}])
+    def test_without_an_update_there_is_nothing_to_set_back(self, stage: Stage, which: dict[str, object]):
+        with pytest.raises(ExpectationError, match=f"asks for {IMAGE}:blue as it is") as raised:
+            set_image(**which).run(stage.ctx, None)
+        assert "no update has begun" in str(raised.value)
+        assert stage.runner.commands == []
+
+    def test_an_image_that_is_already_rolled_out_begins_nothing(self, paused: Stage):
+        with pytest.raises(ExpectationError, match=f"asks for {IMAGE}:yellow as it is") as raised:
+            SET_IMAGE.run(paused.ctx, None)
+        assert "its update has begun before" in str(raised.value)
+        assert paused.runner.commands == []
+
     @pytest.mark.parametrize("images", [[], ["a"], ["a", "a"]])
     def test_the_list_needs_two_different_images(self, images: list[str]):
         with pytest.raises(ValidationError):
-            step(SetImage, rollout="x", container="y", images=images)
+            set_image(images=images)
+
+    @pytest.mark.parametrize("which", [{}, {"image": ""}, {"image": "a", "images": ["a", "b"]}, {"back": False}])
+    def test_exactly_one_option_says_which_image(self, which: dict[str, object]):
+        with pytest.raises(ValidationError):
+            set_image(**which)
 
 
 class TestExpectRollout:

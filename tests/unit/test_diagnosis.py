@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.runs import context_of
 
-from canarylab.diagnosis.manifests import covers, refuse_known_bad
+from canarylab.diagnosis.manifests import refuse_known_bad
+from canarylab.diagnosis.virtual_services import covers
 from canarylab.errors import StageError
 from canarylab.paths import REPOSITORY
 from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
@@ -36,14 +37,14 @@ spec:
 """As in Argo's getting-started for Istio; Istio's webhook refuses it (argoproj/argo-rollouts#2033)."""
 
 
-def stage(path):
-    return ManifestsStage("demo", ManifestsOptions(path=path))
+def stage(path, base):
+    return ManifestsStage("demo", ManifestsOptions(path=path), base=base)
 
 
 def check(tmp_path, text):
     (tmp_path / "m").mkdir(exist_ok=True)
     (tmp_path / "m" / "multipleVirtualsvc.yaml").write_text(text)
-    stage("m").check(tmp_path)
+    stage("m", tmp_path).check()
 
 
 def test_upstreams_form_is_explained_with_file_and_line(tmp_path):
@@ -60,13 +61,13 @@ def test_upstreams_form_is_refused_before_the_cluster_is_asked_for_anything(tmp_
     from canarylab import engine
 
     (tmp_path / "m.yaml").write_text(UPSTREAM)
-    bad = stage("m.yaml")
+    bad = stage("m.yaml", tmp_path)
     with pytest.raises(StageError, match="SNI host"):
         engine.up(context_of(bad, base=tmp_path), [bad])
 
 
 def test_our_own_manifests_pass():
-    stage("manifests/rollouts-demo").check(REPOSITORY)
+    stage("manifests/rollouts-demo", REPOSITORY).check()
 
 
 def test_an_unquoted_star_is_explained_as_what_yaml_takes_it_for(tmp_path):

@@ -131,8 +131,8 @@ def test_changes_that_are_left_after_applying_fail_the_stage_as_not_idempotent()
 
 def test_files_are_checked_before_anything_starts():
     class Broken(Scripted):
-        def check(self, base):
-            raise StageError(f"there is no {base}/x")
+        def check(self):
+            raise StageError(f"there is no {self.base}/x")
 
     first = Scripted("a")
     with pytest.raises(StageError, match="there is no /nowhere/x"):

@@ -177,13 +177,13 @@ def test_relative_paths_start_above_playbooks_or_else_beside_the_file(folder, fi
     path = folder / "repo" / file
     path.parent.mkdir(parents=True)
     path.write_text(VALID)
-    assert load(path, registry=REGISTRY).base == folder / "repo" / base
+    assert {stage.base for stage in load(path, registry=REGISTRY).stages} == {folder / "repo" / base}
 
 
 def test_a_relative_path_to_a_playbook_has_an_absolute_base(folder):
     (folder / "playbooks").mkdir()
     (folder / "playbooks" / "x.yaml").write_text(VALID)
-    assert load(Path("playbooks/x.yaml"), registry=REGISTRY).base == folder
+    assert load(Path("playbooks/x.yaml"), registry=REGISTRY).stages[0].base == folder
 
 
 # what is wrong with a file

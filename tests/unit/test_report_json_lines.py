@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from report_samples import DOCUMENTED_DEMO, DOCUMENTED_RUN, DOCUMENTED_TEARDOWN
+from report_samples import DOCUMENTED_DEMO, DOCUMENTED_DEMOS, DOCUMENTED_RUN, DOCUMENTED_TEARDOWN
 
 import canarylab
-from canarylab.events import Event, RunFinished, StageProgress, State
+from canarylab.events import DemoState, Event, RunFinished, StageProgress, State
 from canarylab.report.json_lines import JsonLines, to_json
 
 PACKAGE = Path(canarylab.__file__).parent
@@ -22,6 +22,8 @@ SCHEMA = json.loads((PACKAGE / "events.schema.json").read_text())
 DOCUMENT = (PACKAGE.parent / "docs" / "events.md").read_text()
 EVENTS = {cls.event: cls for cls in Event.__subclasses__()}
 START = datetime(2026, 11, 23, 7, 42, 11, 377_000, tzinfo=UTC)
+
+DOCUMENTED = (DOCUMENTED_RUN, DOCUMENTED_DEMO, DOCUMENTED_DEMOS, DOCUMENTED_TEARDOWN)
 
 ANY_TEXT = st.text(st.characters())
 SECONDS = st.floats(0, 1e9)
@@ -98,8 +100,9 @@ def test_the_schema_has_exactly_the_fields_of(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_the_schema_has_exactly_the_states_a_stage_can_end_in() -> None:
-    assert SCHEMA["$defs"]["stage-finished"]["properties"]["state"]["enum"] == list(typing.get_args(State))
+@pytest.mark.parametrize(("name", "states"), [("stage-finished", State), ("demo-finished", DemoState)])
+def test_the_schema_has_exactly_the_states_that_can_be_the_end_of_it(name: str, states: typing.Any) -> None:
+    assert SCHEMA["$defs"][name]["properties"]["state"]["enum"] == list(typing.get_args(states))
 
 
 def test_the_schema_refuses_an_event_with_a_field_missing() -> None:
@@ -116,10 +119,10 @@ def test_the_document_describes_every_field_of(name: str) -> None:
     assert described == [field for field in typing.get_type_hints(EVENTS[name]) if field != "event"]
 
 
-@pytest.mark.parametrize("run", [DOCUMENTED_RUN, DOCUMENTED_DEMO, DOCUMENTED_TEARDOWN], ids=["up", "demo", "teardown"])
+@pytest.mark.parametrize("run", DOCUMENTED, ids=["up", "demo", "demo --all", "teardown"])
 def test_the_document_shows_what_the_code_prints(run: tuple[tuple[float, Event], ...]) -> None:
     assert f"```json\n{written(*run)}```" in DOCUMENT
 
 
 def test_the_documented_runs_have_every_event() -> None:
-    assert {event.event for _, event in (*DOCUMENTED_RUN, *DOCUMENTED_DEMO, *DOCUMENTED_TEARDOWN)} == set(EVENTS)
+    assert {event.event for run in DOCUMENTED for _, event in run} == set(EVENTS)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 from support.helm_records import record
@@ -18,10 +20,9 @@ spec: {}
 """
 
 
-def stage(**options):
-    return HelmReleaseStage(
-        "gateway", HelmReleaseOptions(chart="istio/gateway", version="1.31.0", namespace="ns", **options)
-    )
+def stage(base=Path(), **options):
+    written = HelmReleaseOptions(chart="istio/gateway", version="1.31.0", namespace="ns", **options)
+    return HelmReleaseStage("gateway", written, base=base)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_changed_values_are_an_upgrade(world, tmp_path):
 
 def test_values_that_look_like_dates_are_text_as_for_helm(world, tmp_path):
     (tmp_path / "v.yaml").write_text("day: 2024-01-31")
-    found = stage(values="v.yaml").observe(world.context())
+    found = stage(tmp_path, values="v.yaml").observe(world.context())
     assert found.values == {"day": "2024-01-31"}
 
 
@@ -184,7 +185,7 @@ def test_wrong_values_are_refused_before_anything_is_changed(tmp_path, content, 
     if content is not None:
         (tmp_path / "v.yaml").write_bytes(content)
     with pytest.raises(StageError) as caught:
-        stage(values="v.yaml").check(tmp_path)
+        stage(tmp_path, values="v.yaml").check()
     assert said in str(caught.value)
     assert str(tmp_path / "v.yaml") in str(caught.value)
     assert "mend" in str(caught.value)
@@ -193,7 +194,7 @@ def test_wrong_values_are_refused_before_anything_is_changed(tmp_path, content, 
 @pytest.mark.parametrize("content", ["", "# nothing yet\n", "null\n"])
 def test_a_file_without_values_is_fine(tmp_path, content):
     (tmp_path / "v.yaml").write_text(content)
-    stage(values="v.yaml").check(tmp_path)
+    stage(tmp_path, values="v.yaml").check()
 
 
 def test_chart_version_and_namespace_are_required():

@@ -44,14 +44,13 @@ def built(monkeypatch, tmp_path):
     return Built
 
 
-def stage(**options):
-    return ImageStage(
-        "image-blue", ImageOptions.model_validate({"path": "app", "image": BLUE, "build-args": COLOR, **options})
-    )
+def stage(base, **options):
+    written = ImageOptions.model_validate({"path": "app", "image": BLUE, "build-args": COLOR, **options})
+    return ImageStage("image-blue", written, base=base)
 
 
 def up(provider, folder, wanted=None):
-    wanted = wanted or stage()
+    wanted = wanted or stage(folder)
     return engine.up(context_of(wanted, provider=provider, base=folder), [wanted]).outcomes["image-blue"]
 
 
@@ -68,7 +67,7 @@ def test_changed_sources_and_changed_arguments_are_built_anew(folder, built):
     up(provider, folder)
     (folder / "app" / "main.go").write_text("package main")
     assert up(provider, folder).state == "changed"
-    assert up(provider, folder, stage(**{"build-args": {"COLOR": "green"}})).state == "changed"
+    assert up(provider, folder, stage(folder, **{"build-args": {"COLOR": "green"}})).state == "changed"
     assert built.count == 3
 
 
@@ -92,25 +91,25 @@ def test_an_image_that_is_handed_over_but_not_there_is_not_idempotent(folder, bu
 def test_an_image_is_removed_where_there_is_one(folder, built):
     provider = FakeProvider()
     ctx = context_of(provider=provider, base=folder)
-    assert stage().remove(ctx) == []
+    assert stage(folder).remove(ctx) == []
     up(provider, folder)
     assert built.count == 1
-    assert stage().remove(ctx) == [Removal(f"image {BLUE}", "removed")]
+    assert stage(folder).remove(ctx) == [Removal(f"image {BLUE}", "removed")]
     assert provider.held == {}
 
 
 def test_status_shows_reference_and_architecture(folder, built):
     provider = FakeProvider()
     ctx = context_of(provider=provider, base=folder)
-    assert stage().facts(ctx) == {}
+    assert stage(folder).facts(ctx) == {}
     up(provider, folder)
     assert built.count == 1
-    assert stage().facts(ctx) == {"image": BLUE, "architecture": "amd64"}
+    assert stage(folder).facts(ctx) == {"image": BLUE, "architecture": "amd64"}
 
 
 def test_a_folder_without_containerfile_is_refused_before_anything_is_changed(tmp_path):
     with pytest.raises(StageError, match=f"stage image-blue, path: there is no Containerfile in {tmp_path}/app"):
-        stage().check(tmp_path)
+        stage(tmp_path).check()
 
 
 def test_build_arguments_are_text():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -46,8 +47,8 @@ def cluster():
     return FakeCluster(kinds=[ROLLOUT])
 
 
-def stage(name="app", **options):
-    return ManifestsStage(name, ManifestsOptions.model_validate({"path": "m", **options}))
+def stage(base=Path(), **options):
+    return ManifestsStage("app", ManifestsOptions.model_validate({"path": "m", **options}), base=base)
 
 
 def up(wanted, cluster, base, heard=None, provider=None):
@@ -133,7 +134,7 @@ def test_what_somebody_else_made_is_neither_changed_nor_deleted(folder, cluster)
     assert outcome.state == "failed"
     assert "ConfigMap default/settings is there already, and this tool didn't make it" in outcome.reason
     assert cluster.writes == []
-    removals = stage().remove(context_of(cluster=cluster, base=folder))
+    removals = stage(folder).remove(context_of(cluster=cluster, base=folder))
     assert [removal.outcome for removal in removals] == ["left"]
     assert cluster.objects[("v1", "ConfigMap", "default", "settings")] == foreign
 
@@ -199,25 +200,25 @@ def test_a_kind_whose_group_has_definitions_is_waited_for_until_the_deadline(fol
 def test_objects_are_removed_last_first_and_a_second_time_there_is_nothing(folder, cluster):
     up(stage(), cluster, folder)
     ctx = context_of(cluster=cluster, base=folder)
-    assert stage().remove(ctx) == [
+    assert stage(folder).remove(ctx) == [
         Removal("ConfigMap default/settings", "removed"),
         Removal("Namespace extra", "removed"),
     ]
-    assert stage().remove(ctx) == []
+    assert stage(folder).remove(ctx) == []
 
 
 def test_what_cannot_be_deleted_is_told_and_the_rest_goes_on(folder, cluster):
     up(stage(), cluster, folder)
     cluster.refused["delete ConfigMap settings"] = ApiError("forbidden", 403, where="DELETE")
     outcomes = {
-        removal.subject: removal.outcome for removal in stage().remove(context_of(cluster=cluster, base=folder))
+        removal.subject: removal.outcome for removal in stage(folder).remove(context_of(cluster=cluster, base=folder))
     }
     assert outcomes == {"ConfigMap default/settings": "failed", "Namespace extra": "removed"}
 
 
 def test_objects_of_kinds_that_are_gone_are_gone_too(folder):
     (folder / "m" / "objects.yaml").write_text("{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: r}}")
-    assert stage().remove(context_of(cluster=FakeCluster(), base=folder)) == []
+    assert stage(folder).remove(context_of(cluster=FakeCluster(), base=folder)) == []
 
 
 def test_a_date_in_a_manifest_is_text(folder, cluster):
@@ -251,7 +252,7 @@ def test_a_single_file_and_both_endings_are_read_and_nothing_else(folder, cluste
 def test_what_is_no_manifest_is_refused_before_anything_is_changed(folder, content, said):
     (folder / "m" / "objects.yaml").write_bytes(content)
     with pytest.raises(StageError) as caught:
-        stage().check(folder)
+        stage(folder).check()
     assert said in str(caught.value)
     assert "objects.yaml" in str(caught.value)
 
@@ -262,21 +263,21 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path, content):
     if content:
         (tmp_path / "m" / "objects.yaml").write_text(content)
     with pytest.raises(StageError, match=f"stage app, path: there is no manifest in {tmp_path}/m"):
-        stage().check(tmp_path)
+        stage(tmp_path).check()
 
 
 def test_what_is_wrong_with_a_path_names_the_playbooks_line_and_no_detours(tmp_path):
     playbook = tmp_path / "p.yaml"
     playbook.write_text("name: p\nstages:\n  app:\n    kind: manifests\n    path: x/../m\n")
-    written = ManifestsStage("app", ManifestsOptions(path="x/../m"), source=playbook)
+    written = ManifestsStage("app", ManifestsOptions(path="x/../m"), source=playbook, base=tmp_path)
     with pytest.raises(PlaybookError) as caught:
-        written.check(tmp_path)
+        written.check()
     assert str(caught.value).startswith(f"{playbook}:5: stages.app.path: there is no {tmp_path}/m\nnext: ")
 
 
 def test_a_path_that_is_not_there_is_told(tmp_path):
     with pytest.raises(StageError, match=f"stage app, path: there is no {tmp_path}/m"):
-        stage().check(tmp_path)
+        stage(tmp_path).check()
 
 
 @pytest.mark.parametrize("field", ["", "a..b", "a[", ".a"])
@@ -298,19 +299,19 @@ def test_what_runs_pods_is_healthy_once_they_are_and_else_names_the_cause(folder
     }
     (folder / "m" / "objects.yaml").write_text(yaml.safe_dump(workload))
     ctx = context_of(cluster=cluster, base=folder)
-    assert stage().health(ctx) == f"{kind[1]} w isn't there"
+    assert stage(folder).health(ctx) == f"{kind[1]} w isn't there"
     cluster.put(workload)
     waiting = {"waiting": {"reason": "ErrImageNeverPull", "message": "no such image"}}
     cluster.put_pod("default", {"app": "w"}, ready=False, containerStatuses=[{"name": "c", "state": waiting}])
-    assert str(stage().health(ctx)).endswith("; Pod default-pod, container c: ErrImageNeverPull: no such image")
+    assert str(stage(folder).health(ctx)).endswith("; Pod default-pod, container c: ErrImageNeverPull: no such image")
     up_to_date = {"phase": "Healthy", "observedGeneration": "None", "updatedReplicas": 1, "availableReplicas": 1}
     if kind[1] == "Deployment":
         del up_to_date["observedGeneration"]
     workload["status"] = up_to_date
     said = f"{kind[1]} w: 0 of 1 pods ready"
-    assert str(stage().health(ctx)).startswith(said), "its controller hasn't noticed yet that the pod is gone"
+    assert str(stage(folder).health(ctx)).startswith(said), "its controller hasn't noticed yet that the pod is gone"
     cluster.put_pod("default", {"app": "w"})
-    assert stage().health(ctx) is None
+    assert stage(folder).health(ctx) is None
 
 
 def test_everything_that_changes_its_health_is_watched():

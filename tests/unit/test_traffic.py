@@ -5,7 +5,6 @@ from __future__ import annotations
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from loopback import (
     RESET,
     SILENCE,
     LoopbackServer,
-    Reached,
     Seen,
     answer,
     closed_port,
@@ -23,8 +21,7 @@ from loopback import (
 )
 
 from canarylab.cancel import Cancel
-from canarylab.demo import background, client
-from canarylab.demo.background import Background
+from canarylab.demo import client
 from canarylab.demo.client import Target, likely_cause, read_head
 from canarylab.demo.traffic import CONCURRENCY, GIVE_UP_AFTER, Measurement, measure
 from canarylab.errors import CancelledError, ExpectationError
@@ -226,55 +223,6 @@ class TestHeads:
     def test_anything_else_is_refused(self, first: bytes):
         with pytest.raises(ValueError, match="answer"):
             read_head(first + b"\r\n\r\n")
-
-
-class TestBackground:
-    @pytest.fixture
-    def reached(self) -> Reached:
-        return Reached(12, lambda _: answer())
-
-    @pytest.fixture
-    def servers(self, certificate: Path, reached: Reached) -> Iterator[list[LoopbackServer]]:
-        with LoopbackServer(reached) as plain, LoopbackServer(lambda _: answer(), certificate) as encrypted:
-            yield [plain, encrypted]
-
-    def test_requests_flow_to_every_host_in_turn_until_it_is_stopped(self, servers, reached: Reached):
-        plain, encrypted = servers
-        stream = Background([http(plain), tls(encrypted)], rate=200)
-        assert reached.event.wait(10)
-        first, second = stream.stop()
-        assert first.requests >= 12
-        assert abs(first.requests - second.requests) <= 1
-        assert (first.failed, second.failed) == (0, 0)
-        assert plain.seen.connections == first.requests
-        assert len(plain.seen.requests) == first.requests
-
-    def test_every_request_that_fails_is_counted_with_its_time(self):
-        reached = Reached(5, lambda _: gateway_answer(503))
-        with LoopbackServer(reached) as server:
-            stream = Background([http(server)], rate=200)
-            assert reached.event.wait(10)
-            (measured,) = stream.stop()
-        assert measured.failed == measured.requests >= 5
-        assert measured.commonest_failure == "status 503 from the gateway"
-        assert "s: status 503" in measured.samples[0]
-
-    def test_its_rate_is_kept(self, servers, reached: Reached):
-        began = time.monotonic()
-        stream = Background([http(servers[0])], rate=100)
-        assert reached.event.wait(10)
-        stream.stop()
-        assert time.monotonic() - began >= 11 / 100
-
-    def test_a_crash_in_its_thread_comes_out_when_it_is_stopped(self, monkeypatch: pytest.MonkeyPatch):
-        def broken(_target: Target):
-            raise RuntimeError("a bug")
-
-        monkeypatch.setattr(background, "ask_once", broken)
-        stream = Background([Target("127.0.0.1", closed_port(), HOST)], rate=100)
-        stream._thread.join(10)
-        with pytest.raises(BaseExceptionGroup, match="unhandled"):
-            stream.stop()
 
 
 def test_a_measurement_without_answers_has_no_latency():

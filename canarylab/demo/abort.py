@@ -1,0 +1,64 @@
+"""The step `abort`: stops an update, so that all traffic goes back to the stable revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from canarylab.demo import claims, plugin
+from canarylab.demo.background import note
+from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.rollout import RolloutView, read, watches
+from canarylab.demo.waiting import wait_for
+from canarylab.playbook.model import Seconds
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+
+class AbortOptions(StepOptions):
+    rollout: str = Field(description="name of the Rollout")
+    namespace: str = Field("default", description="namespace of the Rollout")
+    timeout: Seconds = Field(30, description="how long the controller may take to begin")
+
+
+class Abort(Step):
+    """Aborts an update that is under way, and waits until the controller has begun to go back.
+
+    The Rollout is Degraded then: its template still asks for the new revision, until `set-image: {back: true}`, or
+    `retry` begins the update anew. The moment is noted on the background traffic, if there is any.
+    """
+
+    kind: ClassVar[str] = "abort"
+    Options: ClassVar[type[StepOptions]] = AbortOptions
+    options: AbortOptions
+
+    def run(self, ctx: Context, session: Session) -> None:
+        options = self.options
+        view = read(ctx, options.namespace, options.rollout)
+        self.report(ctx, [_under_way(view)])
+        note(session, self.kind)
+        plugin.run(ctx, plugin.plugin(ctx).abort(options.namespace, options.rollout))
+
+        def look() -> Iterable[Claim]:
+            return [_aborted(read(ctx, options.namespace, options.rollout), view)]
+
+        self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
+
+
+def _under_way(view: RolloutView) -> Claim:
+    holds = view.canary is not None and not view.aborted
+    cause = "the update was aborted before" if view.aborted else "there is nothing to abort: no update is under way"
+    return Claim("ready to be aborted", "an update under way", str(view), holds, cause)
+
+
+def _aborted(now: RolloutView, before: RolloutView) -> Claim:
+    """What was aborted, and where it was. The controller says Degraded once it has seen the abort."""
+    holds = now.aborted and now.phase == "Degraded"
+    return Claim(f"abort {before.canary} at {_where(before)}", "Degraded", now.status, holds, claims.cause(now))
+
+
+def _where(view: RolloutView) -> str:
+    return f"step {view.step}, SetWeight {view.set_weight}" if view.step else "no steps"

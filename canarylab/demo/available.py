@@ -1,0 +1,26 @@
+"""Images that steps are going to set: told before the first step where the cluster can't have one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from canarylab.demo.base import Step
+from canarylab.demo.named import place_of
+from canarylab.diagnosis import images
+from canarylab.errors import ExpectationError
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+
+def require_images(ctx: Context, step: Step, option: str, references: Iterable[str]) -> None:
+    """Raise ExpectationError, with the playbook's line, for the first that the cluster hasn't and can't pull.
+
+    Of an image that a registry may have, only its pods can tell.
+    """
+    for reference in references:
+        if missing := images.absent(ctx, ctx.provider.image_reference(reference)):
+            raise ExpectationError(
+                missing.what, where=place_of(ctx, step, option), why=missing.why, remedy=missing.remedy
+            )

@@ -1,0 +1,130 @@
+"""What may be claimed of every moment of a Rollout's history. Pure.
+
+Which bounds hold is argued from the source of Argo Rollouts v1.10.1:
+
+- Without a traffic router, the ReplicaSets never want more than replicas + maxSurge pods together, and none is scaled
+  down below replicas - maxUnavailable available ones (CalculateReplicaCountsForBasicCanary,
+  utils/replicaset/canary.go).
+- With one, weight is shifted only once enough pods are available for it (reconcileTrafficRouting,
+  rollout/trafficrouting.go). In one reconciliation the router gets the new weight first, then ReplicaSets are scaled,
+  then the status is written. Stable is scaled by the weights of the status as it was before
+  (reconcileCanaryStableReplicaSet, rollout/canary.go), so it has enough for the weight that the status shows. The
+  canary is scaled by the weights that the router was just given (reconcileNewReplicaSet, rollout/replicaset.go): on an
+  abort it shrinks a moment before the status shows why. So it has enough for that weight or for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from canarylab.demo.base import Claim
+from canarylab.demo.history import Share, State
+
+_ALWAYS = "at every moment"
+
+
+def promised(states: Sequence[State]) -> list[Claim]:
+    """The bounds that Argo promises for the Rollout's strategy; none for blueGreen."""
+    match states[0].promise:
+        case "surge":
+            return list(_surge(states))
+        case "weights":
+            return [_weights(states)]
+    return []
+
+
+def peak(states: Sequence[State], pods: int) -> Claim:
+    """So many pods of all revisions there were when there were most."""
+    most = max(states, key=lambda state: state.pods)
+    return _claim("most pods at once, of all revisions", str(pods), most, str(most.pods), most.pods == pods)
+
+
+def least_stable(states: Sequence[State], pods: int) -> Claim:
+    """So many pods of whichever revision was stable were available when there were fewest."""
+    fewest = min(states, key=lambda state: state.available_of(state.stable))
+    available = fewest.available_of(fewest.stable)
+    text = "fewest available pods of the stable revision"
+    return _claim(text, str(pods), fewest, str(available), available == pods)
+
+
+def _surge(states: Sequence[State]) -> Iterator[Claim]:
+    def most(state: State) -> int:
+        return state.replicas + state.surge
+
+    def least(state: State) -> int:
+        return state.replicas - state.unavailable
+
+    yield _at_most("pods that the ReplicaSets want", states, lambda state: state.wanted, most)
+    yield _at_least("pods that the ReplicaSets want", states, lambda state: state.wanted, least)
+    yield _with_due(_at_most("pods that don't terminate", states, lambda state: state.pods, most), states)
+    yield _at_least("available pods", states, lambda state: state.available, least)
+
+
+Figure = Callable[[State], int]
+
+
+def _at_most(text: str, states: Sequence[State], value: Figure, bound: Figure) -> Claim:
+    worst = max(states, key=lambda state: value(state) - bound(state))
+    expected = f"at most {bound(worst)}, {_ALWAYS} ({worst.replicas} replicas + maxSurge {worst.surge})"
+    return _claim(text, expected, worst, f"{value(worst)} at most", value(worst) <= bound(worst))
+
+
+def _at_least(text: str, states: Sequence[State], value: Figure, bound: Figure) -> Claim:
+    worst = min(states, key=lambda state: value(state) - bound(state))
+    expected = f"at least {bound(worst)}, {_ALWAYS} ({worst.replicas} replicas - maxUnavailable {worst.unavailable})"
+    return _claim(text, expected, worst, f"{value(worst)} at least", value(worst) >= bound(worst))
+
+
+def _with_due(claim: Claim, states: Sequence[State]) -> Claim:
+    """The claim, and how many there were with those that were only still to be deleted, if that is more."""
+    all_of_them = max(state.pods + state.due for state in states)
+    if all_of_them == max(state.pods for state in states):
+        return claim
+    return replace(claim, seen=f"{claim.seen}, {all_of_them} with those that a ReplicaSet no longer wanted")
+
+
+def _weights(states: Sequence[State]) -> Claim:
+    text, expected = "available pods for each weight", f"as many as it needs of the replicas, {_ALWAYS}"
+    needs = list(_needs(states))
+    if not needs:
+        return Claim(text, expected, "no weights in the Rollout's status", holds=False)
+    worst, share, needed = min(needs, key=_spare)
+    available = worst.available_of(share.hash)
+    seen = f"{available} at the tightest, for the {share.role}'s weight of {share.weight}, which needs {needed}"
+    return _claim(text, expected, worst, seen, available >= needed)
+
+
+def _spare(need: tuple[State, Share, int]) -> tuple[int, int]:
+    """How many pods are to spare; of as many, fewer pods are tighter."""
+    state, share, needed = need
+    available = state.available_of(share.hash)
+    return available - needed, available
+
+
+def _needs(states: Sequence[State]) -> Iterator[tuple[State, Share, int]]:
+    """Each state with each share of the traffic and the pods that are sure to be needed for it."""
+    for state, later in zip(states, _next_shares(states), strict=True):
+        for share in state.shares:
+            needed = state.needed(share)
+            if share.role == "canary":
+                coming = (state.needed(one) for one in later if (one.role, one.hash) == (share.role, share.hash))
+                needed = min([needed, *coming])
+            yield state, share, needed
+
+
+def _next_shares(states: Sequence[State]) -> list[tuple[Share, ...]]:
+    """For each state, the shares that the status shows after those of that state; () at the end."""
+    found: list[tuple[Share, ...]] = [()]
+    for after, state in pairwise(reversed(states)):
+        found.append(after.shares if after.shares != state.shares else found[-1])
+    return found[::-1]
+
+
+def _claim(text: str, expected: str, worst: State, seen: str, holds: bool) -> Claim:
+    return Claim(text, expected, seen if holds else f"{seen}, {_at(worst)}", holds)
+
+
+def _at(state: State) -> str:
+    return f"at {state.seconds:.2f} s (resourceVersion {state.version}): {state}"

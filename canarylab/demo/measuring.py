@@ -1,0 +1,139 @@
+"""The fourth layer: who really answers, host by host.
+
+An Istio gateway learns new weights a moment after they were set. Each host is asked until the answers show that it
+has, and only then is it measured, from nothing: what was asked before counts only as far as it failed.
+
+Who answers is read from each answer where the application says so, as the demo's does. For any other application the
+gateway's own counters say it, which count everybody's requests on the same route.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from canarylab.demo.answers import Revisions, exact, missing, plausible, weighted
+from canarylab.demo.base import Claim
+from canarylab.demo.client import Target
+from canarylab.demo.layers.backends import Backends
+from canarylab.demo.layers.proxies import Proxies
+from canarylab.demo.layers.route import Asked
+from canarylab.demo.statistics import attempts
+from canarylab.demo.traffic import Measurement, measure
+from canarylab.errors import ExpectationError, StageError
+from canarylab.events import Notice
+from canarylab.kube.client import ApiError
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+_PROBE = 100
+"""Requests in one look whether the gateway routes by the new weights yet."""
+_SETTLE_SECONDS = 10.0
+_COUNTED_SECONDS = 2.0
+"""How long a gateway may take to have counted what it has answered."""
+_ASK_AGAIN = 0.05
+_ALL = 100
+
+
+def asked_by(target: Target) -> Asked:
+    headers = {name.lower(): value for name, value in target.headers}
+    path, _, _ = target.path.partition("?")
+    return Asked(target.host, path, headers, target.tls, target.gateway_port or target.port)
+
+
+class Survey:
+    """All measurements of a step, under one deadline (a point of time.monotonic())."""
+
+    def __init__(
+        self, ctx: Context, revisions: Revisions, proxies: Proxies, backends: Backends, deadline: float
+    ) -> None:
+        self._ctx = ctx
+        self._revisions = revisions
+        self._proxies = proxies
+        self._backends = backends
+        self._deadline = min(deadline, ctx.deadline)
+        self._silent: set[Target] = set()
+        """Hosts whose answers don't say who gave them."""
+        self.taken: list[Measurement] = []
+
+    def share(self, target: Target, percent: int, requests: int) -> Claim:
+        """The canary's share at one host: by interval, at 0 and at 100 exactly."""
+        revisions = self._revisions
+        if percent in (0, _ALL):
+            only = revisions.stable if percent == 0 else revisions.canary
+            self._settle(target, lambda seen: set(seen.revisions) == {only})
+            return exact(self.measure(target, requests), only, revisions)
+        self._settle(target, lambda seen: plausible(seen, percent, revisions))
+        return self._weighted(target, percent, requests)
+
+    def _weighted(self, target: Target, percent: int, requests: int) -> Claim:
+        """Measure until the weight is believed, or the rule gives it up; a miss on the way is told at once."""
+        first, *again = attempts(requests)
+        taken = [self.measure(target, first)]
+        for more in again:
+            claim = weighted(taken, percent, self._revisions)
+            if claim.holds or claim.hopeless:
+                return claim
+            self._ctx.emit(Notice(missing(taken[-1], percent, self._revisions, more)))
+            taken.append(self.measure(target, more))
+        return weighted(taken, percent, self._revisions)
+
+    def _settle(self, target: Target, settled: Callable[[Measurement], bool]) -> None:
+        """Ask until the answers look right, for some seconds at most; if they never do, the measurement will tell."""
+        end = time.monotonic() + _SETTLE_SECONDS
+        while not settled(self.measure(target, _PROBE)) and time.monotonic() < end:
+            self._ctx.progress(f"{target}: waiting for the gateway to route by the new weights")
+
+    @property
+    def sent(self) -> int:
+        return sum(one.requests for one in self.taken)
+
+    def answered_by(self, revision: str) -> int:
+        """Of all that was sent so far, so many answers said that they are of that revision."""
+        return sum(one.revisions.get(revision, 0) for one in self.taken)
+
+    def glance(self, target: Target, percent: int, requests: int) -> Claim:
+        """The same from a few requests, for what is known to be wrong elsewhere."""
+        measured = self.measure(target, min(requests, _PROBE))
+        if percent in (0, _ALL):
+            only = self._revisions.stable if percent == 0 else self._revisions.canary
+            return exact(measured, only, self._revisions)
+        return weighted([measured], percent, self._revisions)
+
+    def measure(self, target: Target, requests: int) -> Measurement:
+        """Who answers so many requests, as the answers say; where they don't, others are counted by the gateway."""
+        if target not in self._silent:
+            measured = self._asked(target, requests)
+            if set(measured.revisions) != {""} or not self._proxies:
+                return measured
+            self._silent.add(target)
+        before = self._counters(asked_by(target))
+        measured = self._asked(target, requests)
+        counted = self._counted(asked_by(target), before, measured.answered)
+        return replace(measured, revisions=counted, counted_by_gateway=True)
+
+    def _asked(self, target: Target, requests: int) -> Measurement:
+        self._ctx.progress(f"{target}: {requests:,} requests")
+        measured = measure(target, requests, deadline=self._deadline, cancel=self._ctx.cancel)
+        self.taken.append(measured)
+        return measured
+
+    def _counted(self, asked: Asked, before: Counter[str], answered: int) -> dict[str, int]:
+        """Whom the gateway sent requests since `before`, once it has counted as many as were answered."""
+        end = time.monotonic() + _COUNTED_SECONDS
+        while True:
+            counted = self._counters(asked) - before
+            if counted.total() >= answered or time.monotonic() > end:
+                return dict(counted)
+            self._ctx.cancel.sleep(_ASK_AGAIN)
+
+    def _counters(self, asked: Asked) -> Counter[str]:
+        try:
+            return self._proxies.counts(asked, self._backends)
+        except (ApiError, StageError) as error:
+            why = f"{error}; the answers don't say who gave them, so they are needed"
+            raise ExpectationError("the gateway's counters can't be read", where=error.where, why=why) from error

@@ -1,0 +1,97 @@
+"""Requests that were copied to the canary, counted where they arrive: by the pods themselves (/stats of the demo's
+application, images/rollouts-demo).
+
+Nothing marks a copy for certain: Istio lets its Host end in `-shadow` only with DISABLE_SHADOW_HOST_SUFFIX=false, which
+once was the default. So all that reaches the canary is counted, less the answers that a user saw.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from canarylab.demo.base import Claim
+from canarylab.demo.rollout import RevisionView, RolloutView, dig
+from canarylab.demo.statistics import BY_CHANCE, Share
+from canarylab.errors import ExpectationError, StageError
+from canarylab.kube.client import ApiError
+from canarylab.kube.forward import PodPort
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+_PORT, _PATH = 8080, "/stats"
+_SECONDS = 5.0
+"""How long the last copies may take: nobody waits for their answers."""
+_ASK_AGAIN = 0.1
+_ALL = 100
+
+
+def count(ctx: Context, view: RolloutView) -> int:
+    """Requests that the pods of the canary have counted since they began.
+
+    Raises ExpectationError where there is no canary, or a pod of it doesn't say.
+    """
+    return sum(_of_pod(ctx, view.namespace, pod.name) for pod in _canary(view).pods if not pod.leaving)
+
+
+def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: int) -> Claim:
+    """So many percent of the requests sent were counted at the canary, beyond those `before` and those it answered.
+
+    All of them are exactly as many as were sent; any other share is a matter of chance, and its interval is as wide as
+    the rule of canarylab.demo.statistics is rarely wrong.
+    """
+    wanted, end = round(sent * percent / 100), time.monotonic() + _SECONDS
+    while True:
+        copies = Share(count(ctx, view) - before, sent)
+        holds = _is_right(copies, percent)
+        if holds or copies.canary > wanted or time.monotonic() > end:
+            return _claim(copies, wanted, percent, holds=holds)
+        ctx.cancel.sleep(_ASK_AGAIN)
+
+
+def _is_right(copies: Share, percent: int) -> bool:
+    if percent == _ALL or not 0 <= copies.canary <= copies.total:  # fewer than none: a pod has gone with its count
+        return copies.canary == copies.total
+    low, high = copies.interval_at(1 - BY_CHANCE)
+    return low <= percent <= high
+
+
+def _claim(copies: Share, wanted: int, percent: int, *, holds: bool) -> Claim:
+    about = "" if percent == _ALL else "about "
+    too_few = "the proxy copies fewer than its route says, or a pod of the canary has gone with its count"
+    too_many = "others ask the same host meanwhile, and their requests are copied, too"
+    return Claim(
+        "requests mirrored to the canary, counted there",
+        f"{about}{wanted:,} of {copies.total:,}",
+        f"{copies.canary:,} of {copies.total:,}",
+        holds,
+        too_many if copies.canary > wanted else too_few,
+    )
+
+
+def _canary(view: RolloutView) -> RevisionView:
+    if view.canary is None:
+        raise ExpectationError(f"Rollout {view.name} has no canary to mirror to", why=f"it is {view}")
+    return view.canary
+
+
+def _of_pod(ctx: Context, namespace: str, pod: str) -> int:
+    try:
+        with PodPort(ctx.cluster, namespace, pod, _PORT) as port:
+            total = dig(port.json(_PATH), "total")
+    except (ApiError, StageError) as error:
+        raise _unsaid(namespace, pod, str(error)) from error
+    counted = [dig(total, whose, "requests") for whose in ("users", "mirrored")]
+    if not all(isinstance(each, int) for each in counted):
+        raise _unsaid(namespace, pod, f"{_PATH} has no total.users.requests and total.mirrored.requests")
+    return sum(counted)
+
+
+def _unsaid(namespace: str, pod: str, why: str) -> ExpectationError:
+    return ExpectationError(
+        "the canary doesn't say how many requests were mirrored to it",
+        where=f"Pod {namespace}/{pod}",
+        why=why,
+        remedy=f"the application has to count them as images/rollouts-demo does, and say so at {_PATH} on port {_PORT}",
+    )

@@ -1,0 +1,77 @@
+"""The Rollouts that a demonstration is about, as its steps name them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from canarylab.demo.base import Step
+from canarylab.demo.rollout import API_VERSION
+from canarylab.errors import ExpectationError
+from canarylab.kube.client import UnknownKindError
+from canarylab.playbook import every_step
+from canarylab.playbook.document import Document
+from canarylab.playbook.marks import parse
+from canarylab.playbook.problems import choose
+from canarylab.playbook.reading import read
+from canarylab.playbook.registry import Registry
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+Name = tuple[str, str]
+"""Namespace and name."""
+
+
+def rollout_of(step: Step) -> Name | None:
+    """The Rollout that a step's options name; None where it is about none."""
+    name = getattr(step.options, "rollout", None)
+    return None if name is None else (getattr(step.options, "namespace", "default"), name)
+
+
+def rollouts_of(steps: Sequence[Step]) -> list[Name]:
+    """Each Rollout that a step names, once, in the order of the steps."""
+    return list(dict.fromkeys(name for step in steps if (name := rollout_of(step))))
+
+
+def require_rollouts(ctx: Context, steps: Sequence[Step]) -> None:
+    """Raise ExpectationError, with the playbook's line, for the first step whose Rollout isn't there."""
+    there = {name: _is_there(ctx, name) for name in rollouts_of(steps)}
+    for step in steps:
+        name = rollout_of(step)
+        if name is not None and not there[name]:
+            raise _missing(ctx, step, name)
+
+
+def place_of(ctx: Context, step: Step, option: str) -> str:
+    """Where the playbook says an option of a step, as FILE:LINE, and the step's kind."""
+    index = next((index for index, one in enumerate(ctx.playbook.demo) if one is step), None)
+    if index is None:
+        return f"demo step {step.kind}"
+    file = ctx.playbook.path
+    document = every_step.spread(Document(file, parse(read(file).text, file)), Registry.discovered().steps)
+    return f"{document.at(('demo', index, step.kind, option))}: demo step {step.kind}"
+
+
+def _is_there(ctx: Context, name: Name) -> bool:
+    try:
+        return ctx.cluster.get(API_VERSION, "Rollout", name[1], name[0]) is not None
+    except UnknownKindError as error:
+        raise ExpectationError(
+            "the cluster has no Argo Rollouts", why=error.what, remedy=f"`{ctx.command('up')}` installs it"
+        ) from error
+
+
+def _missing(ctx: Context, step: Step, name: Name) -> ExpectationError:
+    """Named with those that there are: it may be in another namespace, or misspelt."""
+    metas = [rollout["metadata"] for rollout in ctx.cluster.list(API_VERSION, "Rollout")]
+    known = [(meta["namespace"], meta["name"]) for meta in metas]
+    elsewhere = [namespace for namespace, other in known if other == name[1]]
+    hint = f"did you mean `namespace: {elsewhere[0]}`? " if len(elsewhere) == 1 else ""
+    listed = choose("/".join(name), ["/".join(one) for one in known])
+    return ExpectationError(
+        f"there is no Rollout {'/'.join(name)}",
+        where=place_of(ctx, step, "rollout"),
+        why="no step was performed: every Rollout that one names has to be there first",
+        remedy=f"{hint}{listed.rpartition('? ')[2] if hint else listed}; if it isn't up yet, `{ctx.command('up')}`",
+    )

@@ -1,0 +1,111 @@
+"""One kind of object in one namespace, followed from a list on, and the proof that nothing of it was missed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from canarylab.demo.history import Change
+from canarylab.demo.resource_versions import number
+from canarylab.demo.rollout import Object
+from canarylab.errors import CanarylabError
+from canarylab.kube.client import ApiError
+
+if TYPE_CHECKING:
+    from canarylab.kube.client import Cluster, Snapshot
+    from canarylab.stages.base import Watch
+
+_DRAINED_IN = 1
+"""Seconds, the least that a watch can last: what the server knows already, it sends at once."""
+
+
+class Stream:
+    """What was there, and every change since, read by a thread of its own.
+
+    All of it is guarded by the condition that is notified of each change.
+    """
+
+    def __init__(self, cluster: Cluster, watch: Watch, moved: threading.Condition, over: threading.Event) -> None:
+        self.watch = watch
+        self._cluster, self._moved, self._over = cluster, moved, over
+        self._started = time.monotonic()
+        snapshot = cluster.snapshot(watch)
+        self.listed: tuple[Object, ...] = snapshot.items
+        self.listed_at = number(snapshot.version)
+        self.changes: list[Change] = []
+        self._version = snapshot.version
+        self._known = _versions(snapshot)
+        self._drained = False
+        self._trouble: BaseException | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name=f"record-{self.watch.kind}", daemon=True).start()
+
+    @property
+    def broken(self) -> bool:
+        return self._trouble is not None
+
+    @property
+    def missing(self) -> str:
+        """What isn't recorded, and why. Raises what isn't the cluster's fault."""
+        if self._trouble is not None and not isinstance(self._trouble, CanarylabError):
+            raise self._trouble
+        why = self._trouble or "no watch brought it in time"
+        return f"what became of {self.watch.kind}s after resourceVersion {self._version} is missing: {why}"
+
+    def drain(self) -> None:
+        """Read all that led to a list that was made before this, without waiting for the thread.
+
+        A second watch from the last version seen on begins with what the server has of it in store, and a server that
+        has answered the list has all that led to it. (One of several servers may lag behind: see `reached`.)
+        """
+        try:
+            for event, obj in self._cluster.events(self.watch, _DRAINED_IN, self._version):
+                self._take(event, obj)
+            self._drained = True
+        except ApiError as trouble:
+            if not trouble.may_pass:  # else the thread goes on, and has a bookmark soon
+                self._break(trouble)
+
+    def reached(self, snapshot: Snapshot) -> bool:
+        """Whether all that led to a list is recorded: by the version, or else drained, and come to the same state.
+
+        Events come in order, so a later one proves it; a kind at rest has none until a bookmark comes. The state alone
+        would prove nothing: a pod may have come and gone.
+        """
+        if number(self._version) >= number(snapshot.version):
+            return True
+        return self._drained and self._known == _versions(snapshot)
+
+    def _run(self) -> None:
+        try:
+            for event, obj in self._cluster.follow(self.watch, self._version, self._over):
+                self._take(event, obj)
+        except BaseException as trouble:  # kept for the end of the recording, where somebody sees it
+            self._break(trouble)
+
+    def _break(self, trouble: BaseException) -> None:
+        with self._moved:
+            self._trouble = trouble
+            self._moved.notify_all()
+
+    def _take(self, event: str, obj: Object) -> None:
+        meta = obj["metadata"]
+        with self._moved:
+            if number(meta["resourceVersion"]) <= number(self._version):
+                return  # the other watch brought it before
+            self._version = meta["resourceVersion"]
+            if event != "BOOKMARK":
+                seconds, deleted = time.monotonic() - self._started, event == "DELETED"
+                self.changes.append(Change(number(self._version), seconds, deleted, obj))
+                if deleted:
+                    self._known.pop(meta["uid"], None)
+                else:
+                    self._known[meta["uid"]] = self._version
+            self._moved.notify_all()
+
+
+def _versions(snapshot: Snapshot) -> dict[str, str]:
+    """By uid, what the list found."""
+    return {one["metadata"]["uid"]: one["metadata"]["resourceVersion"] for one in snapshot.items}

@@ -1,0 +1,119 @@
+"""Several demonstrations at once, each in a thread with a session of its own; a failed one doesn't stop the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from canarylab.errors import EXIT_BUG, EXIT_DONE, CanarylabError, CancelledError, machine_trouble
+from canarylab.events import DemoFinished, DemoStarted, DemoState, Emit, Event, Fact, Notice, StageProgress
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+
+AT_ONCE = 6
+"""How many run at the same time. Most of one's time is waiting for pods and pauses; what measures needs a processor."""
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One playbook's. `ctx` is the run as seen from it; `blocked` is why it can't be performed."""
+
+    ctx: Context
+    blocked: CanarylabError | None = None
+
+    @property
+    def playbook(self) -> str:
+        return self.ctx.playbook.name
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one of them ended. An error that isn't a CanarylabError is a bug."""
+
+    playbook: str
+    state: DemoState
+    facts: int = 0
+    held: int = 0
+    error: Exception | None = None
+
+    @property
+    def exit_code(self) -> int:
+        if self.error is None:
+            return EXIT_DONE
+        return self.error.exit_code if isinstance(self.error, CanarylabError) else EXIT_BUG
+
+
+class _Belonging:
+    """Hands events on with the playbook whose demonstration they belong to, and counts its facts."""
+
+    def __init__(self, emit: Emit, playbook: str) -> None:
+        self._emit = emit
+        self._playbook = playbook
+        self.facts = 0
+        self.held = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Fact):
+            self.facts += 1
+            self.held += event.holds
+        if isinstance(event, Fact | StageProgress | Notice):
+            event = dataclasses.replace(event, playbook=self._playbook)
+        self._emit(event)
+
+
+def run_all(demos: Sequence[Demonstration], work: Callable[[Context], None], at_once: int = AT_ONCE) -> list[Ended]:
+    """Do `work` for each, those with the most steps first; how they ended, in the order in which they did.
+
+    Once the run is cancelled, what hasn't begun is skipped, and the others end as `work` does then.
+    """
+    ended: list[Ended] = []
+    lock = threading.Lock()
+
+    def one(demo: Demonstration) -> None:
+        result = _run(demo, work)
+        with lock:
+            ended.append(result)
+
+    longest_first = sorted(demos, key=lambda demo: -len(demo.ctx.playbook.demo))
+    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="demo") as pool:
+        list(pool.map(one, longest_first))
+    return ended
+
+
+def _run(demo: Demonstration, work: Callable[[Context], None]) -> Ended:
+    ctx, started = demo.ctx, time.monotonic()
+    if ctx.cancel.is_set:
+        ended = Ended(demo.playbook, "skipped", error=CancelledError("interrupted"))
+    elif demo.blocked:
+        ended = Ended(demo.playbook, "failed", error=demo.blocked)
+    else:
+        ctx.emit(DemoStarted(demo.playbook))
+        ended = attempt(ctx, work)
+    seconds = round(time.monotonic() - started, 3)
+    ctx.emit(DemoFinished(demo.playbook, ended.state, seconds, ended.facts, ended.held, _reason(ended.error)))
+    return ended
+
+
+def attempt(ctx: Context, work: Callable[[Context], None]) -> Ended:
+    """Do `work` for the context's playbook, and say how it ended; its events belong to that playbook."""
+    name, emit = ctx.playbook.name, _Belonging(ctx.emit, ctx.playbook.name)
+    error: Exception | None = None
+    try:
+        work(dataclasses.replace(ctx, emit=emit))
+    except OSError as trouble:
+        error = machine_trouble(trouble)
+    except Exception as failure:  # also a bug, which must not end the others; its traceback is kept with it
+        error = failure
+    return Ended(name, "failed" if error else "passed", emit.facts, emit.held, error)
+
+
+def _reason(error: Exception | None) -> str:
+    if error is None or isinstance(error, CanarylabError):
+        return str(error or "")
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,46 @@
+"""The objects that a Rollout may refer to: those of the playbook's manifests, and those in the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from canarylab.diagnosis.mistake import Object, dig
+from canarylab.kube.client import UnknownKindError
+
+if TYPE_CHECKING:
+    from canarylab.kube.client import Cluster
+
+
+class Known:
+    """Objects by kind, namespace and name: those that are declared, then those of the cluster, if there is one."""
+
+    def __init__(self, declared: Iterable[Object], cluster: Cluster | None = None) -> None:
+        self._declared = tuple(declared)
+        self._cluster = cluster
+
+    def find(self, api_version: str, kind: str, name: str, namespace: str | None) -> Object | None:
+        """The object; None where there is none. Raises ApiError where the cluster doesn't say."""
+        for obj in self._of(kind, namespace):
+            if dig(obj, "metadata", "name") == name:
+                return obj
+        return self._live(api_version, kind, name, namespace)
+
+    def _live(self, api_version: str, kind: str, name: str, namespace: str | None) -> dict[str, Any] | None:
+        if self._cluster is None:
+            return None
+        try:
+            return self._cluster.get(api_version, kind, name, namespace)
+        except UnknownKindError:
+            return None
+
+    def names(self, kind: str, namespace: str | None) -> list[str]:
+        """Of those that are declared."""
+        return [str(dig(obj, "metadata", "name")) for obj in self._of(kind, namespace)]
+
+    def _of(self, kind: str, namespace: str | None) -> list[Object]:
+        return [
+            obj
+            for obj in self._declared
+            if obj["kind"] == kind and namespace in (None, dig(obj, "metadata", "namespace"))
+        ]

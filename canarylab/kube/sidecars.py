@@ -1,0 +1,44 @@
+"""Istio's sidecar in a pod: whether it is there, and whether it was to be. Pure.
+
+As istio/istio decides it: pkg/kube/inject/inject.go and the namespace selectors of its webhook.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_INJECTED = "sidecar.istio.io/status"
+"""The annotation that the injector leaves on every pod that it changed."""
+
+_CHOICE = "sidecar.istio.io/inject"
+_LABEL, _REVISION = "istio-injection", "istio.io/rev"
+
+
+def is_injected(pod: dict[str, Any]) -> bool:
+    return _INJECTED in (pod["metadata"].get("annotations") or {})
+
+
+def is_exempt(pod: dict[str, Any]) -> bool:
+    """Whether the pod itself keeps the sidecar out."""
+    meta = pod["metadata"]
+    choice = (meta.get("labels") or {}).get(_CHOICE) or (meta.get("annotations") or {}).get(_CHOICE)
+    return choice == "false" or bool(pod["spec"].get("hostNetwork"))
+
+
+def are_asked_for(namespace: dict[str, Any]) -> bool:
+    """Whether new pods of the namespace get one."""
+    labels = namespace.get("metadata", {}).get("labels") or {}
+    return labels.get(_LABEL) == "enabled" or (_LABEL not in labels and _REVISION in labels)
+
+
+def too_early(namespace: dict[str, Any], pod: dict[str, Any]) -> str:
+    """Why a pod has none although its namespace asks for them now: what is known of who came first."""
+    began = pod["metadata"].get("creationTimestamp")
+    for entry in namespace["metadata"].get("managedFields") or ():
+        labels = (entry.get("fieldsV1") or {}).get("f:metadata", {}).get("f:labels", {})
+        if f"f:{_LABEL}" in labels and str(entry.get("time")) > str(began):
+            return f"it began at {began}, and its namespace got the label {_LABEL} only at {entry['time']}"
+    return (
+        f"its namespace asks for one, but when the pod began, at {began}, either the label wasn't there yet or istiod "
+        "didn't answer"
+    )

@@ -1,0 +1,75 @@
+"""Reads everything of a Rollout that is shown, in one go. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from canarylab.demo.rollout import API_VERSION, Object, dig
+from canarylab.kube.client import UnknownKindError
+from canarylab.stages.base import Watch
+from canarylab.watch import routes
+
+if TYPE_CHECKING:
+    from canarylab.kube.client import Cluster
+
+_REPLICA_SET, _POD = ("apps/v1", "ReplicaSet"), ("v1", "Pod")
+_RUNS = (
+    ("step", ("canary", "currentStepAnalysisRunStatus")),
+    ("background", ("canary", "currentBackgroundAnalysisRunStatus")),
+    ("pre-promotion", ("blueGreen", "prePromotionAnalysisRunStatus")),
+    ("post-promotion", ("blueGreen", "postPromotionAnalysisRunStatus")),
+)
+"""Where a Rollout's status names the AnalysisRuns that it looks at, and what each is for."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The objects as the API had them at one moment. `analysis_runs` are by what the Rollout has them for."""
+
+    rollout: Object
+    replica_sets: Sequence[Object] = ()
+    pods: Sequence[Object] = ()
+    routes: Sequence[Object] = ()
+    analysis_runs: Sequence[tuple[str, Object]] = ()
+
+
+def read(cluster: Cluster, namespace: str, name: str) -> Snapshot | None:
+    """The Rollout and what belongs to it; None where there is no such Rollout (any more)."""
+    rollout = cluster.get(API_VERSION, "Rollout", name, namespace)
+    if rollout is None:
+        return None
+    labels = dig(rollout, "spec", "selector", "matchLabels")
+    return Snapshot(
+        rollout,
+        cluster.list(*_REPLICA_SET, namespace, labels),
+        cluster.list(*_POD, namespace, labels),
+        [found for each in routes.of(rollout) if (found := _route(cluster, each)) is not None],
+        list(_analysis_runs(cluster, rollout, namespace)),
+    )
+
+
+def watches(snapshot: Snapshot) -> list[Watch]:
+    """What to watch to see every change of it."""
+    namespace = snapshot.rollout["metadata"]["namespace"]
+    kinds = [(API_VERSION, "Rollout"), _REPLICA_SET, _POD, (API_VERSION, "AnalysisRun")]
+    routed = {(one["apiVersion"], one["kind"], one["metadata"]["namespace"]) for one in snapshot.routes}
+    return [Watch(*kind, namespace) for kind in kinds] + [Watch(*each) for each in sorted(routed)]
+
+
+def _route(cluster: Cluster, which: routes.Reference) -> Object | None:
+    """None where it isn't there (yet); the Rollout then says so itself."""
+    try:
+        return cluster.get(*which)
+    except UnknownKindError:
+        return None
+
+
+def _analysis_runs(cluster: Cluster, rollout: Object, namespace: str) -> list[tuple[str, Object]]:
+    found: list[tuple[str, Object]] = []
+    for purpose, path in _RUNS:
+        if name := dig(rollout, "status", *path, "name"):
+            run = cluster.get(API_VERSION, "AnalysisRun", name, namespace)
+            found += [(purpose, run)] if run is not None else []
+    return found

@@ -1,0 +1,237 @@
+"""A Rollout as it is watched: everything that is shown of it, at one moment. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from canarylab.demo.rollout import Object, Replicas, Role, RolloutView, Strategy, dig
+from canarylab.kube.objects import condition
+from canarylab.watch import steps
+from canarylab.watch.analysis import Analysis
+from canarylab.watch.pods import Pod
+from canarylab.watch.routes import RouteWeight
+from canarylab.watch.routes import weights as route_weights
+from canarylab.watch.snapshot import Snapshot
+from canarylab.watch.times import epoch
+
+_SCALE_DOWN = "scale-down-deadline"
+"""The annotation in which Argo's controller keeps when an old ReplicaSet is scaled down."""
+_PERCENT = 100
+
+PHASE_STYLES = {"Healthy": "bold green", "Paused": "bold yellow", "Progressing": "bold cyan", "Degraded": "bold red"}
+ROLE_STYLES = {"canary": "yellow", "preview": "yellow", "stable": "green", "active": "green", "": "magenta"}
+"""In rich's words. A revision of no role shouldn't have traffic, so it stands out where it does."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A ReplicaSet of the Rollout. Times are seconds since 1970."""
+
+    number: int
+    hash: str
+    role: Role
+    status: str
+    images: tuple[str, ...]
+    wanted: int
+    ready: int
+    created: float | None
+    scales_down_at: float | None
+    trouble: str
+    """Why it has fewer pods than it wants, in its controller's words; "" where it says nothing."""
+    pods: tuple[Pod, ...]
+
+    @property
+    def is_shown(self) -> bool:
+        """Old revisions stay for a rollback, without pods."""
+        return bool(self.role or self.wanted or self.pods)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """`index` steps are done, so that it is also the one at which the canary stands; all of them: there is none."""
+
+    words: tuple[str, ...]
+    index: int
+
+    @property
+    def current(self) -> str:
+        return self.words[self.index] if self.index < len(self.words) else ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The canary's part of `whole`, which is 100 unless the Rollout says another maxTrafficWeight."""
+
+    set: int
+    """What the last setWeight step that was reached wants."""
+    actual: int
+    """What the traffic router was given; without a router, the share of the available pods."""
+    whole: int
+    routed: bool
+    """Whether there is a traffic router."""
+    routes: tuple[RouteWeight, ...]
+    """What its objects say, in percent."""
+
+    @property
+    def astray(self) -> tuple[RouteWeight, ...]:
+        """The routes that say something else than the status."""
+        status = _PERCENT * self.actual / self.whole
+        return tuple(route for route in self.routes if abs(route.canary - status) >= 1)
+
+
+@dataclass(frozen=True)
+class WatchView:
+    """One state. `advice` is a command for the user, without its cluster; "" where nothing waits for him."""
+
+    namespace: str
+    name: str
+    strategy: Strategy
+    phase: str
+    message: str
+    aborted: bool
+    updating: bool
+    steps: Steps | None
+    weights: Weights | None
+    services: tuple[tuple[str, int], ...]
+    """With blueGreen: the Services and the revisions that they select."""
+    replicas: Replicas
+    revisions: tuple[Revision, ...]
+    """From the newest to the oldest."""
+    analyses: tuple[Analysis, ...]
+    ends_at: float | None
+    """When a pause ends by itself, in seconds since 1970."""
+    advice: str
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> WatchView:
+        rollout = snapshot.rollout
+        seen = RolloutView.of(rollout, snapshot.replica_sets, snapshot.pods)
+        revisions = _revisions(seen, snapshot)
+        ends_at = _ends_at(rollout)
+        return cls(
+            namespace=seen.namespace,
+            name=seen.name,
+            strategy=seen.strategy,
+            phase=seen.phase,
+            message=seen.message,
+            aborted=seen.aborted,
+            updating=seen.updating,
+            steps=_steps(rollout),
+            weights=_weights(seen, snapshot),
+            services=_services(rollout, revisions),
+            replicas=seen.replicas,
+            revisions=revisions,
+            analyses=tuple(Analysis.of(purpose, run) for purpose, run in snapshot.analysis_runs),
+            ends_at=ends_at,
+            advice=_advice(seen, ends_at),
+        )
+
+    @property
+    def status(self) -> str:
+        return f"{self.phase} ({self.message})" if self.message else self.phase
+
+    @property
+    def revision_by_address(self) -> Mapping[str, Revision]:
+        """Which revision answers at a pod's IP address."""
+        return {pod.ip: revision for revision in self.revisions for pod in revision.pods if pod.ip}
+
+    @property
+    def split(self) -> tuple[tuple[Revision, float], ...]:
+        """Who should get which percent of the traffic: the canary, if there is one, then stable; or the active one."""
+        if self.weights is None:
+            return tuple((one, float(_PERCENT)) for one in self.revisions if one.role == "active")
+        stable = [one for one in self.revisions if one.role == "stable"]
+        canary = [one for one in self.revisions if one.role == "canary"]
+        share = _PERCENT * self.weights.actual / self.weights.whole if canary else 0.0
+        return tuple([(one, share) for one in canary] + [(one, _PERCENT - share) for one in stable])
+
+    @property
+    def split_key(self) -> Hashable:
+        """Equal as long as the traffic should be split alike: without a router, the ready pods decide."""
+        shares = tuple((revision.hash, share) for revision, share in self.split if share)
+        routed = self.weights is None or self.weights.routed
+        return shares, () if routed else tuple((one.hash, one.ready) for one in self.revisions)
+
+
+def _revisions(seen: RolloutView, snapshot: Snapshot) -> tuple[Revision, ...]:
+    sets = {one["metadata"]["name"]: one for one in snapshot.replica_sets}
+    pods = {one["metadata"]["name"]: one for one in snapshot.pods}
+    found = []
+    for one in seen.revisions:
+        replica_set = sets[one.name]
+        found.append(
+            Revision(
+                number=one.number,
+                hash=one.hash,
+                role=one.role,
+                status=one.status,
+                images=tuple(one.images.values()),
+                wanted=replica_set["spec"].get("replicas", 1),
+                ready=dig(replica_set, "status", "readyReplicas") or 0,
+                created=epoch(dig(replica_set, "metadata", "creationTimestamp")),
+                scales_down_at=epoch(dig(replica_set, "metadata", "annotations", _SCALE_DOWN)),
+                trouble=condition(dict(replica_set), "ReplicaFailure").get("message", ""),
+                pods=tuple(sorted((Pod.of(pod, pods[pod.name]) for pod in one.pods), key=lambda pod: pod.order)),
+            )
+        )
+    return tuple(found)
+
+
+def _steps(rollout: Object) -> Steps | None:
+    found = dig(rollout, "spec", "strategy", "canary", "steps")
+    if not found:
+        return None
+    return Steps(tuple(map(steps.in_words, found)), dig(rollout, "status", "currentStepIndex") or 0)
+
+
+def _weights(seen: RolloutView, snapshot: Snapshot) -> Weights | None:
+    if seen.strategy != "canary" or not seen.stable_hash:  # there is nothing yet to weigh against
+        return None
+    routing = dig(snapshot.rollout, "spec", "strategy", "canary", "trafficRouting")
+    whole = dig(routing, "maxTrafficWeight") or _PERCENT
+    routed = route_weights(snapshot.rollout, snapshot.routes)
+    set_to, actual = (seen.set_weight, seen.actual_weight) if seen.canary else (0, 0)
+    return Weights(set_to, actual, whole, routing is not None, routed)
+
+
+def _services(rollout: Object, revisions: Sequence[Revision]) -> tuple[tuple[str, int], ...]:
+    wanted = dig(rollout, "spec", "strategy", "blueGreen") or {}
+    status = dig(rollout, "status", "blueGreen") or {}
+    numbers = {one.hash: one.number for one in revisions}
+    pairs = (("activeService", "activeSelector"), ("previewService", "previewSelector"))
+    return tuple(
+        (wanted[service], numbers.get(status.get(selector, ""), 0))
+        for service, selector in pairs
+        if wanted.get(service)
+    )
+
+
+def _ends_at(rollout: Object) -> float | None:
+    """When the pause that the controller is in ends by itself."""
+    reasons = {one["reason"]: epoch(one["startTime"]) for one in dig(rollout, "status", "pauseConditions") or ()}
+    if dig(rollout, "spec", "paused"):
+        return None
+    started, seconds = reasons.get("CanaryPauseStep"), _pause_seconds(rollout)
+    if "BlueGreenPause" in reasons:
+        started, seconds = (
+            reasons["BlueGreenPause"],
+            dig(rollout, "spec", "strategy", "blueGreen", "autoPromotionSeconds"),
+        )
+    return started + seconds if started and seconds else None
+
+
+def _pause_seconds(rollout: Object) -> float | None:
+    found = dig(rollout, "spec", "strategy", "canary", "steps") or ()
+    index = dig(rollout, "status", "currentStepIndex") or 0
+    return steps.pause_seconds(found[index]) if index < len(found) else None
+
+
+def _advice(seen: RolloutView, ends_at: float | None) -> str:
+    if seen.aborted:
+        return f"retry rollout {seen.name}"
+    if seen.phase == "Paused" and ends_at is None:
+        return f"promote {seen.name}"
+    if seen.phase == "Degraded" and seen.updating:
+        return f"abort {seen.name}"
+    return ""

@@ -1,0 +1,105 @@
+"""Follows a Rollout, by watching it and by asking the gateways every second, until it is interrupted. Reads only."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from canarylab.errors import CanarylabError
+from canarylab.kube.client import ApiError
+from canarylab.watch.gateways import Gateways
+from canarylab.watch.snapshot import Snapshot, read, watches
+from canarylab.watch.state import Lasting, Silence, State
+from canarylab.watch.traffic import Meter, Reading
+from canarylab.watch.view import WatchView
+
+if TYPE_CHECKING:
+    from canarylab.context import Context
+    from canarylab.watch.screen import Screen
+
+_EVERY = 1.0
+"""Seconds between two questions to the gateways."""
+_LAST_WORDS = 2.0
+"""Seconds that an open question to a gateway gets at the end."""
+
+
+class Watcher:
+    """`first` is the Rollout as it was found. Every state goes to the screen, from two threads but one at a time."""
+
+    def __init__(self, ctx: Context, first: Snapshot, screen: Screen) -> None:
+        self._ctx, self._first, self._screen = ctx, first, screen
+        self._lock = threading.Lock()
+        """Guards all below."""
+        self._view = WatchView.of(first)
+        self._meter = Meter()
+        self._lasting = Lasting()
+        self._silence: Silence | None = None
+        self._answered = time.time()
+        self._bug: BaseException | None = None
+        self._over = threading.Event()
+
+    def follow(self) -> NoReturn:
+        """Ends by an error only: CancelledError once interrupted, another CanarylabError once the Rollout is gone."""
+        counting = threading.Thread(
+            target=self._count, name=f"traffic of {self._view.namespace}/{self._view.name}", daemon=True
+        )
+        self._show()
+        counting.start()
+        try:
+            while True:
+                self._ctx.cluster.wait(watches(self._first), self._look, deadline=float("inf"), cancel=self._ctx.cancel)
+        finally:
+            self._over.set()
+            counting.join(_LAST_WORDS)
+
+    def _look(self) -> str:
+        """Always a reason to wait on."""
+        if self._bug is not None:
+            raise self._bug
+        view = self._view
+        try:
+            snapshot = read(self._ctx.cluster, view.namespace, view.name)
+        except ApiError as error:
+            if not error.may_pass:
+                raise
+            with self._lock:
+                self._silence = self._silence or Silence(
+                    self._answered, error.what.removeprefix("no answer from the cluster: ")
+                )
+        else:
+            if snapshot is None:
+                raise CanarylabError(
+                    f"Rollout {view.namespace}/{view.name} was deleted",
+                    why="somebody else deleted it while it was watched",
+                    remedy="the same command shows it again once it is back",
+                )
+            with self._lock:
+                self._silence, self._answered, self._view = None, time.time(), WatchView.of(snapshot)
+                self._meter.expect(self._view.split_key, time.monotonic())
+        self._show()
+        return "the user watches"
+
+    def _count(self) -> None:
+        gateways = Gateways(self._ctx.cluster, self._view.namespace)
+        try:
+            while not self._over.is_set():
+                started = time.monotonic()
+                self._counted(gateways.read(started))
+                self._over.wait(max(0.0, started + _EVERY - time.monotonic()))
+        except BaseException as error:  # a bug: the thread that waits tells it
+            self._bug = error
+        finally:
+            gateways.close()
+
+    def _counted(self, reading: Reading) -> None:
+        with self._lock:
+            self._meter.add(reading, time.monotonic())
+        self._show()
+
+    def _show(self) -> None:
+        with self._lock:
+            revisions = {address: one.hash for address, one in self._view.revision_by_address.items()}
+            astray = self._view.weights.astray if self._view.weights else ()
+            astray = self._lasting.of(astray, time.monotonic())
+            self._screen.show(State(self._view, self._meter.traffic(revisions), astray, self._silence))

@@ -1,0 +1,292 @@
+"""The step `expect-analysis`: what an AnalysisRun measured, what became of it, and who decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from demo_world import IMAGE, FakeCluster, Stage, step
+from pydantic import ValidationError
+
+from canarylab.demo.analysis_run import AnalysisRunView, latest
+from canarylab.demo.background import NAME, Background
+from canarylab.demo.base import Session
+from canarylab.demo.expect_analysis import ExpectAnalysis
+from canarylab.demo.timeline import Timeline
+from canarylab.errors import ExpectationError
+
+BEGAN = "2026-01-01T12:00:00Z"
+FAILED = 'Metric "success-rate" assessed Failed due to failed (2) > failureLimit (1)'
+NO_HOST = 'Get "http://nowhere.analysis.svc/stats": dial tcp: lookup nowhere.analysis.svc: no such host'
+
+
+def measurement(seconds: int, value: str, phase: str = "Successful", message: str = "") -> dict[str, Any]:
+    time = f"2026-01-01T12:00:{seconds:02}Z"
+    return {"startedAt": time, "finishedAt": time, "phase": phase, "value": value, "message": message}
+
+
+def result(name: str, phase: str, *measurements: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "phase": phase, "measurements": list(measurements)}
+
+
+GOOD_RATE = result("success-rate", "Successful", measurement(8, "100"), measurement(10, "99.5"))
+GOOD_LATENCY = result("latency-p95", "Successful", measurement(8, "0.108"))
+BAD_RATE = result(
+    "success-rate", "Failed", measurement(8, "84.61538461538461", "Failed"), measurement(10, "86.4", "Failed")
+)
+
+
+def analysis_run(phase: str = "Running", *results: dict[str, Any], message: str = "", **of: Any) -> dict[str, Any]:
+    """An AnalysisRun as Argo's controller writes it, of revision 2's second step unless `of` says otherwise."""
+    revision, rollout = of.get("revision", 2), of.get("rollout", "rollouts-demo")
+    return {
+        "metadata": {
+            "name": of.get("name", f"{rollout}-6877dff844-{revision}-1"),
+            "creationTimestamp": of.get("created", BEGAN),
+            "annotations": {"rollout.argoproj.io/revision": str(revision)},
+            "labels": {"rollout-type": "Step", "step-index": "1"} if of.get("of_step", True) else {},
+            "ownerReferences": [{"kind": "Rollout", "name": rollout, "uid": "ro"}],
+        },
+        "spec": {
+            "terminate": of.get("terminate", False),
+            "metrics": [
+                {"name": "success-rate", "successCondition": "result >= 95"},
+                {"name": "latency-p95", "failureCondition": "result > 500"},
+            ],
+        },
+        "status": {"phase": phase, "message": message, "startedAt": BEGAN, "metricResults": list(results)},
+    }
+
+
+class Cluster(FakeCluster):
+    """The world's API, with AnalysisRuns."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage.world)
+        self.runs: list[dict[str, Any]] = []
+
+    def list(self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, **_: Any) -> Any:
+        if (api_version, kind) == ("argoproj.io/v1alpha1", "AnalysisRun"):
+            assert namespace == "default"
+            return self.runs
+        return super().list(api_version, kind, namespace, labels)
+
+
+class Analysed(Stage):
+    """A Rollout whose update to yellow is at its step `analysis`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = Cluster(self)
+        self.provider.cluster = lambda _ctx: self.cluster  # type: ignore[assignment,method-assign,return-value]
+        self.world.set_image("yellow")
+        self.let_everything_happen()
+        self.world.phase, self.world.message, self.world.pause = "Progressing", "waiting for all steps", []
+        self.world.controller_pause = False
+
+    def let_everything_happen(self) -> None:
+        while self.world.pending:
+            self.world.pending.popleft()()
+
+    def becomes(self, run: dict[str, Any]) -> None:
+        self.cluster.runs = [run]
+
+    def succeeds(self) -> None:
+        self.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY))
+
+    def fails(self) -> None:
+        self.becomes(analysis_run("Failed", BAD_RATE, GOOD_LATENCY, message=FAILED))
+
+    def aborts(self, why: str = f": Step-based analysis phase error/failed: {FAILED}") -> None:
+        self.world.aborted()
+        self.world.message += why
+
+
+@pytest.fixture
+def stage() -> Analysed:
+    return Analysed()
+
+
+def expect(stage: Analysed, phase: str, **options: Any) -> str:
+    """What was reported."""
+    step(ExpectAnalysis, rollout="rollouts-demo", phase=phase, **options).run(stage.ctx, Session())
+    return stage.said
+
+
+def disappointment(stage: Analysed, phase: str, **options: Any) -> str:
+    with pytest.raises(ExpectationError) as raised:
+        expect(stage, phase, **options)
+    return str(raised.value)
+
+
+class TestSuccess:
+    def test_the_measurements_and_the_decision_are_facts(self, stage: Analysed):
+        stage.world.pending += [stage.succeeds, stage.world._finish]
+        said = expect(stage, "Successful", metrics={"success-rate": "Successful"})
+        assert "analysis of revision 2, rollouts-demo-6877dff844-2-1: Successful | Successful | True" in said
+        rate = "metric success-rate, result >= 95: Successful | Successful: 100 after 8 s, 99.5 after 10 s | True"
+        assert rate in said
+        assert "metric latency-p95, not result > 500: measured | Successful: 0.108 after 8 s | True" in said
+        assert "decision of the Rollout: past its step `analysis` by itself | Healthy, step 2/2" in said
+
+    def test_while_it_goes_on_it_tells_what_was_measured_so_far(self, stage: Analysed):
+        running = result("success-rate", "Running", measurement(8, "100"))
+        stage.world.pending += [lambda: stage.becomes(analysis_run("Running", running)), stage.succeeds]
+        stage.world.pending += [stage.world._finish]
+        expect(stage, "Successful")
+        told = [event.message for event in stage.events if event.event == "stage-progress"]
+        assert any("saw Running, success-rate Running: 100 after 8 s" in message for message in told)
+
+    def test_a_promotion_in_the_middle_is_somebody_elses_decision(self, stage: Analysed):
+        stage.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY, message="Run Terminated", terminate=True))
+        stage.world._finish()
+        said = disappointment(stage, "Successful")
+        assert "decision of the Rollout: expected past its step `analysis` by itself" in said
+        assert "somebody promoted it while the analysis went on" in said
+
+    def test_one_before_the_first_measurement_is_the_reason_why_there_is_none(self, stage: Analysed):
+        stage.becomes(analysis_run("Successful", message="Run Terminated", terminate=True))
+        stage.world._finish()
+        said = disappointment(stage, "Successful")
+        assert "metric success-rate, result >= 95: expected measured, saw Pending: nothing measured" in said
+        assert "it was ended before its time: by a promotion" in said
+
+    def test_a_rollout_that_does_not_go_on_is_a_failure(self, stage: Analysed):
+        stage.succeeds()
+        assert "expected past its step `analysis` by itself, saw Progressing" in disappointment(stage, "Successful")
+
+
+class TestFailure:
+    def test_the_metric_that_failed_and_the_abort_for_it_are_facts(self, stage: Analysed):
+        stage.world.pending += [stage.fails, stage.aborts]
+        said = expect(stage, "Failed", metrics={"success-rate": "Failed", "latency-p95": "Successful"})
+        assert "Failed | Failed: 84.62 (Failed) after 8 s, 86.4 (Failed) after 10 s | True" in said
+        assert f"decision of the Rollout: aborted for: {FAILED} | Degraded" in said
+        assert "False" not in said
+
+    def test_an_abort_by_hand_is_somebody_elses_decision(self, stage: Analysed):
+        stage.fails()
+        stage.aborts(why="")
+        assert "aborted by hand: the analysis isn't its reason" in disappointment(stage, "Failed")
+
+    def test_the_background_traffic_learns_of_the_moment(self, stage: Analysed):
+        stage.fails()
+        stage.aborts()
+        session, background = Session(), Background.__new__(Background)
+        background.timeline = Timeline()
+        session.leave(NAME, background)
+        step(ExpectAnalysis, rollout="rollouts-demo", phase="Failed").run(stage.ctx, session)
+        moment = background.timeline.so_far().moment
+        assert moment is not None
+        assert moment.name == "the analysis aborted"
+
+    def test_the_wrong_metric_is_not_taken_for_the_right_one(self, stage: Analysed):
+        stage.fails()
+        stage.aborts()
+        said = disappointment(stage, "Failed", metrics={"latency-p95": "Failed"})
+        assert "metric latency-p95, not result > 500: expected Failed, saw Successful: 0.108 after 8 s" in said
+
+
+class TestAnotherEnd:
+    def test_a_canary_that_fails_unexpectedly_says_by_which_metric(self, stage: Analysed):
+        stage.fails()
+        said = disappointment(stage, "Successful")
+        assert "expected Successful, saw Failed" in said
+        assert FAILED in said
+
+    def test_one_that_passes_unexpectedly_is_not_waited_on(self, stage: Analysed):
+        stage.succeeds()
+        stage.world.pending.append(lambda: pytest.fail("waited on"))
+        assert "every metric stayed within its failureLimit" in disappointment(stage, "Failed")
+
+    def test_a_provider_that_is_not_reachable_is_named(self, stage: Analysed):
+        error = result("success-rate", "Error", measurement(8, "", "Error", NO_HOST))
+        stage.becomes(analysis_run("Error", error, message="consecutiveErrors (2) > consecutiveErrorLimit (1)"))
+        said = disappointment(stage, "Successful")
+        assert f"it couldn't be measured: {NO_HOST}; look at the metric's `provider`" in said
+        assert f"Error: {NO_HOST} after 8 s" in stage.said
+        assert "decision" not in stage.said
+
+    def test_an_analysis_that_cannot_tell_says_so(self, stage: Analysed):
+        unclear = result("success-rate", "Inconclusive", measurement(8, "93", "Inconclusive"))
+        stage.becomes(analysis_run("Inconclusive", unclear, message="inconclusive (1) > inconclusiveLimit (0)"))
+        assert "neither successCondition nor failureCondition" in disappointment(stage, "Successful")
+        assert "Inconclusive: 93 (Inconclusive) after 8 s" in stage.said
+
+    def test_one_that_goes_on_for_too_long_says_so(self, stage: Analysed):
+        stage.becomes(analysis_run("Running"))
+        assert "longer than this step's `timeout`" in disappointment(stage, "Successful")
+
+
+class TestNoRun:
+    def test_it_is_waited_for_while_the_canary_starts(self, stage: Analysed):
+        stage.world.pending += [stage.succeeds, stage.world._finish]
+        expect(stage, "Successful")
+
+    def test_a_canary_that_never_starts_is_the_cause(self, stage: Analysed):
+        assert "the Rollout is Progressing" in disappointment(stage, "Successful")
+
+    def test_a_rollout_that_went_to_its_end_without_one_has_no_such_step(self, stage: Analysed):
+        stage.world._finish()
+        stage.world.pending.append(lambda: pytest.fail("waited on"))
+        said = disappointment(stage, "Successful")
+        assert "saw no AnalysisRun of the newest revision" in said
+        assert "it has no `analysis` among its steps" in said
+
+    def test_a_template_that_is_not_there_is_in_the_rollouts_words(self, stage: Analysed):
+        stage.world.phase, stage.world.message = "Degraded", "InvalidSpec: AnalysisTemplate 'x' not found"
+        stage.world.pending.append(lambda: pytest.fail("waited on"))
+        assert "AnalysisTemplate 'x' not found" in disappointment(stage, "Failed")
+
+    def test_another_revisions_run_is_none(self, stage: Analysed):
+        stage.becomes(analysis_run("Failed", BAD_RATE, revision=1))
+        assert "no AnalysisRun" in disappointment(stage, "Failed")
+
+
+def test_a_metric_that_the_run_does_not_have_is_not_waited_for(stage: Analysed):
+    stage.becomes(analysis_run("Running"))
+    stage.world.pending.append(lambda: pytest.fail("waited on"))
+    said = disappointment(stage, "Successful", metrics={"errors": "Successful"})
+    assert "metric errors" in stage.said
+    assert "metric errors: expected Successful, saw no such metric" in said
+    assert "the run's metrics: success-rate, latency-p95" in said
+
+
+def test_of_several_runs_of_a_revision_the_last_one_counts():
+    again = analysis_run("Running", name="again", created="2026-01-01T12:05:00Z")
+    found = latest([again, analysis_run("Failed")], "rollouts-demo", 2)
+    assert found is not None
+    assert found.name == "again"
+
+
+@pytest.mark.parametrize("other", [{"rollout": "other"}, {"revision": 3}, {"of_step": False}])
+def test_a_run_of_another_rollout_revision_or_kind_is_not_taken(other: dict[str, Any]):
+    assert latest([analysis_run("Failed", **other)], "rollouts-demo", 2) is None
+
+
+def test_a_run_that_has_just_begun_has_measured_nothing():
+    run = analysis_run()
+    run["status"] = {}
+    view = AnalysisRunView.of(run)
+    assert (view.phase, view.ended, [str(metric) for metric in view.metrics]) == (
+        "Pending",
+        False,
+        ["Pending: nothing measured"] * 2,
+    )
+
+
+def test_a_value_that_is_not_a_number_is_told_as_it_is():
+    run = analysis_run("Successful", result("success-rate", "Successful", measurement(8, '{"ok":true}')))
+    assert str(AnalysisRunView.of(run).metrics[0]) == 'Successful: {"ok":true} after 8 s'
+
+
+def test_an_image_is_named_by_the_revision(stage: Analysed):
+    stage.succeeds()
+    stage.world._finish()
+    assert f"revision 2 ({IMAGE}:yellow) is stable" in expect(stage, "Successful")
+
+
+@pytest.mark.parametrize("wrong", [{"phase": "Error"}, {"phase": "Failed", "metrics": {"a": "Fine"}}])
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        step(ExpectAnalysis, rollout="x", **wrong)

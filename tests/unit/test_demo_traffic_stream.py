@@ -1,0 +1,90 @@
+"""The step `traffic`: when background requests may begin to flow, and that they end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from demo_world import Stage, step
+from loopback import LoopbackServer, Reached, Seen, answer, gateway_answer
+from pydantic import ValidationError
+
+from canarylab.demo import traffic_stream
+from canarylab.demo.background import NAME, Background
+from canarylab.demo.base import Session, Step
+from canarylab.demo.perform import perform
+from canarylab.demo.traffic import GIVE_UP_AFTER
+from canarylab.demo.traffic_stream import Traffic
+from canarylab.errors import ExpectationError
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic_stream, "_SETTLE_SECONDS", 0)
+
+
+def start(server: LoopbackServer) -> Step:
+    return step(Traffic, state="start", rate=200, http=["a.example.com"], http_port=server.port)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_host_that_never_answers_is_found_before_anything_else_happens(stage: Stage):
+    with (
+        LoopbackServer(lambda _: gateway_answer(404)) as server,
+        pytest.raises(ExpectationError, match="no HTTP route for a"),
+    ):
+        perform(stage.ctx, [start(server)])
+
+
+def test_a_gateway_that_learns_its_routes_late_is_waited_for(stage: Stage):
+    def late(seen: Seen) -> bytes:
+        return gateway_answer(404) if len(seen.requests) <= GIVE_UP_AFTER + 5 else answer()
+
+    session, reached = Session(), Reached(4 * GIVE_UP_AFTER, late)
+    with LoopbackServer(reached) as server:
+        start(server).run(stage.ctx, session)
+        assert reached.event.wait(10)
+        step(Traffic, state="stop").run(stage.ctx, session)
+    assert stage.facts[-1].holds
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_host_that_answers_now_and_then_is_found_by_the_traffic_itself(stage: Stage):
+    reached = Reached(100, lambda seen: gateway_answer(503) if len(seen.requests) % 10 == 0 else answer())
+    session = Session()
+    with LoopbackServer(reached) as server:
+        start(server).run(stage.ctx, session)
+        assert reached.event.wait(10)
+        with pytest.raises(ExpectationError, match="503 from the gateway"):
+            step(Traffic, state="stop").run(stage.ctx, session)
+
+
+def test_it_flows_until_it_is_stopped(stage: Stage):
+    session, reached = Session(), Reached(GIVE_UP_AFTER + 1, lambda _: answer())
+    with LoopbackServer(reached) as server:
+        start(server).run(stage.ctx, session)
+        assert session.find(NAME, Background)
+        assert reached.event.wait(10)
+        step(Traffic, state="stop").run(stage.ctx, session)
+    assert session.find(NAME, Background) is None
+
+
+def test_stopping_what_was_not_started_is_an_error_of_the_playbook(stage: Stage):
+    with pytest.raises(ExpectationError, match="no traffic to stop"):
+        step(Traffic, state="stop").run(stage.ctx, Session())
+
+
+def test_starting_twice_is_an_error_of_the_playbook(stage: Stage):
+    with LoopbackServer(lambda _: answer()) as server, pytest.raises(ExpectationError, match="flows already"):
+        perform(stage.ctx, [start(server), start(server)])
+
+
+@pytest.mark.parametrize("wrong", [{"state": "start"}, {"state": "on"}, {}, {"state": "start", "rate": 0}])
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        step(Traffic, **wrong)

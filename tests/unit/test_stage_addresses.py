@@ -1,0 +1,71 @@
+"""What makes a LoadBalancer Service is healthy once that has an address, where there is a tunnel to give it one."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from support.fake_cluster import FakeCluster
+from support.fake_provider import FakeProvider
+from support.helm_records import record
+from support.runs import context_of
+
+from canarylab.providers.base import TunnelStatus
+from canarylab.stages.base import StageOptions, Watch
+from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
+from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
+from canarylab.stages.tunnel import TunnelStage
+
+TUNNEL = TunnelStage("tunnel", StageOptions())
+PENDING = {"mine/gateway": "pending"}
+
+
+def service(*, address=None, kind="LoadBalancer"):
+    ingress = [{"ip": address}] if address else []
+    meta = {"name": "gateway", "namespace": "mine"}
+    status = {"loadBalancer": {"ingress": ingress}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"type": kind}, "status": status}
+
+
+def health(tmp_path, live, tunnel, *others):
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump({**live, "status": {}}))
+    stage = ManifestsStage("app", ManifestsOptions(path="m.yaml"), base=tmp_path)
+    provider = FakeProvider(FakeCluster(live))
+    provider.tunnel = tunnel
+    return stage.health(context_of(stage, *others, provider=provider, base=tmp_path))
+
+
+def running(addresses, *problems):
+    return TunnelStatus(True, 7, "", addresses, problems)
+
+
+def test_it_waits_for_the_address_that_a_running_tunnel_will_give(tmp_path):
+    assert health(tmp_path, service(), running(PENDING), TUNNEL) == "no address yet for mine/gateway"
+
+
+def test_a_load_balancers_own_explanation_is_told(tmp_path):
+    why = "Service mine/gateway has no address yet: MetalLB has none left"
+    assert health(tmp_path, service(), running(PENDING, "another", why), TUNNEL) == why
+
+
+@pytest.mark.parametrize(
+    ("live", "tunnel", "others"),
+    [
+        (service(address="10.0.0.9"), running({"mine/gateway": "10.0.0.9"}), [TUNNEL]),
+        (service(), running({"mine/gateway": "10.0.1.2:30080"}), [TUNNEL]),
+        (service(), TunnelStatus(False, None, "", PENDING), [TUNNEL]),
+        (service(), running(PENDING), []),
+        (service(kind="ClusterIP"), running({}), [TUNNEL]),
+    ],
+    ids=["it has one", "a port of the machine", "the tunnel waits itself", "no tunnel wanted", "none needed"],
+)
+def test_else_it_does_not_wait(tmp_path, live, tunnel, others):
+    assert health(tmp_path, live, tunnel, *others) is None
+
+
+def test_a_release_waits_for_the_addresses_of_its_services():
+    manifest = yaml.safe_dump(service())
+    provider = FakeProvider(FakeCluster(service(), record(manifest=manifest)))
+    provider.tunnel = running(PENDING)
+    stage = HelmReleaseStage("gateway", HelmReleaseOptions(chart="istio/gateway", version="1.31.0", namespace="ns"))
+    assert stage.health(context_of(stage, TUNNEL, provider=provider)) == "no address yet for mine/gateway"
+    assert Watch("v1", "Service", "ns") in stage.watches()
