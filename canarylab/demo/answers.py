@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,16 +15,18 @@ from canarylab.demo.traffic import Measurement
 
 @dataclass(frozen=True)
 class Revisions:
-    """The pod-template-hashes of the two revisions that may answer, and how each is shown."""
+    """The pod-template-hashes of the two revisions that may answer, how each is shown, and the pods of both."""
 
     stable: str
     canary: str
     shown: dict[str, str]
+    pods: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, view: RolloutView) -> Revisions:
         shown = {revision.hash: str(revision) for revision in view.revisions}
-        return cls(view.stable_hash, view.current_hash, shown)
+        in_use = (pod for revision in view.revisions if revision.role for pod in revision.pods if not pod.leaving)
+        return cls(view.stable_hash, view.current_hash, shown, frozenset(pod.name for pod in in_use))
 
 
 def plausible(seen: Measurement, weight: int, revisions: Revisions) -> bool:
@@ -90,6 +93,19 @@ def none_failed(measured: Sequence[Measurement], text: str) -> Claim:
     seen = [f"{failed:,} of {total:,} failed", *(sample for one in bad for sample in one.samples)]
     causes = dict.fromkeys(likely_cause(one.commonest_failure, one.target) for one in bad)
     return Claim(text, "0 failed", "; ".join(seen), total > 0 and failed == 0, "; ".join(filter(None, causes)))
+
+
+def only_canary_failed(measured: Sequence[Measurement], revisions: Revisions) -> Claim:
+    """Some requests failed, and every one of those was answered by the canary."""
+    failed_by: Counter[str] = Counter()
+    for one in measured:
+        failed_by.update(one.failed_by)
+    name = revisions.shown.get(revisions.canary, revisions.canary)
+    total, own = sum(one.requests for one in measured), failed_by[revisions.canary]
+    others = {revisions.shown.get(each, each or "nobody"): n for each, n in failed_by.items()}
+    others.pop(name, None)
+    seen = f"{own:,} of {total:,}" + "".join(f"; {count:,} from {other}" for other, count in others.items())
+    return Claim(f"failed answers, all from {name}", "some, and no others", seen, 0 < own == failed_by.total())
 
 
 def _by(measured: Measurement) -> str:

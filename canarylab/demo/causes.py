@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from canarylab.demo.pod_causes import Pods
     from canarylab.demo.rollout import Object
 
-_INVALID = "InvalidSpec: "
+INVALID = "InvalidSpec: "
+"""What the controller's message begins with where it doesn't take the spec."""
 _RESUME = '{"spec":{"paused":false}}'
 """Not `promote`: in the middle of an update that would skip a step, too."""
 
 
 def briefly(view: RolloutView) -> str:
     """Why it doesn't get on, as far as the view tells. Pure."""
-    if view.message.startswith(_INVALID):
-        return f"Argo refuses its spec: {view.message.removeprefix(_INVALID)}"
+    if view.message.startswith(INVALID):
+        return f"Argo refuses its spec: {view.message.removeprefix(INVALID)}"
     if view.aborted:
         return f"the update was aborted, and its template is still the one wanted: {view.message}"
     return view.standstill or view.trouble or f"the Rollout is {view}"
@@ -65,7 +66,7 @@ def _with(ctx: Context, view: RolloutView, pods: Pods, claim: Claim, found: Caus
 
 def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
     """The first that applies, from what stops everything to what stops a pod."""
-    if view.message.startswith(_INVALID):
+    if view.message.startswith(INVALID):
         up, plan = ctx.command("up"), ctx.command("plan")
         return Cause(briefly(view), f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back")
     if view.aborted:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from canarylab.demo import claims, mirrored
-from canarylab.demo.answers import Revisions, none_failed
+from canarylab.demo.answers import Revisions, none_failed, only_canary_failed
 from canarylab.demo.base import Claim, Session, Step, disappointed, report
 from canarylab.demo.client import Target
 from canarylab.demo.gateway import HostsOptions, is_of_rollout, service, targets
@@ -45,6 +45,9 @@ class EvidenceOptions(HostsOptions):
     weight: int | None = Field(None, ge=0, le=100, description="what the Rollout's status says; by default `canary`")
     mirrored: int = Field(
         0, ge=0, le=100, description="percent of these requests that are copied to the canary besides"
+    )
+    may_fail: Literal["nobody", "canary"] = Field(
+        "nobody", description="canary: it is bad, and some of its answers fail"
     )
     requests: int = Field(2000, ge=100, description="requests for each host, at first")
     timeout: Seconds = Field(600, description="how long measuring all hosts together may take")
@@ -170,7 +173,8 @@ def _measured(
     """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
     options = scene.options
     backends = Backends(ctx.cluster, options.namespace)
-    survey = Survey(ctx, Revisions.of(view), proxies, backends, time.monotonic() + options.timeout)
+    revisions = Revisions.of(view)
+    survey = Survey(ctx, revisions, proxies, backends, time.monotonic() + options.timeout)
     before = mirrored.count(ctx, view) if options.mirrored else 0
     found = list[Claim]()
 
@@ -184,7 +188,11 @@ def _measured(
         if options.mirrored:
             own = survey.answered_by(view.current_hash)
             tell(mirrored.arrived(ctx, view, before + own, survey.sent, options.mirrored))
-        tell(none_failed(survey.taken, "not one request failed"))
+        tell(
+            only_canary_failed(survey.taken, revisions)
+            if options.may_fail == "canary"
+            else none_failed(survey.taken, "not one request failed")
+        )
     return tuple(found)
 
 
@@ -231,5 +239,6 @@ def _who(shares: Shares, copied: Shares, view: RolloutView) -> str:
 
 def _revisions(shares: Shares, view: RolloutView) -> str:
     numbers = {revision.hash: f"revision {revision.number}" for revision in view.revisions}
-    ranked = sorted(shares.items(), key=lambda each: -each[1])
-    return ", ".join(f"{numbers.get(digest, 'others')} {share:g} %" for digest, share in ranked if share) or "nobody"
+    named = [(numbers.get(digest, "others"), share) for digest, share in shares.items() if share]
+    ranked = sorted(named, key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{name} {share:g} %" for name, share in ranked) or "nobody"

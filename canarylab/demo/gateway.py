@@ -108,9 +108,9 @@ def _endpoint(ctx: Context, gateway: dict[str, Any], port: int) -> tuple[str, in
             why="a LoadBalancer Service stays pending without a tunnel"
             if ctx.provider.owns_cluster
             else "a LoadBalancer Service stays pending without a load balancer that serves this cluster",
-            remedy="`invoke tunnel start` starts one; `invoke status` shows the address"
+            remedy=f"`{ctx.command('tunnel start')}` starts one; `{ctx.command('status')}` shows the address"
             if ctx.provider.owns_cluster
-            else "`invoke tunnel status` says where to look",
+            else f"`{ctx.command('tunnel status')}` says where to look",
         )
     ctx.provider.check_route(ctx, endpoint[0])
     return endpoint

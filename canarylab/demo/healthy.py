@@ -48,13 +48,14 @@ class Healthy(Step):
 
 
 def at_rest(view: RolloutView) -> list[Claim]:
-    """Healthy, at the last step, the wanted revision stable, no other one up. The status comes first."""
+    """Settled, and no pods but those of the stable revision. The status comes first."""
+    return [*settled(view), claims.old_scaled_down(view)]
+
+
+def settled(view: RolloutView) -> list[Claim]:
+    """Healthy, at the last step, the wanted revision stable. The status comes first."""
     cause = f"{view.name} is in the middle of an update: {view}" if view.updating else claims.cause(view)
-    found = [
-        claims.equal("status", "Healthy", view.status, cause),
-        claims.stable_is_wanted(view),
-        claims.old_scaled_down(view),
-    ]
+    found = [claims.equal("status", "Healthy", view.status, cause), claims.stable_is_wanted(view)]
     if view.step:
         last = view.step.partition("/")[2]
         found.insert(1, claims.equal("step", f"{last}/{last}", view.step, cause))

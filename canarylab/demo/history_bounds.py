@@ -106,7 +106,7 @@ def _spare(need: tuple[State, Share, int]) -> tuple[int, int]:
 def _needs(states: Sequence[State]) -> Iterator[tuple[State, Share, int]]:
     """Each state with each share of the traffic and the pods that are sure to be needed for it."""
     for state, later in zip(states, _next_shares(states), strict=True):
-        for share in state.shares:
+        for share in filter(lambda share: share.weight, state.shares):
             needed = state.needed(share)
             if share.role == "canary":
                 coming = (state.needed(one) for one in later if (one.role, one.hash) == (share.role, share.hash))

@@ -80,13 +80,13 @@ def _unready(ctx: Context, rollout: Object, view: RolloutView, pod: dict[str, An
 
 
 def _no_image(ctx: Context, view: RolloutView, pod: Object, trouble: str) -> Cause:
+    name = pod["metadata"]["name"]
     for image in (str(container["image"]) for container in pod["spec"]["containers"]):
         if missing := images.absent(ctx, image):
-            return Cause(f"{missing.what}: {missing.why}. {trouble}", or_reset(ctx, missing.remedy))
-    describe = kubectl(ctx, view, f"describe pod {pod['metadata']['name']}")
-    return Cause(
-        trouble, or_reset(ctx, f"name an image that there is, under a registry that lets the node pull; `{describe}`")
-    )
+            return Cause(f"{missing.what}, which Pod {name} wants: {missing.why}", or_reset(ctx, missing.remedy))
+    describe = kubectl(ctx, view, f"describe pod {name}")
+    remedy = f"name an image that the nodes can pull, or have a stage of kind image build it; `{describe}` shows more"
+    return Cause(trouble, or_reset(ctx, remedy))
 
 
 def _no_pod(ctx: Context, view: RolloutView, wanted: RevisionView) -> Cause:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from canarylab.demo import plugin
+from canarylab.demo import causes, claims, leftover_routes, plugin
 from canarylab.demo.base import Claim, Step, disappointed, report
-from canarylab.demo.healthy import Healthy, at_rest
-from canarylab.demo.rollout import RolloutView, read, watches
+from canarylab.demo.healthy import at_rest, settled
+from canarylab.demo.named import Name, rollouts_of
+from canarylab.demo.rollout import API_VERSION, RevisionView, RolloutView, dig, get, read, view_of, watches
 from canarylab.demo.waiting import wait_for
-from canarylab.errors import ExpectationError, UsageError
+from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
 from canarylab.events import Notice
 
 if TYPE_CHECKING:
@@ -18,52 +22,121 @@ if TYPE_CHECKING:
 
 _STEP = "reset"
 _TIMEOUT = 180.0
-"""Seconds: pods start again, and an aborted canary stays up for abortScaleDownDelaySeconds, 30 s by default."""
+"""Seconds: pods of the stable revision may have to start again, one after the other."""
+
+_SEEN = 30.0
+"""Seconds that the controller may take to look at a template that was set back."""
+
+_SCALE_DOWN = "scale-down-deadline"
+"""The annotation by which Argo's controller remembers when to scale an old ReplicaSet down (rollout/replicaset.go)."""
 
 
 def reset(ctx: Context, steps: Sequence[Step]) -> None:
-    """For each Rollout that a step `healthy` names: abort the update, set the image back, wait until it is at rest.
+    """For each Rollout that a step names: end the update, set its template back, wait until it is at rest.
 
-    A Rollout at rest is left as it is. Raises UsageError if none is named, ExpectationError if one has no stable
-    revision or doesn't come to rest.
+    All of them are told first, then waited for. One at rest is left as it is. Raises UsageError if none is named,
+    ExpectationError if one isn't there, has no stable revision or doesn't come to rest; the others are reset all the
+    same.
     """
     ctx = ctx.for_stage(_STEP, ctx.deadline)
-    named = [step.options for step in steps if isinstance(step, Healthy)]
-    if not named:
+    names = rollouts_of(steps)
+    if not names:
         raise UsageError(
             "there is nothing to reset: the playbook's demonstration names no Rollout",
             remedy="a step `healthy: {rollout: NAME}` names one",
         )
-    for options in named:
-        _reset(ctx, options.namespace, options.rollout)
+    several, failed = len(names) > 1, list[CanarylabError]()
+    for act in (_set_back, functools.partial(_await_rest, several=several)):
+        for name in [*names]:
+            try:
+                act(ctx, name)
+            except CancelledError:
+                raise
+            except CanarylabError as error:
+                failed.append(error)
+                names.remove(name)
+    if failed:
+        raise failed[0]
 
 
-def _reset(ctx: Context, namespace: str, name: str) -> None:
-    view = read(ctx, namespace, name)
+def _set_back(ctx: Context, name: Name) -> None:
+    """Tell Argo's controller to go back to stable, whatever is under way."""
+    rollout = get(ctx, *name)
+    view = view_of(ctx, rollout)
     if view.stable is None:
+        (claim,) = causes.explained(ctx, *name, [claims.stable_is_wanted(view)])
         raise ExpectationError(
-            f"Rollout {namespace}/{name} has no stable revision to go back to",
-            why=f"it is {view}",
-            remedy="`invoke up` brings it up; `invoke status` shows it",
+            f"Rollout {'/'.join(name)} has no stable revision to go back to: it has never been healthy",
+            why=claim.cause,
+            remedy=f"mend what is in its way in the playbook's manifests, then `{ctx.command('up')}`",
         )
-    for command in _commands(ctx, view):
+    commands = _commands(ctx, view, view.stable)
+    for command in commands:
         ctx.emit(Notice(plugin.run(ctx, command)))
+    if dig(rollout, "spec", "paused"):
+        # Last, so that nothing goes on before; by hand, since the plugin's `promote` would skip a step, too.
+        ctx.cluster.patch(API_VERSION, "Rollout", view.name, {"spec": {"paused": None}}, view.namespace)
+        ctx.emit(Notice(f"rollout '{view.name}' resumed: it was paused by hand"))
+    if commands or view.updating:
+        _undo_the_rest(ctx, name, view.stable.number)
+
+
+def _commands(ctx: Context, view: RolloutView, stable: RevisionView) -> list[list[str]]:
+    """Abort, so that all traffic goes to stable at once; then make stable's images the wanted ones again.
+
+    The template may have been changed so lately that the controller hasn't begun: then there is nothing to abort.
+    """
+    tool, where = plugin.plugin(ctx), (view.namespace, view.name)
+    abort = [tool.abort(*where)] if view.updating and not view.aborted else []
+    # A Rollout that refers to a Deployment's template has none of its own.
+    named = stable.images.items() if view.images else ()
+    differ = [(container, image) for container, image in named if view.images.get(container) != image]
+    return abort + [tool.set_image(*where, container, image) for container, image in differ]
+
+
+def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
+    """If the template differs in more than its images, set back all of it.
+
+    Not always: the plugin's `undo` writes the API's defaults into the template, and owns its fields from then on.
+    """
 
     def look() -> Iterable[Claim]:
-        return at_rest(read(ctx, namespace, name))
+        view = read(ctx, *name)
+        unseen = view.phase == "Progressing" and "to be observed" in view.message
+        return [dataclasses.replace(claims.stable_is_wanted(view), holds=not view.updating, hopeless=not unseen)]
 
-    failed = report(ctx, _STEP, wait_for(ctx, watches(namespace), look, _TIMEOUT))
-    if failed:
+    (claim,) = wait_for(ctx, watches(name[0]), look, _SEEN)
+    if not claim.holds:
+        ctx.emit(Notice(plugin.run(ctx, plugin.plugin(ctx).undo(*name, revision))))
+
+
+def _await_rest(ctx: Context, name: Name, *, several: bool) -> None:
+    """Wait until nothing is under way and no traffic is diverted; then nobody needs old pods, so they go at once."""
+    watched = [*watches(name[0]), *leftover_routes.watches(ctx.cluster, name[0])]
+
+    def look(*, old_too: bool) -> list[Claim]:
+        rollout = get(ctx, *name)
+        view = view_of(ctx, rollout)
+        status, *others = at_rest(view) if old_too else settled(view)
+        refused = view.message.startswith(causes.INVALID)
+        routes = leftover_routes.claims(ctx.cluster, rollout)
+        return [dataclasses.replace(status, hopeless=refused), *others, *routes]
+
+    seen = wait_for(ctx, watched, lambda: look(old_too=False), _TIMEOUT)
+    if all(claim.holds for claim in seen):
+        _scale_down(ctx, read(ctx, *name))
+        seen = wait_for(ctx, watched, lambda: look(old_too=True), _TIMEOUT)
+    told = causes.explained(ctx, *name, seen)
+    if several:
+        told = tuple(dataclasses.replace(claim, text=f"{'/'.join(name)}, {claim.text}") for claim in told)
+    if failed := report(ctx, _STEP, told):
         raise disappointed(ctx, _STEP, failed)
 
 
-def _commands(ctx: Context, view: RolloutView) -> list[list[str]]:
-    """Abort, so that all traffic goes to stable at once; then make stable's template the wanted one again."""
-    stable = view.stable
-    if stable is None or not view.updating:
-        return []
-    tool, where = plugin.plugin(ctx), (view.namespace, view.name)
-    abort = [] if view.aborted else [tool.abort(*where)]
-    differ = [(container, image) for container, image in stable.images.items() if view.images.get(container) != image]
-    images = [tool.set_image(*where, container, image) for container, image in differ]
-    return abort + (images or [tool.undo(*where, stable.number)])
+def _scale_down(ctx: Context, view: RolloutView) -> None:
+    """Let the delay of old ReplicaSets be over: it is for traffic that may still be on its way to them."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for revision in view.revisions:
+        if not revision.role and revision.status != "ScaledDown":
+            body = {"metadata": {"annotations": {_SCALE_DOWN: now}}}
+            ctx.cluster.patch("apps/v1", "ReplicaSet", revision.name, body, view.namespace)

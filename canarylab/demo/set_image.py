@@ -59,10 +59,10 @@ class SetImage(Step):
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
         view = read(ctx, options.namespace, options.rollout)
-        old = stable_image(view, options.container)
+        old = stable_image(ctx, view, options.container)
         new = self._wanted(ctx, old)
         if view.images.get(options.container) == new:
-            raise _already(view, new, "no update has begun" if new == old else "its update has begun before")
+            raise _already(ctx, view, new, "no update has begun" if new == old else "its update has begun before")
         command = plugin.plugin(ctx).set_image(options.namespace, options.rollout, options.container, new)
         plugin.run(ctx, command)
 
@@ -79,13 +79,13 @@ class SetImage(Step):
         return ctx.provider.image_reference(self.options.image) if self.options.image is not None else stable
 
 
-def stable_image(view: RolloutView, container: str) -> str:
+def stable_image(ctx: Context, view: RolloutView, container: str) -> str:
     """The container's image in the stable revision. Raises ExpectationError if there is none."""
     if view.stable is None:
         raise ExpectationError(
             f"Rollout {view.name} has no stable revision yet",
             why=claims.cause(view),
-            remedy="`invoke up` brings it up; `invoke status` shows it",
+            remedy=f"`{ctx.command('up')}` brings it up; `{ctx.command('status')}` shows it",
         )
     if container not in view.stable.images:
         raise ExpectationError(
@@ -100,12 +100,12 @@ def successor(image: str, images: Sequence[str]) -> str:
     return images[(images.index(image) + 1) % len(images)] if image in images else images[0]
 
 
-def _already(view: RolloutView, image: str, why: str) -> ExpectationError:
+def _already(ctx: Context, view: RolloutView, image: str, why: str) -> ExpectationError:
     return ExpectationError(
         f"setting the image would change nothing: the template of Rollout {view.name} asks for {image} as it is",
         where="demo step set-image",
         why=f"{why}: it is {view}",
-        remedy="name another image, or bring it to rest before with `invoke demo --reset`",
+        remedy=f"name another image, or bring it to rest before with `{ctx.command('demo --reset')}`",
     )
 
 

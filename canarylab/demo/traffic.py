@@ -15,7 +15,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from canarylab.cancel import Cancel
@@ -49,6 +49,8 @@ class Measurement:
     """Seconds each answer took, in ascending order."""
     counted_by_gateway: bool = False
     """Whether `revisions` is what the gateway counted, since the answers don't say it."""
+    failed_by: Mapping[str, int] = field(default_factory=dict)
+    """Failed requests by who answered; "" where nobody did, or didn't say."""
 
     @property
     def failed(self) -> int:
@@ -94,6 +96,7 @@ class Tally:
         self._pods: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
         self._failures: Counter[str] = Counter()
+        self._failed_by: Counter[str] = Counter()
         self._samples: list[str] = []
         self._latencies: list[float] = []
 
@@ -125,13 +128,14 @@ class Tally:
             self._colors[answer.color] += 1
             self._pods[answer.pod] += 1
         if answer.failure:
-            self._fail(answer.failure, answer.failure)
+            self._fail(answer.failure, answer.failure, answer.revision)
         else:
             self.done += 1
 
-    def _fail(self, kind: str, words: str) -> None:
+    def _fail(self, kind: str, words: str, revision: str = "") -> None:
         self.done += 1
         self._failures[kind] += 1
+        self._failed_by[revision] += 1
         if len(self._samples) < _SAMPLES:
             self._samples.append(f"{self.target}, after {time.monotonic() - self._started:.1f} s: {words}")
 
@@ -147,6 +151,7 @@ class Tally:
             dict(self._failures),
             tuple(self._samples),
             tuple(sorted(self._latencies)),
+            failed_by=dict(self._failed_by),
         )
 
 

@@ -120,5 +120,5 @@ def _end_workloads(ctx: Context, release: Release) -> None:
         raise StageError(
             f"the pods of release {release.namespace}/{release.name} don't end: {reason}",
             where=f"stage {ctx.stage}",
-            remedy="`invoke teardown` again goes on from here",
+            remedy=f"`{ctx.command('teardown')}` again goes on from here",
         )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
 _FIRST = ("CustomResourceDefinition", "Namespace", "ServiceAccount", "ClusterRole", "Role")
+_LAST = "Rollout"
+"""Argo calls one Degraded that names what isn't there yet, and doesn't look again at once."""
 
 
 class ObjectsStage(Stage[OptionsT, list[Comparison]]):
@@ -38,7 +40,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 
     def _wanted(self, ctx: Context) -> list[dict[str, Any]]:
         labelled = [stamped(_labelled(obj, ctx.profile)) for obj in self.objects(ctx)]
-        return sorted(labelled, key=lambda obj: _FIRST.index(obj["kind"]) if obj["kind"] in _FIRST else len(_FIRST))
+        return sorted(labelled, key=_rank)
 
     def observe(self, ctx: Context) -> list[Comparison]:
         cluster, wanted = ctx.cluster, self._wanted(ctx)
@@ -122,6 +124,12 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def removals(self, ctx: Context) -> list[Removal]:
         planned = (_planned(ctx, obj) for obj in reversed(self._wanted(ctx)))
         return [removal for removal in planned if removal]
+
+
+def _rank(obj: dict[str, Any]) -> int:
+    """Where an object comes among those of a stage, whose own order holds otherwise."""
+    kind = obj["kind"]
+    return _FIRST.index(kind) if kind in _FIRST else len(_FIRST) + (kind == _LAST)
 
 
 def _labelled(obj: dict[str, Any], profile: str) -> dict[str, Any]:

@@ -61,6 +61,9 @@ class Analysis:
             metrics=tuple(Metric.of(one) for one in dig(run, "status", "metricResults") or ()),
         )
 
+    @property
+    def measured(self) -> str:
+        return "; ".join(map(str, self.metrics)) or self.message or "nothing measured yet"
+
     def __str__(self) -> str:
-        words = "; ".join(map(str, self.metrics)) or self.message or "nothing measured yet"
-        return f"{self.purpose} analysis {self.phase}: {words}"
+        return f"{self.purpose} analysis {self.phase}: {self.measured}"

@@ -11,6 +11,7 @@ from canarylab.demo.rollout import Role
 from canarylab.report.text import count
 from canarylab.watch.glyphs import Glyphs
 from canarylab.watch.state import State
+from canarylab.watch.traffic import Traffic
 from canarylab.watch.view import ROLE_STYLES, Weights
 
 _MIN, _MAX = 10, 40
@@ -24,7 +25,7 @@ Remark = Sequence[tuple[str, str]]
 
 
 def bars(state: State, glyphs: Glyphs, width: int) -> dict[str, Text]:
-    """`weight` and `traffic`, the ones that there are, each in `width` columns."""
+    """`weight` and `traffic`, the ones that there are, each in `width` columns if that is possible at all."""
     wanted, got = _wanted(state), _got(state)
     room = max(len(_numbers(wanted, 0)), len(_numbers(got, 1)))
     size = max(_MIN, min(_MAX, (width - room - 2 * len(_GAP)) // 2))
@@ -35,9 +36,15 @@ def bars(state: State, glyphs: Glyphs, width: int) -> dict[str, Text]:
         )
     if got:
         lines["traffic"] = _line(_bar(got, size, glyphs), _numbers(got, 1).rjust(room), _traffic_remark(state), width)
-    else:
-        lines["traffic"] = Text(_no_traffic(state), "dim")
     return lines
+
+
+def no_traffic(traffic: Traffic) -> str:
+    """Why there is no bar for it."""
+    if traffic.problem:
+        return traffic.problem
+    through = f" through {', '.join(traffic.gateways)}" if traffic.gateways else ""
+    return f"no requests{through}" if traffic.seconds else "counting"
 
 
 def _wanted(state: State) -> Shares:
@@ -69,11 +76,12 @@ def _line(bar: Text, numbers: str, remark: Remark, width: int) -> Text:
 
 
 def _bar(shares: Shares, width: int, glyphs: Glyphs) -> Text:
-    """What isn't nothing gets a column at least, what isn't all doesn't get the last one."""
+    """What isn't nothing gets a column at least."""
     bar, drawn, covered = Text(), 0, 0.0
-    for role, share in shares:
+    for position, (role, share) in enumerate(shares):
         covered += share
-        end = min(max(round(width * covered / 100), drawn + bool(share)), width)
+        to_come = sum(bool(other) for _, other in shares[position + 1 :])
+        end = min(max(round(width * covered / 100), drawn + bool(share)), width - to_come)
         glyph = glyphs.marks.bar_left if role in _AT_REST else glyphs.marks.bar_done
         bar.append(glyph * (end - drawn), ROLE_STYLES[role])
         drawn = end
@@ -105,11 +113,3 @@ def _traffic_remark(state: State) -> Remark:
         (f"{traffic.errors:,} failed", "bold red" if traffic.errors else "dim"),
         (f"{traffic.requests:,} in {traffic.seconds:.0f} s", "dim"),
     ]
-
-
-def _no_traffic(state: State) -> str:
-    traffic = state.traffic
-    if traffic.problem:
-        return traffic.problem
-    through = f" through {', '.join(traffic.gateways)}" if traffic.gateways else ""
-    return f"no requests{through}" if traffic.seconds else "counting"

@@ -13,7 +13,7 @@ from canarylab.report.live_row import cut
 from canarylab.report.live_table import Window
 from canarylab.report.text import clean
 from canarylab.watch import revisions
-from canarylab.watch.bars import bars
+from canarylab.watch.bars import bars, no_traffic
 from canarylab.watch.glyphs import Glyphs
 from canarylab.watch.rail import rail
 from canarylab.watch.state import State
@@ -80,28 +80,26 @@ class _Page:
         if view.services:
             words = (f"{name} selects " + (f"revision {one}" if one else "none") for name, one in view.services)
             lines += self._said("services", ", ".join(words))
-        for label, line in bars(self.state, self.glyphs, self.width - _LABEL).items():
-            lines += (
-                [self._labelled(label, line)]
-                if cell_len(line.plain) <= self.width - _LABEL
-                else self._said(label, line.plain, "dim")
-            )
+        drawn = bars(self.state, self.glyphs, self.width - _LABEL)
+        lines += [self._labelled(label, bar) for label, bar in drawn.items()]
+        if "traffic" not in drawn:
+            lines += self._said("traffic", no_traffic(self.state.traffic), "dim")
         lines += self._said("replicas", _counts(view.replicas))
-        return lines + [line for one in view.analyses for line in self._said("analysis", str(one))]
+        for one in view.analyses:
+            lines += self._said("analysis", f"{one.purpose}, {one.phase}: {one.measured}")
+        return lines
 
     def _steps(self) -> list[Text]:
         view = self.state.view
         if view.steps is None:
             return []
         done = f"{view.steps.index}/{len(view.steps.words)} done"
-        if view.aborted:
-            return [self._labelled("steps", Text(f"aborted, {done}", "red"))]
-        if not view.steps.current:
-            return [self._labelled("steps", Text(done))]
-        room = self.width - _LABEL - len(done) - 2
-        return [
-            self._labelled("steps", Text(f"{done}  ").append_text(rail(view.steps, self._waits(), self.glyphs, room)))
-        ]
+        line = Text(f"aborted, {done}", "red") if view.aborted else Text(done)
+        if view.steps.current and not view.aborted:
+            line.append("  ")
+            room = self.width - _LABEL - len(line)
+            line.append_text(rail(view.steps, self._waits(), self.glyphs, room))
+        return [self._labelled("steps", line)]
 
     def _waits(self) -> str:
         """How long the step at hand takes, where it is a pause."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -20,11 +21,10 @@ class Glyphs:
     revision: str
     levels: str
 
-    def history(self, values: tuple[int, ...], most: int, width: int) -> str:
-        """The last `width` values as a line of columns, the highest of them for `most`."""
+    def columns(self, values: Iterable[int], most: int) -> str:
+        """Each value as a column, the highest for `most`; the lowest is for 0 alone."""
         top = len(self.levels) - 1
-        shown = values[-width:] if width > 0 else ()
-        return "".join(self.levels[0 if not value else 1 + (top - 1) * value // max(most, 1)] for value in shown)
+        return "".join(self.levels[1 + (top - 1) * value // most if value else 0] for value in values)
 
 
 UNICODE = Glyphs(UNICODE_MARKS, "‖", "▸", "●", "▁▂▃▄▅▆▇█")

@@ -87,8 +87,9 @@ class _Table:
         )
         line = self.layout.row(name, self._figures(one), ["failed"] if flow and flow.errors else [])
         if flow and self.layout.history:
-            most = max(max(each.history, default=0) for each in self.traffic.flows.values())
-            line.append(_GAP + self.glyphs.history(flow.history, most, self.layout.history), style)
+            size = self.layout.history
+            most = max(max(each.history[-size:], default=0) for each in self.traffic.flows.values())
+            line.append(_GAP + self.glyphs.columns(flow.history[-size:], most), style)
         return line
 
     def _figures(self, one: Revision) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 WINDOW = 60.0
@@ -65,25 +65,36 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class _Grown:
+    """What one pod got between two readings. Its revision is kept here, as the pod may be gone soon."""
+
+    revision: str
+    address: str
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True)
 class _Tick:
-    """Requests and errors between two readings, by address."""
+    """The time from one reading to the next, which came `at`."""
 
     at: float
     seconds: float
-    counts: Mapping[str, tuple[int, int]]
+    pods: Sequence[_Grown]
 
 
 class Meter:
     """Turns readings into traffic. When the split changes, shares are counted anew: the old ones say nothing of it."""
 
     def __init__(self) -> None:
-        self._last: Mapping[Key, Counted] = {}
-        self._last_at: float | None = None
-        self._known: tuple[str, ...] = ()
         self._split: Hashable = None
         self._since = float("-inf")
+        self._last = Reading()
+        self._last_at: float | None = None
+        self._revisions: Mapping[str, str] = {}
+        self._gateways: tuple[str, ...] = ()
+        self._problem = Traffic.problem
         self._ticks: deque[_Tick] = deque()
-        self._reading = Reading(problem=Traffic.problem)
 
     def expect(self, split: Hashable, now: float) -> None:
         """What is equal as long as the traffic should be split alike; `now` is in seconds of any clock that goes on."""
@@ -91,78 +102,69 @@ class Meter:
             self._since = now + _SETTLING
         self._split = split
 
-    def add(self, reading: Reading, now: float) -> None:
-        """A reading at `now`."""
-        self._reading = reading
+    def add(self, reading: Reading, revisions: Mapping[str, str], now: float) -> None:
+        """A reading at `now`, and the revision (its hash) behind each address; other addresses aren't looked at."""
+        self._revisions, self._gateways, self._problem = revisions, reading.gateways, reading.problem
         if reading.problem:
             return
+        if not any(counted.address in revisions for counted in reading.counters.values()):
+            self._problem = "no gateway sends requests to it"
         if self._last_at is not None:
-            self._ticks.append(_Tick(now, now - self._last_at, self._grown(reading)))
-        self._last, self._last_at, self._known = reading.counters, now, reading.gateways
+            self._ticks.append(_Tick(now, now - self._last_at, tuple(self._grown(reading))))
+        self._last, self._last_at = reading, now
         while self._ticks and self._ticks[0].at <= now - WINDOW:
             self._ticks.popleft()
 
-    def _grown(self, reading: Reading) -> Mapping[str, tuple[int, int]]:
-        """By address. A counter that is new, or has shrunk, began at nothing; of a new gateway nobody knows when."""
-        grown: dict[str, tuple[int, int]] = {}
+    def _grown(self, reading: Reading) -> Iterator[_Grown]:
+        """A counter that is new, or has shrunk, began at nothing; when that of a new gateway did, nobody knows."""
         for key, counted in reading.counters.items():
-            if key[0] not in self._known:
+            if key[0] not in self._last.gateways or counted.address not in self._revisions:
                 continue
-            before = self._last.get(key)
+            before = self._last.counters.get(key)
             if before is None or before.requests > counted.requests:
                 before = Counted(counted.address, 0, 0)
-            requests, errors = grown.get(counted.address, (0, 0))
-            grown[counted.address] = (
-                requests + counted.requests - before.requests,
-                errors + max(0, counted.errors - before.errors),
-            )
-        return grown
+            requests, errors = counted.requests - before.requests, max(0, counted.errors - before.errors)
+            yield _Grown(self._revisions[counted.address], counted.address, requests, errors)
 
-    def traffic(self, revisions: Mapping[str, str]) -> Traffic:
-        """What went where, given the revision (its hash) behind each address. Other addresses aren't looked at."""
-        if self._reading.problem:
-            return Traffic(self._reading.problem, self._reading.gateways)
-        if not any(counted.address in revisions for counted in self._reading.counters.values()):
-            return Traffic("no gateway sends requests to it", self._reading.gateways)
-        if not self._ticks:
-            return Traffic(gateways=self._reading.gateways)
-        now = self._ticks[-1].at
+    def traffic(self) -> Traffic:
+        """What the readings until now amount to."""
+        if self._problem or not self._ticks:
+            return Traffic(self._problem or Traffic.problem, self._gateways)
         counted = [tick for tick in self._ticks if tick.at - tick.seconds >= self._since]
-        recent = [tick for tick in self._ticks if tick.at > now - _RATE_WINDOW]
-        total, errors = _sums(counted, revisions)
-        rates, _ = _sums(recent, revisions)
-        seconds = sum(tick.seconds for tick in recent)
-        every = sum(total.values())
-        flows = {
-            one: Flow(
-                rate=rates.get(one, 0) / seconds,
-                requests=total.get(one, 0),
-                errors=errors.get(one, 0),
-                share=100 * total.get(one, 0) / every if every else 0.0,
-                history=tuple(round(_sums([tick], revisions)[0].get(one, 0) / tick.seconds) for tick in self._ticks),
-            )
-            for one in {*revisions.values()}
-        }
-        pods, _ = _sums(recent, {address: address for address in revisions})
+        recent = [tick for tick in self._ticks if tick.at > self._ticks[-1].at - _RATE_WINDOW]
+        requests, errors = _sum(counted)
+        seen = {*self._revisions.values(), *(pod.revision for tick in self._ticks for pod in tick.pods)}
         return Traffic(
             problem="",
-            gateways=self._reading.gateways,
+            gateways=self._gateways,
             seconds=sum(tick.seconds for tick in counted),
-            rate=sum(rates.values()) / seconds,
-            requests=every,
-            errors=sum(errors.values()),
-            flows=flows,
-            pods={address: count / seconds for address, count in pods.items()},
+            rate=_rate(recent),
+            requests=requests,
+            errors=errors,
+            flows={revision: self._flow(revision, counted, recent) for revision in seen},
+            pods={pod.address: _rate(recent, address=pod.address) for pod in self._ticks[-1].pods},
+        )
+
+    def _flow(self, revision: str, counted: Sequence[_Tick], recent: Sequence[_Tick]) -> Flow:
+        requests, errors = _sum(counted, revision=revision)
+        every, _ = _sum(counted)
+        return Flow(
+            rate=_rate(recent, revision=revision),
+            requests=requests,
+            errors=errors,
+            share=100 * requests / every if every else 0.0,
+            history=tuple(round(_rate([tick], revision=revision)) for tick in self._ticks),
         )
 
 
-def _sums(ticks: list[_Tick], names: Mapping[str, str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Requests and errors by name."""
-    requests: dict[str, int] = {}
-    errors: dict[str, int] = {}
-    for tick in ticks:
-        for address, (asked, failed) in tick.counts.items():
-            if name := names.get(address):
-                requests[name] = requests.get(name, 0) + asked
-                errors[name] = errors.get(name, 0) + failed
-    return requests, errors
+def _sum(ticks: Iterable[_Tick], *, revision: str = "", address: str = "") -> tuple[int, int]:
+    """Requests and errors: all, or those of a revision or an address."""
+    pods = [
+        pod for tick in ticks for pod in tick.pods if revision in ("", pod.revision) and address in ("", pod.address)
+    ]
+    return sum(pod.requests for pod in pods), sum(pod.errors for pod in pods)
+
+
+def _rate(ticks: Sequence[_Tick], *, revision: str = "", address: str = "") -> float:
+    requests, _ = _sum(ticks, revision=revision, address=address)
+    return requests / sum(tick.seconds for tick in ticks)

@@ -30,7 +30,7 @@ class Watcher:
     def __init__(self, ctx: Context, first: Snapshot, screen: Screen) -> None:
         self._ctx, self._first, self._screen = ctx, first, screen
         self._lock = threading.Lock()
-        """Guards all below."""
+        """Guards what is shown."""
         self._view = WatchView.of(first)
         self._meter = Meter()
         self._lasting = Lasting()
@@ -94,12 +94,14 @@ class Watcher:
 
     def _counted(self, reading: Reading) -> None:
         with self._lock:
-            self._meter.add(reading, time.monotonic())
+            revisions = {address: one.hash for address, one in self._view.revision_by_address.items()}
+            self._meter.add(reading, revisions, time.monotonic())
         self._show()
 
     def _show(self) -> None:
         with self._lock:
-            revisions = {address: one.hash for address, one in self._view.revision_by_address.items()}
+            if self._over.is_set():
+                return
             astray = self._view.weights.astray if self._view.weights else ()
             astray = self._lasting.of(astray, time.monotonic())
-            self._screen.show(State(self._view, self._meter.traffic(revisions), astray, self._silence))
+            self._screen.show(State(self._view, self._meter.traffic(), astray, self._silence))

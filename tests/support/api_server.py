@@ -60,6 +60,8 @@ class ApiServer:
         self.watched: queue.Queue[Any] = queue.Queue()
         self.watching = threading.Event()
         """Set once a watch has begun."""
+        self.upgrade: Callable[[BaseHTTPRequestHandler], None] | None = None
+        """Takes over the connection of a request that asks for another protocol."""
         handler = type("Handler", (_Handler,), {"api": self})
         self._server = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -121,6 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(url.query))
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body = json.loads(raw) if raw else None
+        if self.api.upgrade and "Upgrade" in self.headers:
+            self.api.requests.append(Request(self.command, url.path, query, None, None))
+            self.close_connection = True
+            self.api.upgrade(self)
+            return
         code, said = self.api.reply(Request(self.command, url.path, query, self.headers.get("Content-Type"), body))
         if query.get("watch") == "true" and code == 200:
             self._stream()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from canarylab.cancel import Cancel
-from canarylab.kube.client import ApiError, UnknownKindError
+from canarylab.kube.client import ApiError, Resource, UnknownKindError
 from canarylab.stages.base import Watch
 
 Key = tuple[str, str, str, str]
@@ -108,6 +108,10 @@ class FakeCluster:
             and (labels or {}).items() <= obj["metadata"].get("labels", {}).items()
             and all(_field(obj, path) == value for path, value in (fields or {}).items())
         ]
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        self._key(api_version, kind, "", None)
+        return Resource(api_version, f"{kind.lower()}s", kind not in _CLUSTER_WIDE)
 
     def namespaced_kinds(self) -> list[tuple[str, str]]:
         return sorted(kind for kind in self.kinds if kind[1] not in _CLUSTER_WIDE)

@@ -43,8 +43,13 @@ class World:
         self.sidecar = True
         self.pending: deque[Callable[[], None]] = deque()
         self.mesh = Mesh(self)
-        self.others: dict[str, list[dict[str, Any]]] = {"Event": [], "Node": []}
+        self.others: dict[str, list[dict[str, Any]]] = {"Event": [], "Node": [], "Namespace": []}
         """Objects of other kinds, by kind."""
+        self.paused = False
+        """Whether somebody has paused the Rollout by hand."""
+        self.delays = False
+        """Whether old pods stay until somebody sets an end to it."""
+        self.patches: list[tuple[str, str, dict[str, Any]]] = []
 
     # -- what commands lead to ----------------------------------------------------------------------------------------
 
@@ -69,6 +74,18 @@ class World:
         """To the revision of that number, as it was when the command was given."""
         self.set_image(next(color for color, one in self.revisions.items() if one["number"] == number))
 
+    def paused_by_hand(self) -> None:
+        self.paused, self.phase, self.message = True, "Paused", "manually paused"
+
+    def patched(self, kind: str, name: str, body: dict[str, Any]) -> None:
+        self.patches.append((kind, name, body))
+        if kind == "Rollout":
+            self.paused, self.generation = bool(body["spec"]["paused"]), self.generation + 1
+            self.pending.append(self._back)
+        else:
+            self.delays = False
+            self._scale_down()
+
     def _resume(self) -> None:
         self.phase, self.message = "Progressing", "more replicas need to be updated"
 
@@ -92,7 +109,7 @@ class World:
 
     def _scale_down(self) -> None:
         for color, revision in self.revisions.items():
-            if color != self.stable:
+            if color != self.stable and not self.delays:
                 revision["replicas"] = 0
 
     def _back(self) -> None:
@@ -120,6 +137,7 @@ class World:
                     }
                 },
                 "template": _template(self.wanted),
+                **({"paused": True} if self.paused else {}),
             },
             "status": {
                 "observedGeneration": str(self.observed),
@@ -180,7 +198,6 @@ def pod(color: str, *, sidecar: bool = True, native: bool = True, ready: bool = 
     init = {"name": "istio-init"}
     apart, beside = sidecar and native, sidecar and not native
     return {
-        "kind": "Pod",
         "metadata": {
             "name": f"rollouts-demo-{HASHES[color]}-x",
             "namespace": "default",
@@ -242,7 +259,12 @@ class FakeCluster:
         if kind in self.world.others:
             return [one for one in self.world.others[kind] if not fields or about(one) == fields]
         self.resource(api_version, kind)
-        return [one for one in self.world.objects(kind) if _is_selected(one["metadata"], namespace, labels or {})]
+        found = [one for one in self.world.objects(kind) if _is_selected(one["metadata"], namespace, labels or {})]
+        return [{"apiVersion": api_version, "kind": kind, **one} for one in found]
+
+    def patch(self, _api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str) -> None:
+        assert namespace == "default"
+        self.world.patched(kind, name, body)
 
     def resource(self, api_version: str, kind: str) -> Resource:
         if (api_version, kind) not in KINDS:

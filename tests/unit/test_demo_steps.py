@@ -11,10 +11,9 @@ from canarylab.demo.base import Step
 from canarylab.demo.expect_rollout import ExpectRollout
 from canarylab.demo.healthy import Healthy
 from canarylab.demo.promote import Promote
-from canarylab.demo.reset import reset
 from canarylab.demo.set_image import SetImage, successor
 from canarylab.discovery import discover
-from canarylab.errors import ExpectationError, UsageError
+from canarylab.errors import ExpectationError
 
 IMAGES = [f"{IMAGE}:blue", f"{IMAGE}:yellow"]
 HEALTHY = step(Healthy, rollout="rollouts-demo")
@@ -249,43 +248,3 @@ class TestPromote:
         with pytest.raises(ExpectationError, match="nothing to promote"):
             PROMOTE.run(stage.ctx, None)
         assert stage.runner.commands == []
-
-
-class TestReset:
-    def test_an_update_is_aborted_and_the_image_set_back(self, paused: Stage):
-        reset(paused.ctx, [HEALTHY, PROMOTE])
-        assert paused.runner.commands == ["abort rollouts-demo", f"set image rollouts-demo rollouts-demo={IMAGE}:blue"]
-        assert all(fact.holds for fact in paused.facts)
-        HEALTHY.run(paused.ctx, None)
-
-    def test_an_aborted_update_is_not_aborted_again(self, paused: Stage):
-        paused.world.aborted()
-        reset(paused.ctx, [HEALTHY])
-        assert paused.runner.commands == [f"set image rollouts-demo rollouts-demo={IMAGE}:blue"]
-
-    def test_a_rollout_at_rest_is_left_alone(self, stage: Stage):
-        reset(stage.ctx, [HEALTHY])
-        assert stage.runner.commands == []
-        assert all(fact.holds for fact in stage.facts)
-
-    def test_a_demonstration_that_names_no_rollout_has_nothing_to_reset(self, stage: Stage):
-        with pytest.raises(UsageError, match="nothing to reset"):
-            reset(stage.ctx, [PROMOTE])
-        assert stage.runner.commands == []
-
-    def test_where_the_images_are_the_same_the_whole_template_is_undone(self, paused: Stage):
-        paused.world.wanted = "blue"
-        reset(paused.ctx, [HEALTHY])
-        assert paused.runner.commands == ["abort rollouts-demo", "undo rollouts-demo --to-revision=1"]
-
-    def test_without_a_stable_revision_there_is_no_way_back(self, stage: Stage):
-        stage.world.revisions = {}
-        stage.world.rollout = lambda: {**never_seen(stage)}  # type: ignore[method-assign]
-        with pytest.raises(ExpectationError, match="no stable revision to go back to"):
-            reset(stage.ctx, [HEALTHY])
-
-
-def never_seen(stage: Stage) -> dict[str, object]:
-    """A Rollout that the controller hasn't seen yet."""
-    rollout = type(stage.world).rollout(type(stage.world)())
-    return {**rollout, "status": {}}

@@ -53,10 +53,10 @@ def test_the_values_of_istiod_name_the_images_that_are_built():
 
 
 def stages_of(kind):
-    """(playbook, stage, its options) of every stage of that kind in every playbook."""
+    """(file, stage, its options) of every stage of that kind in every playbook and part."""
     return [
         (file.name, name, stage)
-        for file in sorted(PLAYBOOKS.glob("*.yaml"))
+        for file in sorted(PLAYBOOKS.rglob("*.yaml"))
         for name, stage in yaml.safe_load(file.read_text())["stages"].items()
         if stage["kind"] == kind
     ]

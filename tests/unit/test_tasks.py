@@ -10,7 +10,7 @@ import pytest
 from canarylab.paths import REPOSITORY
 
 TASKS = REPOSITORY / "tasks.py"
-COMMANDS = {"up", "plan", "demo", "teardown", "status", "doctor", "tunnel", "images", "env"}
+COMMANDS = {"up", "plan", "demo", "teardown", "status", "watch", "doctor", "tunnel", "images", "env"}
 SLOW = {"pydantic", "lightkube", "rich", "sh", "httpx2", "requests", "supervisor", "canarylab"}
 
 

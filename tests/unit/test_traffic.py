@@ -5,6 +5,8 @@ from __future__ import annotations
 import socketserver
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from loopback import (
 
 from canarylab.cancel import Cancel
 from canarylab.demo import client
-from canarylab.demo.client import Target, likely_cause, read_head
+from canarylab.demo.client import Target, likely_cause
 from canarylab.demo.traffic import CONCURRENCY, GIVE_UP_AFTER, Measurement, measure
 from canarylab.errors import CancelledError, ExpectationError
 
@@ -189,6 +191,10 @@ class TestFailures:
         target = Target("10.96.0.9", 3000, HOST, tls=True)
         assert "10.96.0.9:3000" in likely_cause(client.REFUSED, target)
         assert HOST in likely_cause(client.HANDSHAKE, target)
+        assert "port 3000" in likely_cause(client.HANDSHAKE, target)
+        by_node_port = replace(target, port=31234, gateway_port=3000)
+        assert "PASSTHROUGH mode on port 3000" in likely_cause(client.HANDSHAKE, by_node_port)
+        assert "10.96.0.9:31234" in likely_cause(client.REFUSED, by_node_port)
         assert likely_cause("never heard of", target) == ""
 
 
@@ -213,16 +219,114 @@ class TestCancelling:
             assert server.seen.requests == []
 
 
-class TestHeads:
-    def test_headers_are_read_whatever_their_case(self):
-        head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-rollouts-demo-revision:  abc \r\n\r\n"
-        read, length = read_head(head)
-        assert (read.revision, length, read.keep_alive) == ("abc", 5, True)
+def head(body: str = "", *lines: str, status: str = "HTTP/1.1 200 OK") -> bytes:
+    """An answer with these lines alone in its head."""
+    return ("\r\n".join([status, "x-rollouts-demo-revision:  abc ", *lines, "", ""]) + body).encode()
 
-    @pytest.mark.parametrize("first", [b"", b"HTTP/1.1", b"HTTP/1.1 OK", b"HTTP/1.1 200 OK", b"\xff\xfe", b"200 OK"])
-    def test_anything_else_is_refused(self, first: bytes):
-        with pytest.raises(ValueError, match="answer"):
-            read_head(first + b"\r\n\r\n")
+
+CHUNKED, CLOSE = "Transfer-Encoding: chunked", "Connection: close"
+
+
+class TestAnswers:
+    """Whatever form HTTP/1.1 allows; only what the demo's own server sends would be too little for other applications."""
+
+    @pytest.mark.parametrize(
+        ("said", "is_kept"),
+        [
+            (head("blue!", "content-length: 5"), True),
+            (head("blue!", "CONTENT-LENGTH: 5", "X-Rollouts-Demo-Pod: p"), True),
+            (head("2\r\nbl\r\n3;ext=1\r\nue!\r\n0\r\n\r\n", CHUNKED), True),
+            (head("3\r\nblu\r\n0\r\nX-Trailer: t\r\n\r\n", CHUNKED), True),
+            (head("", "content-length: 0"), True),
+            (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + head("", "content-length: 0"), True),
+            (head("blue!", "content-length: 5", CLOSE), False),
+            (head("until the end", CLOSE), False),
+            (head("until the end", CLOSE, status="HTTP/1.0 200 OK"), False),
+            (head("0\r\n\r\n", CHUNKED, CLOSE), False),
+        ],
+    )
+    def test_it_is_read_to_its_end_and_the_connection_kept_if_it_may_be(self, said: bytes, is_kept: bool):
+        with LoopbackServer(lambda _: said) as server:
+            measured = ask(http(server), 20, concurrency=1)
+        assert (measured.revisions, measured.failures) == ({"abc": 20}, {})
+        assert server.seen.connections == (1 if is_kept else 20)
+
+    @pytest.mark.parametrize(
+        "cut",
+        [
+            head("", "content-length: 5")[:20],
+            head("blue", "content-length: 5", CLOSE),
+            head("5\r\nblu", CHUNKED, CLOSE),
+            head("5\r\nblue!\r\n", CHUNKED, CLOSE),
+        ],
+    )
+    def test_one_that_is_cut_in_the_middle_is_no_answer(self, cut: bytes):
+        with LoopbackServer(alternating(answer(), cut if CLOSE.encode() in cut else HANG_UP)) as server:
+            measured = ask(http(server), 20, concurrency=1)
+        assert measured.failures == {"closed": 10}
+        assert measured.revisions == {"aaa": 10}
+
+    @pytest.mark.parametrize(
+        "garbage",
+        [
+            b"HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 OK\r\n\r\n",
+            b"\xff\xfe\r\n\r\n",
+            b"200 OK\r\n\r\n",
+            head("", "content-length: five"),
+            head("five\r\n", CHUNKED),
+            head("", "no colon"),
+            head("", "x: " + "y" * 100_000),
+        ],
+    )
+    def test_what_is_no_answer_is_unreadable_even_if_the_server_hangs_up_at_once(self, garbage: bytes):
+        for said in (garbage, garbage + CLOSE.encode()):
+            with LoopbackServer(alternating(answer(), said)) as server:
+                assert ask(http(server), 20, concurrency=1).failures == {"unreadable answer": 10}
+
+    def test_what_the_pod_says_of_itself_is_read_whatever_the_case(self):
+        said = head("", "content-length: 0", "X-ROLLOUTS-DEMO-POD: p", "x-Rollouts-demo-COLOR: blue")
+        with LoopbackServer(lambda _: said) as server:
+            measured = ask(http(server), 10)
+        assert (measured.pods, measured.colors) == ({"p": 10}, {"blue": 10})
+
+    def test_failures_are_told_by_who_answered(self):
+        failed = (answer("bbb", status=500), HANG_UP, answer())
+        with LoopbackServer(alternating(*failed)) as server:
+            assert ask(http(server), 30, concurrency=1).failed_by == {"bbb": 10, "": 10}
+
+
+class TestQuestions:
+    def heads(self, target: Callable[[LoopbackServer], Target]) -> tuple[str, LoopbackServer]:
+        with LoopbackServer(lambda _: answer()) as server:
+            ask(target(server), 3, concurrency=1)
+        return server.seen.head, server
+
+    def test_path_and_headers_are_sent(self):
+        headers = (("X-Tester", "yes"), ("X-Region", "eu"))
+        said, _ = self.heads(lambda server: replace(http(server), path="/stats?all=1", headers=headers))
+        assert said.startswith("GET /stats?all=1 HTTP/1.1\r\n")
+        assert f"\r\nHost: {HOST}\r\n" in said
+        assert "\r\nX-Tester: yes\r\n" in said
+        assert "\r\nX-Region: eu\r\n" in said
+
+    def test_the_colour_is_asked_for_unless_something_else_is(self):
+        said, _ = self.heads(http)
+        assert said.startswith("GET /color HTTP/1.1\r\n")
+
+    def test_where_a_connection_decides_who_answers_each_request_has_its_own(self):
+        _, server = self.heads(lambda server: replace(http(server), by_connection=True))
+        assert (server.seen.connections, server.seen.last_requests) == (3, 3)
+
+    def test_else_they_share_one(self):
+        _, server = self.heads(http)
+        assert (server.seen.connections, server.seen.last_requests) == (1, 0)
+
+    def test_a_target_is_called_by_what_tells_it_from_others(self):
+        plain = Target("10.0.0.1", 80, HOST)
+        assert str(plain) == f"http {HOST}"
+        assert str(replace(plain, tls=True)) == f"tls {HOST}"
+        assert str(replace(plain, headers=(("X-Tester", "yes"),))) == f"http {HOST}, X-Tester: yes"
 
 
 def test_a_measurement_without_answers_has_no_latency():

@@ -16,6 +16,7 @@ from watch_world import (
     pod,
     replica_set,
     state,
+    traffic,
 )
 
 from canarylab.report.live_table import Window
@@ -23,7 +24,7 @@ from canarylab.watch.frame import frame
 from canarylab.watch.glyphs import ASCII, UNICODE
 from canarylab.watch.routes import RouteWeight
 from canarylab.watch.state import Silence, State
-from canarylab.watch.traffic import Meter, Traffic
+from canarylab.watch.traffic import Traffic
 from canarylab.watch.view import WatchView
 
 COMMAND = "kubectl argo rollouts {} --namespace shop --context unit-test"
@@ -140,6 +141,15 @@ def test_traffic_that_is_too_little_for_a_column_gets_one_all_the_same():
     assert line_of(lines, "traffic ").count("━") == 1
 
 
+@pytest.mark.parametrize("canary", [0.4, 99.6])
+def test_who_gets_anything_has_a_column_of_the_bar(canary):
+    view = WatchView.of(paused())
+    weights = dataclasses.replace(view.weights, actual=canary)
+    line = line_of(shown(State(dataclasses.replace(view, weights=weights), Traffic())), "weight ")
+    assert "━" in line
+    assert "─" in line
+
+
 def test_failed_requests_stand_out():
     view = WatchView.of(paused())
     lines = frame(State(view, flowing(view, errors=3)), NOW, UNICODE, Window(110, 40), COMMAND)
@@ -166,27 +176,33 @@ def test_traffic_of_a_revision_that_should_have_none_is_shown():
 
 
 @pytest.mark.parametrize(
-    ("traffic", "words"),
+    ("counts", "words"),
     [
         (Traffic("no gateway sends requests to it"), "no gateway sends requests to it"),
         (Traffic(), "counting"),
         (Traffic("", ("edge/gateway",), seconds=5.0), "no requests through edge/gateway"),
     ],
 )
-def test_without_traffic_it_says_why_and_takes_no_columns(traffic, words):
-    lines = shown(State(WatchView.of(paused()), traffic))
+def test_without_traffic_it_says_why_and_takes_no_columns(counts, words):
+    lines = shown(State(WatchView.of(paused()), counts))
     assert line_of(lines, "traffic ") == f"traffic   {words}"
     assert "requests" not in line_of(lines, "  revision")
 
 
 def test_the_history_is_of_one_scale_for_all_revisions():
-    meter = Meter()
-    for second in range(4):
-        meter.add(counted(("10.0.1.1", 80 * second, 0), ("10.0.2.4", 10 * second, 0)), second)
     view = WatchView.of(paused())
-    lines = shown(State(view, meter.traffic({a: one.hash for a, one in view.revision_by_address.items()})))
+    readings = (counted(("10.0.1.1", 80 * second, 0), ("10.0.2.4", 10 * second, 0)) for second in range(4))
+    lines = shown(State(view, traffic(view, *readings)))
     assert line_of(lines, "● 1").endswith("███")
     assert line_of(lines, "● 2").endswith("▂▂▂")
+
+
+def test_the_history_is_scaled_by_what_is_seen_of_it():
+    view = WatchView.of(at_rest())
+    readings = (counted(("10.0.1.1", 10 * second + (1000 if second > 1 else 0), 0)) for second in range(40))
+    seen = State(view, traffic(view, *readings))
+    assert "▂" in line_of(shown(seen, width=160), "● 1"), "the peak of the second second is in sight"
+    assert "▂" not in line_of(shown(seen, width=90), "● 1")
 
 
 # -- revisions and pods -----------------------------------------------------------------------------------------------
@@ -265,3 +281,10 @@ def test_blue_green_shows_its_services():
     lines = shown(STATES["blue-green"])
     assert line_of(lines, "services ") == "services  web selects revision 1, web-preview selects revision 2"
     assert lines[1] == "‖ Paused  BlueGreenPause"
+
+
+def test_an_analysis_has_a_line_of_its_own():
+    metric = {"name": "success", "phase": "Running", "count": 3, "successful": 3, "measurements": [{"value": "99"}]}
+    run = {"metadata": {"name": "web-2"}, "status": {"phase": "Running", "metricResults": [metric]}}
+    lines = shown(state(dataclasses.replace(paused(), analysis_runs=[("step", run)])))
+    assert line_of(lines, "analysis ") == "analysis  step, Running: success 3 of 3 good, last 99"

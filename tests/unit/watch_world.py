@@ -146,11 +146,18 @@ def counted(*figures: tuple[str, int, int]) -> Reading:
 
 def flowing(view: WatchView, canary: int = 25, errors: int = 0) -> Traffic:
     """100 requests in each of ten seconds: `canary` to 10.0.2.4, with so many `errors` in all, the rest to 10.0.1.1."""
-    meter = Meter()
-    for second in range(11):
-        failed = errors if second else 0
-        meter.add(counted(("10.0.1.1", (100 - canary) * second, 0), ("10.0.2.4", canary * second, failed)), second)
-    return meter.traffic({address: one.hash for address, one in view.revision_by_address.items()})
+    figures = (((100 - canary) * second, canary * second, errors if second else 0) for second in range(11))
+    return traffic(
+        view, *(counted(("10.0.1.1", one, 0), ("10.0.2.4", other, failed)) for one, other, failed in figures)
+    )
+
+
+def traffic(view: WatchView, *readings: Reading) -> Traffic:
+    """What a reading each second amounts to."""
+    meter, revisions = Meter(), {address: one.hash for address, one in view.revision_by_address.items()}
+    for second, reading in enumerate(readings):
+        meter.add(reading, revisions, second)
+    return meter.traffic()
 
 
 def state(snapshot: Snapshot, canary: int | None = None, **more: Any) -> State:

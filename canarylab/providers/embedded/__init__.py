@@ -119,7 +119,7 @@ class EmbeddedProvider(Provider):
 
         if self._cluster is None:
             if not ctx.paths.kubeconfig.exists():
-                raise NotYetObservableError("there is no cluster yet", remedy="invoke up")
+                raise NotYetObservableError("there is no cluster yet", remedy=ctx.command("up"))
             network = self.network(ctx)
             network.check_route(network.ranges.node_address)
             self._cluster = Cluster(ctx.paths.kubeconfig, ctx.profile)
@@ -172,7 +172,7 @@ class EmbeddedProvider(Provider):
 
     def tunnel_start(self, ctx: Context) -> None:
         if not self.network(ctx).exists():
-            raise NotYetObservableError("there is no cluster yet", remedy="invoke up")
+            raise NotYetObservableError("there is no cluster yet", remedy=ctx.command("up"))
         argv = tunnel.argv(ctx.paths.root, ctx.profile)
         program = Program(tunnel.PROGRAM, ["setpriv", "--pdeathsig", "TERM", *argv])
         self.supervisor(ctx).start(program, ctx.cancel)

@@ -59,7 +59,7 @@ class MinikubeProvider(Provider):
 
         if self._client is None:
             if not ctx.paths.kubeconfig.exists():
-                raise NotYetObservableError("there is no cluster yet", remedy="invoke up")
+                raise NotYetObservableError("there is no cluster yet", remedy=ctx.command("up"))
             self._client = Cluster(ctx.paths.kubeconfig, ctx.profile)
         return self._client
 

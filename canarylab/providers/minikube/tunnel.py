@@ -110,7 +110,7 @@ def check_route(ctx: Context, provider: Provider, address: str) -> None:  # noqa
 def _machine(ctx: Context) -> Vm:
     machine = vm.find(ctx.profile)
     if machine is None:
-        raise NotYetObservableError("there is no cluster yet", remedy="invoke up")
+        raise NotYetObservableError("there is no cluster yet", remedy=ctx.command("up"))
     return machine
 
 

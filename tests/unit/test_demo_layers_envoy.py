@@ -1,0 +1,232 @@
+"""What Envoy's admin interface says, in answers as a real gateway gave them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from envoy_samples import (
+    CLUSTERS,
+    LISTENERS,
+    ROUTES,
+    cluster,
+    clusters,
+    endpoint,
+    http_route,
+    listeners,
+    mirrored,
+    routes,
+    weighted,
+    with_header,
+)
+
+from canarylab.demo.layers.envoy import Endpoint, EnvoyRoute, endpoints, shown, tls_route
+from canarylab.demo.layers.envoy import http_route as taken_of
+from canarylab.demo.layers.route import Asked
+
+Json = dict[str, Any]
+
+HOST = "any.rollouts-demo-vsvc1.bookinfo.com"
+STABLE, CANARY = cluster("stable"), cluster("canary")
+
+
+def asked(host: str = HOST, path: str = "/color", *, tls: bool = False, **headers: str) -> Asked:
+    return Asked(host, path, {name.replace("_", "-"): value for name, value in headers.items()}, tls, 80)
+
+
+def to(name: str) -> Json:
+    return weighted({cluster(name): 100})
+
+
+def taken(*found: Json, by: Asked | None = None) -> str | None:
+    """Where a request goes, of these routes of its host."""
+    route = taken_of(routes({HOST: list(found)}), by or asked())
+    return str(route) if route else None
+
+
+class TestRecorded:
+    """As a real gateway answered."""
+
+    def test_the_http_route_at_rest_leads_to_stable_alone(self):
+        stable = "outbound|15372||rollouts-demo-stable.default.svc.cluster.local"
+        assert taken_of(ROUTES, asked()) == EnvoyRoute({stable: 100.0}, {})
+        assert taken_of(ROUTES, asked("x.rollouts-demo-vsvc2.bookinfo.com")) == EnvoyRoute(
+            {stable.replace("15372", "15373"): 100.0}, {}
+        )
+
+    def test_the_tls_route_leads_to_stable_alone(self):
+        found = tls_route(LISTENERS, asked("reviews.rollouts-demo-vsvc1.bookinfo.com", tls=True))
+        assert str(found) == "rollouts-demo-stable 100"
+
+    def test_another_host_has_no_route(self):
+        assert taken_of(ROUTES, asked("rollouts-demo-vsvc1.bookinfo.com")) is None
+        assert tls_route(LISTENERS, asked(tls=True)) is None
+
+    def test_endpoints_are_counted_by_cluster(self):
+        found = endpoints(CLUSTERS)
+        stable = "outbound|15372||rollouts-demo-stable.default.svc.cluster.local"
+        assert found[stable] == [Endpoint("10.210.64.5", healthy=True, requests=200, errors=0, connections=16)]
+
+    def test_a_counter_at_0_has_no_value(self):
+        (canary,) = endpoints(CLUSTERS)["outbound|15372||rollouts-demo-canary.default.svc.cluster.local"]
+        assert (canary.requests, canary.connections) == (0, 0)
+
+    def test_a_cluster_without_endpoints_has_none_and_a_pipe_no_address(self):
+        assert "BlackHoleCluster" not in endpoints(CLUSTERS)
+        assert endpoints(CLUSTERS)["xds-grpc"][0].address == ""
+
+    @pytest.mark.parametrize("nothing", [{}, {"configs": []}, {"configs": [{"active_state": None}]}])
+    def test_an_envoy_that_was_given_nothing_yet_has_no_route(self, nothing: Json):
+        assert taken_of(nothing, asked()) is None
+        assert tls_route(nothing, asked(tls=True)) is None
+        assert endpoints(nothing) == {}
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("name", "short"),
+        [
+            ("outbound|80||stable.default.svc.cluster.local", "stable"),
+            ("outbound|80|canary|demo.default.svc.cluster.local", "demo/canary"),
+            ("BlackHoleCluster", "BlackHoleCluster"),
+            ("outbound|80", "outbound|80"),
+            ("other|80||stable.default", "other|80||stable.default"),
+        ],
+    )
+    def test_a_cluster_goes_by_its_service_and_subset(self, name: str, short: str):
+        assert shown(name) == short
+
+
+class TestWeights:
+    def test_they_are_percent_of_their_sum(self):
+        assert taken(http_route(weighted({STABLE: 95, CANARY: 5}))) == "stable 95, canary 5"
+        assert taken(http_route(weighted({STABLE: 1, CANARY: 3}))) == "stable 25, canary 75"
+
+    def test_a_cluster_alone_takes_everything(self):
+        assert taken(http_route({"cluster": STABLE})) == "stable 100"
+
+    def test_one_that_is_named_twice_takes_both(self):
+        action = {"weighted_clusters": {"clusters": [{"name": STABLE, "weight": 50}] * 2}}
+        assert taken(http_route(action)) == "stable 100"
+
+    @pytest.mark.parametrize(
+        ("policy", "shares"),
+        [
+            (mirrored(CANARY, 100), "canary 100"),
+            (mirrored(CANARY, 35), "canary 35"),
+            ({"cluster": CANARY}, "canary 100"),
+            ({"cluster": CANARY, "runtime_fraction": {"default_value": {"numerator": 5}}}, "canary 5"),
+            ({"cluster": CANARY, "runtime_fraction": {"default_value": {}}}, "canary 0"),
+        ],
+    )
+    def test_mirrors_have_a_fraction(self, policy: Json, shares: str):
+        action = {**to("stable"), "request_mirror_policies": [policy]}
+        assert taken(http_route(action)) == f"stable 100, mirrored to {shares}"
+
+
+class TestMatches:
+    def test_the_most_specific_domain_is_looked_at_alone(self):
+        dump = routes(
+            {
+                "*": [http_route(to("any"))],
+                "*.bookinfo.com": [http_route(to("wide"))],
+                HOST: [http_route(to("exact"), path="/other")],
+            }
+        )
+        assert taken_of(dump, asked("x.bookinfo.com")) == EnvoyRoute({cluster("wide"): 100.0}, {})
+        assert taken_of(dump, asked("example.com")) == EnvoyRoute({cluster("any"): 100.0}, {})
+        assert taken_of(dump, asked()) is None
+
+    def test_a_domain_may_have_a_port(self):
+        assert str(taken_of(routes({f"{HOST}:80": [http_route(to("stable"))]}), asked())) == "stable 100"
+
+    def test_the_first_route_that_matches_is_taken(self):
+        testers = http_route(to("canary"), headers=[with_header("x-tester", "yes")])
+        assert taken(testers, http_route(to("stable"))) == "stable 100"
+        assert taken(testers, http_route(to("stable")), by=asked(x_tester="yes")) == "canary 100"
+
+    def test_one_that_redirects_leads_nowhere_though_another_follows(self):
+        redirect = {"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}
+        assert taken(redirect, http_route(to("stable"))) is None
+
+    @pytest.mark.parametrize(
+        ("match", "path", "matches"),
+        [
+            ({"prefix": "/co"}, "/color", True),
+            ({"prefix": "/api"}, "/color", False),
+            ({"path": "/color", "case_sensitive": True}, "/color", True),
+            ({"path": "/color"}, "/color/blue", False),
+            ({"path_separated_prefix": "/color"}, "/color/blue", True),
+            ({"path_separated_prefix": "/color"}, "/colors", False),
+            ({"safe_regex": {"regex": "/c.*"}}, "/color", True),
+            ({"safe_regex": {"regex": "/c"}}, "/color", False),
+            ({"prefix": "/", "case_sensitive": False}, "/color", False),
+            ({"prefix": "/", "grpc": {}}, "/color", False),
+            ({"prefix": "/", "runtime_fraction": {}}, "/color", False),
+        ],
+    )
+    def test_a_path_is_matched_by_its_kind_and_what_is_not_known_does_not_match(
+        self, match: Json, path: str, matches: bool
+    ):
+        found = taken({"match": match, "route": to("stable")}, by=asked(path=path))
+        assert (found == "stable 100") is matches
+
+    @pytest.mark.parametrize(
+        ("wanted", "with_it", "with_another", "without"),
+        [
+            ({"string_match": {"exact": "yes"}}, True, False, False),
+            ({"string_match": {"prefix": "ye"}}, True, False, False),
+            ({"string_match": {"suffix": "es"}}, True, False, False),
+            ({"string_match": {"contains": "e"}}, True, False, False),
+            ({"string_match": {"safe_regex": {"regex": "y.s"}}}, True, False, False),
+            ({"string_match": {"exact": "YES", "ignore_case": True}}, False, False, False),
+            ({"string_match": {"exact": "yes"}, "invert_match": True}, False, True, False),
+            (
+                {"string_match": {"exact": "yes"}, "invert_match": True, "treat_missing_header_as_empty": True},
+                False,
+                True,
+                True,
+            ),
+            ({"present_match": True}, True, True, False),
+            ({"present_match": False}, False, False, True),
+            ({"present_match": True, "invert_match": True}, False, False, True),
+            ({}, True, True, False),
+            ({"range_match": {"start": "1", "end": "9"}}, False, False, False),
+        ],
+    )
+    def test_a_header_is_matched_by_its_kind(self, wanted: Json, with_it: bool, with_another: bool, without: bool):
+        route = http_route(to("canary"), headers=[{"name": "X-Tester", **wanted}])
+        found = [taken(route, by=by) for by in (asked(x_tester="yes"), asked(x_tester="no"), asked())]
+        assert [one is not None for one in found] == [with_it, with_another, without]
+
+    def test_host_path_and_method_are_headers_too(self):
+        pseudo = [with_header(":authority", HOST), with_header(":path", "/color"), with_header(":method", "GET")]
+        assert taken(http_route(to("stable"), headers=pseudo)) == "stable 100"
+        assert taken(http_route(to("stable"), headers=[with_header(":method", "POST")])) is None
+
+
+class TestTls:
+    def test_the_most_specific_server_name_wins(self):
+        dump = listeners({"*.example.com": to("wide"), "a.example.com": to("exact")})
+        assert str(tls_route(dump, asked("a.example.com", tls=True))) == "exact 100"
+        assert str(tls_route(dump, asked("b.example.com", tls=True))) == "wide 100"
+
+    def test_one_whose_tls_ends_at_the_gateway_passes_nothing_through(self):
+        dump = listeners({"a.example.com": to("stable")})
+        [config] = dump["configs"]
+        [chain] = config["active_state"]["listener"]["filter_chains"]
+        chain["filters"][0]["name"] = "envoy.filters.network.http_connection_manager"
+        assert tls_route(dump, asked("a.example.com", tls=True)) is None
+
+    def test_a_chain_without_a_server_name_is_for_no_name(self):
+        dump = listeners({"a.example.com": to("stable")})
+        [config] = dump["configs"]
+        del config["active_state"]["listener"]["filter_chains"][0]["filter_chain_match"]
+        assert tls_route(dump, asked("a.example.com", tls=True)) is None
+
+
+class TestEndpoints:
+    def test_one_that_is_unhealthy_or_thrown_out_is_told(self):
+        thrown_out = {**endpoint("10.0.0.3"), "health_status": {"failed_outlier_check": True}}
+        found = endpoints(clusters({"c": [endpoint("10.0.0.1"), endpoint("10.0.0.2", healthy=False), thrown_out]}))
+        assert [each.healthy for each in found["c"]] == [True, False, False]
