@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 State = Literal["changed", "unchanged", "failed", "skipped", "planned"]
-DemoState = Literal["passed", "failed", "skipped"]
+DemoState = Literal["passed", "failed", "interrupted", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Fact(Event):
 
 @dataclass(frozen=True)
 class DemoFinished(Event):
-    """The end of one of several demonstrations. `held` of its `facts` did; `reason` says why it failed or was skipped.
+    """The end of one of several demonstrations. `held` of its `facts` did; `reason` says why it didn't pass.
 
     `seconds` counts from its start, waiting for others to make room not included.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import canarylab
-from canarylab.errors import NotYetObservableError
+from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.client import OWNER_LABEL
 
 if TYPE_CHECKING:
@@ -46,15 +46,32 @@ def record(ctx: Context, playbooks: Sequence[Playbook]) -> None:
 
 
 def read(ctx: Context) -> dict[str, Applied]:
-    """The playbooks that were applied, by name; none where there is no cluster."""
+    """The playbooks that were applied, by name; none where there is no cluster.
+
+    Raises CanarylabError where somebody made something else of the record.
+    """
     try:
         data = _data(ctx)
     except NotYetObservableError:
         return {}
-    entries = {key: json.loads(value) for key, value in data.items() if key.startswith(_PLAYBOOK)}
     return {
-        key.removeprefix(_PLAYBOOK): Applied(entry["digest"], tuple(entry["stages"])) for key, entry in entries.items()
+        key.removeprefix(_PLAYBOOK): _applied(ctx, key, value)
+        for key, value in data.items()
+        if key.startswith(_PLAYBOOK)
     }
+
+
+def _applied(ctx: Context, key: str, value: str) -> Applied:
+    try:
+        entry = json.loads(value)
+        return Applied(entry["digest"], tuple(entry["stages"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise CanarylabError(
+            "what is recorded there isn't what this tool writes",
+            where=f"ConfigMap {NAMESPACE}/{_name(ctx)}, {key}",
+            why=f"somebody changed it: {type(error).__name__}: {error}",
+            remedy=f"take that key out of it; `{ctx.command('up')}` writes it anew",
+        ) from error
 
 
 def others(ctx: Context) -> dict[str, Applied]:

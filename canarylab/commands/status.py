@@ -10,13 +10,15 @@ from canarylab.commands.run import Options, run
 from canarylab.context import Context
 from canarylab.demo import plugin
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
+from canarylab.kube.client import FIELD_MANAGER
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
 from canarylab.stages.base import Stage
-from canarylab.stages.respect import is_of_playbook
+from canarylab.stages.respect import belongs_to, is_of_playbook
 
 _SHOWN = 3
 """So many changes are named as reason."""
+_STAGE = f"{FIELD_MANAGER}/"
 _ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
 
 
@@ -120,9 +122,9 @@ def _facts(ctx: Context, stage: Stage[Any, Any]) -> dict[str, Any]:
 
 
 def _gateway(ctx: Context) -> str | None:
-    """The address of the first LoadBalancer Service that has one: the playbooks have one gateway."""
+    """The address of the first LoadBalancer Service that has one: of the playbook's releases, then of its stages."""
     try:
-        services = _ours(ctx, ctx.cluster.list("v1", "Service"))
+        services = sorted(_ours(ctx, ctx.cluster.list("v1", "Service")), key=lambda service: _rank(ctx, service))
         balanced = [service for service in services if service["spec"].get("type") == "LoadBalancer"]
         found = (ctx.provider.endpoint(ctx, service, service["spec"]["ports"][0]["port"]) for service in balanced)
         return next((endpoint[0] for endpoint in found if endpoint), None)
@@ -131,12 +133,12 @@ def _gateway(ctx: Context) -> str | None:
 
 
 def _trees(ctx: Context) -> tuple[str | None, str | None]:
-    """What `kubectl argo rollouts get rollout` prints, for every Rollout of ours; and why not, where it can't."""
+    """What `kubectl argo rollouts get rollout` prints, for every Rollout but other playbooks'; and why it can't."""
     try:
         rollouts = ctx.cluster.list(*_ROLLOUT)
     except CanarylabError:
         return None, None  # no cluster, or no Argo Rollouts in it: the stages say so
-    names = [(rollout["metadata"]["namespace"], rollout["metadata"]["name"]) for rollout in _ours(ctx, rollouts)]
+    names = [(rollout["metadata"]["namespace"], rollout["metadata"]["name"]) for rollout in _shown(ctx, rollouts)]
     try:
         trees = [plugin.run(ctx, plugin.plugin(ctx).get_rollout(namespace, name)) for namespace, name in names]
     except CanarylabError as error:
@@ -148,3 +150,25 @@ def _trees(ctx: Context) -> tuple[str | None, str | None]:
 def _ours(ctx: Context, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """All there are in a cluster of our own; elsewhere those that have to do with the playbook."""
     return [obj for obj in objects if ctx.provider.owns_cluster or is_of_playbook(ctx, obj)]
+
+
+def _rank(ctx: Context, service: dict[str, Any]) -> int:
+    releases = ((stage.name, stage.options.namespace) for stage in ctx.playbook.stages if stage.kind == "helm-release")
+    if any(belongs_to(service, name, namespace) for name, namespace in releases):
+        return 0
+    return 1 if _makers(service) & _names(ctx) else 2
+
+
+def _shown(ctx: Context, rollouts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without those that other playbooks' stages made in the same cluster."""
+    return [obj for obj in _ours(ctx, rollouts) if not _makers(obj) or _makers(obj) & _names(ctx)]
+
+
+def _makers(obj: dict[str, Any]) -> set[str]:
+    """The names of the stages that applied the object: each is a field manager of its own."""
+    managers = (str(entry.get("manager")) for entry in obj["metadata"].get("managedFields") or [])
+    return {name.removeprefix(_STAGE) for name in managers if name.startswith(_STAGE)}
+
+
+def _names(ctx: Context) -> set[str]:
+    return {stage.name for stage in ctx.playbook.stages}

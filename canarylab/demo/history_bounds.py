@@ -89,7 +89,7 @@ def _weights(states: Sequence[State]) -> Claim:
     text, expected = "available pods for each weight", f"as many as it needs of the replicas, {_ALWAYS}"
     needs = list(_needs(states))
     if not needs:
-        return Claim(text, expected, "no weights in the Rollout's status", holds=False)
+        return Claim(text, expected, "no weight in the Rollout's status", holds=False)
     worst, share, needed = min(needs, key=_spare)
     available = worst.available_of(share.hash)
     seen = f"{available} at the tightest, for the {share.role}'s weight of {share.weight}, which needs {needed}"
@@ -104,14 +104,15 @@ def _spare(need: tuple[State, Share, int]) -> tuple[int, int]:
 
 
 def _needs(states: Sequence[State]) -> Iterator[tuple[State, Share, int]]:
-    """Each state with each share of the traffic and the pods that are sure to be needed for it."""
+    """Each state with each share of the traffic and the pods that are sure to be needed for it, if any are."""
     for state, later in zip(states, _next_shares(states), strict=True):
-        for share in filter(lambda share: share.weight, state.shares):
+        for share in state.shares:
             needed = state.needed(share)
             if share.role == "canary":
                 coming = (state.needed(one) for one in later if (one.role, one.hash) == (share.role, share.hash))
                 needed = min([needed, *coming])
-            yield state, share, needed
+            if needed:
+                yield state, share, needed
 
 
 def _next_shares(states: Sequence[State]) -> list[tuple[Share, ...]]:

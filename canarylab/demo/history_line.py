@@ -12,7 +12,7 @@ _HEAD, _TAIL = 40, 10
 
 def heading(states: Sequence[State]) -> str:
     """What the columns of the line are."""
-    names = " + ".join(f"revision {_last(states, digest).revision}" for digest in _columns(states))
+    names = " + ".join(f"revision {_first(states, digest).revision}" for digest in _columns(states))
     weights = ", weights in the status" if any(state.shares for state in states) else ""
     return f"{names or 'no revision'}: available/pods{weights}"
 
@@ -34,12 +34,17 @@ def timeline(states: Sequence[State]) -> str:
 
 def _columns(states: Sequence[State]) -> list[str]:
     """The revisions that ever had or wanted a pod, in the order in which they did."""
-    up = (digest for one in states for digest, scale in one.revisions.items() if scale.wanted or scale.pods)
+    up = (digest for state in states for digest, scale in state.revisions.items() if _is_up(scale))
     return list(dict.fromkeys(up))
 
 
-def _last(states: Sequence[State], digest: str) -> Scale:
-    return next(state.revisions[digest] for state in reversed(states) if digest in state.revisions)
+def _first(states: Sequence[State], digest: str) -> Scale:
+    """As it came up: a rollback to a revision gives it a new number later."""
+    return next(state.revisions[digest] for state in states if _is_up(state.revisions.get(digest)))
+
+
+def _is_up(scale: Scale | None) -> bool:
+    return scale is not None and bool(scale.wanted or scale.pods)
 
 
 def _shown(state: State, columns: Sequence[str]) -> str:

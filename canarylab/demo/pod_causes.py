@@ -122,7 +122,8 @@ def _ending(state: Object) -> Object:
 def _ended(pod: str, state: Object) -> str:
     ended, times = _ending(state), state.get("restartCount", 0)
     again = f", and was started again {times} time{'' if times == 1 else 's'}" if times else ""
-    return f"Pod {pod}, container {state['name']} ended with {ended['exitCode']} ({ended.get('reason')}){again}"
+    said = f": {ended['message'].strip()}" if ended.get("message") else ""
+    return f"Pod {pod}, container {state['name']} ended with {ended['exitCode']} ({ended.get('reason')}){again}{said}"
 
 
 def _since(pod: Object) -> str:

@@ -67,8 +67,8 @@ class Record(Step):
             raise self._misplaced("is recorded already", "remove the second `record: {state: start, ...}`")
         recorder = Recorder(ctx, self.options.namespace, self.options.rollout)
         session.leave(self._name, recorder)
-        text = f"recording of {self.options.rollout}"
-        self.report(ctx, [Claim(text, "goes on", f"from resourceVersion {recorder.since} on", holds=True)])
+        what = f"every change of {self.options.rollout}, its ReplicaSets and pods"
+        self.report(ctx, [Claim("recording", what, f"from resourceVersion {recorder.since} on", holds=True)])
 
     def _stop(self, ctx: Context, session: Session) -> None:
         recorder = session.take(self._name, Recorder)

@@ -103,14 +103,18 @@ def _run(demo: Demonstration, work: Callable[[Context], None]) -> Ended:
 def attempt(ctx: Context, work: Callable[[Context], None]) -> Ended:
     """Do `work` for the context's playbook, and say how it ended; its events belong to that playbook."""
     name, emit = ctx.playbook.name, _Belonging(ctx.emit, ctx.playbook.name)
+    state: DemoState = "failed"
     error: Exception | None = None
     try:
         work(dataclasses.replace(ctx, emit=emit))
+        state = "passed"
+    except CancelledError as interruption:
+        state, error = "interrupted", interruption
     except OSError as trouble:
         error = machine_trouble(trouble)
     except Exception as failure:  # also a bug, which must not end the others; its traceback is kept with it
         error = failure
-    return Ended(name, "failed" if error else "passed", emit.facts, emit.held, error)
+    return Ended(name, state, emit.facts, emit.held, error)
 
 
 def _reason(error: Exception | None) -> str:

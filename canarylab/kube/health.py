@@ -5,6 +5,7 @@ Each takes the object as it is there, None where it isn't, and returns None or w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from canarylab.kube.objects import condition, pod_trouble
@@ -101,6 +102,45 @@ def rollout_health(rollout: Live, name: str) -> str | None:
     if status.get("phase") in ("Healthy", "Paused"):
         return None
     return f"Rollout {name} is {status.get('phase', 'new')}: {status.get('message', 'no message')}"
+
+
+def gateway_health(gateway: Live, name: str) -> str | None:
+    """None once its controller has accepted it and made what carries its traffic; an address may be lacking.
+
+    Programmed is what to wait for (https://gateway-api.sigs.k8s.io/geps/gep-1364/), but an address is somebody else's
+    to give: without a load balancer there is none.
+    """
+    if gateway is None:
+        return _missing("Gateway", name)
+    lacks_address = condition(gateway, "Programmed").get("reason") == "AddressNotAssigned"
+    kinds = ("Accepted",) if lacks_address else ("Accepted", "Programmed")
+    unmet = _unmet(gateway, gateway["metadata"].get("generation", 0), kinds)
+    return f"Gateway {name} isn't {unmet}" if unmet else None
+
+
+def http_route_health(route: Live, name: str) -> str | None:
+    """None once a controller has taken it for each of its Gateways, and found all that it refers to."""
+    if route is None:
+        return _missing("HTTPRoute", name)
+    generation = route["metadata"].get("generation", 0)
+    parents = route.get("status", {}).get("parents", [])
+    if len(parents) < len(route["spec"].get("parentRefs", [])):
+        return f"HTTPRoute {name}: no controller has taken it for each of its Gateways yet"
+    for parent in parents:
+        if unmet := _unmet({"status": parent}, generation, ("Accepted", "ResolvedRefs")):
+            return f"HTTPRoute {name} for Gateway {parent['parentRef']['name']} isn't {unmet}"
+    return None
+
+
+def _unmet(obj: dict[str, Any], generation: int, kinds: Iterable[str]) -> str | None:
+    """The first of these conditions that doesn't hold for the newest spec, with what is said of it."""
+    for kind in kinds:
+        found = condition(obj, kind)
+        if found.get("status") != "True":
+            return f"{kind}: {found.get('reason', 'nothing is said of it')}: {found.get('message', 'no message')}"
+        if found.get("observedGeneration", 0) < generation:
+            return f"{kind} with its newest spec yet"
+    return None
 
 
 def _is_unseen(obj: dict[str, Any]) -> bool:

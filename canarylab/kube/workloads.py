@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+"""The label of what a Gateway's controller makes for it (https://gateway-api.sigs.k8s.io/geps/gep-1762/)."""
+
 
 @dataclass(frozen=True)
 class _Kind:
@@ -25,6 +28,8 @@ class _Kind:
     api_version: str
     health: Callable[[Object | None, str], str | None]
     pods: Callable[[Object], int] | None = None
+    everywhere: bool = True
+    """Whether a cluster that a playbook runs on is sure to have it, sooner or later."""
 
 
 def _replicas(live: Object) -> int:
@@ -42,13 +47,20 @@ _KINDS = {
     "Job": _Kind("batch/v1", health.job_health),
     "Pod": _Kind("v1", health.pod_health),
     "Rollout": _Kind("argoproj.io/v1alpha1", health.rollout_health, _replicas),
+    "Gateway": _Kind("gateway.networking.k8s.io/v1", health.gateway_health, everywhere=False),
+    "HTTPRoute": _Kind("gateway.networking.k8s.io/v1", health.http_route_health, everywhere=False),
 }
 """Each group's only version: another group may have a kind of the same name."""
 
 
-def watches(namespace: str | None = None) -> tuple[Watch, ...]:
-    """What to watch to see every change of any workload's health."""
-    return tuple(Watch(kind.api_version, name, namespace) for name, kind in _KINDS.items())
+def watches(namespace: str | None = None, objects: Iterable[Object] = ()) -> tuple[Watch, ...]:
+    """What to watch to see every change of any workload's health, and of that of these objects."""
+    wanted = {(obj["apiVersion"], obj["kind"]) for obj in objects}
+    return tuple(
+        Watch(kind.api_version, name, namespace)
+        for name, kind in _KINDS.items()
+        if kind.everywhere or (kind.api_version, name) in wanted
+    )
 
 
 def workload_health(cluster: Cluster, obj: Object) -> str | None:
@@ -70,7 +82,7 @@ def workload_health(cluster: Cluster, obj: Object) -> str | None:
         wanted, ready = kind.pods(live), sum(map(_is_ready, pods))
         reason = f"{obj['kind']} {name}: {ready} of {wanted} pods ready" if ready < wanted else None
     if reason is None:
-        return None
+        return next(filter(None, (workload_health(cluster, carrier) for carrier in _carriers(cluster, live))), None)
     cause = _cause(cluster, live, pods or [])
     return f"{reason}; {cause}" if cause and cause not in reason else reason
 
@@ -89,6 +101,14 @@ def with_images(obj: dict[str, Any], renamed: Callable[[str], str]) -> dict[str,
         if "image" in container and (name := renamed(container["image"])) != container["image"]:
             container |= {"image": name, "imagePullPolicy": "Always"}
     return obj
+
+
+def _carriers(cluster: Cluster, live: Object) -> list[Object]:
+    """What a Gateway's controller deployed to carry its traffic."""
+    if live["kind"] != "Gateway":
+        return []
+    labels = {GATEWAY_NAME: live["metadata"]["name"]}
+    return cluster.list("apps/v1", "Deployment", live["metadata"].get("namespace"), labels)
 
 
 def _pods(cluster: Cluster, live: Object) -> list[Object] | None:

@@ -65,6 +65,18 @@ class Image:
     """What the ELF header of the entry point's program says; "" where there is none to read."""
 
 
+@dataclass(frozen=True)
+class RouterPlugin:
+    """A traffic-router plugin of Argo Rollouts, as its controller is told of it (ConfigMap argo-rollouts-config)."""
+
+    location: str
+    """Where the controller takes it from when it starts: an https:// address, or file:// in its own image."""
+    sha256: str = ""
+    """What it must be; "" for one in the image, which the controller doesn't check."""
+    note: str = ""
+    """What a user should know of it, such as that it stands in for another."""
+
+
 class Provider(ABC):
     """Subclasses set `name` and implement the rest; they keep nothing that can't be read again from the machine."""
 
@@ -119,6 +131,14 @@ class Provider(ABC):
     @abstractmethod
     def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:
         """Argo Rollouts' own install manifest of that version as a JSON list, and the controller's image for it."""
+
+    @abstractmethod
+    def gateway_api_manifest(self, ctx: Context, version: str) -> Path:
+        """The Gateway API's definitions of that version, its standard channel, as a JSON list."""
+
+    @abstractmethod
+    def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
+        """Where Argo's controller gets that traffic-router plugin, for the architecture of the cluster's nodes."""
 
     def endpoint(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:  # noqa: ARG002
         """Address and port at which a port of a LoadBalancer Service answers; None while it has no address."""

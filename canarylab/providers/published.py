@@ -1,6 +1,6 @@
-"""Charts from their public repository and Argo's install manifest from its release, checked and kept.
+"""Charts from their public repository, install manifests of Argo and the Gateway API from their releases.
 
-For clusters that pull their images from the internet. What is kept is never asked for again.
+For clusters that pull their images from the internet. What came is checked and kept, and never asked for again.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 REPOSITORIES = {"istio": "https://istio-release.storage.googleapis.com/charts"}
 """Chart repositories by the word before the slash in a playbook's `chart`, as `helm repo add` would call them."""
 
-ROLLOUTS = "https://github.com/argoproj/argo-rollouts/releases"
 _ROLLOUTS_IMAGE = "quay.io/argoproj/argo-rollouts"
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
@@ -57,23 +57,16 @@ def rollouts_manifest(ctx: Context, version: str) -> tuple[Path, str]:
 
     Raises UsageError for a version that isn't released, StageError where it can't be fetched.
     """
-    _require_version(version)
-    kept = _folder() / f"argo-rollouts-{version}.json"
-    if not kept.exists():
-        ctx.progress(f"fetching the install manifest of Argo Rollouts {version}")
-        url = f"{ROLLOUTS}/download/v{version}/install.yaml"
-        try:
-            content = fetch(ctx, url, cache=_folder())
-        except NotPublishedError as error:
-            tested = pins().rollouts.removeprefix("v")
-            raise UsageError(
-                f"there is no release {version} of Argo Rollouts",
-                where=error.where,
-                why=error.why,
-                remedy=f"use {tested}, with which this is tested, or another of {ROLLOUTS}",
-            ) from error
-        keep(kept, json.dumps(_objects(content, url)).encode())
-    return kept, f"{_ROLLOUTS_IMAGE}:v{version}"
+    tested = pins().rollouts.removeprefix("v")
+    return _install_manifest(ctx, _ROLLOUTS, version, tested), f"{_ROLLOUTS_IMAGE}:v{version}"
+
+
+def gateway_api_manifest(ctx: Context, version: str) -> Path:
+    """The definitions of the Gateway API's standard channel as a JSON list.
+
+    Raises as `rollouts_manifest` does.
+    """
+    return _install_manifest(ctx, _GATEWAY_API, version, pins().gateway_api)
 
 
 def _folder() -> Path:
@@ -144,14 +137,58 @@ def _fetched(ctx: Context, repository: _Repository, name: str, version: str) -> 
     return content
 
 
-# -- Argo's manifest --------------------------------------------------------------------------------------------------
+# -- install manifests ------------------------------------------------------------------------------------------------
 
 
-def _objects(content: bytes, url: str) -> list[dict[str, Any]]:
-    """The manifest's objects, if it is one that installs the controller."""
+@dataclass(frozen=True)
+class _Released:
+    """A manifest that is published with each release: what it is of, where, and an object that must be in it."""
+
+    name: str
+    releases: str
+    file: str
+    holds: tuple[str, str]
+
+
+_ROLLOUTS = _Released(
+    "Argo Rollouts",
+    "https://github.com/argoproj/argo-rollouts/releases",
+    "install.yaml",
+    ("Deployment", "argo-rollouts"),
+)
+_GATEWAY_API = _Released(
+    "the Gateway API",
+    "https://github.com/kubernetes-sigs/gateway-api/releases",
+    "standard-install.yaml",
+    ("CustomResourceDefinition", "httproutes.gateway.networking.k8s.io"),
+)
+
+
+def _install_manifest(ctx: Context, released: _Released, version: str, tested: str) -> Path:
+    """The manifest as a JSON list, fetched where it isn't kept yet."""
+    _require_version(version)
+    kept = _folder() / f"{released.releases.split('/')[-2]}-{version}.json"
+    if not kept.exists():
+        ctx.progress(f"fetching the install manifest of {released.name} {version}")
+        url = f"{released.releases}/download/v{version}/{released.file}"
+        try:
+            content = fetch(ctx, url, cache=_folder())
+        except NotPublishedError as error:
+            raise UsageError(
+                f"there is no release {version} of {released.name}",
+                where=error.where,
+                why=error.why,
+                remedy=f"use {tested}, with which this is tested, or another of {released.releases}",
+            ) from error
+        keep(kept, json.dumps(_objects(content, url, released)).encode())
+    return kept
+
+
+def _objects(content: bytes, url: str, released: _Released) -> list[dict[str, Any]]:
+    """The manifest's objects, if it is the one that it should be."""
     found = [obj for obj in _yaml(content, url) if obj]
-    if ("Deployment", "argo-rollouts") not in map(_named, found) or ("", "") in map(_named, found):
-        raise _unexpected(url, "Argo Rollouts' install manifest", found)
+    if released.holds not in map(_named, found) or ("", "") in map(_named, found):
+        raise _unexpected(url, f"the install manifest of {released.name}", found)
     return found
 
 

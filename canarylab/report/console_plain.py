@@ -119,5 +119,5 @@ class PlainConsole(Reader):
         """Why it failed is said in full at the end, where it stands together."""
         state = wording.demo_state(event.state, self._view.command)
         after = "" if event.state == "skipped" else f" after {seconds(event.seconds)}"
-        reason = f": {first_line(event.reason)}" if event.reason else ""
+        reason = f": {first_line(event.reason)}" if event.reason and event.state != "interrupted" else ""
         return line(f"demonstration of {event.playbook}: {state}{after}{reason}")

@@ -16,7 +16,8 @@ from canarylab.report.run_view import RunView, StageView, Status
 from canarylab.report.text import clock, count
 
 _IMPORTANCE: tuple[Status, ...] = (
-    *("running", "failed", "planned", "waiting", "skipped", "passed", "changed", "unchanged"),
+    *("running", "failed", "interrupted", "planned", "waiting"),
+    *("skipped", "passed", "changed", "unchanged", "not reached"),
 )
 """Which rows stay when the window is too small for all of them."""
 

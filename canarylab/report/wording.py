@@ -162,16 +162,18 @@ def held(facts: Sequence[Fact]) -> str:
 def demos(view: RunView, marks: Marks) -> list[Line]:
     """A line for each demonstration, then in full why some failed."""
     rows = list(view.demos.values())
-    width = max((len(row.name) for row in rows), default=0)
+    name = max((len(row.name) for row in rows), default=0)
+    state = max((len(demo_state(row.status, view.command)) for row in rows), default=0)
     return [
-        *(_demo(row, view.command, width, marks) for row in rows),
+        *(_demo(row, view.command, (name, state), marks) for row in rows),
         *(line for row in rows if row.status == "failed" for line in stage_failed(row, marks)),
     ]
 
 
-def _demo(row: StageView, command: str, width: int, marks: Marks) -> Line:
+def _demo(row: StageView, command: str, widths: tuple[int, int], marks: Marks) -> Line:
+    """Name, what came of it, seconds, facts. `widths` are those of the first two."""
     mark, style = {"passed": (marks.done, "green"), "skipped": (marks.skipped, "dim")}.get(
         row.status, (marks.failed, "bold red")
     )
-    state = demo_state(row.status, command)
-    return marked(mark, f"{row.name:{width}}  {state:7}  {seconds(row.seconds):>8}  {held(row.facts)}", style)
+    name, state = row.name.ljust(widths[0]), demo_state(row.status, command).ljust(widths[1])
+    return marked(mark, f"{name}  {state}  {seconds(row.seconds):>8}  {held(row.facts)}", style)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.objects import load_balancer_address
+from canarylab.kube.workloads import GATEWAY_NAME
 
 if TYPE_CHECKING:
     from canarylab.context import Context
@@ -31,10 +32,15 @@ def awaited(ctx: Context, objects: Iterable[dict[str, Any]]) -> str | None:
 
 
 def _without_address(ctx: Context, objects: Iterable[dict[str, Any]]) -> Iterable[str]:
-    for obj in objects:
-        if (obj["apiVersion"], obj["kind"]) != ("v1", "Service") or obj["spec"].get("type") != "LoadBalancer":
-            continue
-        name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
-        live = ctx.cluster.get("v1", "Service", name, namespace)
-        if live and not load_balancer_address(live):
-            yield f"{namespace}/{name}"
+    for live in (service for obj in objects for service in _services(ctx, obj)):
+        if live["spec"].get("type") == "LoadBalancer" and not load_balancer_address(live):
+            yield f"{live['metadata']['namespace']}/{live['metadata']['name']}"
+
+
+def _services(ctx: Context, obj: dict[str, Any]) -> list[dict[str, Any]]:
+    """The Service that the object is, or those that are made for the Gateway that it is, as they are there."""
+    kind, name, namespace = (obj["apiVersion"], obj["kind"]), obj["metadata"]["name"], obj["metadata"].get("namespace")
+    if kind == ("gateway.networking.k8s.io/v1", "Gateway"):
+        return ctx.cluster.list("v1", "Service", namespace, {GATEWAY_NAME: name})
+    live = ctx.cluster.get("v1", "Service", name, namespace) if kind == ("v1", "Service") else None
+    return [live] if live else []

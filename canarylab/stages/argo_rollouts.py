@@ -12,17 +12,13 @@ from pydantic import Field
 from canarylab.kube.apply import Comparison
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.workloads import workload_health
-from canarylab.stages import respect
+from canarylab.stages import respect, rollouts_controller
 from canarylab.stages.base import Removal, StageOptions
 from canarylab.stages.objects import ObjectsStage
 from canarylab.stages.respect import Foreign
 
 if TYPE_CHECKING:
     from canarylab.context import Context
-
-_CONTROLLER = "argo-rollouts"
-_LABELS = {"app.kubernetes.io/name": _CONTROLLER}
-"""Of the controller, by whichever manifest or chart it was installed."""
 
 
 class ArgoRolloutsOptions(StageOptions):
@@ -56,7 +52,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         return self._left(ctx) or super().removals(ctx)
 
     def _left(self, ctx: Context) -> list[Removal]:
-        if ctx.provider.owns_cluster or not (controller := self._controller(ctx)):
+        if not (controller := rollouts_controller.others(ctx)):
             return []
         return [Removal(f"Argo Rollouts, {_named(controller)}", "left", "somebody else installed it")]
 
@@ -67,7 +63,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
 
     def _foreign(self, ctx: Context) -> Foreign | None:
         """The controller that somebody else installed, if there is one. Raises ClashError where it doesn't fit."""
-        if ctx.provider.owns_cluster or not (controller := self._controller(ctx)):
+        if not (controller := rollouts_controller.others(ctx)):
             return None
         version = respect.version_of(controller)
         if misfit := self._misfit(ctx, controller, version):
@@ -75,11 +71,6 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
                 self.name, f"Argo Rollouts is there already ({_named(controller)}), and doesn't fit", misfit
             )
         return Foreign(_named(controller), version or "")
-
-    def _controller(self, ctx: Context) -> dict[str, Any] | None:
-        """The first controller that isn't ours."""
-        found = ctx.cluster.list("apps/v1", "Deployment", labels=_LABELS)
-        return next((obj for obj in found if obj["metadata"]["labels"].get(OWNER_LABEL) != ctx.profile), None)
 
     def _misfit(self, ctx: Context, controller: dict[str, Any], version: str | None) -> str | None:
         container = controller["spec"]["template"]["spec"]["containers"][0]
@@ -110,7 +101,7 @@ def _placed(obj: dict[str, Any], namespace: str, image: str) -> dict[str, Any]:
     if kind == "ClusterRoleBinding":
         subjects = [{**subject, "namespace": namespace} for subject in obj["subjects"]]
         return {**obj, "subjects": subjects}
-    if kind == "Deployment" and meta["name"] == _CONTROLLER:
+    if kind == "Deployment" and meta["name"] == rollouts_controller.NAME:
         for container in obj["spec"]["template"]["spec"]["containers"]:
             container["image"] = image
             container["imagePullPolicy"] = "IfNotPresent"

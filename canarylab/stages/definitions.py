@@ -8,9 +8,13 @@ from canarylab.kube.apply import subject
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.listing import listed
 from canarylab.stages.base import Removal
+from canarylab.stages.respect import ISTIOD, is_of_playbook
 
 if TYPE_CHECKING:
     from canarylab.context import Context
+
+_ISTIOS = "istio.io/"
+"""How the names of Istio's controllers begin, such as istio.io/gateway-controller."""
 
 
 def removal(ctx: Context, definition: dict[str, Any]) -> Removal:
@@ -18,7 +22,7 @@ def removal(ctx: Context, definition: dict[str, Any]) -> Removal:
     spec = definition["spec"]
     version = next(version["name"] for version in spec["versions"] if version.get("served", True))
     objects = listed(ctx, f"{spec['group']}/{version}", spec["names"]["kind"])
-    others = [obj for obj in objects if not _is_ours(obj, ctx.profile)]
+    others = [obj for obj in objects if not (_is_ours(obj, ctx.profile) or _is_of_our_istio(ctx, obj))]
     if not others:
         return Removal(subject(definition), "removed")
     meta = others[0]["metadata"]
@@ -34,3 +38,10 @@ def _is_ours(obj: dict[str, Any], profile: str) -> bool:
     """What is owned by another object goes, or stays, with that one."""
     meta = obj["metadata"]
     return bool(meta.get("ownerReferences")) or (meta.get("labels") or {}).get(OWNER_LABEL) == profile
+
+
+def _is_of_our_istio(ctx: Context, obj: dict[str, Any]) -> bool:
+    """A GatewayClass that istiod makes for itself, where there is none but ours; it has no mark of anybody."""
+    if obj["kind"] != "GatewayClass" or not str(obj["spec"].get("controllerName")).startswith(_ISTIOS):
+        return False
+    return all(is_of_playbook(ctx, istiod) for istiod in ctx.cluster.list("apps/v1", "Deployment", labels=ISTIOD))

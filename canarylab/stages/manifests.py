@@ -89,6 +89,9 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         )
         return str(next(files, self._path))
 
+    def declared(self) -> Sequence[dict[str, Any]]:
+        return [obj for _, obj in self._documents()]
+
     def kept(self) -> Sequence[Kept]:
         return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]
 

@@ -116,7 +116,11 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         return addresses.awaited(ctx, objects)
 
     def watches(self) -> Sequence[Watch]:
-        return (*workloads.watches(), Watch("v1", "Service"))
+        return (*workloads.watches(objects=self.declared()), Watch("v1", "Service"))
+
+    def declared(self) -> Sequence[dict[str, Any]]:
+        """The objects as far as they are known without a cluster."""
+        return ()
 
     def remove(self, ctx: Context) -> list[Removal]:
         return [removal for obj in reversed(self._wanted(ctx)) for removal in _remove(ctx, obj)]

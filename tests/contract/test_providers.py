@@ -151,6 +151,8 @@ def test_what_it_does_not_have_is_refused_with_what_to_do(provider, ctx):
     for ask in (
         lambda: provider.chart(ctx, "nobody/has-this-chart", "0.0.0"),
         lambda: provider.rollouts_manifest(ctx, "0.0.0"),
+        lambda: provider.gateway_api_manifest(ctx, "0.0.0"),
+        lambda: provider.router_plugin(ctx, "nobody/has-this-plugin", "0.0.0"),
     ):
         with pytest.raises(CanarylabError) as caught:
             ask()

@@ -1,6 +1,6 @@
-"""The addresses on the internet that charts and Argo's manifest come from, served on the loopback.
+"""The addresses on the internet that charts and install manifests come from, served on the loopback.
 
-What is served is real: the charts and the manifest that the embedded provider has built from their modules, under the
+What is served is real: the charts and manifests that the embedded provider has built from their modules, under the
 versions and with the defaults that they are published with. `CANARYLAB_MIRROR` leads the tool there:
 
     PYTHONPATH=tests python -m support.chart_repository 8099 &
@@ -30,6 +30,7 @@ from canarylab.tools.helm import merge_values
 
 CHARTS = "/istio-release.storage.googleapis.com/charts"
 ROLLOUTS = "/github.com/argoproj/argo-rollouts/releases/download"
+GATEWAY_API = "/github.com/kubernetes-sigs/gateway-api/releases/download"
 HUB = "docker.io/istio"
 _DEFAULTS = "_internal_defaults_do_not_set"
 """The key below which Istio's charts keep their own values."""
@@ -111,7 +112,12 @@ def published(built: pins.Built) -> dict[str, bytes]:
         for name in ("base", "istiod", "gateway")
     }
     install = f"{ROLLOUTS}/{pins.pins().rollouts}/install.yaml"
-    return {**repository(charts), install: _install_manifest(built.rollouts_manifest)}
+    definitions = f"{GATEWAY_API}/v{pins.pins().gateway_api}/standard-install.yaml"
+    return {
+        **repository(charts),
+        install: _install_manifest(built.rollouts_manifest),
+        definitions: _as_yaml(json.loads(built.gateway_api_manifest.read_text())),
+    }
 
 
 def _as_published(packaged: Path, name: str, version: str) -> bytes:
@@ -145,6 +151,10 @@ def _install_manifest(manifest: Path) -> bytes:
         if obj["kind"] == "Deployment":
             for container in obj["spec"]["template"]["spec"]["containers"]:
                 container["image"] = f"quay.io/argoproj/argo-rollouts:{pins.pins().rollouts}"
+    return _as_yaml(objects)
+
+
+def _as_yaml(objects: list[Any]) -> bytes:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return yaml.dump_all(objects, Dumper=dumper, sort_keys=False).encode()
 

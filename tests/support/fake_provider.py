@@ -13,7 +13,7 @@ from canarylab.errors import NotYetObservableError
 from canarylab.images import Wanted, build
 from canarylab.oci import read_archive
 from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
+from canarylab.providers.base import Finding, Image, Provider, RouterPlugin, TunnelStatus
 from canarylab.stages.base import Removal, Stage
 
 
@@ -33,6 +33,8 @@ class FakeProvider(Provider):
         self.tunnel = TunnelStatus(False, None, "10.0.0.0/24 -> 10.0.1.2", {})
         self.charts: dict[str, Path] = {}
         self.manifest = Path("/nowhere.json")
+        self.definitions = Path("/nowhere.json")
+        self.plugin = RouterPlugin("https://plugins.example/plugin", "0" * 64)
         self.infrastructure: Sequence[Stage[Any, Any]] = ()
 
     @classmethod
@@ -55,6 +57,12 @@ class FakeProvider(Provider):
 
     def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:  # noqa: ARG002
         return self.manifest, f"localhost/argoproj/argo-rollouts:v{version}"
+
+    def gateway_api_manifest(self, ctx: Context, version: str) -> Path:  # noqa: ARG002
+        return self.definitions
+
+    def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:  # noqa: ARG002
+        return self.plugin
 
     def check_route(self, ctx: Context, address: str) -> None:
         pass

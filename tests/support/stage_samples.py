@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from support.addon_world import LIST, AddonWorld
+from support.argo_world import ArgoWorld
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
@@ -92,13 +93,38 @@ def _argo_rollouts(base: Path) -> Sample:
     return sample
 
 
+def _gateway_api(base: Path) -> Sample:
+    sample = _plain(base, version="1.6.0")
+    sample.provider.definitions = base / "gateway-api.json"
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "httproutes.gateway.networking.k8s.io"},
+        "spec": {
+            "group": "gateway.networking.k8s.io",
+            "names": {"kind": "HTTPRoute"},
+            "versions": [{"name": "v1", "served": True}],
+        },
+        "status": {"conditions": [{"type": "Established", "status": "True"}]},
+    }
+    sample.provider.definitions.write_text(json.dumps([definition]))
+    return sample
+
+
+def _traffic_router_plugin(base: Path) -> Sample:
+    options = {"plugin": "argoproj-labs/gatewayAPI", "version": "0.17.0"}
+    return Sample(options, FakeProvider(ArgoWorld()), FakeRunner(), base)
+
+
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "argo-rollouts": _argo_rollouts,
+    "gateway-api": _gateway_api,
     "helm-release": _helm_release,
     "image": _image,
     "manifests": _manifests,
     "minikube-addon": _minikube_addon,
     "namespace": lambda base: _plain(base, namespace="extra", labels={"istio-injection": "enabled"}),
+    "traffic-router-plugin": _traffic_router_plugin,
     "tunnel": _plain,
 }
 KINDS = Registry.discovered().stages

@@ -17,13 +17,19 @@ RESET, HANG_UP, SILENCE = "reset", "hang up", "silence"
 
 
 def answer(
-    revision: str = "aaa", *, color: str = "blue", status: int = 200, body: str | None = None, headers: str = ""
+    revision: str = "aaa",
+    *,
+    color: str = "blue",
+    status: int = 200,
+    body: str | None = None,
+    headers: str = "",
+    pod: str = "",
 ) -> bytes:
     """An answer of the demo application, as it comes through a gateway."""
     text = f'"{color}"' if body is None else body
     return (
         f"HTTP/1.1 {status} Whatever\r\nserver: istio-envoy\r\nx-envoy-upstream-service-time: 1\r\n"
-        f"X-Rollouts-Demo-Color: {color}\r\nX-Rollouts-Demo-Pod: pod-{revision}\r\n"
+        f"X-Rollouts-Demo-Color: {color}\r\nX-Rollouts-Demo-Pod: {pod or f'pod-{revision}'}\r\n"
         f"X-Rollouts-Demo-Revision: {revision}\r\n{headers}Content-Length: {len(text)}\r\n\r\n{text}"
     ).encode()
 

@@ -192,7 +192,7 @@ class Mesh:
         self._arrived[color] += 1
         if _turn(self.answered, self.mirror if self.copied is None else self.copied):
             self._arrived[self._world.current] += 1
-        return answer("") if self.silent else answer(HASHES[color], color=color)
+        return answer("") if self.silent else answer(HASHES[color], color=color, pod=pod_name(color))
 
     def _count(self, seen: Seen, service: str, color: str) -> None:
         name = next((name for name in self.known if name in seen.requests[-1]), VSVC1)
@@ -213,6 +213,10 @@ class FakePodPort(PodPort):
         return self._mesh.get(self._pod, self._number, path)
 
 
+def pod_name(color: str) -> str:
+    return f"rollouts-demo-{HASHES[color]}-x"
+
+
 def _split(port: int, weight: int) -> dict[str, Any]:
     return weighted({cluster(STABLE, port): 100 - weight, cluster(CANARY, port): weight})
 
@@ -227,7 +231,7 @@ def _service(namespace: str, name: str, selector: Mapping[str, str]) -> dict[str
 
 
 def _slice(service: str, colors: list[str]) -> dict[str, Any]:
-    targets = [{"targetRef": {"name": f"rollouts-demo-{HASHES[color]}-x"}} for color in colors]
+    targets = [{"targetRef": {"name": pod_name(color)}} for color in colors]
     labels = {"kubernetes.io/service-name": service}
     return {
         "metadata": {"name": f"{service}-x", "namespace": "default", "labels": labels},

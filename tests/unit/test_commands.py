@@ -430,6 +430,22 @@ def test_status_shows_the_gateways_address(world, events):
     assert look(events, EXIT_FAILED)[0]["gateway"] == "10.0.0.9"
 
 
+def rollout(name, *managers):
+    managed = [{"manager": manager} for manager in managers]
+    meta = {"name": name, "namespace": "shop", "managedFields": managed}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": meta}
+
+
+def test_status_shows_the_rollouts_of_the_playbook_and_of_the_user_but_not_other_playbooks(world, events, monkeypatch):
+    monkeypatch.setattr("canarylab.demo.plugin.run", lambda _ctx, argv: next(word for word in argv if "-app" in word))
+    world.cluster.kinds.add(("argoproj.io/v1alpha1", "Rollout"))
+    world.add("app", up_to_date=True)
+    world.cluster.put(rollout("own-app", "canarylab/app", "rollouts-controller"))
+    world.cluster.put(rollout("users-app", "kubectl-client-side-apply"))
+    world.cluster.put(rollout("mirrors-app", "canarylab/mirror"))
+    assert look(events, EXIT_FAILED)[0]["rollout"] == "own-app\nusers-app"
+
+
 # -- demo -------------------------------------------------------------------------------------------------------------
 
 

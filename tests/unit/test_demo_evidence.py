@@ -438,10 +438,12 @@ class TestTraffic:
         stage.world.weight, stage.world.mesh.flowing = 100, 99
         assert f"2 from {BLUE}" in refused(stage, 100)
 
-    def test_it_waits_until_the_gateway_has_learnt_the_weights(
-        self, stage: Stage, against: Any, monkeypatch: pytest.MonkeyPatch
-    ):
+    @pytest.fixture
+    def settling(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG002 - it has to come first
         monkeypatch.setattr("canarylab.demo.measuring._SETTLE_SECONDS", 10)
+
+    @pytest.mark.usefixtures("settling")
+    def test_it_waits_until_the_gateway_has_learnt_the_weights(self, stage: Stage, against: Any):
         stage.world.weight = 100
         late = lambda seen: answer(HASHES["blue" if len(seen.requests) < 250 else "yellow"])  # noqa: E731
         run(stage, 100, http_port=against(late))
@@ -453,6 +455,36 @@ class TestTraffic:
         said = refused(stage, 5, http_port=against(strange), requests=800)
         assert f"40 from {HASHES['green']}" in said
         assert "pods of another revision" in said
+
+    @pytest.mark.usefixtures("settling")
+    def test_kube_proxy_is_waited_for_until_it_knows_every_pod(self, stage: Stage, against: Any):
+        stage.world.weight = 50
+
+        def late(seen: Seen) -> bytes:
+            known = ["blue", "yellow"] if len(seen.requests) > 100 else ["blue", "gone"]
+            color = known[len(seen.requests) % 2]
+            return answer(HASHES["blue" if color == "blue" else "yellow"], pod=f"rollouts-demo-{HASHES.get(color)}-x")
+
+        port, gateway = against(late), {"namespace": "default", "service": "rollouts-demo"}
+        run(stage, 50, gateway=gateway, http_port=port)
+        assert "of 400 failed" in stage.said, "two looks, and 200 requests"
+
+    def test_of_a_bad_canary_its_own_answers_may_fail(self, stage: Stage, against: Any):
+        def bad(seen: Seen) -> bytes:
+            return answer(HASHES["yellow"], status=500) if len(seen.requests) % 20 == 0 else answer(HASHES["blue"])
+
+        run(stage, 5, may_fail="canary", http_port=against(bad))
+        assert f"traffic: failed answers, all from {YELLOW}: some, and no others | 15 of 300 | True" in stage.said
+
+    @pytest.mark.parametrize(("failing", "seen"), [("blue", f"0 of 300; 15 from {BLUE}"), ("", "0 of 300")])
+    def test_but_others_may_not_and_some_have_to(self, stage: Stage, against: Any, failing: str, seen: str):
+        stage.world.weight = 0
+
+        def bad(seen: Seen) -> bytes:
+            return answer(HASHES["blue"], status=500 if failing and len(seen.requests) % 20 == 0 else 200)
+
+        said = refused(stage, 0, may_fail="canary", http_port=against(bad))
+        assert f"traffic: failed answers, all from {YELLOW}: expected some, and no others, saw {seen}" in said
 
     def test_a_failed_request_fails_it_even_if_the_share_is_right(self, stage: Stage, against: Any):
         stage.world.weight = 0

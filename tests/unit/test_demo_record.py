@@ -80,7 +80,7 @@ def stage():
 
 def test_a_recording_says_where_it_begins(stage):
     (fact,) = stage.record("start")
-    assert (fact.text, fact.seen) == ("recording of demo", f"from resourceVersion {stage.cluster.version} on")
+    assert (fact.text, fact.seen) == ("recording", f"from resourceVersion {stage.cluster.version} on")
 
 
 def test_in_the_end_it_tells_the_history_and_claims_the_bounds(stage):

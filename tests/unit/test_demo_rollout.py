@@ -7,6 +7,8 @@ from demo_world import HASHES, World, pod
 
 from canarylab.demo.rollout import PodView, RolloutView
 
+NOTHING = "revision 1 (localhost/argoproj/rollouts-demo:blue) is active, SetWeight 0, ActualWeight 0"
+
 
 def view(world: World) -> RolloutView:
     return RolloutView.of(world.rollout(), world.replica_sets(), world.pods())
@@ -138,3 +140,69 @@ def test_why_a_pod_does_not_get_ready_is_said_in_its_own_words(world: World):
     broken["status"]["containerStatuses"][0]["state"] = {"waiting": waiting}
     seen = RolloutView.of(world.rollout(), world.replica_sets(), [broken])
     assert "ErrImageNeverPull" in seen.trouble
+
+
+class TestRollingUpdate:
+    """A canary without steps."""
+
+    def view(self, world: World) -> RolloutView:
+        rollout = world.rollout()
+        del rollout["spec"]["strategy"]["canary"]["steps"], rollout["spec"]["strategy"]["canary"]["trafficRouting"]
+        rollout["status"]["currentStepIndex"] = None
+        return RolloutView.of(rollout, world.replica_sets(), world.pods())
+
+    def test_at_rest_it_has_no_step_and_all_of_the_weight(self, world: World):
+        seen = self.view(world)
+        assert (seen.strategy, seen.step, seen.set_weight, seen.actual_weight) == ("canary", None, 100, 100)
+        assert "no steps" in str(seen)
+
+    def test_in_the_middle_it_shows_all_of_the_weight_as_the_plugin_does(self, paused: World):
+        seen = self.view(paused)
+        assert (seen.step, seen.set_weight, seen.actual_weight, seen.updating) == (None, 100, 100, True)
+        assert (seen.stable.number, seen.canary.number) == (1, 2)
+
+    def test_after_an_abort_none_of_it_is_set(self, paused: World):
+        paused.aborted()
+        assert self.view(paused).set_weight == 0
+
+
+class TestBlueGreen:
+    def view(self, world: World, active: str, **status: str) -> RolloutView:
+        rollout = world.rollout()
+        rollout["spec"]["strategy"] = {"blueGreen": {"activeService": "active", "previewService": "preview"}}
+        selectors = {"activeSelector": HASHES[active], "previewSelector": HASHES[world.current]}
+        rollout["status"] |= {"blueGreen": selectors, "currentStepIndex": None, "canary": {}, **status}
+        return RolloutView.of(rollout, world.replica_sets(), world.pods())
+
+    def roles(self, seen: RolloutView) -> dict[int, str]:
+        return {revision.number: revision.role for revision in seen.revisions}
+
+    def test_at_rest_the_one_revision_is_active_and_has_everything(self, world: World):
+        seen = self.view(world, active="blue")
+        assert (seen.strategy, seen.step, seen.set_weight, seen.actual_weight) == ("blueGreen", None, 100, 100)
+        assert self.roles(seen) == {1: "active"}
+        assert (seen.stable.number, seen.canary, seen.updating) == (1, None, False)
+
+    def test_in_the_middle_the_new_one_is_a_preview_and_has_nothing(self, paused: World):
+        paused.phase, paused.message = "Paused", "BlueGreenPause"
+        seen = self.view(paused, active="blue")
+        assert (seen.status, seen.set_weight, seen.actual_weight) == ("Paused (BlueGreenPause)", 0, 0)
+        assert self.roles(seen) == {1: "active", 2: "preview"}
+        assert (seen.stable.number, seen.canary.number, seen.updating) == (1, 2, True)
+        assert f"revision 2 (localhost/argoproj/rollouts-demo:yellow) is preview, {NOTHING}" in str(seen)
+
+    def test_once_promoted_the_new_one_is_active_even_before_it_is_stable(self, paused: World):
+        seen = self.view(paused, active="yellow")
+        assert (seen.set_weight, seen.actual_weight) == (100, 100)
+        assert self.roles(seen) == {1: "", 2: "active"}
+        assert seen.updating
+
+    def test_a_weight_of_a_canary_that_it_once_was_says_nothing(self, paused: World):
+        assert self.view(paused, active="blue", canary={"weights": {"canary": {"weight": 50}}}).actual_weight == 0
+
+    def test_before_the_controller_has_seen_it_nothing_is_active(self, world: World):
+        rollout = world.rollout()
+        rollout["spec"]["strategy"] = {"blueGreen": {"activeService": "active"}}
+        rollout["status"] = {}
+        seen = RolloutView.of(rollout, [], [])
+        assert (seen.phase, seen.set_weight, seen.updating) == ("Progressing", 0, True)

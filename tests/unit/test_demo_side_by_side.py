@@ -109,7 +109,7 @@ def test_once_interrupted_those_that_have_not_begun_are_skipped():
         world.cancel.check()
 
     ended = {one.playbook: one for one in world.run(at_once=1, a=interrupted)}
-    assert (ended["a"].state, ended["b"].state) == ("failed", "skipped")
+    assert (ended["a"].state, ended["b"].state) == ("interrupted", "skipped")
     assert isinstance(ended["a"].error, CancelledError)
     assert ended["b"].exit_code == EXIT_INTERRUPTED
 

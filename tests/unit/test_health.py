@@ -9,12 +9,15 @@ from canarylab.kube.client import ApiError
 from canarylab.kube.health import (
     daemon_set_health,
     deployment_health,
+    gateway_health,
+    http_route_health,
     job_health,
     pod_health,
     rollout_health,
     stateful_set_health,
 )
 from canarylab.kube.workloads import watches, workload_health
+from canarylab.stages.base import Watch
 
 UNSEEN = "kube-controller-manager hasn't acted on its newest spec yet"
 
@@ -51,6 +54,30 @@ def pod(phase="Running", *, ready=False):
 def rollout(phase="Healthy", generation=1, observed="1", **status):
     told = {"observedGeneration": observed, "phase": phase, **status}
     return {"metadata": {"generation": generation}, "status": told}
+
+
+def conditions(generation=2, reason="R", **status):
+    """True for the newest spec, but for what `status` says of a type."""
+    return [
+        {
+            "type": kind,
+            "status": status.get(kind, "True"),
+            "observedGeneration": generation,
+            "reason": reason,
+            "message": "m",
+        }
+        for kind in ("Accepted", "Programmed", "ResolvedRefs")
+    ]
+
+
+def gateway(generation=2, **status):
+    return {"metadata": {"generation": 2}, "status": {"conditions": conditions(generation, **status)}}
+
+
+def http_route(parents=1, generation=2, **status):
+    told = {"parentRef": {"name": "gw"}, "conditions": conditions(generation, **status)}
+    spec = {"parentRefs": [{"name": "gw"}]}
+    return {"metadata": {"generation": 2}, "spec": spec, "status": {"parents": [told] * parents}}
 
 
 ROLLING = {"updateRevision": "w-2"}
@@ -102,6 +129,42 @@ ROLLING = {"updateRevision": "w-2"}
         (pod_health, pod("Succeeded"), None),
         (pod_health, pod("Pending"), "Pod w isn't ready: Pending"),
         (pod_health, pod("Failed"), "Pod p failed: no reason: no message"),
+        (gateway_health, None, "Gateway w isn't there"),
+        (gateway_health, gateway(), None),
+        (gateway_health, gateway(Accepted="False"), "Gateway w isn't Accepted: R: m"),
+        (gateway_health, gateway(Programmed="Unknown"), "Gateway w isn't Programmed: R: m"),
+        (gateway_health, gateway(generation=1), "Gateway w isn't Accepted with its newest spec yet"),
+        (gateway_health, gateway(Programmed="False", reason="AddressNotAssigned"), None),
+        (
+            gateway_health,
+            gateway(Programmed="False", reason="AddressNotUsable"),
+            "Gateway w isn't Programmed: AddressNotUsable: m",
+        ),
+        (
+            gateway_health,
+            gateway(generation=1, reason="AddressNotAssigned"),
+            "Gateway w isn't Accepted with its newest spec yet",
+        ),
+        (
+            gateway_health,
+            {"metadata": {"generation": 1}},
+            "Gateway w isn't Accepted: nothing is said of it: no message",
+        ),
+        (http_route_health, None, "HTTPRoute w isn't there"),
+        (http_route_health, http_route(), None),
+        (http_route_health, http_route(parents=2), None),
+        (
+            http_route_health,
+            http_route(parents=0),
+            "HTTPRoute w: no controller has taken it for each of its Gateways yet",
+        ),
+        (http_route_health, http_route(Accepted="False"), "HTTPRoute w for Gateway gw isn't Accepted: R: m"),
+        (http_route_health, http_route(ResolvedRefs="False"), "HTTPRoute w for Gateway gw isn't ResolvedRefs: R: m"),
+        (
+            http_route_health,
+            http_route(generation=1),
+            "HTTPRoute w for Gateway gw isn't Accepted with its newest spec yet",
+        ),
         (rollout_health, None, "Rollout w isn't there"),
         (rollout_health, rollout(), None),
         (rollout_health, rollout("Paused"), None),
@@ -260,3 +323,35 @@ def test_every_kind_whose_health_is_known_is_watched():
     kinds = {"Deployment", "StatefulSet", "DaemonSet", "Job", "Pod", "Rollout"}
     assert {watch.kind for watch in watches("ns")} == kinds
     assert {watch.namespace for watch in watches("ns")} == {"ns"}
+
+
+def test_a_kind_that_not_every_cluster_has_is_watched_where_there_is_one_to_wait_for():
+    gateways, istios = "gateway.networking.k8s.io/v1", "networking.istio.io/v1"
+    wanted = [{"apiVersion": gateways, "kind": "HTTPRoute"}, {"apiVersion": istios, "kind": "Gateway"}]
+    assert set(watches("ns", wanted)) - set(watches("ns")) == {Watch(gateways, "HTTPRoute", "ns")}
+
+
+def test_a_gateway_is_as_healthy_as_what_was_deployed_for_it():
+    kind = ("gateway.networking.k8s.io/v1", "Gateway")
+    meta = {"name": "g", "namespace": "default", "generation": 2}
+    found = {**gateway(), "apiVersion": kind[0], "kind": kind[1], "metadata": meta, "spec": {}}
+    cluster = FakeCluster(found, kinds=[kind])
+    assert workload_health(cluster, found) is None
+    for name, owner in (("g-istio", "g"), ("other", "h")):
+        labels = {"gateway.networking.k8s.io/gateway-name": owner}
+        carrier = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 1}}
+        cluster.put({**carrier, "metadata": {"name": name, "namespace": "default", "labels": labels}})
+    assert workload_health(cluster, found) == "Deployment g-istio: 0 of 1 pods available"
+
+
+@pytest.mark.parametrize("api_version", ["gateway.networking.k8s.io/v1", "networking.istio.io/v1"])
+def test_a_gateway_has_health_if_it_is_one_of_the_gateway_api(api_version):
+    kind = (api_version, "Gateway")
+    found = {
+        "apiVersion": api_version,
+        "kind": "Gateway",
+        "metadata": {"name": "g", "namespace": "default"},
+        "spec": {},
+    }
+    said = workload_health(FakeCluster(found, kinds=[kind]), found)
+    assert bool(said) == api_version.startswith("gateway.")

@@ -138,7 +138,7 @@ class TestWeights:
 
     def test_a_status_without_weights_proves_nothing(self):
         (said,) = broken(at_rest(**ROUTED))
-        assert said.endswith("saw no weights in the Rollout's status")
+        assert said.endswith("saw no weight in the Rollout's status")
 
 
 def test_for_blue_green_nothing_is_promised():
@@ -187,6 +187,11 @@ class TestLine:
         assert line.count(" s ") == 50
         assert "(50 more)" in line
         assert line.endswith("99.0 s 3/4")
+
+    def test_a_revision_is_called_as_it_came_up_though_a_rollback_gives_it_a_new_number(self):
+        again = replica_set(OLD, 4)
+        again["metadata"]["annotations"] = {"rollout.argoproj.io/revision": "3"}
+        assert heading(states(at_rest(), again)) == "revision 1: available/pods"
 
     def test_a_rollout_without_a_revision_has_a_line_too(self):
         assert heading(states([rollout()])) == "no revision: available/pods"

@@ -16,6 +16,7 @@ from canarylab.playbook.model import ClusterSpec
 from canarylab.providers.embedded import EmbeddedProvider
 from canarylab.providers.embedded.programs import pins
 from canarylab.providers.embedded.programs.images import references
+from canarylab.providers.published_plugins import CHECKSUMS
 
 PINS = pins.pins()
 VERSION = r"\d+\.\d+\.\d+"
@@ -29,6 +30,7 @@ VERSION = r"\d+\.\d+\.\d+"
         ("etcd", VERSION),
         ("rollouts", f"v{VERSION}"),
         ("helm", f"v{VERSION}"),
+        ("gateway_api", VERSION),
         ("istio", rf"{VERSION}-[0-9a-f]{{12}}"),
         ("go", r"\d+\.\d+(\.\d+)?"),
     ],
@@ -78,6 +80,48 @@ def test_the_playbooks_argo_rollouts_is_the_one_that_is_built():
     for _, _, stage in found:
         _, image = provider.rollouts_manifest(context_of(provider=provider), stage["version"])
         assert (image,) == references(PINS)["argo-rollouts"]
+
+
+def test_the_playbooks_gateway_api_is_the_one_that_is_built():
+    provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
+    found = stages_of("gateway-api")
+    assert found
+    for _, _, stage in found:
+        manifest = provider.gateway_api_manifest(context_of(provider=provider), stage["version"])
+        assert manifest == pins.built().gateway_api_manifest
+
+
+def test_another_gateway_api_is_refused_with_the_one_there_is():
+    provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
+    with pytest.raises(UsageError, match=r"no Gateway API 1\.0\.0") as caught:
+        provider.gateway_api_manifest(context_of(provider=provider), "1.0.0")
+    assert PINS.gateway_api in str(caught.value)
+
+
+def test_the_playbooks_plugins_have_known_checksums_for_both_architectures():
+    found = stages_of("traffic-router-plugin")
+    assert found
+    for _, _, stage in found:
+        assert set(CHECKSUMS[stage["plugin"]][stage["version"]]) == {"amd64", "arm64"}
+
+
+def test_the_stand_in_answers_to_the_name_of_the_plugin_and_lies_where_the_controller_is_told():
+    provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
+    [name] = CHECKSUMS
+    plugin = provider.router_plugin(context_of(provider=provider), name, "0.17.0")
+    assert f'const Name = "{name}"' in (pins.NODE / "internal" / "gatewayapi" / "config.go").read_text()
+    folder, _, program = plugin.location.removeprefix("file://").rpartition("/")
+    containerfile = (pins.NODE / "images" / "argo-rollouts.Containerfile").read_text()
+    assert re.search(rf"^COPY .*\b{program} {folder}/$", containerfile, re.MULTILINE)
+    assert (pins.NODE / "cmd" / program / "main.go").exists()
+    assert "stands in" in plugin.note
+
+
+def test_a_plugin_without_a_stand_in_is_refused_with_the_one_there_is():
+    provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
+    with pytest.raises(UsageError, match="no traffic-router plugin 'somebody/router'") as caught:
+        provider.router_plugin(context_of(provider=provider), "somebody/router", "1.0.0")
+    assert "argoproj-labs/gatewayAPI" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,6 @@ def test_a_valid_playbook_is_valid_by_the_schema_too():
         {"stages": {"a": {"kind": "helm-release", "chart": "c", "version": 1.3}}},
         {"stages": {"a": {"kind": "inert", "deadline": "soon"}}},
         {"stages": {"a": {"kind": "namespace", "labels": [{"kye": "x"}]}}},
-        {"demo": [{"set-image": None}]},
         {"demo": [{"set-image": {"rollout": "a", "image": "b", "settle_seconds": 1}}]},
         {"demo": [{"promote": {}, "set-image": {"rollout": "a", "image": "b"}}]},
         {"demo": ["promote"]},

@@ -12,7 +12,7 @@ from canarylab.download import MIRROR
 from canarylab.errors import CanarylabError, StageError, UsageError
 from canarylab.paths import cache_home
 from canarylab.providers.embedded.programs.pins import pins
-from canarylab.providers.published import chart, near, rollouts_manifest
+from canarylab.providers.published import chart, gateway_api_manifest, near, rollouts_manifest
 
 PUBLISHED = {
     (name, version): f"{name} {version}".encode()
@@ -21,6 +21,7 @@ PUBLISHED = {
 }
 INDEX = f"{CHARTS}/index.yaml"
 INSTALL = f"{ROLLOUTS}/v1.10.1/install.yaml"
+DEFINITIONS = "/github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/standard-install.yaml"
 MANIFEST = """
 apiVersion: v1
 kind: ServiceAccount
@@ -31,11 +32,19 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: argo-rollouts}
 """
+GATEWAY_API = """
+# Copyright
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: httproutes.gateway.networking.k8s.io}
+"""
 
 
 @pytest.fixture
 def server(monkeypatch):
-    with FileServer({**repository(PUBLISHED), INSTALL: MANIFEST.encode()}) as running:
+    files = {**repository(PUBLISHED), INSTALL: MANIFEST.encode(), DEFINITIONS: GATEWAY_API.encode()}
+    with FileServer(files) as running:
         monkeypatch.setenv(MIRROR, running.url)
         yield running
 
@@ -62,9 +71,16 @@ def test_a_chart_is_fetched_by_the_index_and_kept_under_its_name_and_version(ser
 
 @pytest.mark.usefixtures("server")
 def test_with_a_warm_cache_nothing_is_asked_for(ctx, monkeypatch):
-    first = chart(ctx, "istio/base", "1.31.0"), rollouts_manifest(ctx, "1.10.1")
+    def ask():
+        return (
+            chart(ctx, "istio/base", "1.31.0"),
+            rollouts_manifest(ctx, "1.10.1"),
+            gateway_api_manifest(ctx, "1.6.0"),
+        )
+
+    first = ask()
     monkeypatch.setenv(MIRROR, "http://127.0.0.1:9")
-    assert (chart(ctx, "istio/base", "1.31.0"), rollouts_manifest(ctx, "1.10.1")) == first
+    assert ask() == first
 
 
 def test_an_address_in_the_index_is_one_of_the_mirror_too(server, ctx):
@@ -135,7 +151,11 @@ def test_a_repository_that_nobody_knows_is_refused_without_asking(server, ctx, r
 
 @pytest.mark.parametrize("version", ["v1.31.0", "latest", "../../../1.31.0", "1.31", ""])
 def test_what_is_no_version_is_refused_without_asking(server, ctx, version):
-    for ask in (lambda: chart(ctx, "istio/base", version), lambda: rollouts_manifest(ctx, version)):
+    for ask in (
+        lambda: chart(ctx, "istio/base", version),
+        lambda: rollouts_manifest(ctx, version),
+        lambda: gateway_api_manifest(ctx, version),
+    ):
         with pytest.raises(UsageError, match="isn't a version"):
             ask()
     assert server.requests == []
@@ -190,6 +210,31 @@ def test_a_manifest_that_is_none_is_shown_and_not_kept(server, ctx, page):
     server.files[INSTALL] = page
     with pytest.raises(StageError, match="what came isn't"):
         rollouts_manifest(ctx, "1.10.1")
+    assert kept() == {}
+
+
+# -- the Gateway API's definitions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("server")
+def test_the_definitions_of_the_standard_channel_become_a_list_too(ctx):
+    [definition] = json.loads(gateway_api_manifest(ctx, "1.6.0").read_text())
+    assert definition["metadata"]["name"] == "httproutes.gateway.networking.k8s.io"
+    assert list(kept()) == ["gateway-api-1.6.0.json"]
+
+
+@pytest.mark.usefixtures("server")
+def test_definitions_that_are_not_released_are_answered_with_those_that_are_tested(ctx):
+    with pytest.raises(UsageError, match=r"there is no release 1\.99\.0 of the Gateway API") as caught:
+        gateway_api_manifest(ctx, "1.99.0")
+    assert f"use {pins().gateway_api}, " in caught.value.remedy
+
+
+@pytest.mark.parametrize("page", [b"<html>", b"", MANIFEST.encode()])
+def test_definitions_that_are_none_are_shown_and_not_kept(server, ctx, page):
+    server.files[DEFINITIONS] = page
+    with pytest.raises(StageError, match="what came isn't"):
+        gateway_api_manifest(ctx, "1.6.0")
     assert kept() == {}
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
 import canarylab
+from canarylab.errors import CanarylabError
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.record import Applied, others, read, record, remove
 from canarylab.stages.base import Removal
@@ -48,6 +50,18 @@ def test_another_digest_is_written_down():
     record(ctx, [ctx.playbook])
     assert read(ctx)["test"].digest == "0123abcd"
     assert len(cluster.writes) == 2
+
+
+@pytest.mark.parametrize("value", ["{", "[]", "{}", '{"digest": "x"}'])
+def test_a_record_that_somebody_changed_is_told_with_its_place_and_the_way_out(value):
+    ctx = context_of(cluster=(cluster := FakeCluster()))
+    record(ctx, [ctx.playbook])
+    cluster.objects[KEY]["data"]["playbook.test"] = value
+    with pytest.raises(CanarylabError, match=r"^ConfigMap kube-system/canarylab, playbook\.test: ") as caught:
+        read(ctx)
+    assert "`invoke up` writes it anew" in str(caught.value)
+    record(ctx, [ctx.playbook])
+    assert set(read(ctx)) == {"test"}
 
 
 def test_without_a_cluster_nothing_was_applied():

@@ -77,10 +77,10 @@ def test_each_line_says_which_demonstration_it_is_about() -> None:
 
 def test_it_ends_with_a_table_and_the_reasons_in_full() -> None:
     lines = plain(*EVENTS)
-    table = lines.index("✔ basic-canary  passed     40.2 s  1 fact held")
+    table = lines.index("✔ basic-canary  passed    40.2 s  1 fact held")
     assert lines[table + 1 :] == [
-        "✖ blue-green    failed      0.0 s  0 facts held",
-        "✖ mirror        failed      8.1 s  0 of 1 fact held",
+        "✖ blue-green    failed     0.0 s  0 facts held",
+        "✖ mirror        failed     8.1 s  0 of 1 fact held",
         "✖ demonstration blue-green failed after 0.0 s",
         "    stage blue-green failed: Service blue-green: refused",
         "✖ demonstration mirror failed after 8.1 s",
@@ -103,6 +103,19 @@ def test_what_was_reset_is_at_rest_and_not_passed() -> None:
     lines = plain(*reset("passed"))
     assert lines[1:3] == ["demonstration of mirror: started", "demonstration of mirror: at rest after 1.0 s"]
     assert lines[-2:] == ["✔ mirror  at rest     1.0 s  0 facts held", "everything is at rest in 1.0 s"]
+
+
+def test_what_was_interrupted_is_said_to_be_and_why_is_told_once() -> None:
+    lines = plain(*EVENTS[:1], DemoFinished("mirror", "interrupted", 1.0, reason="interrupted"), EVENTS[-1])
+    assert "demonstration of mirror: interrupted after 1.0 s" in lines
+    assert "✖ mirror        interrupted     1.0 s  0 facts held" in lines
+    assert not any("mirror failed" in line for line in lines)
+
+
+@pytest.mark.parametrize("state", ["passed", "failed", "interrupted", "skipped"])
+def test_a_window_too_low_for_all_takes_demonstrations_in_every_state(state: str) -> None:
+    view = view_of(EVENTS[0], DemoFinished("mirror", state, 1.0))  # type: ignore[arg-type]
+    assert len(shown(view, height=3)) == 3
 
 
 def test_what_a_demonstration_on_its_own_says_is_not_given_its_name() -> None:

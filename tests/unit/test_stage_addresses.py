@@ -62,6 +62,21 @@ def test_else_it_does_not_wait(tmp_path, live, tunnel, others):
     assert health(tmp_path, live, tunnel, *others) is None
 
 
+@pytest.mark.parametrize(("name", "reason"), [("gateway", "no address yet for mine/gateway"), ("another", None)])
+def test_the_service_that_is_made_for_a_gateway_of_the_gateway_api_is_waited_for(tmp_path, name, reason):
+    kind = ("gateway.networking.k8s.io/v1", "Gateway")
+    conditions = [{"type": "Accepted", "status": "True"}, {"type": "Programmed", "reason": "AddressNotAssigned"}]
+    meta, status = {"name": name, "namespace": "mine"}, {"conditions": conditions}
+    live = {"apiVersion": kind[0], "kind": kind[1], "metadata": meta, "spec": {}, "status": status}
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(live))
+    stage = ManifestsStage("app", ManifestsOptions(path="m.yaml"), base=tmp_path)
+    made = service()
+    made["metadata"]["labels"] = {"gateway.networking.k8s.io/gateway-name": "gateway"}
+    provider = FakeProvider(FakeCluster(live, made, kinds=[kind]))
+    provider.tunnel = running(PENDING)
+    assert stage.health(context_of(stage, TUNNEL, provider=provider, base=tmp_path)) == reason
+
+
 def test_a_release_waits_for_the_addresses_of_its_services():
     manifest = yaml.safe_dump(service())
     provider = FakeProvider(FakeCluster(service(), record(manifest=manifest)))

@@ -314,9 +314,16 @@ def test_what_runs_pods_is_healthy_once_they_are_and_else_names_the_cause(folder
     assert stage(folder).health(ctx) is None
 
 
-def test_everything_that_changes_its_health_is_watched():
-    assert {watch.kind for watch in stage().watches()} >= {"Deployment", "StatefulSet", "Pod"}
-    assert Watch(*ROLLOUT) in stage().watches()
+def test_everything_that_changes_its_health_is_watched(folder):
+    assert {watch.kind for watch in stage(folder).watches()} >= {"Deployment", "StatefulSet", "Pod"}
+    assert Watch(*ROLLOUT) in stage(folder).watches()
+
+
+def test_a_kind_of_the_gateway_api_is_watched_where_the_files_have_one(folder):
+    route = ("gateway.networking.k8s.io/v1", "HTTPRoute")
+    assert Watch(*route) not in stage(folder).watches()
+    (folder / "m" / "route.yaml").write_text(f"{{apiVersion: {route[0]}, kind: HTTPRoute, metadata: {{name: r}}}}")
+    assert Watch(*route) in stage(folder).watches()
 
 
 # -- argo-rollouts ----------------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ CHUNKED, CLOSE = "Transfer-Encoding: chunked", "Connection: close"
 
 
 class TestAnswers:
-    """Whatever form HTTP/1.1 allows; only what the demo's own server sends would be too little for other applications."""
+    """Any form that HTTP/1.1 allows: other applications send more of them than the demo does."""
 
     @pytest.mark.parametrize(
         ("said", "is_kept"),

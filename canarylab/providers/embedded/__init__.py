@@ -15,13 +15,13 @@ from canarylab.files import delete
 from canarylab.images import Wanted, build
 from canarylab.lock import is_held, queued
 from canarylab.paths import ProfilePaths, cache_home, state_home
-from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
+from canarylab.providers.base import Finding, Image, Provider, RouterPlugin, TunnelStatus
 from canarylab.providers.embedded import host, store, tunnel
 from canarylab.providers.embedded.machine import STAMP, Machine
 from canarylab.providers.embedded.network import Network, Ranges, choose, reserved
 from canarylab.providers.embedded.programs import pins
 from canarylab.providers.embedded.programs.charts import CHARTS
-from canarylab.providers.embedded.programs.images import ROLLOUTS
+from canarylab.providers.embedded.programs.images import GATEWAY_API_PLUGIN, ROLLOUTS
 from canarylab.providers.embedded.stages import ClusterStage, MachineStage, ProgramsStage
 from canarylab.stages.base import Removal, Stage
 from canarylab.supervisor import Program, Supervisor
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from canarylab.context import Context
     from canarylab.kube.client import Cluster
     from canarylab.playbook.model import ClusterSpec
+
+
+_GATEWAY_API = "argoproj-labs/gatewayAPI"
+"""The plugin for which there is a stand-in: node/internal/gatewayapi."""
 
 
 class EmbeddedProvider(Provider):
@@ -152,6 +156,22 @@ class EmbeddedProvider(Provider):
                 remedy=f"use {pins.pins().rollouts.removeprefix('v')}, which node/go.mod pins",
             )
         return pins.built().rollouts_manifest, f"{ROLLOUTS}:{pins.pins().rollouts}"
+
+    def gateway_api_manifest(self, ctx: Context, version: str) -> Path:  # noqa: ARG002
+        if pins.pins().gateway_api != version:
+            raise UsageError(
+                f"the embedded provider has no Gateway API {version}",
+                remedy=f"use {pins.pins().gateway_api}, which node/go.mod pins",
+            )
+        return pins.built().gateway_api_manifest
+
+    def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:  # noqa: ARG002
+        if name != _GATEWAY_API:
+            raise UsageError(
+                f"the embedded provider has no traffic-router plugin {name!r}", remedy=f"use {_GATEWAY_API}"
+            )
+        note = f"{name} can't be had here: a plugin of this tool stands in for it (docs/embedded.md, Gateway API)"
+        return RouterPlugin(f"file://{GATEWAY_API_PLUGIN}", note=note)
 
     def architectures(self, ctx: Context) -> tuple[str, ...]:  # noqa: ARG002
         return (pins.architecture(),)

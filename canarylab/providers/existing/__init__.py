@@ -17,7 +17,7 @@ from canarylab.files import delete
 from canarylab.images import SOURCE_LABEL, Wanted
 from canarylab.kube import kubeconfig
 from canarylab.paths import ProfilePaths, cache_home
-from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
+from canarylab.providers.base import Finding, Image, Provider, RouterPlugin, TunnelStatus
 from canarylab.providers.existing import balancer, connection, doctor, guard, pushing, requirements, userconfig
 from canarylab.providers.existing.registry import LOCAL, Address, Registry
 from canarylab.stages.base import Removal, Stage
@@ -113,6 +113,16 @@ class ExistingProvider(Provider):
         from canarylab.providers import published
 
         return published.rollouts_manifest(ctx, version)
+
+    def gateway_api_manifest(self, ctx: Context, version: str) -> Path:
+        from canarylab.providers import published
+
+        return published.gateway_api_manifest(ctx, version)
+
+    def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
+        from canarylab.providers import published_plugins
+
+        return published_plugins.router_plugin(ctx, name, version)
 
     def programs(self, ctx: Context) -> Path | None:  # noqa: ARG002 - the contract's
         """Those on the PATH; where one is missing, all that the embedded provider has built, if it has."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from canarylab.errors import NotYetObservableError
-from canarylab.providers.base import Finding, Image, Provider, TunnelStatus
+from canarylab.providers.base import Finding, Image, Provider, RouterPlugin, TunnelStatus
 
 if TYPE_CHECKING:
     from canarylab.context import Context
@@ -81,6 +81,16 @@ class MinikubeProvider(Provider):
         from canarylab.providers import published
 
         return published.rollouts_manifest(ctx, version)
+
+    def gateway_api_manifest(self, ctx: Context, version: str) -> Path:
+        from canarylab.providers import published
+
+        return published.gateway_api_manifest(ctx, version)
+
+    def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
+        from canarylab.providers import published_plugins
+
+        return published_plugins.router_plugin(ctx, name, version)
 
     def architectures(self, ctx: Context) -> tuple[str, ...]:
         """As the nodes say it; without a cluster the host's, since a virtual machine is never of another one."""

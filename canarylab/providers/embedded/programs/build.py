@@ -69,6 +69,7 @@ class Builder:
         self._part("bin", lambda output: link_tree(work / "programs" / "client.d", output))
         self._part("charts", lambda out: charts.package_charts(runner, toolchain, work / "bin/helm", self._pins, out))
         self._part("argo-rollouts.json", lambda output: charts.copy_rollouts_manifest(toolchain, output))
+        self._part("gateway-api.json", lambda output: charts.copy_gateway_api(toolchain, output))
         self._part("archives", lambda output: self._build_images(toolchain, output))
         self._part("store", self._fill_store)
         link_tree(work / "programs" / "kube.d", work / "node/usr/local/bin")
@@ -86,7 +87,7 @@ class Builder:
         context = self._scratch("context")
         for program in NAMES:
             link_tree(self._work / "programs" / f"{program}.d", context / program)
-        for program in ("pause", "rollouts-controller"):
+        for program in ("gatewayapi-plugin", "pause", "rollouts-controller"):
             os.link(self._work / "programs" / program, context / program)
         link_tree(self._work / "base", context / "base")
         os.link(self._work / "envoy", context / "envoy")

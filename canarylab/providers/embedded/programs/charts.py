@@ -1,10 +1,11 @@
-"""Istio's charts and Argo's manifest, out of the pinned modules."""
+"""Istio's charts, Argo's manifest and the Gateway API's definitions, out of the pinned modules."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,6 +15,9 @@ from canarylab.tools.runner import Runner
 
 CHARTS = {"istio/base": "base", "istio/istiod": "istio-control/istio-discovery", "istio/gateway": "gateway"}
 """Chart to its folder below `manifests/charts` of Istio's module."""
+
+DEFINITIONS = "config/crd/standard"
+"""The Gateway API's standard channel, in its module: the files that its release's standard-install.yaml is made of."""
 
 BOOTSTRAP = "tools/packaging/common/envoy_bootstrap.json"
 
@@ -30,8 +34,17 @@ def package_charts(runner: Runner, go: Go, helm: Path, pins: Pins, output: Path)
 def copy_rollouts_manifest(go: Go, output: Path) -> None:
     """As a JSON list: 40,000 lines of YAML take Python two seconds to read, every time."""
     module = go.module_folder(NODE, "github.com/argoproj/argo-rollouts")
-    text = (module / "manifests" / "install.yaml").read_text()
-    output.write_text(json.dumps([obj for obj in yaml.safe_load_all(text) if obj]))
+    output.write_text(json.dumps(_objects(module / "manifests" / "install.yaml")))
+
+
+def copy_gateway_api(go: Go, output: Path) -> None:
+    """As a JSON list, too."""
+    folder = go.module_folder(NODE, "sigs.k8s.io/gateway-api") / DEFINITIONS
+    output.write_text(json.dumps([obj for file in sorted(folder.glob("*.yaml")) for obj in _objects(file)]))
+
+
+def _objects(file: Path) -> list[Any]:
+    return [obj for obj in yaml.safe_load_all(file.read_text()) if obj]
 
 
 def copy_bootstrap(go: Go, output: Path) -> None:

@@ -11,6 +11,9 @@ from canarylab.tools.runner import Runner
 
 ROLLOUTS = "localhost/argoproj/argo-rollouts"
 
+GATEWAY_API_PLUGIN = "/usr/local/bin/gatewayapi-plugin"
+"""Where that image has the traffic router for the Gateway API."""
+
 
 def references(pins: Pins) -> dict[str, tuple[str, ...]]:
     """Containerfile to the references of its image. Kubernetes' are what kubeadm looks for."""

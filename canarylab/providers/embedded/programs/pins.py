@@ -59,6 +59,10 @@ class Pins:
         return self.of("helm.sh/helm/v4")
 
     @property
+    def gateway_api(self) -> str:
+        return self.of("sigs.k8s.io/gateway-api").removeprefix("v")
+
+    @property
     def istio(self) -> str:
         """The release line of Istio's module and its commit: the module proxy has pseudo-versions only.
 
@@ -129,6 +133,10 @@ class Built:
     @property
     def rollouts_manifest(self) -> Path:
         return self.folder / "argo-rollouts.json"
+
+    @property
+    def gateway_api_manifest(self) -> Path:
+        return self.folder / "gateway-api.json"
 
     @property
     def is_complete(self) -> bool:
