@@ -171,7 +171,7 @@ def test_teardown_of_istio_alone_leaves_the_rest(tool: Tool) -> None:
     assert removed.code == 0, removed.explain()
     assert "istio-ingressgateway" in removed.summary["changed"]
     assert "argo-rollouts" in tool.kubectl("get", "pods", "-A")
-    assert set(_healthy(tool).summary["changed"]) == {"istio-ingressgateway", "tunnel"}
+    assert set(_healthy(tool).summary["changed"]) == {"istio-ingressgateway"}
 
 
 def test_two_profiles_live_side_by_side(tool: Tool, tmp_path: Path) -> None:
