@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from canarylab.demo.rollout import RolloutView
 
 
+RESET = "reset"
+"""What `demo --reset` is called among the steps."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """Why it is so, and what to do about it, with commands to paste."""
@@ -29,4 +33,7 @@ def plugin(ctx: Context, view: RolloutView, words: str) -> str:
 
 
 def or_reset(ctx: Context, remedy: str) -> str:
+    """The remedy, and beside it, except to somebody who is just doing it, the way back."""
+    if ctx.stage == RESET:
+        return remedy
     return f"{remedy}; `{ctx.command('demo --reset')}` brings the Rollout back to its stable revision"

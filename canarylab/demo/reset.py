@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from canarylab.demo import causes, claims, leftover_routes, plugin
 from canarylab.demo.base import Claim, Step, disappointed, report
+from canarylab.demo.cause import RESET
 from canarylab.demo.healthy import at_rest, settled
 from canarylab.demo.named import Name, rollouts_of
+from canarylab.demo.pod_causes import can_have_no_image
 from canarylab.demo.rollout import API_VERSION, RevisionView, RolloutView, dig, get, read, view_of, watches
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
 from canarylab.events import Notice
+from canarylab.kube.objects import has_been_healthy
 
 if TYPE_CHECKING:
     from canarylab.context import Context
 
-_STEP = "reset"
 _TIMEOUT = 180.0
 """Seconds: pods of the stable revision may have to start again, one after the other."""
 
@@ -38,7 +40,7 @@ def reset(ctx: Context, steps: Sequence[Step]) -> None:
     ExpectationError if one isn't there, has no stable revision or doesn't come to rest; the others are reset all the
     same.
     """
-    ctx = ctx.for_stage(_STEP, ctx.deadline)
+    ctx = ctx.for_stage(RESET, ctx.deadline)
     names = rollouts_of(steps)
     if not names:
         raise UsageError(
@@ -64,21 +66,28 @@ def _set_back(ctx: Context, name: Name) -> None:
     rollout = get(ctx, *name)
     view = view_of(ctx, rollout)
     if view.stable is None:
-        (claim,) = causes.explained(ctx, *name, [claims.stable_is_wanted(view)])
         raise ExpectationError(
-            f"Rollout {'/'.join(name)} has no stable revision to go back to: it has never been healthy",
-            why=claim.cause,
-            remedy=f"mend what is in its way in the playbook's manifests, then `{ctx.command('up')}`",
+            f"Rollout {'/'.join(name)} has no stable revision to go back to", why=f"it is {view}", remedy=_up(ctx)
         )
-    commands = _commands(ctx, view, view.stable)
+    back = has_been_healthy(rollout)
+    commands = _commands(ctx, view, view.stable) if back else _onward(ctx, view)
     for command in commands:
         ctx.emit(Notice(plugin.run(ctx, command)))
     if dig(rollout, "spec", "paused"):
         # Last, so that nothing goes on before; by hand, since the plugin's `promote` would skip a step, too.
         ctx.cluster.patch(API_VERSION, "Rollout", view.name, {"spec": {"paused": None}}, view.namespace)
         ctx.emit(Notice(f"rollout '{view.name}' resumed: it was paused by hand"))
-    if commands or view.updating:
+    if back and (commands or view.updating):
         _undo_the_rest(ctx, name, view.stable.number)
+
+
+def _up(ctx: Context) -> str:
+    return f"mend what is in its way in the playbook's manifests, then `{ctx.command('up')}`"
+
+
+def _onward(ctx: Context, view: RolloutView) -> list[list[str]]:
+    """Out of a first revision that never was healthy there is no way back, only on to what is wanted instead of it."""
+    return [plugin.plugin(ctx).promote(view.namespace, view.name, full=True)] if view.updating else []
 
 
 def _commands(ctx: Context, view: RolloutView, stable: RevisionView) -> list[list[str]]:
@@ -113,24 +122,25 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
 def _await_rest(ctx: Context, name: Name, *, several: bool) -> None:
     """Wait until nothing is under way and no traffic is diverted; then nobody needs old pods, so they go at once."""
     watched = [*watches(name[0]), *leftover_routes.watches(ctx.cluster, name[0])]
-
-    def look(*, old_too: bool) -> list[Claim]:
-        rollout = get(ctx, *name)
-        view = view_of(ctx, rollout)
-        status, *others = at_rest(view) if old_too else settled(view)
-        refused = view.message.startswith(causes.INVALID)
-        routes = leftover_routes.claims(ctx.cluster, rollout)
-        return [dataclasses.replace(status, hopeless=refused), *others, *routes]
-
-    seen = wait_for(ctx, watched, lambda: look(old_too=False), _TIMEOUT)
+    seen = wait_for(ctx, watched, lambda: _look(ctx, name, settled), _TIMEOUT)
     if all(claim.holds for claim in seen):
         _scale_down(ctx, read(ctx, *name))
-        seen = wait_for(ctx, watched, lambda: look(old_too=True), _TIMEOUT)
+        seen = wait_for(ctx, watched, lambda: _look(ctx, name, at_rest), _TIMEOUT)
     told = causes.explained(ctx, *name, seen)
     if several:
         told = tuple(dataclasses.replace(claim, text=f"{'/'.join(name)}, {claim.text}") for claim in told)
-    if failed := report(ctx, _STEP, told):
-        raise disappointed(ctx, _STEP, failed)
+    if failed := report(ctx, RESET, told):
+        remedy = "; ".join(filter(None, (failed.remedy, _up(ctx))))
+        raise disappointed(ctx, RESET, dataclasses.replace(failed, remedy=remedy))
+
+
+def _look(ctx: Context, name: Name, expected: Callable[[RolloutView], Sequence[Claim]]) -> list[Claim]:
+    rollout = get(ctx, *name)
+    view = view_of(ctx, rollout)
+    status, *others = expected(view)
+    lasting = view.message.startswith(causes.INVALID) or can_have_no_image(view)
+    routes = leftover_routes.claims(ctx.cluster, rollout)
+    return [dataclasses.replace(status, hopeless=lasting), *others, *routes]
 
 
 def _scale_down(ctx: Context, view: RolloutView) -> None:

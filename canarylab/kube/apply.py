@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from canarylab.kube.client import ApiError, Cluster, UnknownKindError
+from canarylab.kube.objects import has_been_healthy
 
 APPLIED = "canarylab.dev/applied"
 """The annotation with the digest of what was applied: an object that has it, and holds all that is wanted, needs no
@@ -73,7 +74,7 @@ def compare(cluster: Cluster, wanted: dict[str, Any], kept: Sequence[Kept], mana
         return Comparison(wanted, None, diff_of(None, wanted))
     if not live["metadata"].get("namespace"):  # it lives in none, whatever a chart says
         wanted = {**wanted, "metadata": {key: value for key, value in meta.items() if key != "namespace"}}
-    body = with_kept(wanted, live, kept)
+    body = with_kept(wanted, live, kept) if _is_others_to_change(live) else wanted
     if is_within({key: value for key, value in body.items() if key != "status"}, live):
         return Comparison(body, live, "")
     try:
@@ -83,6 +84,11 @@ def compare(cluster: Cluster, wanted: dict[str, Any], kept: Sequence[Kept], mana
             raise
         would_be = body
     return Comparison(body, live, diff_of(live, would_be))
+
+
+def _is_others_to_change(live: dict[str, Any]) -> bool:
+    """Not a Rollout that has never been healthy: no update has begun on it, and its image may be the mistake."""
+    return live["kind"] != "Rollout" or has_been_healthy(live)
 
 
 def stamped(wanted: dict[str, Any]) -> dict[str, Any]:

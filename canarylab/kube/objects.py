@@ -13,6 +13,15 @@ def condition(obj: dict[str, Any], kind: str) -> dict[str, Any]:
     return {}
 
 
+def has_been_healthy(rollout: dict[str, Any]) -> bool:
+    """Whether a Rollout ever was. Its first revision is called stable at once, even if none of its pods ever ran.
+
+    Argo's controller adds the condition Healthy when it is so for the first time, and keeps it from then on
+    (argo-rollouts, rollout/sync.go, calculateRolloutConditions).
+    """
+    return bool(condition(rollout, "Healthy"))
+
+
 def pod_trouble(pod: dict[str, Any]) -> str | None:
     """Why a pod doesn't get ready, in its own words: a waiting reason, a failed exit, or that it can't be scheduled."""
     name = pod["metadata"]["name"]

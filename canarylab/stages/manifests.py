@@ -12,6 +12,7 @@ from canarylab.diagnosis import degraded
 from canarylab.diagnosis.images import refuse_absent
 from canarylab.diagnosis.manifests import refuse_known_bad
 from canarylab.diagnosis.references import refuse_dangling
+from canarylab.diagnosis.uninjected import refuse_uninjected
 from canarylab.errors import StageError
 from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept
 from canarylab.kube.workloads import with_images
@@ -72,6 +73,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         reason = super().health(ctx)
         if reason is not None:
             degraded.refuse_lasting(ctx, self.objects(ctx))
+        else:
+            refuse_uninjected(ctx, self.objects(ctx))
         return reason
 
     def observe(self, ctx: Context) -> list[Comparison]:

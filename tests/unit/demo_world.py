@@ -47,6 +47,7 @@ class World:
         """Objects of other kinds, by kind."""
         self.paused = False
         """Whether somebody has paused the Rollout by hand."""
+        self.has_been_healthy = True
         self.delays = False
         """Whether old pods stay until somebody sets an end to it."""
         self.patches: list[tuple[str, str, dict[str, Any]]] = []
@@ -143,6 +144,7 @@ class World:
                 "observedGeneration": str(self.observed),
                 "phase": self.phase,
                 "message": self.message,
+                "conditions": [{"type": "Healthy", "status": "True"}] if self.has_been_healthy else [],
                 "abort": self.abort,
                 "controllerPause": self.controller_pause,
                 "pauseConditions": self.pause,

@@ -282,9 +282,16 @@ def test_an_objects_own_status_is_none_of_our_business():
 
 def test_kept_fields_are_no_difference_and_stay_in_what_is_applied():
     cluster = FakeCluster(kinds=[("argoproj.io/v1alpha1", "Rollout")])
-    cluster.put(rollout("yellow"))
+    cluster.put({**rollout("yellow"), "status": {"conditions": [{"type": "Healthy", "status": "False"}]}})
     found = compare(cluster, rollout("blue"), [Kept("Rollout", ("spec.template.spec.containers[*].image",))], "m")
     assert (found.diff, found.wanted) == ("", rollout("yellow"))
+
+
+def test_a_rollout_that_has_never_been_well_keeps_nothing_so_that_a_wrong_image_can_be_mended():
+    cluster = FakeCluster(kinds=[("argoproj.io/v1alpha1", "Rollout")])
+    cluster.put({**rollout("bleu"), "status": {"phase": "Progressing"}})
+    found = compare(cluster, rollout("blue"), [Kept("Rollout", ("spec.template.spec.containers[*].image",))], "m")
+    assert "+      - image: blue" in found.diff
 
 
 def test_where_the_dry_run_finds_no_place_for_it_the_object_itself_is_compared():

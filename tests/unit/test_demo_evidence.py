@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from mesh_world import CANARY, GATEWAY_POD, HOSTS, SNI, STABLE, TESTERS, VSVC1, 
 from pydantic import ValidationError
 
 from canarylab.demo.base import Session, Step
+from canarylab.demo.client import Target
 from canarylab.demo.evidence import Evidence
+from canarylab.demo.layers.route import Asked
+from canarylab.demo.measuring import asked_by
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
 
@@ -297,9 +301,9 @@ class TestSilentAnswers:
 class TestHeaders:
     def test_requests_with_a_header_take_another_route(self, stage: Stage):
         stage.world.mesh.testers = True
-        run(stage, 100, weight=5, headers={TESTERS[0].lower(): TESTERS[1]}, http=list(HOSTS.values()))
+        run(stage, 100, weight=5, headers=dict([TESTERS]), http=list(HOSTS.values()))
         assert f"routes: {VSVC1}, http route testers: revision 2 100 %" in stage.said
-        assert f"proxy: Envoy of {GATEWAY_POD}, http {HTTP[0]}, x-tester: yes: revision 2 100 %" in stage.said
+        assert f"proxy: Envoy of {GATEWAY_POD}, http {HTTP[0]}, X-Tester: yes: revision 2 100 %" in stage.said
 
     def test_requests_without_it_do_not(self, stage: Stage):
         stage.world.mesh.testers = True
@@ -309,6 +313,11 @@ class TestHeaders:
     def test_another_value_does_not(self, stage: Stage):
         stage.world.mesh.testers = True
         run(stage, 5, headers={TESTERS[0]: "no"})
+
+    def test_routes_see_the_path_without_its_query_names_in_lower_case_and_the_gateways_own_port(self):
+        target = Target("10.0.0.1", 31080, "a.example.com", path="/a?b=c", headers=(TESTERS,), gateway_port=80)
+        assert asked_by(target) == Asked("a.example.com", "/a", {"x-tester": "yes"}, tls=False, port=80)
+        assert asked_by(replace(target, gateway_port=0)).port == 31080
 
 
 class TestMirror:
@@ -355,6 +364,26 @@ class TestMirror:
         assert f"traffic: requests mirrored to the canary, counted there: {seen}" in said
         assert "the layer traffic disagrees; status, routes and proxy say what was expected" in said
         assert why in said
+
+    def test_copies_that_come_late_are_waited_for(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr("canarylab.demo.mirrored._SECONDS", 10.0)
+        stage.world.mesh.slow_copies = 3
+        run(stage, 0, mirrored=100)
+        assert stage.world.mesh.slow_copies == 0
+
+    @pytest.mark.parametrize("percent", [30, 100])
+    def test_a_canary_that_has_begun_to_count_anew_is_told(self, stage: Stage, percent: int):
+        mesh = stage.world.mesh
+        mesh.mirror, mesh.arrived["yellow"] = percent, 10_000
+
+        def restarting(seen: Seen) -> bytes:
+            if len(seen.requests) == 1:
+                mesh.arrived.clear()
+            return mesh.respond(seen)
+
+        with LoopbackServer(restarting) as server:
+            said = refused(stage, 0, mirrored=percent, http_port=server.port)
+        assert "a pod of the canary has gone with its count" in said
 
     def test_copies_of_others_requests_are_too_many(self, stage: Stage):
         def with_others(seen: Seen) -> bytes:

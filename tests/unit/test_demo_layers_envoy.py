@@ -125,14 +125,14 @@ class TestWeights:
 
 
 class TestMatches:
-    def test_the_most_specific_domain_is_looked_at_alone(self):
-        dump = routes(
-            {
-                "*": [http_route(to("any"))],
-                "*.bookinfo.com": [http_route(to("wide"))],
-                HOST: [http_route(to("exact"), path="/other")],
-            }
-        )
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_the_most_specific_domain_is_looked_at_alone(self, order: int):
+        hosts = {
+            "*": [http_route(to("any"))],
+            "*.bookinfo.com": [http_route(to("wide"))],
+            HOST: [http_route(to("exact"), path="/other")],
+        }
+        dump = routes(dict([*hosts.items()][::order]))
         assert taken_of(dump, asked("x.bookinfo.com")) == EnvoyRoute({cluster("wide"): 100.0}, {})
         assert taken_of(dump, asked("example.com")) == EnvoyRoute({cluster("any"): 100.0}, {})
         assert taken_of(dump, asked()) is None

@@ -184,3 +184,14 @@ def test_what_stands_in_the_way_is_told_all_at_once_and_nothing_is_installed(mon
     assert "architecture: riscv64" in str(caught.value)
     assert "user: user 1000" in str(caught.value)
     assert "sudo -E" in str(caught.value)
+
+
+@pytest.mark.parametrize(("limit", "ok"), [("128\n", False), ("511\n", False), ("512\n", True)])
+def test_few_inotify_instances_are_told_before_a_sidecar_fails_for_want_of_one(monkeypatch, tmp_path, limit, ok):
+    file = tmp_path / "max_user_instances"
+    file.write_text(limit)
+    monkeypatch.setattr(host, "_INOTIFY", file)
+    finding = host._inotify()
+    assert finding.ok is ok
+    assert not finding.fatal, "one cluster works with the kernel's usual limit"
+    assert finding.fix == ("sysctl", "-w", "fs.inotify.max_user_instances=512")

@@ -25,11 +25,17 @@ _SYS_ADMIN, _NET_ADMIN, _MKNOD = 21, 12, 27
 _CAPABILITIES = {_SYS_ADMIN: "CAP_SYS_ADMIN", _NET_ADMIN: "CAP_NET_ADMIN", _MKNOD: "CAP_MKNOD"}
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_INOTIFY_KEY = "fs.inotify.max_user_instances"
+_INOTIFY_WANTED = 512
+_INOTIFY_OF_SIDECAR = 3
+"""Two of pilot-agent and one of Envoy, as counted in /proc."""
+
 
 def findings(ctx: Context, built: pins.Built, *, internet: bool) -> list[Finding]:
     """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
     found = [_system(), _architecture(), _root(), *_capabilities(), *_programs()]
-    found += [_memory(), _disk(built), _control_groups()]
+    found += [_memory(), _disk(built), _control_groups(), _inotify()]
     if internet:
         found.append(_forwarding())
     if all(finding.ok for finding in found[:4]):
@@ -110,6 +116,25 @@ def _disk(built: pins.Built) -> Finding:
     what = "to run" if built.is_complete else "to build the programs once"
     remedy = f"free space there, or set XDG_CACHE_HOME and XDG_STATE_HOME to a larger disk; {needed // _GIB} GiB {what}"
     return Finding("disk", free >= needed, f"{free / _GIB:.1f} GiB free at {folder}", remedy)
+
+
+def _inotify() -> Finding:
+    """Istio's sidecar takes three instances, and all of a host's sidecars are one user's (1337).
+
+    At the kernel's usual 128 the 43rd one ends with "couldn't initialize inotify: too many open files". Limits are
+    the host's owner's to set: it is asked for, not done.
+    """
+    limit = int(_INOTIFY.read_text()) if _INOTIFY.exists() else _INOTIFY_WANTED
+    command = f"sysctl -w {_INOTIFY_KEY}={_INOTIFY_WANTED}"
+    return Finding(
+        "inotify instances",
+        limit >= _INOTIFY_WANTED,
+        f"{limit} for each user, enough for {limit // _INOTIFY_OF_SIDECAR} sidecars in all clusters together",
+        f"{command}   (all demonstrations at once need about 40, a second cluster beside it as many again)",
+        fatal=False,
+        fix=tuple(command.split()),
+        needs_root=True,
+    )
 
 
 def _forwarding() -> Finding:
