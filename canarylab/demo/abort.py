@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from canarylab.demo import claims, plugin
-from canarylab.demo.background import note
 from canarylab.demo.base import Claim, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
+from canarylab.demo.traffic.background import note
 from canarylab.demo.waiting import wait_for
 from canarylab.playbook.model import Seconds
 

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from canarylab.demo import claims, mirrored
-from canarylab.demo.answers import Revisions, none_failed, only_canary_failed
+from canarylab.demo import claims
 from canarylab.demo.base import Claim, Session, Step, disappointed, report
-from canarylab.demo.client import Target
-from canarylab.demo.gateway import HostsOptions, is_of_rollout, service, targets
 from canarylab.demo.layers import resolving
 from canarylab.demo.layers.backends import Backends
 from canarylab.demo.layers.proxies import Proxies
 from canarylab.demo.layers.seen import Seen, Shares, expected
-from canarylab.demo.measuring import Survey, asked_by
 from canarylab.demo.rollout import Object, RolloutView, get, view_of, watches
+from canarylab.demo.traffic import mirrored
+from canarylab.demo.traffic.answers import Revisions, none_failed, only_canary_failed
+from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
+from canarylab.demo.traffic.survey import Survey, asked_by
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.playbook.model import Seconds

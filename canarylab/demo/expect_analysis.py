@@ -9,9 +9,9 @@ from pydantic import Field
 
 from canarylab.demo import analysis_run, causes, claims
 from canarylab.demo.analysis_run import AnalysisRunView, MetricView
-from canarylab.demo.background import note
 from canarylab.demo.base import Claim, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
+from canarylab.demo.traffic.background import note
 from canarylab.demo.waiting import wait_for
 from canarylab.playbook.model import Seconds
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from canarylab.demo.background import NAME, Background
 from canarylab.demo.base import Claim, Session, Step, StepOptions
-from canarylab.demo.error_rate import as_expected, at_most, clean_since, none_failed, of_canary, recovered
 from canarylab.demo.rollout import read
-from canarylab.demo.statistics import attempts
-from canarylab.demo.timeline import Failure, Period
+from canarylab.demo.traffic.background import NAME, Background
+from canarylab.demo.traffic.error_rate import as_expected, at_most, clean_since, none_failed, of_canary, recovered
+from canarylab.demo.traffic.statistics import attempts
+from canarylab.demo.traffic.timeline import Failure, Period
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
 from canarylab.playbook.model import Seconds
@@ -40,7 +40,7 @@ class ExpectErrorRate(Step):
     canary alone gave those answers. After more, 0 % is the recovery: the last failed answer came so many seconds after
     the last step `abort` at the latest (after this step began, where nobody but the controller aborted).
 
-    Each share is believed by the rule in `canarylab.demo.statistics`.
+    Each share is believed by the rule in `canarylab.demo.traffic.statistics`.
     """
 
     kind: ClassVar[str] = "expect-error-rate"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from canarylab.demo import history_bounds
 from canarylab.demo.base import Claim, Session, Step, StepOptions
-from canarylab.demo.history import State
-from canarylab.demo.recorder import Recorder
+from canarylab.demo.history import bounds
+from canarylab.demo.history.recorder import Recorder
+from canarylab.demo.history.states import State
 from canarylab.errors import ExpectationError
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class Record(Step):
 
     def _expected(self, states: Sequence[State]) -> Iterator[Claim]:
         if self.options.peak is not None:
-            yield history_bounds.peak(states, self.options.peak)
+            yield bounds.peak(states, self.options.peak)
         if self.options.least_stable is not None:
-            yield history_bounds.least_stable(states, self.options.least_stable)
+            yield bounds.least_stable(states, self.options.least_stable)
 
     def _misplaced(self, what: str, remedy: str) -> ExpectationError:
         return ExpectationError(

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from canarylab.demo.background import NAME, Background
 from canarylab.demo.base import Claim, Session, Step
-from canarylab.demo.gateway import HostsOptions, targets
-from canarylab.demo.traffic import GIVE_UP_AFTER, measure
+from canarylab.demo.traffic.background import NAME, Background
+from canarylab.demo.traffic.gateway import HostsOptions, targets
+from canarylab.demo.traffic.measure import GIVE_UP_AFTER, measure
 from canarylab.errors import ExpectationError
 
 if TYPE_CHECKING:
     from canarylab.context import Context
-    from canarylab.demo.client import Target
+    from canarylab.demo.traffic.client import Target
 
 _PROBE_SECONDS = 30.0
 """How long some requests may take before any of them counts."""

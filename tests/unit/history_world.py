@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from canarylab.demo.history import Change, State, replay
+from canarylab.demo.history.states import Change, State, replay
 from canarylab.kube.client import Snapshot
 from canarylab.stages.base import Watch
 

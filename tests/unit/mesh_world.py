@@ -246,14 +246,14 @@ def _slice(service: str, colors: list[str]) -> dict[str, Any]:
 
 def connect(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have ports of pods answer for the world, and nobody wait long for what doesn't come."""
-    for module in ("layers.proxies", "mirrored"):
+    for module in ("layers.proxies", "traffic.mirrored"):
         monkeypatch.setattr(f"canarylab.demo.{module}.PodPort", FakePodPort)
     for name, seconds in (
         ("evidence._PROXIES_SECONDS", 0.0),
         ("evidence._ASK_AGAIN", 0.0),
-        ("measuring._SETTLE_SECONDS", 0.05),
-        ("measuring._COUNTED_SECONDS", 0.05),
-        ("mirrored._SECONDS", 0.05),
-        ("mirrored._ASK_AGAIN", 0.0),
+        ("traffic.survey._SETTLE_SECONDS", 0.05),
+        ("traffic.survey._COUNTED_SECONDS", 0.05),
+        ("traffic.mirrored._SECONDS", 0.05),
+        ("traffic.mirrored._ASK_AGAIN", 0.0),
     ):
         monkeypatch.setattr(f"canarylab.demo.{name}", seconds)

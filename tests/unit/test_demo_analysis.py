@@ -9,10 +9,10 @@ from demo_world import IMAGE, FakeCluster, Stage, step
 from pydantic import ValidationError
 
 from canarylab.demo.analysis_run import AnalysisRunView, latest
-from canarylab.demo.background import NAME, Background
 from canarylab.demo.base import Session
 from canarylab.demo.expect_analysis import ExpectAnalysis
-from canarylab.demo.timeline import Timeline
+from canarylab.demo.traffic.background import NAME, Background
+from canarylab.demo.traffic.timeline import Timeline
 from canarylab.errors import ExpectationError
 
 BEGAN = "2026-01-01T12:00:00Z"

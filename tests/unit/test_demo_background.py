@@ -10,11 +10,11 @@ import pytest
 from demo_world import Stage
 from loopback import SILENCE, LoopbackServer, Reached, answer, closed_port, gateway_answer, make_certificate
 
-from canarylab.demo import background
-from canarylab.demo.background import NAME, Background, note
 from canarylab.demo.base import Session
-from canarylab.demo.client import REFUSED, TIMEOUT, Target
-from canarylab.demo.timeline import Failure, Moment, Timeline
+from canarylab.demo.traffic import background
+from canarylab.demo.traffic.background import NAME, Background, note
+from canarylab.demo.traffic.client import REFUSED, TIMEOUT, Target
+from canarylab.demo.traffic.timeline import Failure, Moment, Timeline
 from canarylab.errors import CancelledError
 
 HOST = "reviews.rollouts-demo-vsvc1.bookinfo.com"

@@ -11,13 +11,13 @@ from demo_world import HASHES, Stage, step
 from loopback import LoopbackServer, answer
 from pydantic import ValidationError
 
-from canarylab.demo import error_rate
-from canarylab.demo.background import NAME, Background
 from canarylab.demo.base import Session, Step
-from canarylab.demo.client import TIMEOUT, Target
 from canarylab.demo.expect_error_rate import ExpectErrorRate
 from canarylab.demo.perform import perform
-from canarylab.demo.timeline import Failure, Moment, Period
+from canarylab.demo.traffic import error_rate
+from canarylab.demo.traffic.background import NAME, Background
+from canarylab.demo.traffic.client import TIMEOUT, Target
+from canarylab.demo.traffic.timeline import Failure, Moment, Period
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
 

@@ -14,10 +14,10 @@ from mesh_world import CANARY, GATEWAY_POD, HOSTS, SNI, STABLE, TESTERS, VSVC1, 
 from pydantic import ValidationError
 
 from canarylab.demo.base import Session, Step
-from canarylab.demo.client import Target
 from canarylab.demo.evidence import Evidence
 from canarylab.demo.layers.route import Asked
-from canarylab.demo.measuring import asked_by
+from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.survey import asked_by
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
 
@@ -366,7 +366,7 @@ class TestMirror:
         assert why in said
 
     def test_copies_that_come_late_are_waited_for(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("canarylab.demo.mirrored._SECONDS", 10.0)
+        monkeypatch.setattr("canarylab.demo.traffic.mirrored._SECONDS", 10.0)
         stage.world.mesh.slow_copies = 3
         run(stage, 0, mirrored=100)
         assert stage.world.mesh.slow_copies == 0
@@ -415,7 +415,7 @@ class TestMirror:
         assert "connection refused" in said
 
     def test_another_application_is_told_what_it_would_have_to_say(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("canarylab.demo.mirrored._PATH", "/metrics")
+        monkeypatch.setattr("canarylab.demo.traffic.mirrored._PATH", "/metrics")
         said = refused(stage, 0, mirrored=100)
         assert "status 404" in said
         assert "the application has to count them as images/rollouts-demo does" in said
@@ -469,7 +469,7 @@ class TestTraffic:
 
     @pytest.fixture
     def settling(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG002 - it has to come first
-        monkeypatch.setattr("canarylab.demo.measuring._SETTLE_SECONDS", 10)
+        monkeypatch.setattr("canarylab.demo.traffic.survey._SETTLE_SECONDS", 10)
 
     @pytest.mark.usefixtures("settling")
     def test_it_waits_until_the_gateway_has_learnt_the_weights(self, stage: Stage, against: Any):

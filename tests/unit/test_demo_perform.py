@@ -14,11 +14,11 @@ from loopback import LoopbackServer, Reached, answer, gateway_answer, make_certi
 from mesh_world import connect
 
 import canarylab.demo
-from canarylab.demo.answers import none_failed
 from canarylab.demo.base import Step
 from canarylab.demo.healthy import Healthy
 from canarylab.demo.perform import perform
-from canarylab.demo.traffic import GIVE_UP_AFTER
+from canarylab.demo.traffic.answers import none_failed
+from canarylab.demo.traffic.measure import GIVE_UP_AFTER
 from canarylab.demo.traffic_stream import Traffic
 from canarylab.discovery import discover
 from canarylab.errors import CancelledError, ExpectationError
@@ -108,7 +108,7 @@ def steps(text: str, hosts: dict[str, Any]) -> list[Step]:
 class TestWholeDemonstration:
     @pytest.fixture(autouse=True)
     def _small_probes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("canarylab.demo.measuring._PROBE", 20)
+        monkeypatch.setattr("canarylab.demo.traffic.survey._PROBE", 20)
 
     def test_it_goes_from_blue_to_yellow_and_then_from_yellow_to_blue(self, stage: Stage, web: dict[str, Any]):
         for old, new in (("blue", "yellow"), ("yellow", "blue")):

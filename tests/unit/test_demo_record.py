@@ -8,8 +8,8 @@ from history_world import NEW, OLD, ROLLOUT, FakeCluster, at_rest, pod, replica_
 from pydantic import ValidationError
 
 from canarylab.context import Context
-from canarylab.demo import recorder
 from canarylab.demo.base import Session, Step, StepOptions
+from canarylab.demo.history import recorder
 from canarylab.demo.perform import perform
 from canarylab.demo.record import Record
 from canarylab.errors import CancelledError, ExpectationError

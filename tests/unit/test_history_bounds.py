@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from history_world import NEW, OLD, ROUTED, at_rest, pod, pods, replica_set, rollout, states
 
-from canarylab.demo.history_bounds import least_stable, peak, promised
-from canarylab.demo.history_line import heading, timeline
+from canarylab.demo.history.bounds import least_stable, peak, promised
+from canarylab.demo.history.line import heading, timeline
 
 ONE = {"maxSurge": 1, "maxUnavailable": 1}
 

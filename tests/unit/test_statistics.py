@@ -1,4 +1,4 @@
-"""The interval, and the odds that the docstring of canarylab.demo.statistics promises."""
+"""The interval, and the odds that the docstring of canarylab.demo.traffic.statistics promises."""
 
 from math import exp, lgamma, log
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canarylab.demo.statistics import ATTEMPTS, Share, attempts
+from canarylab.demo.traffic.statistics import ATTEMPTS, Share, attempts
 
 
 def binomial(k: int, n: int, p: float) -> float:

@@ -23,9 +23,9 @@ from loopback import (
 )
 
 from canarylab.cancel import Cancel
-from canarylab.demo import client
-from canarylab.demo.client import Target, likely_cause
-from canarylab.demo.traffic import CONCURRENCY, GIVE_UP_AFTER, Measurement, measure
+from canarylab.demo.traffic import client
+from canarylab.demo.traffic.client import Target, likely_cause
+from canarylab.demo.traffic.measure import CONCURRENCY, GIVE_UP_AFTER, Measurement, measure
 from canarylab.errors import CancelledError, ExpectationError
 
 HOST = "reviews.rollouts-demo-vsvc1.bookinfo.com"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.demo.base import Claim
 from canarylab.demo.rollout import RevisionView, RolloutView, dig
-from canarylab.demo.statistics import BY_CHANCE, Share
+from canarylab.demo.traffic.statistics import BY_CHANCE, Share
 from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
@@ -39,7 +39,7 @@ def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: in
     """So many percent of the requests sent were counted at the canary, beyond those `before` and those it answered.
 
     All of them are exactly as many as were sent; any other share is a matter of chance, and its interval is as wide as
-    the rule of canarylab.demo.statistics is rarely wrong.
+    the rule of canarylab.demo.traffic.statistics is rarely wrong.
     """
     wanted, end = round(sent * percent / 100), time.monotonic() + _SECONDS
     while True:

@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from canarylab.demo.client import Target
+from canarylab.demo.traffic.client import Target
 
 _SAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A way to fail: `kind` as `canarylab.demo.client` names it; `revision` as the answer says, "" where none did."""
+    """A way to fail: `kind` as the client names it; `revision` as the answer says, "" where none did."""
 
     target: Target
     revision: str

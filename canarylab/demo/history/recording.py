@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canarylab.demo import history_bounds, history_line
 from canarylab.demo.base import Claim
-from canarylab.demo.history import State
+from canarylab.demo.history import bounds, line
+from canarylab.demo.history.states import State
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,13 @@ class Recording:
 
         Of a history that isn't complete nothing else is claimed.
         """
-        return [self._complete(), *([] if self.gap else history_bounds.promised(self.states))]
+        return [self._complete(), *([] if self.gap else bounds.promised(self.states))]
 
     def _complete(self) -> Claim:
         first, last = self.states[0], self.states[-1]
         expected = f"every state from resourceVersion {first.version} on"
-        line = history_line.timeline(self.states)
-        seen = f"{len(self.states)} states in {last.seconds:.1f} s: {line}"
-        text = f"history, {history_line.heading(self.states)}"
+        seen = f"{len(self.states)} states in {last.seconds:.1f} s: {line.timeline(self.states)}"
+        text = f"history, {line.heading(self.states)}"
         if self.gap:
             cause = "nothing can be claimed of states that weren't seen"
             return Claim(text, expected, f"{self.gap}; before that {seen}", holds=False, cause=cause)

@@ -19,7 +19,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canarylab.cancel import Cancel
-from canarylab.demo.client import TIMEOUT, Answer, Connection, RequestFailedError, Target, ask_once, likely_cause
+from canarylab.demo.traffic.client import (
+    TIMEOUT,
+    Answer,
+    Connection,
+    RequestFailedError,
+    Target,
+    ask_once,
+    likely_cause,
+)
 from canarylab.errors import ExpectationError
 
 CONCURRENCY = 16

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from canarylab.demo.base import StepOptions
-from canarylab.demo.client import PATH, Target
 from canarylab.demo.layers.backends import pods_behind
 from canarylab.demo.rollout import HASH_LABEL
+from canarylab.demo.traffic.client import PATH, Target
 from canarylab.errors import ExpectationError
 
 if TYPE_CHECKING:

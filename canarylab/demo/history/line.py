@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from canarylab.demo.history import Scale, State
+from canarylab.demo.history.states import Scale, State
 
 _HEAD, _TAIL = 40, 10
 """Entries that are shown of a history that has more than both together."""

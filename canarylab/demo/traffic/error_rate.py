@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from math import exp, lgamma, log, log1p
 
 from canarylab.demo.base import Claim
-from canarylab.demo.client import likely_cause
-from canarylab.demo.statistics import ATTEMPTS, CONFIDENCE, Share
-from canarylab.demo.timeline import Failure, Period
+from canarylab.demo.traffic.client import likely_cause
+from canarylab.demo.traffic.statistics import ATTEMPTS, CONFIDENCE, Share
+from canarylab.demo.traffic.timeline import Failure, Period
 
 _BY_CHANCE = (1 - CONFIDENCE) ** ATTEMPTS
 """What is less likely than this isn't chance: as rare as a right share that misses its interval every time."""

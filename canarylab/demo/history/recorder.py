@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from canarylab.demo.base import Claim, LeftOpen
-from canarylab.demo.history import replay
-from canarylab.demo.record_stream import Stream
-from canarylab.demo.recording import Recording
-from canarylab.demo.resource_versions import check_order, number
+from canarylab.demo.history.recording import Recording
+from canarylab.demo.history.resource_versions import check_order, number
+from canarylab.demo.history.states import replay
+from canarylab.demo.history.stream import Stream
 from canarylab.demo.rollout import get, watches
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from canarylab.demo.base import Claim
-from canarylab.demo.history import Share, State
+from canarylab.demo.history.states import Share, State
 
 _ALWAYS = "at every moment"
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from canarylab.demo.base import Claim
-from canarylab.demo.client import likely_cause
 from canarylab.demo.rollout import RolloutView
-from canarylab.demo.statistics import Share
-from canarylab.demo.traffic import Measurement
+from canarylab.demo.traffic.client import likely_cause
+from canarylab.demo.traffic.measure import Measurement
+from canarylab.demo.traffic.statistics import Share
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from canarylab.demo.history import Change
-from canarylab.demo.resource_versions import number
+from canarylab.demo.history.resource_versions import number
+from canarylab.demo.history.states import Change
 from canarylab.demo.rollout import Object
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError

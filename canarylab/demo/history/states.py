@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from canarylab.demo.fenceposts import fenceposts
+from canarylab.demo.history.fenceposts import fenceposts
 from canarylab.demo.rollout import HASH_LABEL, Object, dig, strategy_of
 from canarylab.kube.objects import condition
 

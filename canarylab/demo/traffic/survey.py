@@ -15,14 +15,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from canarylab.demo.answers import Revisions, exact, missing, plausible, weighted
 from canarylab.demo.base import Claim
-from canarylab.demo.client import Target
 from canarylab.demo.layers.backends import Backends
 from canarylab.demo.layers.proxies import Proxies
 from canarylab.demo.layers.route import Asked
-from canarylab.demo.statistics import attempts
-from canarylab.demo.traffic import Measurement, measure
+from canarylab.demo.traffic.answers import Revisions, exact, missing, plausible, weighted
+from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.measure import Measurement, measure
+from canarylab.demo.traffic.statistics import attempts
 from canarylab.errors import ExpectationError, StageError
 from canarylab.events import Notice
 from canarylab.kube.client import ApiError

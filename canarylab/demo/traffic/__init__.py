@@ -1,0 +1,1 @@
+"""Requests to the application: sent, counted, and what the counts say."""

@@ -1,0 +1,258 @@
+"""What a Rollout refers to: found missing or unfit before anything is applied, unless somebody else may bring it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.fake_cluster import FakeCluster
+from support.fake_provider import FakeProvider
+from support.runs import context_of
+
+from canarylab.errors import StageError
+from canarylab.kube.client import ApiError
+from canarylab.paths import REPOSITORY
+from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
+from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
+
+SERVICES = """\
+apiVersion: v1
+kind: Service
+metadata: {name: app-canary}
+spec: {selector: {app: app, rollouts-pod-template-hash: abc}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: app-stable}
+spec: {selector: {app: app}}
+"""
+ROUTES = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: app}
+spec:
+  http:
+    - name: primary
+      route:
+        - {destination: {host: app-stable}, weight: 100}
+        - {destination: {host: app-canary.shop.svc.cluster.local}, weight: 0}
+"""
+ROLLOUT = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: app}
+spec:
+  selector: {matchLabels: {app: app}}
+  strategy:
+    canary:
+      canaryService: app-canary
+      stableService: app-stable
+      trafficRouting:
+        istio:
+          virtualService: {name: app, routes: [primary]}
+      steps:
+        - setWeight: 5
+        - analysis:
+            templates:
+              - templateName: success
+  template: {metadata: {labels: {app: app}}}
+"""
+ANALYSIS = """\
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: success}
+"""
+KINDS = [
+    ("networking.istio.io/v1", "VirtualService"),
+    ("networking.istio.io/v1", "DestinationRule"),
+    ("argoproj.io/v1alpha1", "AnalysisTemplate"),
+]
+
+
+class Playbook:
+    """Stages of manifests in namespace `shop`, each a folder with one file."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.cluster: FakeCluster | None = None
+        self.stages: list = []
+
+    def add(self, name: str, *texts: str) -> ManifestsStage:
+        (self.base / name).mkdir()
+        (self.base / name / "all.yaml").write_text("---\n".join(texts))
+        stage = ManifestsStage(name, ManifestsOptions(path=name, namespace="shop"))
+        self.stages.append(stage)
+        return stage
+
+    def preflight(self) -> None:
+        ctx = context_of(*self.stages, provider=FakeProvider(self.cluster), base=self.base)
+        for stage in self.stages:
+            stage.preflight(ctx)
+
+    def refusal(self) -> tuple[StageError, str]:
+        """What is said, and the line that it is said of."""
+        with pytest.raises(StageError) as raised:
+            self.preflight()
+        file, line = raised.value.where.rsplit(":", 1)
+        return raised.value, Path(file).read_text().splitlines()[int(line) - 1].strip()
+
+
+@pytest.fixture
+def playbook(tmp_path):
+    return Playbook(tmp_path)
+
+
+def test_where_everything_is_there_nothing_is_said(playbook):
+    playbook.add("app", SERVICES, ROUTES, ROLLOUT, ANALYSIS)
+    playbook.preflight()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (REPOSITORY / "manifests").iterdir()))
+def test_our_own_manifests_refer_to_nothing_that_is_not_there(name):
+    stage = ManifestsStage(name, ManifestsOptions(path=f"manifests/{name}", namespace=name))
+    stage.preflight(context_of(stage, base=REPOSITORY))
+
+
+@pytest.mark.parametrize(
+    ("left", "kind"),
+    [((ROUTES, ANALYSIS), "Service app-canary"), ((SERVICES, ANALYSIS), "VirtualService app"),
+     ((SERVICES, ROUTES), "AnalysisTemplate success")],
+)  # fmt: skip
+def test_what_is_nowhere_is_named_with_the_line_that_names_it(playbook, left, kind):
+    playbook.add("app", *left, ROLLOUT)
+    error, line = playbook.refusal()
+    assert f"there is no {kind} in namespace shop" in error.what
+    assert kind.split()[1] in line
+    assert "InvalidSpec" in error.why
+
+
+def test_a_misspelt_service_is_told_what_was_probably_meant(playbook):
+    playbook.add("app", SERVICES, ROUTES, ROLLOUT.replace("canaryService: app-canary", "canaryService: app-canry"))
+    error, line = playbook.refusal()
+    assert "did you mean app-canary? known: app-canary, app-stable" in error.remedy
+    assert line == "canaryService: app-canry"
+
+
+def test_another_stage_of_the_playbook_may_have_it(playbook):
+    playbook.add("app", ROLLOUT)
+    playbook.add("rest", SERVICES, ROUTES, ANALYSIS)
+    playbook.preflight()
+
+
+def test_the_cluster_may_have_it(playbook):
+    playbook.cluster = FakeCluster(kinds=KINDS)
+    playbook.cluster.put(
+        {"apiVersion": KINDS[2][0], "kind": KINDS[2][1], "metadata": {"name": "success", "namespace": "shop"}}
+    )
+    playbook.add("app", SERVICES, ROUTES, ROLLOUT)
+    playbook.preflight()
+
+
+def test_a_cluster_that_does_not_answer_may_have_it(playbook):
+    playbook.cluster = FakeCluster(kinds=KINDS)
+    playbook.cluster.refused["get AnalysisTemplate success"] = ApiError("no answer", None, where="GET")
+    playbook.add("app", SERVICES, ROUTES, ROLLOUT)
+    playbook.preflight()
+
+
+def test_a_cluster_without_such_a_kind_has_it_not(playbook):
+    playbook.cluster = FakeCluster()
+    playbook.add("app", SERVICES, ROUTES, ROLLOUT)
+    assert "AnalysisTemplate success" in playbook.refusal()[0].what
+
+
+def test_a_chart_in_the_same_namespace_may_have_it(playbook):
+    playbook.add("app", ROLLOUT)
+    playbook.stages.append(HelmReleaseStage("chart", HelmReleaseOptions(chart="x/y", version="1", namespace="shop")))
+    playbook.preflight()
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "words", "line"),
+    [
+        (SERVICES, ("{app: app}}", "{app: shop}}"), "Service app-stable selects app=shop", "stableService: app-stable"),
+        (ROLLOUT, ("[primary]", "[primry]"), "has no http route named 'primry'", "virtualService:"),
+        (ROUTES, ("app-canary.shop", "other.shop"), "no destination with Service app-canary", "virtualService:"),
+        (ROUTES, ("host: app-stable", "host: other"), "no destination with Service app-stable", "virtualService:"),
+    ],
+)
+def test_what_is_there_and_does_not_fit(playbook, part, change, words, line):
+    assert change[0] in part
+    parts = [one.replace(*change) if one is part else one for one in (SERVICES, ROUTES, ANALYSIS, ROLLOUT)]
+    playbook.add("app", *parts)
+    error, told = playbook.refusal()
+    assert words in error.what
+    assert told.startswith(line)
+
+
+SECOND = ROUTES + ROUTES[ROUTES.index("    - name: primary") :].replace("primary", "secondary")
+
+
+def test_of_several_routes_one_has_to_be_chosen(playbook):
+    playbook.add("app", SERVICES, SECOND, ANALYSIS, ROLLOUT.replace(", routes: [primary]", ""))
+    error, _ = playbook.refusal()
+    assert "has 2 http routes, and none of them is chosen" in error.what
+    assert "known: primary, secondary" in error.remedy
+
+
+def test_routes_that_steps_make_do_not_count(playbook):
+    managed = ROLLOUT.replace(", routes: [primary]", "").replace(
+        "        istio:", "        managedRoutes: [{name: secondary}]\n        istio:"
+    )
+    playbook.add("app", SERVICES, SECOND, ANALYSIS, managed)
+    playbook.preflight()
+
+
+def test_a_virtual_service_that_routes_by_tls_alone_has_no_http_route_to_name(playbook):
+    playbook.add("app", SERVICES, ROUTES.replace("http:", "tls:"), ANALYSIS, ROLLOUT)
+    playbook.preflight()
+
+
+def test_one_of_another_namespace_is_looked_for_there(playbook):
+    playbook.add("app", SERVICES, ROUTES, ANALYSIS, ROLLOUT.replace("{name: app, routes", "{name: app.front, routes"))
+    assert "there is no VirtualService app in namespace front" in playbook.refusal()[0].what
+
+
+class TestSubsets:
+    RULE = """\
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: app}
+spec: {subsets: [{name: stable}, {name: canary}]}
+"""
+    BY_SUBSET = ROUTES.replace("host: app-stable", "host: app-stable, subset: stable").replace(
+        "svc.cluster.local", "svc.cluster.local, subset: canary"
+    )
+    SUBSETS = ROLLOUT.replace(
+        "          virtualService",
+        "          destinationRule: {name: app, stableSubsetName: stable, canarySubsetName: canary}\n"
+        "          virtualService",
+    )
+
+    def test_subsets_that_are_there_pass(self, playbook):
+        playbook.add("app", SERVICES, self.BY_SUBSET, ANALYSIS, self.RULE, self.SUBSETS)
+        playbook.preflight()
+
+    def test_a_rule_that_is_not_there_is_named(self, playbook):
+        playbook.add("app", SERVICES, self.BY_SUBSET, ANALYSIS, self.SUBSETS)
+        assert "there is no DestinationRule app" in playbook.refusal()[0].what
+
+    def test_a_subset_that_the_rule_has_not_is_named(self, playbook):
+        rule = self.RULE.replace("canary", "cnary")
+        playbook.add("app", SERVICES, self.BY_SUBSET, ANALYSIS, rule, self.SUBSETS)
+        error, _ = playbook.refusal()
+        assert "DestinationRule app has no subset canary" in error.what
+        assert "did you mean cnary?" in error.remedy
+
+    def test_a_route_that_names_no_subsets_does_not_fit(self, playbook):
+        playbook.add("app", SERVICES, ROUTES, ANALYSIS, self.RULE, self.SUBSETS)
+        assert "no destination with subset stable" in playbook.refusal()[0].what
+
+
+def test_blue_green_refers_to_services_too(playbook):
+    text = ROLLOUT[: ROLLOUT.index("    canary:")] + (
+        "    blueGreen: {activeService: app-stable, previewService: app-preview}\n"
+        "  template: {metadata: {labels: {app: app}}}\n"
+    )
+    playbook.add("app", SERVICES, text)
+    assert "there is no Service app-preview" in playbook.refusal()[0].what
