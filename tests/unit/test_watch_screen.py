@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -72,14 +73,12 @@ def test_a_reader_that_is_gone_ends_the_watching():
 @pytest.mark.timeout(30)
 def test_on_a_terminal_it_is_painted_and_left_there_with_the_cursor_back():
     leader, follower = pty.openpty()
-    seen, done = bytearray(), threading.Event()
+    seen = bytearray()
 
     def read():
-        while not done.is_set():
-            try:
+        with contextlib.suppress(OSError):  # the end, once the other side is closed and all of it is read
+            while True:
                 seen.extend(os.read(leader, 65536))
-            except OSError:
-                return
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
@@ -88,7 +87,6 @@ def test_on_a_terminal_it_is_painted_and_left_there_with_the_cursor_back():
         shown.show(state(at_rest(), canary=0))
         shown.show(state(paused(), canary=0))
         shown.close()
-    done.set()
     reader.join(5)
     text = seen.decode()
     assert "Paused (CanaryPauseStep)" in text, "what has changed scrolls by"
