@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from demo_world import IMAGE, Stage, step
+from demo_world import IMAGE, Stage, pod, step
 
 from canarylab.demo.base import Step
 from canarylab.demo.healthy import Healthy
@@ -150,6 +150,29 @@ def test_without_a_stable_revision_there_is_no_way_back_and_up_is_the_way_on(sta
     with pytest.raises(ExpectationError, match="no stable revision to go back to") as raised:
         reset(stage.ctx, [HEALTHY])
     assert "then `invoke up`" in str(raised.value)
+
+
+def test_from_a_first_revision_that_never_was_healthy_there_is_only_the_way_on(paused: Stage):
+    paused.world.has_been_healthy = False
+    reset(paused.ctx, [HEALTHY])
+    assert paused.runner.commands == ["promote rollouts-demo --full"]
+    assert paused.world.stable == "yellow"
+
+
+def test_an_image_that_never_comes_is_not_waited_for(stage: Stage):
+    stage.world.has_been_healthy = False
+    stage.world.phase = "Progressing"
+    lacking = pod("blue", ready=False)
+    lacking["metadata"]["namespace"] = "default"
+    lacking["metadata"]["labels"] = {"app": "rollouts-demo"}
+    lacking["spec"]["containers"][0]["image"] = "docker.io/library/nope:1"
+    lacking["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "InvalidImageName", "message": "no"}}
+    stage.world.pods = lambda: [lacking]  # type: ignore[method-assign]
+    stage.world.pending.append(lambda: pytest.fail("waited on"))
+    with pytest.raises(ExpectationError, match="InvalidImageName") as raised:
+        reset(stage.ctx, [HEALTHY])
+    assert "mend what is in its way in the playbook's manifests, then `invoke up`" in str(raised.value)
+    assert "--reset" not in str(raised.value), "one is just doing that"
 
 
 def test_a_spec_that_argo_refuses_is_not_waited_for(paused: Stage):
