@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from canarylab.errors import ExpectationError
 from canarylab.events import Fact
@@ -27,6 +27,13 @@ class StepOptions(BaseModel):
     """What a playbook may write under a step, with dashes where Python has underscores; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_as_in_yaml)
+
+
+class RolloutOptions(StepOptions):
+    """Options of a step that is about one Rollout."""
+
+    rollout: str = Field(description="name of the Rollout")
+    namespace: str = Field("default", description="namespace of the Rollout")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from canarylab.demo import claims
-from canarylab.demo.base import Claim, Session, Step, disappointed, report
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, disappointed, report
 from canarylab.demo.layers import resolving
 from canarylab.demo.layers.backends import Backends
 from canarylab.demo.layers.proxies import Proxies
@@ -39,9 +39,7 @@ STATUS, ROUTES, PROXY, TRAFFIC = "status", "routes", "proxy", "traffic"
 """The layers, in the order in which a weight travels. Each claim's text begins with its layer."""
 
 
-class EvidenceOptions(HostsOptions):
-    rollout: str = Field(description="the Rollout whose revisions answer")
-    namespace: str = Field("default", description="namespace of the Rollout and of its routes")
+class EvidenceOptions(RolloutOptions, HostsOptions):
     canary: int = Field(ge=0, le=100, description="percent of these requests that the newest revision answers")
     weight: int | None = Field(None, ge=0, le=100, description="what the Rollout's status says; by default `canary`")
     mirrored: int = Field(

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from canarylab.demo import analysis_run, causes, claims
 from canarylab.demo.analysis_run import AnalysisRunView, MetricView
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.traffic.background import note
 from canarylab.demo.waiting import wait_for
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 Verdict = Literal["Successful", "Failed"]
 
 
-class ExpectAnalysisOptions(StepOptions):
-    rollout: str = Field(description="name of the Rollout; one of its steps is an `analysis`")
-    namespace: str = Field("default", description="namespace of the Rollout")
+class ExpectAnalysisOptions(RolloutOptions):
     phase: Verdict = Field(description="how the AnalysisRun of the newest revision ends")
     metrics: dict[str, Verdict] = Field({}, description="how each metric ends; those left out may end either way")
     timeout: Seconds = Field(120, description="how long the canary's start and the analysis may take together")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.rollout import read
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.error_rate import as_expected, at_most, clean_since, none_failed, of_canary, recovered
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from canarylab.context import Context
 
 
-class ExpectErrorRateOptions(StepOptions):
-    rollout: str = Field(description="the Rollout whose canary may fail")
-    namespace: str = Field("default", description="namespace of the Rollout")
+class ExpectErrorRateOptions(RolloutOptions):
     percent: float = Field(
         0, ge=0, lt=100, description="share of requests that fail: the canary's weight times its own"
     )

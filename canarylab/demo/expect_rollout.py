@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from canarylab.demo import causes, claims
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
 from canarylab.playbook.model import Seconds
@@ -35,7 +35,7 @@ class ReadyPodsOptions(StepOptions):
     canary: int | None = Field(default=None, ge=0, description="pods of the canary; 0 also where there is no canary")
 
 
-class ExpectRolloutOptions(StepOptions):
+class ExpectRolloutOptions(RolloutOptions):
     """What is left out may be anything.
 
     With a status, the pods of each revision, and how many there are in all:
@@ -47,8 +47,6 @@ class ExpectRolloutOptions(StepOptions):
             replicas: {desired: 5, current: 5}
     """
 
-    rollout: str = Field(description="name of the Rollout")
-    namespace: str = Field("default", description="namespace of the Rollout")
     status: Literal["Healthy", "Paused", "Progressing", "Degraded"] = Field(description="the Rollout's phase")
     reason: str | None = Field(None, description="the message beside the status, such as CanaryPauseStep")
     step: str | None = Field(None, pattern=r"^\d+/\d+$", description="steps done, of how many: 1/2")

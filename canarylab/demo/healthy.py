@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from canarylab.demo import causes, claims
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
 from canarylab.playbook.model import Seconds
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from canarylab.context import Context
 
 
-class HealthyOptions(StepOptions):
-    rollout: str = Field(description="name of the Rollout")
-    namespace: str = Field("default", description="namespace of the Rollout")
+class HealthyOptions(RolloutOptions):
     timeout: Seconds = Field(90, description="how long it may take to come to rest by itself")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import Step
+from canarylab.demo.base import RolloutOptions, Step
 from canarylab.demo.rollout import API_VERSION
 from canarylab.errors import ExpectationError
 from canarylab.kube.client import UnknownKindError
@@ -25,8 +25,8 @@ Name = tuple[str, str]
 
 def rollout_of(step: Step) -> Name | None:
     """The Rollout that a step's options name; None where it is about none."""
-    name = getattr(step.options, "rollout", None)
-    return None if name is None else (getattr(step.options, "namespace", "default"), name)
+    options = step.options
+    return (options.namespace, options.rollout) if isinstance(options, RolloutOptions) else None
 
 
 def rollouts_of(steps: Sequence[Step]) -> list[Name]:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from canarylab.demo import plugin
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.rollout import read
 
 if TYPE_CHECKING:
     from canarylab.context import Context
 
 
-class PromoteOptions(StepOptions):
-    rollout: str = Field(description="name of the Rollout")
-    namespace: str = Field("default", description="namespace of the Rollout")
+class PromoteOptions(RolloutOptions):
     full: bool = Field(False, description="skip all steps, pauses and analyses that are left")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.history import bounds
 from canarylab.demo.history.recorder import Recorder
 from canarylab.demo.history.states import State
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _EXPECTATIONS = ("peak", "least_stable")
 
 
-class RecordOptions(StepOptions):
+class RecordOptions(RolloutOptions):
     """From `start` to `stop` of the same Rollout.
 
     At the end it is claimed of every moment what Argo promises for the Rollout's strategy: without a traffic router,
@@ -31,8 +31,6 @@ class RecordOptions(StepOptions):
     """
 
     state: Literal["start", "stop"] = Field(description="whether the recording begins or ends")
-    rollout: str = Field(description="name of the Rollout")
-    namespace: str = Field("default", description="namespace of the Rollout")
     peak: int | None = Field(None, ge=0, description="stop: most pods of all revisions at once, exactly so many")
     least_stable: int | None = Field(
         None, ge=0, description="stop: fewest available pods of the stable revision at any moment, exactly so many"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from canarylab.demo import claims, plugin
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
 from canarylab.playbook.model import Seconds
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from canarylab.context import Context
 
 
-class RetryOptions(StepOptions):
-    rollout: str = Field(description="name of the Rollout")
-    namespace: str = Field("default", description="namespace of the Rollout")
+class RetryOptions(RolloutOptions):
     timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
 

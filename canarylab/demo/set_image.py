@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from canarylab.demo import causes, claims, plugin
 from canarylab.demo.available import require_images
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.rollout import RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
@@ -25,11 +25,9 @@ def _distinct(images: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return images
 
 
-class SetImageOptions(StepOptions):
+class SetImageOptions(RolloutOptions):
     """Exactly one of `images`, `image` and `back` says which image."""
 
-    rollout: str = Field(description="name of the Rollout")
-    namespace: str = Field("default", description="namespace of the Rollout")
     container: str = Field(description="container of the pod template whose image is set")
     images: Annotated[tuple[str, ...] | None, AfterValidator(_distinct), Field(min_length=2)] = Field(
         None, description="the one after the stable image is set; after the last comes the first"

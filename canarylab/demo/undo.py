@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from canarylab.demo import claims, plugin
-from canarylab.demo.base import Claim, Session, Step, StepOptions
+from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.rollout import RevisionView, RolloutView, read, watches
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from canarylab.context import Context
 
 
-class UndoOptions(StepOptions):
-    rollout: str = Field(description="name of the Rollout")
-    namespace: str = Field("default", description="namespace of the Rollout")
+class UndoOptions(RolloutOptions):
     revision: Literal["previous"] | Annotated[int, Field(ge=1)] = Field(
         "previous", description="number of the revision, or the one before"
     )
