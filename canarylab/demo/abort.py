@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from canarylab.demo import claims, plugin
 from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.rollout import RolloutView, read, watches
+from canarylab.demo.expecting import expect
+from canarylab.demo.rollout import RolloutView, read
 from canarylab.demo.traffic.background import note
-from canarylab.demo.waiting import wait_for
 from canarylab.playbook.model import Seconds
 
 if TYPE_CHECKING:
@@ -39,11 +38,7 @@ class Abort(Step):
         self.report(ctx, [_under_way(view)])
         note(session, self.kind)
         plugin.run(ctx, plugin.plugin(ctx).abort(options.namespace, options.rollout))
-
-        def look() -> Iterable[Claim]:
-            return [_aborted(read(ctx, options.namespace, options.rollout), view)]
-
-        self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
+        expect(ctx, self, options, lambda now: [_aborted(now, view)], options.timeout)
 
 
 def _under_way(view: RolloutView) -> Claim:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from canarylab.demo import causes, claims
+from canarylab.demo import claims
 from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.rollout import RolloutView, read, watches
-from canarylab.demo.waiting import wait_for
+from canarylab.demo.expecting import expect
+from canarylab.demo.rollout import RolloutView
 from canarylab.playbook.model import Seconds
 
 if TYPE_CHECKING:
@@ -69,13 +69,7 @@ class ExpectRollout(Step):
     options: ExpectRolloutOptions
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
-        options = self.options
-
-        def look() -> Iterator[Claim]:
-            return expected(options, read(ctx, options.namespace, options.rollout))
-
-        seen = wait_for(ctx, watches(options.namespace), look, options.timeout)
-        self.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))
+        expect(ctx, self, self.options, lambda view: expected(self.options, view), self.options.timeout)
 
 
 def expected(options: ExpectRolloutOptions, view: RolloutView) -> Iterator[Claim]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from canarylab.demo import causes, claims
+from canarylab.demo import claims
 from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.rollout import RolloutView, read, watches
-from canarylab.demo.waiting import wait_for
+from canarylab.demo.expecting import expect
+from canarylab.demo.rollout import RolloutView
 from canarylab.playbook.model import Seconds
 
 if TYPE_CHECKING:
@@ -34,15 +34,11 @@ class Healthy(Step):
     options: HealthyOptions
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
-        options = self.options
-
-        def look() -> Iterable[Claim]:
-            view = read(ctx, options.namespace, options.rollout)
+        def look(view: RolloutView) -> Iterable[Claim]:
             status, *others = at_rest(view)
             return [replace(status, hopeless=view.phase in ("Paused", "Degraded")), *others]
 
-        seen = wait_for(ctx, watches(options.namespace), look, options.timeout)
-        self.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))
+        expect(ctx, self, self.options, look, self.options.timeout)
 
 
 def at_rest(view: RolloutView) -> list[Claim]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from canarylab.demo import claims, plugin
 from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.rollout import RolloutView, read, watches
-from canarylab.demo.waiting import wait_for
+from canarylab.demo.expecting import expect
+from canarylab.demo.rollout import RolloutView, read
 from canarylab.playbook.model import Seconds
 
 if TYPE_CHECKING:
@@ -34,11 +33,7 @@ class Retry(Step):
         cause = "" if view.aborted else "there is nothing to retry: no update was aborted"
         self.report(ctx, [Claim("ready to be retried", "an aborted update", str(view), view.aborted, cause)])
         plugin.run(ctx, plugin.plugin(ctx).retry(options.namespace, options.rollout))
-
-        def look() -> Iterable[Claim]:
-            return [_begun(read(ctx, options.namespace, options.rollout), view)]
-
-        self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
+        expect(ctx, self, options, lambda now: [_begun(now, view)], options.timeout)
 
 
 def _begun(now: RolloutView, before: RolloutView) -> Claim:

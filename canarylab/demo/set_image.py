@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from canarylab.demo import causes, claims, plugin
+from canarylab.demo import claims, plugin
 from canarylab.demo.available import require_images
 from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.rollout import RolloutView, read, watches
-from canarylab.demo.waiting import wait_for
+from canarylab.demo.expecting import expect
+from canarylab.demo.rollout import RolloutView, read
 from canarylab.errors import ExpectationError
 from canarylab.playbook.model import Seconds
 
@@ -64,12 +64,10 @@ class SetImage(Step):
         command = plugin.plugin(ctx).set_image(options.namespace, options.rollout, options.container, new)
         plugin.run(ctx, command)
 
-        def look() -> Iterable[Claim]:
-            now = read(ctx, options.namespace, options.rollout)
+        def look(now: RolloutView) -> Iterable[Claim]:
             return [_ended(now, new) if new == old else _begun(now, options.container, old, new)]
 
-        seen = wait_for(ctx, watches(options.namespace), look, options.timeout)
-        self.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))
+        expect(ctx, self, options, look, options.timeout)
 
     def _wanted(self, ctx: Context, stable: str) -> str:
         if self.options.images is not None:

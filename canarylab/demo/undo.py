@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from canarylab.demo import claims, plugin
 from canarylab.demo.base import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.rollout import RevisionView, RolloutView, read, watches
-from canarylab.demo.waiting import wait_for
+from canarylab.demo.expecting import expect
+from canarylab.demo.rollout import RevisionView, RolloutView, read
 from canarylab.errors import ExpectationError
 from canarylab.playbook.model import Seconds
 
@@ -42,11 +41,7 @@ class Undo(Step):
         view = read(ctx, options.namespace, options.rollout)
         wanted = chosen(view, options.revision)
         plugin.run(ctx, plugin.plugin(ctx).undo(options.namespace, options.rollout, wanted.number))
-
-        def look() -> Iterable[Claim]:
-            return [_begun(read(ctx, options.namespace, options.rollout), view, wanted)]
-
-        self.report(ctx, wait_for(ctx, watches(options.namespace), look, options.timeout))
+        expect(ctx, self, options, lambda now: [_begun(now, view, wanted)], options.timeout)
 
 
 def chosen(view: RolloutView, revision: Literal["previous"] | int) -> RevisionView:
