@@ -97,7 +97,11 @@ class Life:
         facts = [(fact["text"], fact["seen"]) for fact in demo.of("fact")]
         assert sum("canary's share" in text for text, _ in facts) >= 4, "every host is measured, http and tls"
         assert any("not one request failed on the way" in text for text, _ in facts)
-        assert "rollouts-demo-stable 95, rollouts-demo-canary 5" in {seen for _, seen in facts}
+        layers = [seen for text, seen in facts if text.startswith(("routes: ", "proxy: "))]
+        split = [
+            seen for seen in layers if "rollouts-demo-stable 95, rollouts-demo-canary 5 (" in seen and "5 %)" in seen
+        ]
+        assert len(split) == 8, "four hosts, by the objects and by the proxy"
         assert healthy(tool).summary["changed"] == [], "the image and the weights belong to the rollout now"
 
     def test_a_drifted_object_is_put_back(self, tool: Tool) -> None:
