@@ -7,9 +7,10 @@ import sys
 
 from canarylab.commands.run import Options, run
 from canarylab.context import Context
-from canarylab.demo.rollout import API_VERSION, Object
+from canarylab.demo.rollout import API_VERSION
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, NotYetObservableError, UsageError
 from canarylab.kube.client import ApiError, Cluster, UnknownKindError
+from canarylab.kube.objects import Object
 from canarylab.playbook.problems import choose
 from canarylab.watch.screen import screen
 from canarylab.watch.snapshot import Snapshot, read

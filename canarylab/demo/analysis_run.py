@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from canarylab.demo.rollout import API_VERSION, Object, dig
+from canarylab.demo.rollout import API_VERSION
+from canarylab.kube.objects import Object, dig
 from canarylab.stages.base import Watch
 
 if TYPE_CHECKING:

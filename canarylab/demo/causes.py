@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from canarylab.demo import injection, pod_causes
 from canarylab.demo.base import Claim
 from canarylab.demo.cause import Cause, kubectl, or_reset, plugin
-from canarylab.demo.rollout import RolloutView, dig, get, view_of
+from canarylab.demo.rollout import RolloutView, get, view_of
 from canarylab.demo.standstill import BY_HAND
 from canarylab.errors import CanarylabError
+from canarylab.kube.objects import Object, dig
 
 if TYPE_CHECKING:
     from canarylab.context import Context
     from canarylab.demo.pod_causes import Pods
-    from canarylab.demo.rollout import Object
 
 INVALID = "InvalidSpec: "
 """What the controller's message begins with where it doesn't take the spec."""

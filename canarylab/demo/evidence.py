@@ -15,7 +15,7 @@ from canarylab.demo.layers import resolving
 from canarylab.demo.layers.backends import Backends
 from canarylab.demo.layers.proxies import Proxies
 from canarylab.demo.layers.seen import Seen, Shares, expected
-from canarylab.demo.rollout import Object, RolloutView, get, view_of, watches
+from canarylab.demo.rollout import RolloutView, get, view_of, watches
 from canarylab.demo.traffic import mirrored
 from canarylab.demo.traffic.answers import Revisions, none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
@@ -23,6 +23,7 @@ from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service,
 from canarylab.demo.traffic.survey import Survey, asked_by
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
+from canarylab.kube.objects import Object
 from canarylab.playbook.model import Seconds
 
 if TYPE_CHECKING:

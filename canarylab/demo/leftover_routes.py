@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from canarylab.demo.base import Claim
-from canarylab.demo.rollout import Object
-from canarylab.diagnosis.mistake import dig, listed
-from canarylab.kube.client import UnknownKindError
+from canarylab.kube.listing import is_served
+from canarylab.kube.objects import Object, dig, listed
 from canarylab.stages.base import Watch
 
 if TYPE_CHECKING:
@@ -20,14 +19,7 @@ _ROUTING = ("spec", "strategy", "canary", "trafficRouting")
 
 def watches(cluster: Cluster, namespace: str) -> list[Watch]:
     """What to watch to see every change of it; kinds that the cluster doesn't know can't change."""
-    found = []
-    for version, kind in _KINDS:
-        try:
-            cluster.resource(version, kind)
-        except UnknownKindError:
-            continue
-        found.append(Watch(version, kind, namespace))
-    return found
+    return [Watch(version, kind, namespace) for version, kind in _KINDS if is_served(cluster, version, kind)]
 
 
 def claims(cluster: Cluster, rollout: Object) -> list[Claim]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from canarylab.demo.cause import Cause, kubectl, or_reset
-from canarylab.demo.rollout import RevisionView, RolloutView, dig
+from canarylab.demo.rollout import RevisionView, RolloutView
 from canarylab.diagnosis import images
-from canarylab.kube.objects import condition, pod_trouble
+from canarylab.kube.objects import Object, condition, dig, pod_trouble
 from canarylab.kube.workloads import newest_warning
 
 if TYPE_CHECKING:
     from canarylab.context import Context
 
-Object = Mapping[str, Any]
 Pods = Sequence[dict[str, Any]]
 """As the API returns them."""
 

@@ -14,11 +14,11 @@ from canarylab.demo.cause import RESET
 from canarylab.demo.healthy import at_rest, settled
 from canarylab.demo.named import Name, rollouts_of
 from canarylab.demo.pod_causes import can_have_no_image
-from canarylab.demo.rollout import API_VERSION, RevisionView, RolloutView, dig, get, read, view_of, watches
+from canarylab.demo.rollout import API_VERSION, RevisionView, RolloutView, get, read, view_of, watches
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
 from canarylab.events import Notice
-from canarylab.kube.objects import has_been_healthy
+from canarylab.kube.objects import dig, has_been_healthy
 
 if TYPE_CHECKING:
     from canarylab.context import Context

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from canarylab.demo.standstill import standstill
 from canarylab.errors import ExpectationError
-from canarylab.kube.objects import pod_trouble
+from canarylab.kube.objects import Object, dig, pod_trouble
 from canarylab.stages.base import Watch
 
 if TYPE_CHECKING:
     from canarylab.context import Context
 
-Object = Mapping[str, Any]
 Role = Literal["stable", "canary", "active", "preview", ""]
 Strategy = Literal["canary", "blueGreen"]
 
@@ -26,16 +25,6 @@ API_VERSION = "argoproj.io/v1alpha1"
 HASH_LABEL = "rollouts-pod-template-hash"
 _REVISION = "rollout.argoproj.io/revision"
 _ALL = 100
-
-
-def dig(obj: Object | None, *path: str) -> Any:
-    """What lies under a path of keys; None where a key is missing."""
-    found: Any = obj
-    for key in path:
-        if not isinstance(found, Mapping):
-            return None
-        found = found.get(key)
-    return found
 
 
 @dataclass(frozen=True)

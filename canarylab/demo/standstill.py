@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from canarylab.diagnosis.mistake import dig, listed
+from canarylab.kube.objects import dig, listed
 
 BY_HAND = "manually paused"
 """What Argo's controller says of a Rollout with spec.paused."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canarylab.diagnosis.mistake import Mistake, Object, dig, listed
+from canarylab.diagnosis.mistake import Mistake
 from canarylab.errors import CanarylabError, NotYetObservableError
+from canarylab.kube.objects import Object, dig, listed
 from canarylab.playbook.problems import Place, choose
 
 if TYPE_CHECKING:

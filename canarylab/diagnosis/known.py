@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from canarylab.diagnosis.mistake import Object, dig
 from canarylab.kube.client import UnknownKindError
+from canarylab.kube.objects import Object, dig
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster

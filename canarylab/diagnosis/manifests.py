@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from canarylab.diagnosis import rollout_steps, rollout_strategy, virtual_services
-from canarylab.diagnosis.mistake import Mistake, Object
+from canarylab.diagnosis.mistake import Mistake
+from canarylab.kube.objects import Object
 
 _FAMILIES = {
     ("networking.istio.io", "VirtualService"): (virtual_services.mistakes,),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from canarylab.errors import StageError
 from canarylab.fast_yaml import LOADER
+from canarylab.kube.objects import Object
 from canarylab.playbook.problems import Place, key_path, located
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,19 +30,6 @@ class Mistake:
             why=self.why,
             remedy=self.remedy,
         )
-
-
-def dig(obj: Any, *path: str) -> Any:
-    """What lies under a path of keys; None where there is no such key, or no mapping."""
-    for key in path:
-        obj = obj.get(key) if isinstance(obj, Mapping) else None
-    return obj
-
-
-def listed(obj: Any, *path: str) -> Sequence[Any]:
-    """The list under a path of keys, () where there is none: what is formed wrongly is for the API server to refuse."""
-    value = dig(obj, *path)
-    return value if isinstance(value, list) else ()
 
 
 def line_of(file: Path, obj: Object, place: Place) -> int:

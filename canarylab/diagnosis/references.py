@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canarylab.diagnosis.known import Known
-from canarylab.diagnosis.mistake import Mistake, Object, dig
+from canarylab.diagnosis.mistake import Mistake
 from canarylab.diagnosis.rollout_references import mistakes
 from canarylab.errors import CanarylabError, NotYetObservableError
+from canarylab.kube.objects import Object, dig
 
 if TYPE_CHECKING:
     from canarylab.context import Context

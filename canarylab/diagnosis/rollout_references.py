@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canarylab.diagnosis.known import Known
-from canarylab.diagnosis.mistake import Mistake, Object, dig, listed
+from canarylab.diagnosis.mistake import Mistake
 from canarylab.diagnosis.rollout_steps import INVALID
+from canarylab.kube.objects import Object, dig, listed
 from canarylab.playbook.problems import Place, choose, shown
 
 _CANARY = ("spec", "strategy", "canary")

@@ -11,7 +11,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from canarylab.diagnosis.mistake import Mistake, Object, dig, listed
+from canarylab.diagnosis.mistake import Mistake
+from canarylab.kube.objects import Object, dig, listed
 from canarylab.playbook.problems import Place, choose, shown
 
 INVALID = "Argo would take the Rollout and leave it Degraded, with InvalidSpec: "

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from canarylab.diagnosis.mistake import Mistake, Object, dig
+from canarylab.diagnosis.mistake import Mistake
 from canarylab.diagnosis.rollout_steps import INVALID
+from canarylab.kube.objects import Object, dig
 from canarylab.playbook.problems import Place, shown
 
 _SELECTOR = ("spec", "selector")

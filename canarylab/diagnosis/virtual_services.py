@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from canarylab.diagnosis.mistake import Mistake, Object, dig, listed
+from canarylab.diagnosis.mistake import Mistake
+from canarylab.kube.objects import Object, dig, listed
 
 
 def mistakes(virtual_service: Object) -> Iterator[Mistake]:

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+Object = Mapping[str, Any]
+
+
+def dig(obj: Any, *path: str) -> Any:
+    """What lies under a path of keys; None where there is no such key, or no mapping."""
+    for key in path:
+        obj = obj.get(key) if isinstance(obj, Mapping) else None
+    return obj
+
+
+def listed(obj: Any, *path: str) -> Sequence[Any]:
+    """The list under a path of keys, () where there is none: what is formed wrongly is for the API server to refuse."""
+    value = dig(obj, *path)
+    return value if isinstance(value, list) else ()
 
 
 def condition(obj: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canarylab.demo.rollout import Object, dig
+from canarylab.kube.objects import Object, dig
 
 
 @dataclass(frozen=True)

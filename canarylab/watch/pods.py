@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from canarylab.demo.rollout import Object, PodView, dig
+from canarylab.demo.rollout import PodView
+from canarylab.kube.objects import Object, dig
 from canarylab.watch.times import epoch
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from canarylab.demo.layers import http_routes, virtual_services
-from canarylab.demo.rollout import Object, dig
+from canarylab.kube.objects import Object, dig
 
 _PLUGIN = "argoproj-labs/gatewayAPI"
 """Argo's plugin for the Gateway API: https://github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi"""

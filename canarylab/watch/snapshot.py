@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from canarylab.demo.rollout import API_VERSION, Object, dig
+from canarylab.demo.rollout import API_VERSION
 from canarylab.kube.client import UnknownKindError
+from canarylab.kube.objects import Object, dig
 from canarylab.stages.base import Watch
 from canarylab.watch import routes
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from canarylab.demo.rollout import Object
+from canarylab.kube.objects import Object
 from canarylab.watch.times import duration
 
 

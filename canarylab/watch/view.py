@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from canarylab.demo.rollout import Object, Replicas, Role, RolloutView, Strategy, dig
-from canarylab.kube.objects import condition
+from canarylab.demo.rollout import Replicas, Role, RolloutView, Strategy
+from canarylab.kube.objects import Object, condition, dig
 from canarylab.watch import steps
 from canarylab.watch.analysis import Analysis
 from canarylab.watch.pods import Pod

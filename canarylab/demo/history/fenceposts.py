@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from canarylab.demo.rollout import Object, dig
+from canarylab.kube.objects import Object, dig
 
 _QUARTER = "25%"
 _ALL = 100

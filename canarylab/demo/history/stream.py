@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from canarylab.demo.history.resource_versions import number
 from canarylab.demo.history.states import Change
-from canarylab.demo.rollout import Object
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
+from canarylab.kube.objects import Object
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster, Snapshot

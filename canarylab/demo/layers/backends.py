@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from canarylab.demo.layers.seen import Shares, evenly
-from canarylab.demo.rollout import HASH_LABEL, Object, dig
+from canarylab.demo.rollout import HASH_LABEL
+from canarylab.kube.objects import Object, dig
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from canarylab.demo.layers.route import Asked, Destination, Route, host_rank, text_matches
-from canarylab.demo.rollout import Object, dig
+from canarylab.kube.objects import Object, dig
 
 API_VERSION = "gateway.networking.k8s.io/v1"
 KIND = "HTTPRoute"

@@ -8,8 +8,8 @@ from canarylab.demo.layers import http_routes, virtual_services
 from canarylab.demo.layers.backends import Backends
 from canarylab.demo.layers.route import Asked
 from canarylab.demo.layers.seen import Seen
-from canarylab.demo.rollout import Object
-from canarylab.kube.client import UnknownKindError
+from canarylab.kube.listing import is_served
+from canarylab.kube.objects import Object
 from canarylab.stages.base import Watch
 
 if TYPE_CHECKING:
@@ -45,16 +45,8 @@ def direct(service: Object, backends: Backends) -> Seen:
 
 def watches(cluster: Cluster, namespace: str) -> list[Watch]:
     """What to watch to see every change of it; kinds that the cluster doesn't know can't change."""
-    return [Watch(version, kind, namespace) for version, kind in _KINDS if _is_known(cluster, version, kind)]
+    return [Watch(version, kind, namespace) for version, kind in _KINDS if is_served(cluster, version, kind)]
 
 
 def _listed(cluster: Cluster, api_version: str, kind: str, namespace: str) -> list[dict[str, Any]]:
-    return cluster.list(api_version, kind, namespace) if _is_known(cluster, api_version, kind) else []
-
-
-def _is_known(cluster: Cluster, api_version: str, kind: str) -> bool:
-    try:
-        cluster.resource(api_version, kind)
-    except UnknownKindError:
-        return False
-    return True
+    return cluster.list(api_version, kind, namespace) if is_served(cluster, api_version, kind) else []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from canarylab.demo.layers.route import Asked, Destination, Route, host_rank, text_matches
-from canarylab.demo.rollout import Object, dig
+from canarylab.kube.objects import Object, dig
 
 API_VERSION = "networking.istio.io/v1"
 KIND = "VirtualService"

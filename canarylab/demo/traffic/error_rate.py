@@ -11,11 +11,8 @@ from math import exp, lgamma, log, log1p
 
 from canarylab.demo.base import Claim
 from canarylab.demo.traffic.client import likely_cause
-from canarylab.demo.traffic.statistics import ATTEMPTS, CONFIDENCE, Share
+from canarylab.demo.traffic.statistics import BY_CHANCE, Share
 from canarylab.demo.traffic.timeline import Failure, Period
-
-_BY_CHANCE = (1 - CONFIDENCE) ** ATTEMPTS
-"""What is less likely than this isn't chance: as rare as a right share that misses its interval every time."""
 
 
 def none_failed(period: Period, text: str) -> Claim:
@@ -43,7 +40,7 @@ def clean_since(period: Period, requests: int) -> Claim:
 def at_most(period: Period, percent: float) -> Claim:
     """The error rate didn't exceed this one while it came up to it, as the canary's weight did."""
     seen, holds = f"{period.failed:,} of {period.total:,} failed", True
-    if (chance := _as_many(period.failed, period.total, percent / 100)) < _BY_CHANCE:
+    if (chance := _as_many(period.failed, period.total, percent / 100)) < BY_CHANCE:
         seen, holds = f"{seen}; as many come by chance once in {1 / max(chance, 1e-9):,.0f} times", False
     return Claim("error rate on the way", f"at most {percent:g} %", seen, holds, _cause(period))
 

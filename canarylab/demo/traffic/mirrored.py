@@ -11,11 +11,12 @@ import time
 from typing import TYPE_CHECKING
 
 from canarylab.demo.base import Claim
-from canarylab.demo.rollout import RevisionView, RolloutView, dig
+from canarylab.demo.rollout import RevisionView, RolloutView
 from canarylab.demo.traffic.statistics import BY_CHANCE, Share
 from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
+from canarylab.kube.objects import dig
 
 if TYPE_CHECKING:
     from canarylab.context import Context
