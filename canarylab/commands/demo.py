@@ -39,6 +39,8 @@ def demo(options: Options, *, start_over: bool) -> int:
             remedy = "add `demo:` to it, or use another"
             raise UsageError(f"playbook {ctx.playbook.name} has no demo{nothing}", remedy=remedy)
         with locked(ctx.paths.lock, "demo"):
+            if ctx.playbook.members:
+                ctx.provider.cluster(ctx)  # where there is none, that is said once, and not by each demonstration
             if start_over:
                 return _reset(ctx, options)
             absent = lacking(ctx)
