@@ -21,7 +21,7 @@ _ALL = {"all": "every playbook that has a demonstration and the default one's cl
 
 def _options(playbook, profile, provider, context, output, everything=False, **consent):
     from canarylab.commands.run import Options
-    from canarylab.context import Consent
+    from canarylab.contract.context import Consent
 
     return Options(playbook, profile, provider, context, output, Consent(**consent), everything)
 

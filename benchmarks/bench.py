@@ -20,7 +20,7 @@ import traces
 import yaml
 
 from canarylab.paths import REPOSITORY, cache_home
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import built
 
 PROFILE = "bench"
 TOOL_NAMESPACE = f"canarylab-{PROFILE}"
@@ -50,7 +50,7 @@ class Bench:
         self.work = work
         self.home = work / "home"
         self.logs = work / "logs"
-        self._programs = pins.built().folder
+        self._programs = built().folder
         self._number = 0
 
     # -- before and after ---------------------------------------------------------------------------------------------

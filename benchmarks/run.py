@@ -27,8 +27,9 @@ import figures
 import processes
 from bench import PROFILE, SCRIPT_NAMESPACE, TOOL_NAMESPACE, Bench, say
 
+from canarylab import pins
 from canarylab.paths import REPOSITORY, cache_home, state_home
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import built
 
 _RESULTS = REPOSITORY / "benchmarks" / "results.json"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -120,7 +121,7 @@ def _alone() -> Iterator[None]:
 
 def _require_nothing_there() -> None:
     namespaces = Path("/run/netns")
-    if not pins.built().is_complete:
+    if not built().is_complete:
         raise Refused(f"the programs of this version aren't in {cache_home()}: `invoke up` once, then again")
     if _work().exists() or (namespaces / SCRIPT_NAMESPACE).exists():
         raise Refused(f"an earlier benchmark was killed: `python {sys.argv[0]} --clean` removes what it left")

@@ -23,7 +23,7 @@ from canarylab.cancel import Cancel
 from canarylab.commands.demo import demo
 from canarylab.commands.run import Options
 from canarylab.kube.client import Cluster
-from canarylab.stages.base import Watch
+from canarylab.kube.watch import Watch
 
 
 def main() -> int:

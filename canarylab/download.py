@@ -14,7 +14,7 @@ from canarylab.errors import StageError, UsageError
 if TYPE_CHECKING:
     from requests import Response, Session
 
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 MIRROR = "CANARYLAB_MIRROR"
 """The environment variable that names a mirror: below it, `https://HOST/PATH` lies at `HOST/PATH`."""

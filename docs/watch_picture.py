@@ -15,9 +15,9 @@ from picture import SVG, THEME
 from rich.console import Console
 
 from canarylab.commands.run import Options, run
-from canarylab.context import Context
+from canarylab.contract.context import Context
 from canarylab.errors import EXIT_DONE, CancelledError
-from canarylab.watch.live import LiveScreen
+from canarylab.report.rollout.live import LiveScreen
 from canarylab.watch.snapshot import read
 from canarylab.watch.watcher import Watcher
 

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from canarylab import engine
+from canarylab.applied import record
 from canarylab.commands.run import Options, run, tell_bugs
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.playbook import Playbook
+from canarylab.contract.stage import Stage
 from canarylab.demo.perform import perform
 from canarylab.demo.reset import reset
 from canarylab.demo.side_by_side import Demonstration, Ended, attempt, run_all
+from canarylab.engine import schedule as engine
+from canarylab.engine.lacking import lacking
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, StageError, UsageError
 from canarylab.events import DemoInfo, Failure, Notice, RunStarted
-from canarylab.lacking import lacking
 from canarylab.lock import locked
-from canarylab.playbook.model import Playbook
-from canarylab.record import record
 from canarylab.report.text import first_line
-from canarylab.stages.base import Stage
 
 AnyStage = Stage[Any, Any]
 Work = Callable[[Context], None]

@@ -6,9 +6,9 @@ import sys
 
 from canarylab.commands.mend import mend, repairs
 from canarylab.commands.run import Options, run
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.provider import Finding
 from canarylab.errors import EXIT_DONE, EXIT_MACHINE
-from canarylab.providers.base import Finding
 from canarylab.report import findings as report
 
 _LOOKS = 5

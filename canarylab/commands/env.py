@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from canarylab.commands.run import Options, run
-from canarylab.context import Context
+from canarylab.contract.context import Context
 from canarylab.errors import EXIT_DONE
 
 

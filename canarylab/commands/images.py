@@ -6,15 +6,15 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from canarylab import images as building
 from canarylab.commands.run import Options, run
-from canarylab.context import Context
+from canarylab.contract.context import Context
 from canarylab.errors import EXIT_DONE, UsageError
 from canarylab.events import Notice
+from canarylab.images import build as building
+from canarylab.images.image import Image
+from canarylab.images.oci import read_archive
 from canarylab.lock import locked
-from canarylab.oci import read_archive
-from canarylab.providers.base import Image
-from canarylab.stages.image import ImageStage
+from canarylab.stages.kinds.image import ImageStage
 
 _ARCHITECTURES = ("amd64", "arm64")
 

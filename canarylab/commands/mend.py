@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError, CancelledError
 from canarylab.events import Notice
-from canarylab.providers.base import Finding
 from canarylab.tools.runner import tail
 
 _SECONDS = 1800.0

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import canarylab.providers
 from canarylab.cancel import Cancel
-from canarylab.context import Consent, Context
+from canarylab.contract.context import Consent, Context
+from canarylab.contract.playbook import ClusterSpec, Playbook
+from canarylab.contract.provider import Provider
 from canarylab.discovery import discover
 from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError, machine_trouble
 from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
-from canarylab.playbook.model import ClusterSpec, Playbook
 from canarylab.playbook.union import load_all, union
-from canarylab.providers.base import Provider
 from canarylab.report import choose
 
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from canarylab.commands.run import Options, run
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.stage import Stage
 from canarylab.demo import plugin
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.client import FIELD_MANAGER
+from canarylab.ownership.foreign import belongs_to, is_of_playbook
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
-from canarylab.stages.base import Stage
-from canarylab.stages.respect import belongs_to, is_of_playbook
 
 _SHOWN = 3
 """So many changes are named as reason."""

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from canarylab import engine, graph, record
+from canarylab import applied as record
+from canarylab import graph
 from canarylab.commands.run import Options, run
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.stage import Stage
+from canarylab.engine import schedule as engine
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError
 from canarylab.events import (
     Failure,
@@ -25,8 +28,8 @@ from canarylab.events import (
 )
 from canarylab.lock import locked
 from canarylab.paths import drop_home, state_home
+from canarylab.removal import Removal
 from canarylab.report import receipt as report
-from canarylab.stages.base import Removal, Stage
 
 _SECONDS = 300.0
 

@@ -6,10 +6,10 @@ import dataclasses
 import json
 
 from canarylab.commands.run import Options, run
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from canarylab.lock import locked
-from canarylab.providers.base import TunnelStatus
 
 _ACTIONS = ("start", "stop", "status")
 

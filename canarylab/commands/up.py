@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from canarylab import engine
+from canarylab.applied import record
 from canarylab.commands.run import Options, run, tell_bugs
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.engine import schedule as engine
 from canarylab.errors import EXIT_DONE, CanarylabError
 from canarylab.events import Failure, Notice
 from canarylab.lock import locked
-from canarylab.record import record
 
 
 def up(options: Options, only: Sequence[str], start: str | None) -> int:

@@ -6,15 +6,15 @@ import shlex
 import sys
 
 from canarylab.commands.run import Options, run
-from canarylab.context import Context
-from canarylab.demo.rollout import API_VERSION
+from canarylab.contract.context import Context
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, NotYetObservableError, UsageError
 from canarylab.kube.client import ApiError, Cluster, UnknownKindError
 from canarylab.kube.objects import Object
-from canarylab.playbook.problems import choose
-from canarylab.watch.screen import screen
+from canarylab.report.rollout.screen import screen
+from canarylab.rollouts.view import API_VERSION
 from canarylab.watch.snapshot import Snapshot, read
 from canarylab.watch.watcher import Watcher
+from canarylab.yamlfile.problems import choose
 
 
 def watch(options: Options, rollout: str, namespace: str) -> int:

@@ -1,1 +1,1 @@
-"""The demonstration: kinds of steps, one file each, and what measures the traffic."""
+"""The demonstration: performs its steps, measures traffic and watches what happens meanwhile."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import Step
+from canarylab.contract.step import Step
 from canarylab.demo.named import place_of
-from canarylab.diagnosis import images
 from canarylab.errors import ExpectationError
+from canarylab.rollouts.validation import images
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 
 def require_images(ctx: Context, step: Step, option: str, references: Iterable[str]) -> None:

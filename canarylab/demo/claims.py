@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from canarylab.demo import causes, injection
-from canarylab.demo.base import Claim
-from canarylab.demo.rollout import PodView, RevisionView, RolloutView
+from canarylab.contract.step import Claim
+from canarylab.rollouts.causes import injection
+from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.view import PodView, RevisionView, RolloutView
 
 
 def equal(text: str, expected: object, seen: object, cause: str = "") -> Claim:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from canarylab.demo import causes
-from canarylab.demo.base import Claim, RolloutOptions, Step
-from canarylab.demo.rollout import RolloutView, read, watches
+from canarylab.contract.step import Claim, RolloutOptions, Step
 from canarylab.demo.waiting import wait_for
+from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.view import RolloutView, read, watches
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 
 def expect(

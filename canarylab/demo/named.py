@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import RolloutOptions, Step
-from canarylab.demo.rollout import API_VERSION
+from canarylab.contract.step import RolloutOptions, Step
 from canarylab.errors import ExpectationError
 from canarylab.kube.client import UnknownKindError
 from canarylab.playbook import every_step
 from canarylab.playbook.document import Document
-from canarylab.playbook.marks import parse
-from canarylab.playbook.problems import choose
 from canarylab.playbook.reading import read
 from canarylab.playbook.registry import Registry
+from canarylab.rollouts.view import API_VERSION
+from canarylab.yamlfile.marks import parse
+from canarylab.yamlfile.problems import choose
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 Name = tuple[str, str]
 """Namespace and name."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import Session, Step, disappointed, report
+from canarylab.contract.step import Session, Step, disappointed, report
 from canarylab.demo.named import require_rollouts
 from canarylab.errors import CanarylabError
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 
 def perform(ctx: Context, steps: Sequence[Step]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canarylab.context import api_environment
+from canarylab.contract.context import api_environment
 from canarylab.tools.rollouts import TIMEOUT, Plugin
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 
 def plugin(ctx: Context) -> Plugin:

@@ -8,20 +8,22 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from canarylab.demo import causes, claims, leftover_routes, plugin
-from canarylab.demo.base import Claim, Step, disappointed, report
-from canarylab.demo.cause import RESET
-from canarylab.demo.healthy import at_rest, settled
+from canarylab.contract.step import Claim, Step, disappointed, report
+from canarylab.demo import claims, plugin
 from canarylab.demo.named import Name, rollouts_of
-from canarylab.demo.pod_causes import can_have_no_image
-from canarylab.demo.rollout import API_VERSION, RevisionView, RolloutView, get, read, view_of, watches
+from canarylab.demo.steps.healthy import at_rest, settled
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
 from canarylab.events import Notice
 from canarylab.kube.objects import dig, has_been_healthy
+from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.causes.cause import RESET
+from canarylab.rollouts.causes.pods import can_have_no_image
+from canarylab.rollouts.routes import leftover as leftover_routes
+from canarylab.rollouts.view import API_VERSION, RevisionView, RolloutView, get, read, view_of, watches
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 _TIMEOUT = 180.0
 """Seconds: pods of the stable revision may have to start again, one after the other."""

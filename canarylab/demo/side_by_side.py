@@ -14,7 +14,7 @@ from canarylab.errors import EXIT_BUG, EXIT_DONE, CanarylabError, CancelledError
 from canarylab.events import DemoFinished, DemoStarted, DemoState, Emit, Event, Fact, Notice, StageProgress
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 AT_ONCE = 6
 """How many run at the same time. Most of one's time is waiting for pods and pauses; what measures needs a processor."""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import Claim
+from canarylab.contract.step import Claim
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.stages.base import Watch
+    from canarylab.contract.context import Context
+    from canarylab.kube.watch import Watch
 
 
 def wait_for(

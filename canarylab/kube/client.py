@@ -20,11 +20,11 @@ from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ConfigError
 
-from canarylab import fast_yaml
 from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.credentials import ExecCredentials
-from canarylab.stages.base import Watch
+from canarylab.kube.watch import Watch
+from canarylab.yamlfile import fast as fast_yaml
 
 FIELD_MANAGER = "canarylab"
 """Who owns the fields that this tool applies (server-side apply)."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from canarylab import fast_yaml
 from canarylab.errors import CanarylabError
 from canarylab.files import private_folder, write_private
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
+from canarylab.yamlfile import fast as fast_yaml
 
 _MARK = "canarylab.dev"
 _SECTIONS = ("clusters", "contexts", "users")

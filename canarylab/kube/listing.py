@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.kube.client import ApiError, UnknownKindError
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
 
 SECONDS = 30.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.kube import health
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import condition, pod_trouble
-from canarylab.stages.base import Watch
+from canarylab.kube.watch import Watch
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster

@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from canarylab.errors import PlaybookError
-from canarylab.playbook.marks import Node
-from canarylab.playbook.problems import Place, choose, located, problem, short
+from canarylab.yamlfile.marks import Node
+from canarylab.yamlfile.problems import Place, choose, located, problem, short
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

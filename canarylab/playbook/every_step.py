@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from canarylab.demo.base import Step
+from canarylab.contract.step import Step
 from canarylab.playbook.document import Document
-from canarylab.playbook.marks import Node
-from canarylab.playbook.problems import choose
+from canarylab.yamlfile.marks import Node
+from canarylab.yamlfile.problems import choose
 
 KEY = "every-step"
 

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from typing import Any
 
 from canarylab import graph
-from canarylab.playbook.model import Limits, Playbook
-from canarylab.playbook.problems import choose
-from canarylab.providers.base import Provider
-from canarylab.stages.base import Stage
+from canarylab.contract.playbook import Limits, Playbook
+from canarylab.contract.provider import Provider
+from canarylab.contract.stage import Stage
+from canarylab.yamlfile.problems import choose
 
 AnyStage = Stage[Any, Any]
 

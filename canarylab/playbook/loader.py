@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from canarylab import graph
-from canarylab.demo.base import Step
+from canarylab.contract.playbook import ClusterSpec, Limits, Playbook, PlaybookFile, StageHead, profile_name
+from canarylab.contract.stage import Stage
+from canarylab.contract.step import Step
 from canarylab.errors import UsageError
 from canarylab.paths import REPOSITORY
 from canarylab.playbook import every_step
 from canarylab.playbook.document import Document
-from canarylab.playbook.marks import parse
-from canarylab.playbook.model import ClusterSpec, Limits, Playbook, PlaybookFile, StageHead, profile_name
 from canarylab.playbook.parts import Part, base_of, parts_of
-from canarylab.playbook.problems import Place, choose
 from canarylab.playbook.reading import read
 from canarylab.playbook.registry import Registry
-from canarylab.stages.base import Stage
+from canarylab.yamlfile.marks import parse
+from canarylab.yamlfile.problems import Place, choose
 
 PLAYBOOKS = REPOSITORY / "playbooks"
 _SUFFIXES = (".yaml", ".yml")

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from canarylab.contract.playbook import PartFile
 from canarylab.paths import REPOSITORY, normal
 from canarylab.playbook.document import Document
-from canarylab.playbook.marks import parse
-from canarylab.playbook.model import PartFile
-from canarylab.playbook.problems import choose
 from canarylab.playbook.reading import read
+from canarylab.yamlfile.marks import parse
+from canarylab.yamlfile.problems import choose
 
 _FOLDER = "parts"
 _SUFFIXES = (".yaml", ".yml")

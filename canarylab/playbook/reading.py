@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canarylab.errors import PlaybookError
-from canarylab.playbook.problems import file_problem, problem
+from canarylab.yamlfile.problems import file_problem, problem
 
 MAX_BYTES = 1024 * 1024
 """A playbook is a few kilobytes; whatever is larger than this was not meant to be one."""

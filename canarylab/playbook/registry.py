@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from canarylab.demo.base import Step
+from canarylab.contract.playbook import StageHead
+from canarylab.contract.provider import Provider
+from canarylab.contract.stage import Stage
+from canarylab.contract.step import Step
 from canarylab.discovery import discover
 from canarylab.errors import CanarylabError
-from canarylab.playbook.model import StageHead
-from canarylab.providers.base import Provider
-from canarylab.stages.base import Stage
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Registry:
     @classmethod
     def discovered(cls) -> Registry:
         """Everything there is in the package's folders."""
-        import canarylab.demo
+        import canarylab.demo.steps
         import canarylab.providers
-        import canarylab.stages
+        import canarylab.stages.kinds
 
         return cls(
-            stages=discover(canarylab.stages, Stage, "kind"),  # type: ignore[type-abstract]  # it finds subclasses
-            steps=discover(canarylab.demo, Step, "kind"),  # type: ignore[type-abstract]
+            stages=discover(canarylab.stages.kinds, Stage, "kind"),  # type: ignore[type-abstract]  # it finds subclasses
+            steps=discover(canarylab.demo.steps, Step, "kind"),  # type: ignore[type-abstract]
             providers=discover(canarylab.providers, Provider, "name"),  # type: ignore[type-abstract]
         )

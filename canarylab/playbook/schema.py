@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from canarylab import graph
-from canarylab.demo.base import Step
+from canarylab.contract.playbook import PlaybookFile, StageHead
+from canarylab.contract.stage import Stage
+from canarylab.contract.step import Step
 from canarylab.playbook.loader import PLAYBOOKS
-from canarylab.playbook.model import PlaybookFile, StageHead
 from canarylab.playbook.registry import Registry
-from canarylab.stages.base import Stage
 
 FILE = PLAYBOOKS / "playbook.schema.json"
 

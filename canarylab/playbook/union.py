@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from canarylab.contract.playbook import Playbook
+from canarylab.contract.stage import Stage
 from canarylab.errors import PlaybookError
 from canarylab.playbook.loader import PLAYBOOKS, find_playbook, load, overridden, playbooks_in
-from canarylab.playbook.model import Playbook
 from canarylab.playbook.registry import Registry
-from canarylab.stages.base import Stage
 
 NAME = "all"
 

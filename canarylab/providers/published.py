@@ -16,15 +16,15 @@ from urllib.parse import urljoin
 
 import yaml
 
-from canarylab import fast_yaml
 from canarylab.download import NotPublishedError, fetch, keep, shown
 from canarylab.errors import StageError, UsageError
 from canarylab.paths import cache_home
-from canarylab.playbook.problems import choose
-from canarylab.providers.embedded.programs.pins import pins
+from canarylab.pins import pins
+from canarylab.yamlfile import fast as fast_yaml
+from canarylab.yamlfile.problems import choose
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 REPOSITORIES = {"istio": "https://istio-release.storage.googleapis.com/charts"}
 """Chart repositories by the word before the slash in a playbook's `chart`, as `helm repo add` would call them."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from canarylab.contract.provider import RouterPlugin
 from canarylab.download import shown
 from canarylab.errors import StageError, UsageError
-from canarylab.playbook.problems import choose
-from canarylab.providers.base import RouterPlugin
+from canarylab.yamlfile.problems import choose
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 _URL = (
     "https://github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi/releases/download"

@@ -12,7 +12,7 @@ from canarylab.report.marks import Marks
 from canarylab.report.text import count
 
 if TYPE_CHECKING:
-    from canarylab.providers.base import Finding
+    from canarylab.contract.provider import Finding
 
 
 def show(findings: Sequence[Finding], output: str, stream: TextIO) -> None:

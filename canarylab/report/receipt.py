@@ -12,7 +12,7 @@ from canarylab.report.lines import Line, Piece, line
 from canarylab.report.marks import Marks
 
 if TYPE_CHECKING:
-    from canarylab.stages.base import Removal
+    from canarylab.removal import Removal
 
 Receipt = Sequence[tuple[str, Sequence["Removal"]]]
 """The removals under each stage's name, in the order they were made."""

@@ -1,1 +1,1 @@
-"""Kinds of stages, one file each."""
+"""What kinds of stages have in common; the kinds themselves are in `kinds`."""

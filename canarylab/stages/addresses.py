@@ -12,7 +12,7 @@ from canarylab.kube.objects import load_balancer_address
 from canarylab.kube.workloads import GATEWAY_NAME
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 _PENDING = "pending"
 

@@ -6,15 +6,18 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from canarylab.contract.stage import Change, OptionsT, Stage
 from canarylab.errors import StageError
-from canarylab.kube import namespaces, workloads
+from canarylab.kube import workloads
 from canarylab.kube.apply import Comparison, Kept, compare, diff_of, stamped, subject
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
-from canarylab.stages import addresses, definitions, unknown_kind
-from canarylab.stages.base import Change, OptionsT, Removal, Stage, Watch
+from canarylab.kube.watch import Watch
+from canarylab.ownership import definitions, namespaces
+from canarylab.removal import Removal
+from canarylab.stages import addresses, unknown_kind
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
 
 _FIRST = ("CustomResourceDefinition", "Namespace", "ServiceAccount", "ClusterRole", "Role")

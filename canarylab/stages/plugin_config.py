@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from canarylab import fast_yaml
 from canarylab.errors import StageError
+from canarylab.yamlfile import fast as fast_yaml
 
 CONFIG_MAP = "argo-rollouts-config"
 KEY = "trafficRouterPlugins"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.kube.client import OWNER_LABEL
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
 
 Object = dict[str, Any]

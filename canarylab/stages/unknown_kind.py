@@ -11,7 +11,7 @@ from canarylab.kube.apply import subject
 from canarylab.kube.client import ApiError, UnknownKindError
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
 
 _PATIENCE = 30.0

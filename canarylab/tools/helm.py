@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from canarylab import fast_yaml
 from canarylab.errors import MachineError
+from canarylab.yamlfile import fast as fast_yaml
 
 RECORD_LABELS = {"owner": "helm"}
 """The labels of the Secrets in which Helm keeps one record a revision (helm.sh, "storage backends")."""

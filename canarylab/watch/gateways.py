@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from canarylab.demo.layers.envoy import ADMIN_PORT, CLUSTERS, endpoints
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError, UnknownKindError
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.routes.envoy import ADMIN_PORT, CLUSTERS, endpoints
 from canarylab.watch.traffic import Counted, Key, Reading
 
 if TYPE_CHECKING:

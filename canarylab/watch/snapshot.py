@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from canarylab.demo.rollout import API_VERSION
 from canarylab.kube.client import UnknownKindError
 from canarylab.kube.objects import Object, dig
-from canarylab.stages.base import Watch
-from canarylab.watch import routes
+from canarylab.kube.watch import Watch
+from canarylab.rollouts.routes import weights as routes
+from canarylab.rollouts.view import API_VERSION
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster

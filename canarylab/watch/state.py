@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canarylab.watch.routes import RouteWeight
+from canarylab.rollouts.routes.weights import RouteWeight
 from canarylab.watch.traffic import Traffic
 from canarylab.watch.view import WatchView
 

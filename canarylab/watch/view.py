@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from canarylab.demo.rollout import Replicas, Role, RolloutView, Strategy
 from canarylab.kube.objects import Object, condition, dig
-from canarylab.watch import steps
+from canarylab.report.times import epoch
+from canarylab.rollouts import steps
+from canarylab.rollouts.pods import Pod
+from canarylab.rollouts.routes.weights import RouteWeight
+from canarylab.rollouts.routes.weights import weights as route_weights
+from canarylab.rollouts.view import Replicas, Role, RolloutView, Strategy
 from canarylab.watch.analysis import Analysis
-from canarylab.watch.pods import Pod
-from canarylab.watch.routes import RouteWeight
-from canarylab.watch.routes import weights as route_weights
 from canarylab.watch.snapshot import Snapshot
-from canarylab.watch.times import epoch
 
 _SCALE_DOWN = "scale-down-deadline"
 """The annotation in which Argo's controller keeps when an old ReplicaSet is scaled down."""

@@ -15,8 +15,8 @@ from canarylab.watch.traffic import Meter, Reading
 from canarylab.watch.view import WatchView
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.watch.screen import Screen
+    from canarylab.contract.context import Context
+    from canarylab.report.rollout.screen import Screen
 
 _EVERY = 1.0
 """Seconds between two questions to the gateways."""

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from canarylab.playbook.model import ClusterSpec, PlaybookFile, StageHead
+from canarylab.contract.playbook import ClusterSpec, PlaybookFile, StageHead
 from canarylab.playbook.registry import Registry
 
 REGISTRY = Registry.discovered()

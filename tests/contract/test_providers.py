@@ -9,12 +9,12 @@ import re
 import pytest
 from support.provider_samples import PROVIDERS, provider_on_nothing
 
-from canarylab import engine
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import Finding
+from canarylab.contract.stage import StageOptions
+from canarylab.engine import schedule as engine
 from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.client import ApiError
-from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Finding
-from canarylab.stages.base import StageOptions
 
 pytestmark = pytest.mark.usefixtures("isolated_home")
 

@@ -12,10 +12,12 @@ from typing import Any, get_args
 import pytest
 from support.stage_samples import KINDS, SAMPLES
 
-from canarylab import engine
+from canarylab.contract.playbook import StageHead
+from canarylab.contract.stage import Action, Stage
+from canarylab.engine import schedule as engine
 from canarylab.errors import NotYetObservableError
-from canarylab.playbook.model import StageHead
-from canarylab.stages.base import Action, Removal, Stage, Watch
+from canarylab.kube.watch import Watch
+from canarylab.removal import Removal
 
 pytestmark = pytest.mark.usefixtures("isolated_home")
 

@@ -13,7 +13,7 @@ import yaml
 from support.chart_repository import serving
 from tool import SOMEONE_ELSES, UP_SECONDS, Ended, Tool
 
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import built
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,12 +61,12 @@ def first_up(tool: Tool) -> Ended:
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the embedded provider compiles: clusters of other providers are made of it, and get their tools from it."""
-    if not pins.built().is_complete:
+    if not built().is_complete:
         builder = Tool("e2e-programs", tmp_path_factory.mktemp("programs") / "config")
-        built = builder.run("up", "--only", "programs", timeout=UP_SECONDS)
-        assert built.code == 0, built.explain()
+        outcome = builder.run("up", "--only", "programs", timeout=UP_SECONDS)
+        assert outcome.code == 0, outcome.explain()
         builder.text("teardown")
-    return pins.built().folder
+    return built().folder
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,9 @@ from typing import Any
 
 import yaml
 
+from canarylab import pins
 from canarylab.paths import REPOSITORY
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import Built, built
 from canarylab.tools.helm import merge_values
 
 CHARTS = "/istio-release.storage.googleapis.com/charts"
@@ -104,7 +105,7 @@ def repository(charts: Mapping[tuple[str, str], bytes]) -> dict[str, bytes]:
     return {f"{CHARTS}/index.yaml": index(charts), **packaged}
 
 
-def published(built: pins.Built) -> dict[str, bytes]:
+def published(built: Built) -> dict[str, bytes]:
     """What the embedded provider has built, by the path at which the public has it."""
     version = pins.pins().istio.split("-", 1)[0]
     charts = {
@@ -162,7 +163,7 @@ def _as_yaml(objects: list[Any]) -> bytes:
 @contextmanager
 def serving(port: int = 0) -> Iterator[FileServer]:
     """The server, with what is built in this user's cache: the embedded provider's programs have to be there."""
-    with FileServer(published(pins.built()), port) as server:
+    with FileServer(published(built()), port) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from canarylab.cancel import Cancel
 from canarylab.kube.client import ApiError, Resource, UnknownKindError
-from canarylab.stages.base import Watch
+from canarylab.kube.watch import Watch
 
 Key = tuple[str, str, str, str]
 Object = dict[str, Any]

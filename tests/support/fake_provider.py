@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Literal
 
 from support.fake_cluster import FakeCluster
 
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import Finding, Provider, RouterPlugin, TunnelStatus
+from canarylab.contract.stage import Stage
 from canarylab.errors import NotYetObservableError
-from canarylab.images import Wanted, build
-from canarylab.oci import read_archive
-from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Finding, Image, Provider, RouterPlugin, TunnelStatus
-from canarylab.stages.base import Removal, Stage
+from canarylab.images.build import build
+from canarylab.images.image import Image, Wanted
+from canarylab.images.oci import read_archive
+from canarylab.removal import Removal
 
 
 class FakeProvider(Provider):

@@ -29,8 +29,9 @@ from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import Cluster
 from canarylab.kube.objects import load_balancer_address
+from canarylab.kube.watch import Watch
 from canarylab.paths import REPOSITORY
-from canarylab.stages.base import Watch
+from canarylab.providers.embedded.programs.built import built
 from canarylab.tools import ip
 from canarylab.tools.runner import SystemRunner
 
@@ -232,11 +233,9 @@ def own_cache(folder: Path) -> Path:
 def main(folder: Path) -> None:
     from support.chart_repository import serving
 
-    from canarylab.providers.embedded.programs import pins
-
     install("skopeo", "docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
-    cluster = ForeignCluster(folder, pins.built().folder)
+    cluster = ForeignCluster(folder, built().folder)
     if not cluster.kubeconfig.exists():
         cluster.up()
     cluster.write_user_kubeconfig(folder / "config")

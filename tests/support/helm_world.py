@@ -13,10 +13,10 @@ from support.fake_runner import FakeRunner
 from support.helm_records import record
 from support.runs import Heard, context_of
 
-from canarylab import engine
-from canarylab.context import Context
-from canarylab.engine import Outcome
-from canarylab.stages.base import Stage
+from canarylab.contract.context import Context
+from canarylab.contract.stage import Stage
+from canarylab.engine import schedule as engine
+from canarylab.engine.schedule import Outcome
 
 UPGRADE = "/programs/helm upgrade gateway /charts/gateway-1.31.0.tgz --install --namespace ns --create-namespace"
 _UNINSTALL = "/programs/helm uninstall gateway --namespace ns"

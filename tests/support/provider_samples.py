@@ -10,11 +10,11 @@ import shutil
 from support.fake_runner import FakeRunner
 from support.runs import context_of
 
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import Provider
 from canarylab.kube.kubeconfig import user_path
-from canarylab.playbook.model import ClusterSpec
 from canarylab.playbook.registry import Registry
-from canarylab.providers.base import Provider
 
 PROFILE = "contract-test-nobody-has"
 PROVIDERS = Registry.discovered().providers

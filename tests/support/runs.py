@@ -11,10 +11,12 @@ from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
 
 from canarylab.cancel import Cancel
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.playbook import ClusterSpec, Limits, Playbook
+from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.events import Event
-from canarylab.playbook.model import ClusterSpec, Limits, Playbook
-from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
+from canarylab.kube.watch import Watch
+from canarylab.removal import Removal
 
 Hook = Callable[[Context], object]
 

@@ -18,11 +18,11 @@ from support.helm_world import HelmWorld
 from support.oci_archives import AMD64, archive, elf
 from support.runs import context_of
 
-from canarylab.context import Context
-from canarylab.images import SOURCE_LABEL, source_digest
+from canarylab.contract.context import Context
+from canarylab.contract.stage import Stage
+from canarylab.images.image import SOURCE_LABEL, source_digest
 from canarylab.paths import cache_home
 from canarylab.playbook.registry import Registry
-from canarylab.stages.base import Stage
 
 _CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "1"}}
 _ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "argo-rollouts"}}

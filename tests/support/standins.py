@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import built
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIN = REPOSITORY / "tests" / "standins" / "bin"
@@ -96,7 +96,7 @@ def standins(**extra: str) -> Iterator[Standins]:
     Python that runs the tests; then the real PATH. The folder's name is short: a socket's path may have 107 bytes.
     """
     folder = Path(tempfile.mkdtemp(prefix="standin-"))
-    programs = [BIN, pins.built().bin, Path(sys.executable).parent]
+    programs = [BIN, built().bin, Path(sys.executable).parent]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MINIKUBE_", "STANDIN_"))}
     environment |= {
         "PATH": os.pathsep.join([*map(str, programs), environment.get("PATH", "")]),

@@ -15,8 +15,8 @@ from typing import Any
 from mesh_world import ADDRESSES, APP, HASH, HASHES, VSVC1, VSVC2, Mesh
 
 from canarylab.cancel import Cancel
-from canarylab.context import Context
-from canarylab.demo.base import Step
+from canarylab.contract.context import Context
+from canarylab.contract.step import Step
 from canarylab.events import Event, Fact
 from canarylab.kube.client import Resource, UnknownKindError
 from canarylab.kube.objects import load_balancer_address

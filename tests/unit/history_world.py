@@ -9,7 +9,7 @@ from typing import Any
 
 from canarylab.demo.history.states import Change, State, replay
 from canarylab.kube.client import Snapshot
-from canarylab.stages.base import Watch
+from canarylab.kube.watch import Watch
 
 Object = dict[str, Any]
 

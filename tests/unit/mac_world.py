@@ -12,8 +12,8 @@ from typing import Any
 from support.fake_runner import FakeRunner
 from support.runs import context_of
 
-from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Finding
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import Finding
 from canarylab.providers.minikube import doctor, processes
 from canarylab.providers.minikube.checks import host, resources, socket_vmnet
 from canarylab.providers.minikube.processes import Process

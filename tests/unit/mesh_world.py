@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from envoy_samples import cluster, clusters, endpoint, http_route, listeners, mirrored, routes, weighted, with_header
 from loopback import Seen, answer
 
-from canarylab.demo.layers import envoy
 from canarylab.errors import StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
+from canarylab.rollouts.routes import envoy
 
 if TYPE_CHECKING:
     import pytest

@@ -13,10 +13,10 @@ import yaml
 from support.minikube_recorded import Case, cases
 from support.runs import Heard, context_of
 
-from canarylab.context import Consent, Context
+from canarylab.contract.context import Consent, Context
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import Finding
 from canarylab.errors import CommandError
-from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Finding
 from canarylab.providers.minikube import MinikubeProvider
 from canarylab.tools.runner import Result
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from canarylab.demo.base import Step, StepOptions
+from canarylab.contract.provider import Provider
+from canarylab.contract.stage import Stage, StageOptions
+from canarylab.contract.step import Step, StepOptions
 from canarylab.playbook.registry import Registry
-from canarylab.providers.base import Provider
-from canarylab.stages.base import Stage, StageOptions
 
 
 class Inert(Stage[Any, None]):

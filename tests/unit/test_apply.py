@@ -9,17 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_cluster import FakeCluster
 
-from canarylab.kube.apply import (
-    APPLIED,
-    PATH_PATTERN,
-    Kept,
-    compare,
-    diff_of,
-    is_within,
-    stamped,
-    subject,
-    with_kept,
-)
+from canarylab.kube.apply import APPLIED, PATH_PATTERN, Kept, compare, diff_of, is_within, stamped, subject, with_kept
 from canarylab.kube.client import ApiError
 
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", max_size=3)

@@ -6,7 +6,7 @@ from canarylab.cancel import Cancel
 from canarylab.errors import CancelledError
 from canarylab.providers.embedded import cgroups
 from canarylab.providers.embedded.cgroups import ControlGroups
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 
 NAME = "canarylab-x"
 

@@ -10,7 +10,7 @@ from support.api_server import CUT, END, ApiServer, status
 from canarylab.cancel import Cancel
 from canarylab.errors import CancelledError, NotYetObservableError
 from canarylab.kube.client import ApiError, Cluster, UnknownKindError
-from canarylab.stages.base import Watch
+from canarylab.kube.watch import Watch
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -11,7 +11,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
-from canarylab import record
+from canarylab import applied as record
 from canarylab.commands import run as runs
 from canarylab.commands.demo import demo
 from canarylab.commands.doctor import doctor
@@ -22,7 +22,8 @@ from canarylab.commands.status import status
 from canarylab.commands.teardown import teardown
 from canarylab.commands.tunnel import tunnel
 from canarylab.commands.up import plan, up
-from canarylab.demo.base import Claim, Step, StepOptions
+from canarylab.contract.provider import Finding
+from canarylab.contract.step import Claim, Step, StepOptions
 from canarylab.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -35,11 +36,11 @@ from canarylab.errors import (
     NotYetObservableError,
     StageError,
 )
+from canarylab.images.image import Image
 from canarylab.kube.client import ApiError
 from canarylab.lock import locked
 from canarylab.paths import ProfilePaths
-from canarylab.providers.base import Finding, Image
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 
 JSON = Options(output="json")
 TEXT = Options(output="text")
@@ -701,7 +702,7 @@ def test_images_are_listed_with_what_they_and_their_programs_are(world, capsys):
 )
 def test_images_that_cannot_be_built_are_refused(world, events, platform, said):
     if platform:
-        from canarylab.stages.image import ImageOptions, ImageStage
+        from canarylab.stages.kinds.image import ImageOptions, ImageStage
 
         world.stages.append(ImageStage("i", ImageOptions(path="p", image="x"), ["cluster"]))
     assert images(JSON, build=True, platform=platform) == EXIT_USAGE

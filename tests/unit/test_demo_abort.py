@@ -6,14 +6,14 @@ import pytest
 from demo_world import IMAGE, Stage, step
 from pydantic import ValidationError
 
-from canarylab.demo.abort import Abort
-from canarylab.demo.base import Session, Step
-from canarylab.demo.expect_rollout import ExpectRollout
-from canarylab.demo.healthy import Healthy
-from canarylab.demo.promote import Promote
-from canarylab.demo.retry import Retry
-from canarylab.demo.set_image import SetImage
-from canarylab.demo.undo import Undo
+from canarylab.contract.step import Session, Step
+from canarylab.demo.steps.abort import Abort
+from canarylab.demo.steps.expect_rollout import ExpectRollout
+from canarylab.demo.steps.healthy import Healthy
+from canarylab.demo.steps.promote import Promote
+from canarylab.demo.steps.retry import Retry
+from canarylab.demo.steps.set_image import SetImage
+from canarylab.demo.steps.undo import Undo
 from canarylab.errors import ExpectationError
 
 SET_IMAGE = step(

@@ -8,12 +8,12 @@ import pytest
 from demo_world import IMAGE, FakeCluster, Stage, step
 from pydantic import ValidationError
 
-from canarylab.demo.analysis_run import AnalysisRunView, latest
-from canarylab.demo.base import Session
-from canarylab.demo.expect_analysis import ExpectAnalysis
+from canarylab.contract.step import Session
+from canarylab.demo.steps.expect_analysis import ExpectAnalysis
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.timeline import Timeline
 from canarylab.errors import ExpectationError
+from canarylab.rollouts.analysis import AnalysisRunView, latest
 
 BEGAN = "2026-01-01T12:00:00Z"
 FAILED = 'Metric "success-rate" assessed Failed due to failed (2) > failureLimit (1)'

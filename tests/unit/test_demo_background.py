@@ -10,7 +10,7 @@ import pytest
 from demo_world import Stage
 from loopback import SILENCE, LoopbackServer, Reached, answer, closed_port, gateway_answer, make_certificate
 
-from canarylab.demo.base import Session
+from canarylab.contract.step import Session
 from canarylab.demo.traffic import background
 from canarylab.demo.traffic.background import NAME, Background, note
 from canarylab.demo.traffic.client import REFUSED, TIMEOUT, Target

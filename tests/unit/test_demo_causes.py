@@ -9,14 +9,15 @@ import pytest
 from demo_world import HASHES, IMAGE, Stage, pod, step
 from support.runs import playbook_of
 
-from canarylab.demo import causes, injection
-from canarylab.demo.base import Claim
-from canarylab.demo.expect_rollout import ExpectRollout
-from canarylab.demo.healthy import Healthy
-from canarylab.demo.rollout import RolloutView, read
-from canarylab.demo.set_image import SetImage
+from canarylab.contract.step import Claim
+from canarylab.demo.steps.expect_rollout import ExpectRollout
+from canarylab.demo.steps.healthy import Healthy
+from canarylab.demo.steps.set_image import SetImage
 from canarylab.errors import ExpectationError
 from canarylab.kube.client import ApiError
+from canarylab.rollouts.causes import injection
+from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.view import RolloutView, read
 
 CONTEXT = "--context argo-istio-canary --namespace default"
 POD = f"rollouts-demo-{HASHES['yellow']}-x"

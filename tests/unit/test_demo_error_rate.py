@@ -11,9 +11,9 @@ from demo_world import HASHES, Stage, step
 from loopback import LoopbackServer, answer
 from pydantic import ValidationError
 
-from canarylab.demo.base import Session, Step
-from canarylab.demo.expect_error_rate import ExpectErrorRate
+from canarylab.contract.step import Session, Step
 from canarylab.demo.perform import perform
+from canarylab.demo.steps.expect_error_rate import ExpectErrorRate
 from canarylab.demo.traffic import error_rate
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.client import TIMEOUT, Target

@@ -14,13 +14,13 @@ from loopback import LoopbackServer, Respond, Seen, answer, gateway_answer, make
 from mesh_world import CANARY, GATEWAY_POD, HOSTS, SNI, STABLE, TESTERS, VSVC1, VSVC2, connect
 from pydantic import ValidationError
 
-from canarylab.demo.base import Session, Step
-from canarylab.demo.evidence import Evidence
-from canarylab.demo.layers.route import Asked
+from canarylab.contract.step import Session, Step
+from canarylab.demo.steps.evidence import Evidence
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.survey import asked_by
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
+from canarylab.rollouts.routes.route import Asked
 
 HTTP = [HOSTS[VSVC1]]
 BLUE, YELLOW = f"revision 1 ({IMAGE}:blue)", f"revision 2 ({IMAGE}:yellow)"
@@ -122,7 +122,7 @@ class TestAllLayersAgree:
         assert "waiting: status: ActualWeight: expected 5, saw 0" in said
 
     def test_a_proxy_that_learns_late_is_asked_again(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("canarylab.demo.evidence._PROXIES_SECONDS", 10.0)
+        monkeypatch.setattr("canarylab.demo.steps.evidence._PROXIES_SECONDS", 10.0)
         stage.world.mesh.late = 3
         run(stage, 5)
         assert wrong(stage) == []

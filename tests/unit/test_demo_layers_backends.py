@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from support.fake_cluster import FakeCluster
 
-from canarylab.demo.layers import resolving
-from canarylab.demo.layers.backends import Backends, pods_behind
-from canarylab.demo.layers.route import Asked, Destination, Route
+from canarylab.rollouts.routes import resolving
+from canarylab.rollouts.routes.backends import Backends, pods_behind
+from canarylab.rollouts.routes.route import Asked, Destination, Route
 
 Json = dict[str, Any]
 

@@ -20,9 +20,9 @@ from envoy_samples import (
     with_header,
 )
 
-from canarylab.demo.layers.envoy import Endpoint, EnvoyRoute, endpoints, shown, tls_route
-from canarylab.demo.layers.envoy import http_route as taken_of
-from canarylab.demo.layers.route import Asked
+from canarylab.rollouts.routes.envoy import Endpoint, EnvoyRoute, endpoints, shown, tls_route
+from canarylab.rollouts.routes.envoy import http_route as taken_of
+from canarylab.rollouts.routes.route import Asked
 
 Json = dict[str, Any]
 

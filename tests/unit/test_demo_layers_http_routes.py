@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from canarylab.demo.layers.http_routes import route
-from canarylab.demo.layers.route import Asked
+from canarylab.rollouts.routes.http_routes import route
+from canarylab.rollouts.routes.route import Asked
 
 Json = dict[str, Any]
 

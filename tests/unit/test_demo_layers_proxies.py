@@ -9,13 +9,13 @@ import pytest
 from envoy_samples import cluster, clusters, endpoint, http_route, listeners, mirrored, routes, weighted
 from support.fake_cluster import FakeCluster
 
-from canarylab.demo.layers import envoy, proxies
-from canarylab.demo.layers.backends import Backends
-from canarylab.demo.layers.proxies import Proxies
-from canarylab.demo.layers.route import Asked
 from canarylab.errors import StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
+from canarylab.rollouts.routes import envoy, proxies
+from canarylab.rollouts.routes.backends import Backends
+from canarylab.rollouts.routes.proxies import Proxies
+from canarylab.rollouts.routes.route import Asked
 
 Json = dict[str, Any]
 

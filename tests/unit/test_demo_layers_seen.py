@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from canarylab.demo.layers.route import host_rank, text_matches
-from canarylab.demo.layers.seen import Seen, evenly, expected, joined
+from canarylab.rollouts.routes.route import host_rank, text_matches
+from canarylab.rollouts.routes.seen import Seen, evenly, expected, joined
 
 REVISIONS = st.sampled_from(["aaa", "bbb", "ccc", ""])
 PERCENT = st.floats(0, 100)

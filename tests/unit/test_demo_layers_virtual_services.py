@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from canarylab.demo.layers.route import Asked, Route
-from canarylab.demo.layers.virtual_services import route
+from canarylab.rollouts.routes.route import Asked, Route
+from canarylab.rollouts.routes.virtual_services import route
 
 Json = dict[str, Any]
 

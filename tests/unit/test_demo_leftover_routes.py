@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.fake_cluster import FakeCluster
 
-from canarylab.demo.leftover_routes import claims, watches
+from canarylab.rollouts.routes.leftover import claims, watches
 
 ISTIO = ("networking.istio.io/v1", "VirtualService")
 GATEWAY_API = ("gateway.networking.k8s.io/v1", "HTTPRoute")

@@ -9,13 +9,13 @@ import pytest
 from demo_world import IMAGE, Stage, step
 from support.runs import playbook_of
 
-from canarylab.demo.base import Session, Step
-from canarylab.demo.healthy import Healthy
+from canarylab.contract.step import Session, Step
 from canarylab.demo.named import require_rollouts, rollouts_of
 from canarylab.demo.perform import perform
-from canarylab.demo.promote import Promote
-from canarylab.demo.set_image import SetImage
-from canarylab.demo.traffic_stream import Traffic
+from canarylab.demo.steps.healthy import Healthy
+from canarylab.demo.steps.promote import Promote
+from canarylab.demo.steps.set_image import SetImage
+from canarylab.demo.steps.traffic import Traffic
 from canarylab.errors import CanarylabError, ExpectationError
 from canarylab.playbook.loader import load
 

@@ -13,13 +13,13 @@ from demo_world import IMAGE, Stage, step
 from loopback import LoopbackServer, Reached, answer, gateway_answer, make_certificate
 from mesh_world import connect
 
-import canarylab.demo
-from canarylab.demo.base import Step
-from canarylab.demo.healthy import Healthy
+import canarylab.demo.steps
+from canarylab.contract.step import Step
 from canarylab.demo.perform import perform
+from canarylab.demo.steps.healthy import Healthy
+from canarylab.demo.steps.traffic import Traffic
 from canarylab.demo.traffic.answers import none_failed
 from canarylab.demo.traffic.measure import GIVE_UP_AFTER
-from canarylab.demo.traffic_stream import Traffic
 from canarylab.discovery import discover
 from canarylab.errors import CancelledError, ExpectationError
 
@@ -100,7 +100,7 @@ def by_http(server: LoopbackServer) -> dict[str, Any]:
 
 
 def steps(text: str, hosts: dict[str, Any]) -> list[Step]:
-    kinds = discover(canarylab.demo, Step, "kind")  # type: ignore[type-abstract]
+    kinds = discover(canarylab.demo.steps, Step, "kind")  # type: ignore[type-abstract]
     entries = yaml.safe_load(f"- &hosts {hosts}\n{text.strip()}")[1:]
     return [kinds[kind](kinds[kind].Options.model_validate(o)) for entry in entries for kind, o in entry.items()]
 

@@ -7,11 +7,11 @@ from demo_world import step
 from history_world import NEW, OLD, ROLLOUT, FakeCluster, at_rest, pod, replica_set, rollout
 from pydantic import ValidationError
 
-from canarylab.context import Context
-from canarylab.demo.base import Session, Step, StepOptions
+from canarylab.contract.context import Context
+from canarylab.contract.step import Session, Step, StepOptions
 from canarylab.demo.history import recorder
 from canarylab.demo.perform import perform
-from canarylab.demo.record import Record
+from canarylab.demo.steps.record import Record
 from canarylab.errors import CancelledError, ExpectationError
 from canarylab.events import Fact
 from canarylab.kube.client import ApiError

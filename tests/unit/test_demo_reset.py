@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from demo_world import IMAGE, Stage, pod, step
 
-from canarylab.demo.base import Step
-from canarylab.demo.healthy import Healthy
-from canarylab.demo.promote import Promote
+from canarylab.contract.step import Step
 from canarylab.demo.reset import reset
-from canarylab.demo.set_image import SetImage
-from canarylab.demo.traffic_stream import Traffic
+from canarylab.demo.steps.healthy import Healthy
+from canarylab.demo.steps.promote import Promote
+from canarylab.demo.steps.set_image import SetImage
+from canarylab.demo.steps.traffic import Traffic
 from canarylab.errors import ExpectationError, UsageError
 from canarylab.events import Notice
 

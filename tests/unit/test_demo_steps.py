@@ -6,12 +6,12 @@ import pytest
 from demo_world import IMAGE, Stage, step
 from pydantic import ValidationError
 
-import canarylab.demo
-from canarylab.demo.base import Step
-from canarylab.demo.expect_rollout import ExpectRollout
-from canarylab.demo.healthy import Healthy
-from canarylab.demo.promote import Promote
-from canarylab.demo.set_image import SetImage, successor
+import canarylab.demo.steps
+from canarylab.contract.step import Step
+from canarylab.demo.steps.expect_rollout import ExpectRollout
+from canarylab.demo.steps.healthy import Healthy
+from canarylab.demo.steps.promote import Promote
+from canarylab.demo.steps.set_image import SetImage, successor
 from canarylab.discovery import discover
 from canarylab.errors import ExpectationError
 
@@ -60,7 +60,7 @@ def paused(stage: Stage) -> Stage:
 
 def test_every_kind_is_found_by_itself():
     kinds = {"healthy", "set-image", "expect-rollout", "evidence", "traffic", "promote"}
-    assert kinds <= set(discover(canarylab.demo, Step, "kind"))  # type: ignore[type-abstract]
+    assert kinds <= set(discover(canarylab.demo.steps, Step, "kind"))  # type: ignore[type-abstract]
 
 
 class TestHealthy:

@@ -9,12 +9,12 @@ from demo_world import Stage, step
 from loopback import LoopbackServer, Reached, Seen, answer, gateway_answer
 from pydantic import ValidationError
 
-from canarylab.demo import traffic_stream
-from canarylab.demo.base import Session, Step
+from canarylab.contract.step import Session, Step
 from canarylab.demo.perform import perform
+from canarylab.demo.steps import traffic as traffic_stream
+from canarylab.demo.steps.traffic import Traffic
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.measure import GIVE_UP_AFTER
-from canarylab.demo.traffic_stream import Traffic
 from canarylab.errors import ExpectationError
 
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.runs import context_of
 
-from canarylab.diagnosis.manifests import refuse_known_bad
-from canarylab.diagnosis.virtual_services import covers
 from canarylab.errors import StageError
 from canarylab.paths import REPOSITORY
-from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
+from canarylab.rollouts.validation.manifests import refuse_known_bad
+from canarylab.rollouts.validation.virtual_services import covers
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 UPSTREAM = """\
 apiVersion: networking.istio.io/v1alpha3
@@ -58,7 +58,7 @@ def test_upstreams_form_is_explained_with_file_and_line(tmp_path):
 
 
 def test_upstreams_form_is_refused_before_the_cluster_is_asked_for_anything(tmp_path):
-    from canarylab import engine
+    from canarylab.engine import schedule as engine
 
     (tmp_path / "m.yaml").write_text(UPSTREAM)
     bad = stage("m.yaml", tmp_path)

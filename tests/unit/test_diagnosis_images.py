@@ -7,11 +7,11 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import context_of
 
-from canarylab.diagnosis.images import absent
 from canarylab.errors import StageError, UsageError
-from canarylab.providers.base import Image
-from canarylab.stages.image import ImageOptions, ImageStage
-from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
+from canarylab.images.image import Image
+from canarylab.rollouts.validation.images import absent
+from canarylab.stages.kinds.image import ImageOptions, ImageStage
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 DEMO = "localhost/argoproj/rollouts-demo"
 DEPLOYMENT = f"""\

@@ -6,12 +6,12 @@ import pytest
 from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
-from canarylab import engine
 from canarylab.commands.status import look_at
+from canarylab.engine import schedule as engine
 from canarylab.errors import StageError
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
-from canarylab.stages.namespace import NamespaceOptions, NamespaceStage
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
+from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
 ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
 MANIFEST = """\

@@ -12,8 +12,8 @@ from support.runs import context_of
 from canarylab.errors import StageError
 from canarylab.kube.client import ApiError
 from canarylab.paths import REPOSITORY
-from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
-from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
+from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 SERVICES = """\
 apiVersion: v1

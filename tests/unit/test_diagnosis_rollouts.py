@@ -7,10 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canarylab.diagnosis.manifests import refuse_known_bad
 from canarylab.errors import StageError
-from canarylab.kube.yaml_file import read_documents
 from canarylab.paths import REPOSITORY
+from canarylab.rollouts.validation.manifests import refuse_known_bad
+from canarylab.yamlfile.plain import read_documents
 
 GOOD = """\
 apiVersion: v1

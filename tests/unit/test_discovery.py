@@ -6,11 +6,11 @@ from textwrap import dedent
 
 import pytest
 
-from canarylab.demo.base import Step
+from canarylab.contract.provider import Provider
+from canarylab.contract.stage import Stage
+from canarylab.contract.step import Step
 from canarylab.discovery import discover
 from canarylab.errors import CanarylabError
-from canarylab.providers.base import Provider
-from canarylab.stages.base import Stage
 
 BASE = """
 from abc import ABC, abstractmethod

@@ -21,10 +21,10 @@ from canarylab.commands import doctor as command
 from canarylab.commands import run as runs
 from canarylab.commands.doctor import doctor
 from canarylab.commands.run import Options
-from canarylab.context import Consent
+from canarylab.contract.context import Consent
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import Finding
 from canarylab.errors import EXIT_DONE, EXIT_MACHINE
-from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Finding
 from canarylab.providers.minikube import doctor as minikube_doctor
 from canarylab.providers.minikube.checks import host
 

@@ -6,7 +6,8 @@ import pytest
 from support.fake_cluster import FakeCluster
 from support.runs import Heard, Scripted, context_of
 
-from canarylab import engine
+from canarylab.contract.playbook import Limits
+from canarylab.engine import schedule as engine
 from canarylab.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -21,7 +22,6 @@ from canarylab.errors import (
 )
 from canarylab.events import Notice, RunStarted, StageChange, StageFinished, StageProgress, StageStarted
 from canarylab.kube.client import ApiError
-from canarylab.playbook.model import Limits
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -9,11 +9,11 @@ from support.borrowed import BorrowedProvider
 from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
-from canarylab.context import Consent
+from canarylab.contract.context import Consent
 from canarylab.errors import CancelledError, UsageError
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.providers.existing import guard
-from canarylab.stages.namespace import NamespaceOptions, NamespaceStage
+from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
 
 def named(kind, count, **meta):

@@ -11,15 +11,15 @@ from support.fake_cluster import FakeCluster
 from support.fake_runner import FakeRunner
 from support.runs import context_of
 
-from canarylab.context import Consent
+from canarylab.contract.context import Consent
+from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import CanarylabError, StageError, UsageError
+from canarylab.images.image import Image
 from canarylab.kube import kubeconfig
-from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Image
+from canarylab.ownership.foreign import ClashError
 from canarylab.providers.existing import ExistingProvider, doctor, requirements, userconfig
-from canarylab.stages.base import Removal
-from canarylab.stages.image import ImageOptions, ImageStage
-from canarylab.stages.respect import ClashError
+from canarylab.removal import Removal
+from canarylab.stages.kinds.image import ImageOptions, ImageStage
 
 CONFIG = {
     "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:9"}}],

@@ -12,10 +12,10 @@ from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
 
 from canarylab.errors import StageError, UsageError
-from canarylab.images import SOURCE_LABEL
+from canarylab.images.image import SOURCE_LABEL
+from canarylab.ownership.foreign import ClashError
 from canarylab.providers.existing import pushing, registry
 from canarylab.providers.existing.registry import Address, Registry, is_plain, is_private
-from canarylab.stages.respect import ClashError
 from canarylab.tools.runner import Result
 
 REFERENCE = "127.0.0.1:5000/team/app:x"

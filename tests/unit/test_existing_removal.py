@@ -11,12 +11,12 @@ from support.helm_world import HelmWorld
 from support.runs import context_of
 
 from canarylab.errors import StageError
-from canarylab.kube import listing, namespaces
+from canarylab.kube import listing
 from canarylab.kube.client import OWNER_LABEL, ApiError
-from canarylab.stages import definitions
-from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
-from canarylab.stages.helm_removal import found_label
-from canarylab.stages.namespace import NamespaceOptions, NamespaceStage
+from canarylab.ownership import definitions, namespaces
+from canarylab.ownership.helm_removal import found_label
+from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
+from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
 OURS = {OWNER_LABEL: "unit-test"}
 MARKS = {"meta.helm.sh/release-name": "gateway", "meta.helm.sh/release-namespace": "ns"}

@@ -12,16 +12,16 @@ from support.helm_records import record
 from support.helm_world import HelmWorld
 from support.runs import context_of
 
-from canarylab import engine
+from canarylab.engine import schedule as engine
 from canarylab.errors import StageError
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.stages import respect
-from canarylab.stages.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
-from canarylab.stages.base import Removal
-from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
-from canarylab.stages.helm_removal import found_label
-from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
-from canarylab.stages.respect import ClashError
+from canarylab.ownership import foreign as respect
+from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.helm_removal import found_label
+from canarylab.removal import Removal
+from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
+from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
 GATEWAY = ("networking.istio.io/v1", "Gateway")

@@ -16,8 +16,8 @@ from canarylab.kube.health import (
     rollout_health,
     stateful_set_health,
 )
+from canarylab.kube.watch import Watch
 from canarylab.kube.workloads import watches, workload_health
-from canarylab.stages.base import Watch
 
 UNSEEN = "kube-controller-manager hasn't acted on its newest spec yet"
 

@@ -8,10 +8,11 @@ import pytest
 from support.fake_runner import FakeRunner
 from support.runs import context_of
 
+from canarylab import pins
+from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import MachineError
-from canarylab.playbook.model import ClusterSpec
 from canarylab.providers.embedded import EmbeddedProvider, host
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import Built
 
 GIB = 1 << 30
 
@@ -133,7 +134,7 @@ def test_memory_is_what_is_available_and_not_what_is_free(monkeypatch, kilobytes
 def test_a_first_run_needs_more_disk_than_the_next(monkeypatch, tmp_path, free, built, ok):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, free))  # type: ignore[attr-defined]
     (tmp_path / "built").mkdir()
-    finding = host._disk(pins.Built(tmp_path / ("built" if built else "absent")))
+    finding = host._disk(Built(tmp_path / ("built" if built else "absent")))
     assert finding.ok is ok
     assert "XDG_CACHE_HOME" in finding.remedy
 

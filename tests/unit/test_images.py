@@ -8,9 +8,10 @@ from support.fake_runner import FakeRunner
 from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
 
-from canarylab import images
 from canarylab.errors import CommandError, StageError
-from canarylab.images import Wanted, build, source_digest
+from canarylab.images import build as images
+from canarylab.images.build import build
+from canarylab.images.image import Wanted, source_digest
 from canarylab.paths import REPOSITORY
 
 DEMO = REPOSITORY / "images" / "rollouts-demo"

@@ -10,7 +10,7 @@ import yaml
 
 from canarylab.errors import CanarylabError
 from canarylab.kube import kubeconfig
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 
 ADMIN = {
     "apiVersion": "v1",

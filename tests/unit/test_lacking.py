@@ -7,9 +7,9 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
+from canarylab.applied import record
+from canarylab.engine.lacking import lacking
 from canarylab.errors import NotYetObservableError, StageError
-from canarylab.lacking import lacking
-from canarylab.record import record
 
 
 class Below(Scripted):

@@ -7,11 +7,11 @@ import pytest
 from minikube_world import PROFILE, World, config, event, recorded, refusal, user_kubeconfig, write_user_kubeconfig
 
 from canarylab.cancel import Cancel
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError, CommandError, MachineError, StageError
 from canarylab.events import StageProgress
 from canarylab.kube import kubeconfig
-from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Finding
 from canarylab.providers.minikube import processes, teardown
 from canarylab.providers.minikube.processes import Process
 from canarylab.providers.minikube.wanted import condition_of, differences, start_options

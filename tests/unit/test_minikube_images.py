@@ -9,7 +9,7 @@ from minikube_world import PROFILE, World
 from support.oci_archives import AMD64, ARM64, archive, elf
 
 from canarylab.errors import StageError
-from canarylab.images import SOURCE_LABEL, Wanted
+from canarylab.images.image import SOURCE_LABEL, Wanted
 from canarylab.providers.minikube import images
 from canarylab.tools.runner import Result
 

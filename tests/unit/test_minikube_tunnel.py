@@ -29,9 +29,10 @@ from tunnel_world import (
 )
 
 from canarylab.cancel import Cancel
+from canarylab.contract.provider import TunnelStatus
+from canarylab.contract.stage import StageOptions
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.events import Notice
-from canarylab.providers.base import TunnelStatus
 from canarylab.providers.minikube import (
     keeper,
     needs,
@@ -47,8 +48,8 @@ from canarylab.providers.minikube import (
 )
 from canarylab.providers.minikube.memory import Choice, Kept
 from canarylab.providers.minikube.routes import Route, Way
-from canarylab.stages.base import Removal, StageOptions
-from canarylab.stages.tunnel import TunnelStage
+from canarylab.removal import Removal
+from canarylab.stages.kinds.tunnel import TunnelStage
 from canarylab.tools.runner import SystemRunner
 
 pytestmark = pytest.mark.timeout(120)
@@ -240,7 +241,7 @@ def no_supervisor(monkeypatch):
     def refuse(*_):
         raise AssertionError(NO_SUPERVISOR)
 
-    monkeypatch.setattr("canarylab.supervisor.Supervisor.start", refuse)
+    monkeypatch.setattr("canarylab.tools.supervisord.Supervisor.start", refuse)
 
 
 @pytest.mark.usefixtures("no_supervisor")
@@ -579,7 +580,7 @@ def test_a_route_to_the_same_range_elsewhere_stays():
 
 
 def kept_status(monkeypatch, host, kept):
-    monkeypatch.setattr("canarylab.supervisor.Supervisor.is_running", lambda *_: True)
+    monkeypatch.setattr("canarylab.tools.supervisord.Supervisor.is_running", lambda *_: True)
     ctx = context(host)
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
     kept.save(ctx.paths.root)

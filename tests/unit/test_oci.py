@@ -7,8 +7,8 @@ import pytest
 from support.oci_archives import AMD64, ARM64, RISCV64, archive, elf
 
 from canarylab.errors import StageError
-from canarylab.oci import elf_architecture, read_archive, read_image, verify_architecture
-from canarylab.providers.base import Image
+from canarylab.images.image import Image
+from canarylab.images.oci import elf_architecture, read_archive, read_image, verify_architecture
 
 REFERENCE = "localhost/argoproj/rollouts-demo:blue"
 

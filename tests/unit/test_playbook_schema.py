@@ -7,9 +7,9 @@ import pytest
 from playbook_samples import REGISTRY, VALID, written
 
 from canarylab.playbook.loader import PLAYBOOKS, load
-from canarylab.playbook.marks import parse
 from canarylab.playbook.registry import Registry
 from canarylab.playbook.schema import FILE, as_text, generate
+from canarylab.yamlfile.marks import parse
 
 VALIDATOR = jsonschema.Draft202012Validator(generate(REGISTRY))
 PLAIN = parse(VALID, FILE).plain()

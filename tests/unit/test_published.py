@@ -11,7 +11,7 @@ from support.runs import context_of
 from canarylab.download import MIRROR
 from canarylab.errors import CanarylabError, StageError, UsageError
 from canarylab.paths import cache_home
-from canarylab.providers.embedded.programs.pins import pins
+from canarylab.pins import pins
 from canarylab.providers.published import chart, gateway_api_manifest, near, rollouts_manifest
 
 PUBLISHED = {

@@ -7,12 +7,12 @@ from support.fake_runner import FakeRunner
 from support.runs import context_of
 
 from canarylab.cancel import Cancel
+from canarylab.contract.playbook import ClusterSpec
 from canarylab.lock import queued
 from canarylab.paths import cache_home, state_home
-from canarylab.playbook.model import ClusterSpec
 from canarylab.providers.embedded import EmbeddedProvider
 from canarylab.providers.embedded.machine import STAMP
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import built
 
 pytestmark = pytest.mark.usefixtures("isolated_home")
 
@@ -24,7 +24,7 @@ def purge():
 
 @pytest.fixture
 def cached():
-    folder = pins.built().folder
+    folder = built().folder
     folder.mkdir(parents=True)
     return folder
 

@@ -8,10 +8,10 @@ from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
 import canarylab
+from canarylab.applied import Applied, others, read, record, remove
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.record import Applied, others, read, record, remove
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 
 KEY = ("v1", "ConfigMap", "kube-system", "canarylab")
 EXISTING = ("v1", "ConfigMap", "kube-system", "canarylab-unit-test")

@@ -9,12 +9,12 @@ import pty
 
 import pytest
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
+from canarylab.removal import Removal
 from canarylab.report import findings, receipt, status
 from canarylab.report.lines import all_text
 from canarylab.report.marks import UNICODE
 from canarylab.report.status import StageStatus, StatusReport
-from canarylab.stages.base import Removal
 
 TREE = "NAME\n⟳ rollouts-demo  Rollout  ✔ Healthy\n└──# revision:1"
 

@@ -9,11 +9,12 @@ from support.fake_provider import FakeProvider
 from support.helm_records import record
 from support.runs import context_of
 
-from canarylab.providers.base import TunnelStatus
-from canarylab.stages.base import StageOptions, Watch
-from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
-from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
-from canarylab.stages.tunnel import TunnelStage
+from canarylab.contract.provider import TunnelStatus
+from canarylab.contract.stage import StageOptions
+from canarylab.kube.watch import Watch
+from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
+from canarylab.stages.kinds.tunnel import TunnelStage
 
 TUNNEL = TunnelStage("tunnel", StageOptions())
 PENDING = {"mine/gateway": "pending"}

@@ -7,20 +7,21 @@ from typing import Any
 
 import pytest
 
-from canarylab.images import SOURCE_LABEL, Wanted
+from canarylab import pins
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import TunnelStatus
+from canarylab.contract.stage import Change, StageOptions
+from canarylab.images.image import SOURCE_LABEL, Image, Wanted
 from canarylab.kube.apply import Comparison
-from canarylab.playbook.model import ClusterSpec
-from canarylab.providers.base import Image, TunnelStatus
 from canarylab.providers.embedded import EmbeddedProvider
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import digest
 from canarylab.providers.embedded.stages import ClusterStage, ClusterState, MachineStage, MachineState, ProgramsStage
-from canarylab.stages.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
-from canarylab.stages.base import Change, StageOptions
-from canarylab.stages.helm_release import Drift, HelmReleaseOptions, HelmReleaseStage, ReleaseState
-from canarylab.stages.image import ImageOptions, ImageStage, ImageState
-from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
-from canarylab.stages.namespace import NamespaceOptions, NamespaceStage, NamespaceState
-from canarylab.stages.tunnel import TunnelStage
+from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
+from canarylab.stages.kinds.helm_release import Drift, HelmReleaseOptions, HelmReleaseStage, ReleaseState
+from canarylab.stages.kinds.image import ImageOptions, ImageStage, ImageState
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
+from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage, NamespaceState
+from canarylab.stages.kinds.tunnel import TunnelStage
 from canarylab.tools.helm import Release
 
 EMBEDDED = EmbeddedProvider(ClusterSpec(profile="unit-test"))
@@ -178,7 +179,7 @@ TABLE: list[tuple[str, Any, list[Change]]] = [
     (
         "programs",
         False,
-        [Change("build", f"programs and images {pins.digest()[:16]}", "not in the cache: 5 to 15 minutes once")],
+        [Change("build", f"programs and images {digest()[:16]}", "not in the cache: 5 to 15 minutes once")],
     ),
     # machine
     ("machine", MachineState(True, True, True), []),

@@ -10,11 +10,12 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import context_of
 
-from canarylab import engine
+from canarylab.engine import schedule as engine
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.stages.base import Removal, Watch
-from canarylab.stages.gateway_api import GatewayApiOptions, GatewayApiStage
-from canarylab.stages.respect import ClashError
+from canarylab.kube.watch import Watch
+from canarylab.ownership.foreign import ClashError
+from canarylab.removal import Removal
+from canarylab.stages.kinds.gateway_api import GatewayApiOptions, GatewayApiStage
 
 GROUP = "gateway.networking.k8s.io"
 POLICY = ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy")

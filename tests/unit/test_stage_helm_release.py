@@ -9,8 +9,8 @@ from support.helm_world import UPGRADE, HelmWorld
 
 from canarylab.errors import StageError
 from canarylab.events import StageChange
-from canarylab.stages.base import Watch
-from canarylab.stages.helm_release import HelmReleaseOptions, HelmReleaseStage
+from canarylab.kube.watch import Watch
+from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
 
 CRD = """
 apiVersion: apiextensions.k8s.io/v1

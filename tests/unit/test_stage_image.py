@@ -6,12 +6,12 @@ from support.fake_provider import FakeProvider
 from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
 
-from canarylab import engine
+from canarylab.engine import schedule as engine
 from canarylab.errors import StageError
-from canarylab.images import SOURCE_LABEL, source_digest
-from canarylab.oci import read_archive, verify_architecture
-from canarylab.stages.base import Removal
-from canarylab.stages.image import ImageOptions, ImageStage
+from canarylab.images.image import SOURCE_LABEL, source_digest
+from canarylab.images.oci import read_archive, verify_architecture
+from canarylab.removal import Removal
+from canarylab.stages.kinds.image import ImageOptions, ImageStage
 
 BLUE = "localhost/argoproj/rollouts-demo:blue"
 COLOR = {"COLOR": "blue"}

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from support.addon_world import LIST, AddonWorld
 from support.runs import Heard, context_of
 
-from canarylab import engine
+from canarylab.engine import schedule as engine
 from canarylab.errors import (
     EXIT_MACHINE,
     EXIT_USAGE,
@@ -20,9 +20,10 @@ from canarylab.errors import (
 )
 from canarylab.events import Notice
 from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.kube.watch import Watch
 from canarylab.playbook.loader import PLAYBOOKS, load
-from canarylab.stages.base import Removal, Watch
-from canarylab.stages.minikube_addon import MinikubeAddonOptions, MinikubeAddonStage
+from canarylab.removal import Removal
+from canarylab.stages.kinds.minikube_addon import MinikubeAddonOptions, MinikubeAddonStage
 from canarylab.tools.minikube_addons import parse_list
 
 DEPLOYMENT = "istio-operator/istio-operator"

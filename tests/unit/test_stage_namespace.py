@@ -4,9 +4,9 @@ import pytest
 from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
-from canarylab import engine
+from canarylab.engine import schedule as engine
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.stages.namespace import NamespaceOptions, NamespaceStage
+from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
 INJECTION = {"istio-injection": "enabled"}
 

@@ -13,14 +13,15 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Heard, context_of
 
-from canarylab import engine
+from canarylab.engine import schedule as engine
 from canarylab.errors import PlaybookError, StageError
 from canarylab.events import StageChange, StageProgress
 from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.kube.watch import Watch
+from canarylab.removal import Removal
 from canarylab.stages import unknown_kind
-from canarylab.stages.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
-from canarylab.stages.base import Removal, Watch
-from canarylab.stages.manifests import ManifestsOptions, ManifestsStage
+from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
 OBJECTS = """

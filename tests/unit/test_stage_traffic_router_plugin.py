@@ -12,14 +12,14 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Heard, context_of
 
-from canarylab import engine
+from canarylab.contract.provider import RouterPlugin
+from canarylab.engine import schedule as engine
 from canarylab.errors import StageError
 from canarylab.events import Notice, StageChange
-from canarylab.providers.base import RouterPlugin
-from canarylab.stages.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
-from canarylab.stages.base import Removal
-from canarylab.stages.respect import ClashError
-from canarylab.stages.traffic_router_plugin import TrafficRouterPluginOptions, TrafficRouterPluginStage
+from canarylab.ownership.foreign import ClashError
+from canarylab.removal import Removal
+from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
+from canarylab.stages.kinds.traffic_router_plugin import TrafficRouterPluginOptions, TrafficRouterPluginStage
 
 NAME = "argoproj-labs/gatewayAPI"
 OURS = {"name": NAME, "location": "https://plugins.example/plugin", "sha256": "0" * 64}

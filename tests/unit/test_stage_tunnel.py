@@ -5,10 +5,12 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import context_of
 
-from canarylab import engine
-from canarylab.providers.base import TunnelStatus
-from canarylab.stages.base import Removal, StageOptions, Watch
-from canarylab.stages.tunnel import TunnelStage
+from canarylab.contract.provider import TunnelStatus
+from canarylab.contract.stage import StageOptions
+from canarylab.engine import schedule as engine
+from canarylab.kube.watch import Watch
+from canarylab.removal import Removal
+from canarylab.stages.kinds.tunnel import TunnelStage
 
 STAGE = TunnelStage("tunnel", StageOptions())
 

@@ -17,8 +17,8 @@ import pytest
 
 from canarylab.cancel import Cancel
 from canarylab.errors import StageError
-from canarylab.supervisor import Program, Supervisor, _alive
 from canarylab.tools.runner import SystemRunner
+from canarylab.tools.supervisord import Program, Supervisor, _alive
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(sys.platform != "linux", reason="only Linux needs it")]
 
@@ -134,7 +134,7 @@ def test_what_was_stopped_can_be_started_again(supervisor):
 
 
 def test_a_program_that_cannot_be_started_is_told_with_its_log(supervisor, monkeypatch):
-    monkeypatch.setattr("canarylab.supervisor._START_SECONDS", 0.3)
+    monkeypatch.setattr("canarylab.tools.supervisord._START_SECONDS", 0.3)
     with pytest.raises(StageError) as caught:
         supervisor.start(Program("none", ["/no/such/program"]), Cancel())
     assert "none doesn't stay up" in str(caught.value)

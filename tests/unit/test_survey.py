@@ -8,7 +8,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Heard, Scripted, context_of
 
-from canarylab import engine
+from canarylab.engine import schedule as engine
 from canarylab.errors import EXIT_DONE, CanarylabError, NotYetObservableError, StageError, UsageError
 
 

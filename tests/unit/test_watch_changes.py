@@ -5,8 +5,8 @@ import dataclasses
 from watch_world import HASHES, NOW, at_rest, blue_green, paused, pod, replica_set, state
 
 from canarylab.report.lines import as_text
-from canarylab.watch.changes import changes, timed
-from canarylab.watch.routes import RouteWeight
+from canarylab.report.rollout.changes import changes, timed
+from canarylab.rollouts.routes.weights import RouteWeight
 from canarylab.watch.state import Silence
 
 

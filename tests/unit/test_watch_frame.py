@@ -20,9 +20,9 @@ from watch_world import (
 )
 
 from canarylab.report.live_table import Window
-from canarylab.watch.frame import frame
-from canarylab.watch.glyphs import ASCII, UNICODE
-from canarylab.watch.routes import RouteWeight
+from canarylab.report.rollout.frame import frame
+from canarylab.report.rollout.glyphs import ASCII, UNICODE
+from canarylab.rollouts.routes.weights import RouteWeight
 from canarylab.watch.state import Silence, State
 from canarylab.watch.traffic import Traffic
 from canarylab.watch.view import WatchView

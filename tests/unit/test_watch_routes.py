@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from watch_world import canary_strategy, rollout, virtual_service
 
-from canarylab.watch.routes import Reference, RouteWeight, of, weights
+from canarylab.rollouts.routes.weights import Reference, RouteWeight, of, weights
 from canarylab.watch.state import Lasting
 
 PLUGIN = "argoproj-labs/gatewayAPI"

@@ -10,8 +10,8 @@ import threading
 import pytest
 from watch_world import NOW, at_rest, paused, state
 
-from canarylab.watch.live import LiveScreen
-from canarylab.watch.screen import JsonScreen, LinesScreen, screen
+from canarylab.report.rollout.live import LiveScreen
+from canarylab.report.rollout.screen import JsonScreen, LinesScreen, screen
 from canarylab.watch.state import Silence
 
 COMMAND = "kubectl argo rollouts {}"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from canarylab.watch.steps import in_words, pause_seconds
-from canarylab.watch.times import age, due, duration, epoch, left, timestamp
+from canarylab.report.times import age, due, duration, epoch, left, timestamp
+from canarylab.rollouts.steps import in_words, pause_seconds
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 
 from canarylab.cancel import Cancel
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.playbook import ClusterSpec, Playbook
+from canarylab.contract.stage import StageOptions
 from canarylab.errors import CommandError
 from canarylab.events import Event
-from canarylab.playbook.model import ClusterSpec, Playbook
-from canarylab.stages.base import StageOptions
-from canarylab.stages.tunnel import TunnelStage
+from canarylab.stages.kinds.tunnel import TunnelStage
 from canarylab.tools.runner import Result, Runner
 
 PROFILE = "unit-test"

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from canarylab.demo.base import Claim
+from canarylab.contract.step import Claim
 from canarylab.demo.history.states import Share, State
 
 _ALWAYS = "at every moment"

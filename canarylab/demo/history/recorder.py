@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import Claim, LeftOpen
+from canarylab.contract.step import Claim, LeftOpen
 from canarylab.demo.history.recording import Recording
 from canarylab.demo.history.resource_versions import check_order, number
 from canarylab.demo.history.states import replay
 from canarylab.demo.history.stream import Stream
-from canarylab.demo.rollout import get, watches
+from canarylab.rollouts.view import get, watches
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Snapshot
 
 _CATCH_UP = 10.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canarylab.demo.base import Claim
+from canarylab.contract.step import Claim
 from canarylab.demo.history import bounds, line
 from canarylab.demo.history.states import State
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from canarylab.demo.history.fenceposts import fenceposts
-from canarylab.demo.rollout import HASH_LABEL, strategy_of
 from canarylab.kube.objects import Object, condition, dig
+from canarylab.rollouts.view import HASH_LABEL, strategy_of
 
 Promise = Literal["surge", "weights", ""]
 """What Argo keeps to during an update: maxSurge and maxUnavailable, enough pods for each weight, or neither."""

@@ -14,7 +14,7 @@ from canarylab.kube.objects import Object
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster, Snapshot
-    from canarylab.stages.base import Watch
+    from canarylab.kube.watch import Watch
 
 _DRAINED_IN = 1
 """Seconds, the least that a watch can last: what the server knows already, it sends at once."""

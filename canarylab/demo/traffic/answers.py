@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canarylab.demo.base import Claim
-from canarylab.demo.rollout import RolloutView
+from canarylab.contract.step import Claim
 from canarylab.demo.traffic.client import likely_cause
 from canarylab.demo.traffic.measure import Measurement
 from canarylab.demo.traffic.statistics import Share
+from canarylab.rollouts.view import RolloutView
 
 
 @dataclass(frozen=True)

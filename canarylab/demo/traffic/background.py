@@ -15,14 +15,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from canarylab.cancel import wait_until
-from canarylab.demo.base import Claim, LeftOpen, Session
+from canarylab.contract.step import Claim, LeftOpen, Session
 from canarylab.demo.traffic.client import TIMEOUT, RequestFailedError, Target, ask_once
 from canarylab.demo.traffic.error_rate import none_failed
 from canarylab.demo.traffic.measure import REQUEST_TIMEOUT
 from canarylab.demo.traffic.timeline import Failure, Period, Timeline
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 NAME = "traffic"
 """What it is called in the session."""

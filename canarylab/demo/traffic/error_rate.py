@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import exp, lgamma, log, log1p
 
-from canarylab.demo.base import Claim
+from canarylab.contract.step import Claim
 from canarylab.demo.traffic.client import likely_cause
 from canarylab.demo.traffic.statistics import BY_CHANCE, Share
 from canarylab.demo.traffic.timeline import Failure, Period

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from canarylab.demo.base import StepOptions
-from canarylab.demo.layers.backends import pods_behind
-from canarylab.demo.rollout import HASH_LABEL
+from canarylab.contract.step import StepOptions
 from canarylab.demo.traffic.client import PATH, Target
 from canarylab.errors import ExpectationError
+from canarylab.rollouts.routes.backends import pods_behind
+from canarylab.rollouts.view import HASH_LABEL
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"

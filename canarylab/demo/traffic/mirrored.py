@@ -10,16 +10,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import Claim
-from canarylab.demo.rollout import RevisionView, RolloutView
+from canarylab.contract.step import Claim
 from canarylab.demo.traffic.statistics import BY_CHANCE, Share
 from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import dig
+from canarylab.rollouts.view import RevisionView, RolloutView
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 _PORT, _PATH = 8080, "/stats"
 _SECONDS = 5.0

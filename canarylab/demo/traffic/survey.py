@@ -15,10 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from canarylab.demo.base import Claim
-from canarylab.demo.layers.backends import Backends
-from canarylab.demo.layers.proxies import Proxies
-from canarylab.demo.layers.route import Asked
+from canarylab.contract.step import Claim
 from canarylab.demo.traffic.answers import Revisions, exact, missing, plausible, weighted
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.measure import Measurement, measure
@@ -26,9 +23,12 @@ from canarylab.demo.traffic.statistics import attempts
 from canarylab.errors import ExpectationError, StageError
 from canarylab.events import Notice
 from canarylab.kube.client import ApiError
+from canarylab.rollouts.routes.backends import Backends
+from canarylab.rollouts.routes.proxies import Proxies
+from canarylab.rollouts.routes.route import Asked
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 _PROBE = 100
 """Requests in one look whether the gateway routes by the new weights yet."""

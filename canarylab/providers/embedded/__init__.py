@@ -10,27 +10,30 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from canarylab import pins
+from canarylab.contract.provider import Finding, Provider, RouterPlugin, TunnelStatus
+from canarylab.contract.stage import Stage
 from canarylab.errors import NotYetObservableError, StageError, UsageError
 from canarylab.files import delete
-from canarylab.images import Wanted, build
+from canarylab.images.build import build
+from canarylab.images.image import Image, Wanted
 from canarylab.lock import is_held, queued
 from canarylab.paths import ProfilePaths, cache_home, state_home
-from canarylab.providers.base import Finding, Image, Provider, RouterPlugin, TunnelStatus
 from canarylab.providers.embedded import host, store, tunnel
 from canarylab.providers.embedded.machine import STAMP, Machine
 from canarylab.providers.embedded.network import Network, Ranges, choose, reserved
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.embedded.programs.charts import CHARTS
 from canarylab.providers.embedded.programs.images import GATEWAY_API_PLUGIN, ROLLOUTS
 from canarylab.providers.embedded.stages import ClusterStage, MachineStage, ProgramsStage
-from canarylab.stages.base import Removal, Stage
-from canarylab.supervisor import Program, Supervisor
+from canarylab.removal import Removal
 from canarylab.tools import ip
+from canarylab.tools.supervisord import Program, Supervisor
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
+    from canarylab.contract.playbook import ClusterSpec
     from canarylab.kube.client import Cluster
-    from canarylab.playbook.model import ClusterSpec
 
 
 _GATEWAY_API = "argoproj-labs/gatewayAPI"
@@ -53,7 +56,7 @@ class EmbeddedProvider(Provider):
         return system == "Linux"
 
     def findings(self, ctx: Context) -> list[Finding]:
-        return host.findings(ctx, pins.built(), internet=self.spec.internet)
+        return host.findings(ctx, built(), internet=self.spec.internet)
 
     def require_host(self, ctx: Context) -> None:
         """As every provider; then install what it lacks."""
@@ -116,7 +119,7 @@ class EmbeddedProvider(Provider):
 
     def machine(self, ctx: Context) -> Machine:
         network, supervisor = self.network(ctx), self.supervisor(ctx)
-        return Machine(ctx.paths.root, pins.built(), network, supervisor, runner=ctx.runner, cancel=ctx.cancel)
+        return Machine(ctx.paths.root, built(), network, supervisor, runner=ctx.runner, cancel=ctx.cancel)
 
     def cluster(self, ctx: Context) -> Cluster:
         from canarylab.kube.client import Cluster
@@ -135,7 +138,7 @@ class EmbeddedProvider(Provider):
     # -- charts, images -----------------------------------------------------------------------------------------------
 
     def programs(self, ctx: Context) -> Path | None:  # noqa: ARG002 - the contract's
-        return pins.built().bin
+        return built().bin
 
     def chart(self, ctx: Context, reference: str, version: str) -> Path:  # noqa: ARG002
         name = reference.rsplit("/", 1)[-1]
@@ -147,7 +150,7 @@ class EmbeddedProvider(Provider):
                 why="there is no chart repository: charts come from the modules that node/go.mod pins",
                 remedy=f"use one of {known}",
             )
-        return pins.built().charts / f"{name}-{packaged}.tgz"
+        return built().charts / f"{name}-{packaged}.tgz"
 
     def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:  # noqa: ARG002
         if pins.pins().rollouts.removeprefix("v") != version:
@@ -155,7 +158,7 @@ class EmbeddedProvider(Provider):
                 f"the embedded provider has no Argo Rollouts {version}",
                 remedy=f"use {pins.pins().rollouts.removeprefix('v')}, which node/go.mod pins",
             )
-        return pins.built().rollouts_manifest, f"{ROLLOUTS}:{pins.pins().rollouts}"
+        return built().rollouts_manifest, f"{ROLLOUTS}:{pins.pins().rollouts}"
 
     def gateway_api_manifest(self, ctx: Context, version: str) -> Path:  # noqa: ARG002
         if pins.pins().gateway_api != version:
@@ -163,7 +166,7 @@ class EmbeddedProvider(Provider):
                 f"the embedded provider has no Gateway API {version}",
                 remedy=f"use {pins.pins().gateway_api}, which node/go.mod pins",
             )
-        return pins.built().gateway_api_manifest
+        return built().gateway_api_manifest
 
     def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:  # noqa: ARG002
         if name != _GATEWAY_API:
@@ -243,7 +246,7 @@ class EmbeddedProvider(Provider):
         if users:
             reason = f"used by {', '.join(users)}"
             return [Removal(f"programs in {cache_home()}", "left", reason)]
-        if is_held(pins.built().folder.with_name("lock")):
+        if is_held(built().folder.with_name("lock")):
             return [Removal(f"programs in {cache_home()}", "left", "another run builds them at this moment")]
         delete_readonly = ["chmod", "-R", "u+w", str(cache_home())]
         if not cache_home().exists():

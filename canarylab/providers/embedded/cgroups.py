@@ -9,7 +9,7 @@ from pathlib import Path
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import MachineError
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 
 ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("cpu", "cpuset", "memory", "hugetlb", "pids")

@@ -9,13 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from canarylab import pins
+from canarylab.contract.provider import Finding
 from canarylab.paths import cache_home, state_home
-from canarylab.providers.base import Finding
 from canarylab.providers.embedded.cgroups import ROOT as CGROUPS
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import Built
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 _GIB = 1 << 30
 _BUILD_BYTES = 12 * _GIB
@@ -32,7 +33,7 @@ _INOTIFY_OF_SIDECAR = 3
 """Two of pilot-agent and one of Envoy, as counted in /proc."""
 
 
-def findings(ctx: Context, built: pins.Built, *, internet: bool) -> list[Finding]:
+def findings(ctx: Context, built: Built, *, internet: bool) -> list[Finding]:
     """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
     found = [_system(), _architecture(), _root(), *_capabilities(), *_programs()]
     found += [_memory(), _disk(built), _control_groups(), _inotify()]
@@ -109,7 +110,7 @@ def _memory() -> Finding:
     return Finding("memory", free >= _MEMORY_BYTES, f"{free / _GIB:.1f} GiB available", remedy)
 
 
-def _disk(built: pins.Built) -> Finding:
+def _disk(built: Built) -> Finding:
     folder = _existing(state_home() if built.is_complete else cache_home())
     needed = _RUN_BYTES if built.is_complete else _BUILD_BYTES
     free = shutil.disk_usage(folder).free

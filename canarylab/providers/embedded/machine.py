@@ -15,12 +15,13 @@ from pathlib import Path
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import CommandError, StageError
 from canarylab.files import delete, link_tree, write_private
+from canarylab.pins import NODE
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.network import Network
-from canarylab.providers.embedded.programs.pins import NODE, Built
-from canarylab.stages.base import Removal
-from canarylab.supervisor import Program, Supervisor
+from canarylab.providers.embedded.programs.built import Built
+from canarylab.removal import Removal
 from canarylab.tools.runner import Result, Runner
+from canarylab.tools.supervisord import Program, Supervisor
 
 PROGRAM = "machine"
 STAMP = "built-from"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from canarylab.errors import CanarylabError, MachineError
 from canarylab.files import write_private
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 from canarylab.tools import ip
 from canarylab.tools.runner import Runner
 

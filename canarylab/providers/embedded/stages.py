@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from canarylab import pins
+from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.files import delete, write_private
 from canarylab.kube import kubeconfig
 from canarylab.kube.objects import condition
+from canarylab.kube.watch import Watch
 from canarylab.providers.embedded import network as networks
 from canarylab.providers.embedded.machine import Machine, node_name
-from canarylab.providers.embedded.programs import pins
 from canarylab.providers.embedded.programs.build import Builder
-from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
+from canarylab.providers.embedded.programs.built import built
+from canarylab.removal import Removal
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
     from canarylab.providers.embedded import EmbeddedProvider
 
@@ -46,20 +49,20 @@ class ProgramsStage(_Infrastructure):
 
     def observe(self, ctx: Context) -> bool:  # noqa: ARG002 - the contract's
         """Whether they are in the cache."""
-        return pins.built().is_complete
+        return built().is_complete
 
     def changes(self, observed: bool) -> list[Change]:
         if observed:
             return []
-        name = pins.built().folder.name
+        name = built().folder.name
         return [Change("build", f"programs and images {name}", "not in the cache: 5 to 15 minutes once")]
 
     def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002
         self.provider.require_host(ctx)
-        Builder(ctx, pins.built()).run()
+        Builder(ctx, built()).run()
 
     def health(self, ctx: Context) -> str | None:  # noqa: ARG002
-        return None if pins.built().is_complete else "not built"
+        return None if built().is_complete else "not built"
 
     def remove(self, ctx: Context) -> list[Removal]:  # noqa: ARG002
         return []  # shared by all profiles: `teardown --purge` removes them

@@ -10,9 +10,8 @@ from typing import Literal
 
 from canarylab.errors import StageError
 from canarylab.files import link_file
-from canarylab.images import SOURCE_LABEL
-from canarylab.oci import read_image
-from canarylab.providers.base import Image
+from canarylab.images.image import SOURCE_LABEL, Image
+from canarylab.images.oci import read_image
 from canarylab.providers.embedded.machine import Machine
 
 _CTR = ("ctr", "--namespace", "k8s.io", "image")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, CancelledError
 from canarylab.kube.objects import load_balancer_address
-from canarylab.stages.base import Watch
+from canarylab.kube.watch import Watch
 from canarylab.tools import ip
 from canarylab.tools.runner import Runner, SystemRunner
 

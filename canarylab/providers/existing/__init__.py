@@ -12,21 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from canarylab.contract.provider import Finding, Provider, RouterPlugin, TunnelStatus
+from canarylab.contract.stage import Stage
 from canarylab.errors import CanarylabError, UsageError
 from canarylab.files import delete
-from canarylab.images import SOURCE_LABEL, Wanted
+from canarylab.images.image import SOURCE_LABEL, Image, Wanted
 from canarylab.kube import kubeconfig
+from canarylab.ownership.foreign import ClashError
 from canarylab.paths import ProfilePaths, cache_home
-from canarylab.providers.base import Finding, Image, Provider, RouterPlugin, TunnelStatus
 from canarylab.providers.existing import balancer, connection, doctor, guard, pushing, requirements, userconfig
 from canarylab.providers.existing.registry import LOCAL, Address, Registry
-from canarylab.stages.base import Removal, Stage
-from canarylab.stages.respect import ClashError
+from canarylab.removal import Removal
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
+    from canarylab.contract.playbook import ClusterSpec
     from canarylab.kube.client import Cluster
-    from canarylab.playbook.model import ClusterSpec
 
 _KEPT = ("charts", "images")
 """What this provider keeps in the cache: charts and manifests that were fetched, images that were built."""

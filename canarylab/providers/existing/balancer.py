@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import load_balancer_address
-from canarylab.providers.base import TunnelStatus
-from canarylab.stages import respect
+from canarylab.ownership import foreign as respect
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 NOTE = "no tunnel is needed: addresses are those that the cluster's load balancer gives"
 _PENDING = "pending"

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.files import delete, write_private
 from canarylab.kube import kubeconfig
+from canarylab.kube.watch import Watch
 from canarylab.providers.existing import requirements, userconfig
-from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
+from canarylab.removal import Removal
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.providers.existing import ExistingProvider
 
 

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError
-from canarylab.providers.base import Finding
+from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.existing import requirements, userconfig
 from canarylab.providers.existing.registry import Address, is_plain
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
     from canarylab.providers.existing import ExistingProvider
 
@@ -26,9 +27,8 @@ def findings(ctx: Context, provider: ExistingProvider) -> list[Finding]:
 
 def built_programs() -> Path | None:
     """What the embedded provider has built on this machine."""
-    from canarylab.providers.embedded.programs import pins
 
-    return pins.built().bin if pins.built().is_complete else None
+    return built().bin if built().is_complete else None
 
 
 def _clients() -> Finding:

@@ -10,7 +10,7 @@ from canarylab.errors import CancelledError, UsageError
 from canarylab.kube.client import OWNER_LABEL
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
 
 MANY_NODES = 5

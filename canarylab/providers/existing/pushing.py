@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from canarylab.images import SOURCE_LABEL, Wanted, build
-from canarylab.oci import verify_architecture
+from canarylab.images.build import build
+from canarylab.images.image import SOURCE_LABEL, Wanted
+from canarylab.images.oci import verify_architecture
 from canarylab.providers.existing.registry import Registry
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from canarylab.errors import StageError, UsageError
-from canarylab.oci import read_image
-from canarylab.providers.base import Image
-from canarylab.stages.respect import ClashError
+from canarylab.images.image import Image
+from canarylab.images.oci import read_image
+from canarylab.ownership.foreign import ClashError
 from canarylab.tools.runner import Result, Runner, tail
 from canarylab.tools.skopeo import Skopeo
 

@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from canarylab.contract.provider import Finding, Provider, RouterPlugin, TunnelStatus
 from canarylab.errors import NotYetObservableError
-from canarylab.providers.base import Finding, Image, Provider, RouterPlugin, TunnelStatus
+from canarylab.images.image import Image
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.images import Wanted
+    from canarylab.contract.context import Context
+    from canarylab.contract.playbook import ClusterSpec
+    from canarylab.contract.stage import Stage
+    from canarylab.images.image import Wanted
     from canarylab.kube.client import Cluster
-    from canarylab.playbook.model import ClusterSpec
-    from canarylab.stages.base import Removal, Stage
+    from canarylab.removal import Removal
 
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 

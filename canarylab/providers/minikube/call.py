@@ -12,7 +12,7 @@ from canarylab.tools.minikube import Minikube, NodeStatus, Profile
 from canarylab.tools.runner import Result
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 ASK_SECONDS = 60.0
 """For what only looks: a virtual machine that hangs is waited for over SSH."""

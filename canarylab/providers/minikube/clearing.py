@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from canarylab.errors import CanarylabError, CommandError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.providers.minikube import needs, others, registry, resolver, routes, sudo, vm
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.providers.minikube.routes import Route
     from canarylab.providers.minikube.vm import Vm
 

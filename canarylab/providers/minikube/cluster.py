@@ -7,21 +7,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.errors import CommandError, StageError
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
 from canarylab.kube.objects import condition
+from canarylab.kube.watch import Watch
 from canarylab.providers.minikube import strays, teardown, user_context
 from canarylab.providers.minikube.call import call, nodes, profiles
 from canarylab.providers.minikube.problems import RECREATE, failure
 from canarylab.providers.minikube.progress import Reporter
 from canarylab.providers.minikube.wanted import Condition, condition_of, differences, start_options
-from canarylab.stages.base import Change, Removal, Stage, StageOptions, Watch
+from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.playbook.model import ClusterSpec
+    from canarylab.contract.context import Context
+    from canarylab.contract.playbook import ClusterSpec
     from canarylab.providers.minikube import MinikubeProvider
 
 _WAIT_SECONDS = 360.0

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError, CancelledError
-from canarylab.providers.base import Finding
 from canarylab.providers.minikube.checks import (
     driver,
     firewall,
@@ -21,8 +21,8 @@ from canarylab.providers.minikube.checks import (
 from canarylab.providers.minikube.checks.host import Host, look
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.providers.base import Provider
+    from canarylab.contract.context import Context
+    from canarylab.contract.provider import Provider
 
 Check = Callable[[Host], Iterable[Finding]]
 

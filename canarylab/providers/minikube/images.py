@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Literal
 
 from canarylab.errors import StageError
 from canarylab.files import write_private
-from canarylab.images import SOURCE_LABEL, Wanted, prepared
-from canarylab.oci import read_archive, verify_architecture
-from canarylab.providers.base import Image
+from canarylab.images.build import prepared
+from canarylab.images.image import SOURCE_LABEL, Image, Wanted
+from canarylab.images.oci import read_archive, verify_architecture
 from canarylab.providers.minikube.call import call, profiles
 from canarylab.providers.minikube.problems import failure
 from canarylab.tools.minikube import CLUSTER_MISSING, USAGE, ListedImage, Minikube, parse_images
 from canarylab.tools.runner import Result, tail
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 _OURS = "localhost/"
 """What this repository's playbooks call their images; others in the cluster aren't unpacked to look for our label."""

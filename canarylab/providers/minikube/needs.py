@@ -11,7 +11,7 @@ from canarylab.providers.minikube.memory import Choice
 from canarylab.providers.minikube.vm import Vm
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.providers.minikube.routes import Route
 
 _BRINGS_UP = ("up", "tunnel start")

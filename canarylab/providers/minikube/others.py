@@ -9,7 +9,7 @@ from canarylab.providers.minikube import processes, registry, routes, vm
 from canarylab.providers.minikube.memory import Choice, Kept
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.providers.minikube.processes import Process
     from canarylab.providers.minikube.registry import Entry
     from canarylab.providers.minikube.routes import Route

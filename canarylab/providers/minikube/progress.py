@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from canarylab.tools.minikube import parse_event
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
 
 
 class Reporter:

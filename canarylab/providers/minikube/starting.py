@@ -10,10 +10,10 @@ from canarylab.errors import CanarylabError, CommandError, StageError
 from canarylab.events import Notice
 from canarylab.providers.minikube import keeper, needs, others, problems, resolver, routes, sudo
 from canarylab.providers.minikube.memory import Choice, Kept
-from canarylab.supervisor import Program, Supervisor
+from canarylab.tools.supervisord import Program, Supervisor
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.providers.minikube.vm import Vm
 
 _UNIMPLEMENTED = 16

@@ -14,10 +14,10 @@ from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import StageError
 from canarylab.providers.minikube import processes, vm
 from canarylab.providers.minikube.processes import Process
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
+    from canarylab.contract.context import Context
     from canarylab.tools.runner import Runner
 
 _END_SECONDS = 10.0

@@ -21,8 +21,8 @@ from canarylab.providers.minikube import needs
 from canarylab.tools.runner import Result, Runner
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.providers.base import Provider
+    from canarylab.contract.context import Context
+    from canarylab.contract.provider import Provider
 
 _TIMEOUT = 30.0
 _REFRESH_SECONDS = 60.0

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from canarylab.files import delete, write_private
 from canarylab.lock import is_held
 from canarylab.paths import cache_home
+from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.minikube import strays, user_context, vm
 from canarylab.providers.minikube.call import ASK_SECONDS, call, profile_setting, profiles
 from canarylab.providers.minikube.problems import failure
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube, complaints, config_set
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.providers.base import Provider
+    from canarylab.contract.context import Context
+    from canarylab.contract.provider import Provider
 
 _DELETE_SECONDS = 300.0
 _CACHES = ("charts", "go", "images")
@@ -130,12 +131,11 @@ def _kept() -> list[Removal]:
 
 def purge(ctx: Context) -> list[Removal]:
     """What this tool keeps for all profiles; minikube's own cache is the user's."""
-    from canarylab.providers.embedded.programs import pins
 
     found = [cache_home() / name for name in _CACHES if (cache_home() / name).exists()]
     if not found:
         return []
-    if is_held(pins.built().folder.with_name("lock")):
+    if is_held(built().folder.with_name("lock")):
         return [Removal(f"caches in {cache_home()}", "left", "another run works with them at this moment")]
     for folder in found:
         ctx.runner.run(["chmod", "-R", "u+w", str(folder)], timeout=300)  # Go writes its module cache read-only

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.objects import load_balancer_address
-from canarylab.providers.base import TunnelStatus
 from canarylab.providers.minikube import clearing, keeper, nodeport, others, routes, starting, vm
 from canarylab.providers.minikube.memory import Choice, Kept
 from canarylab.providers.minikube.problems import explain
 from canarylab.providers.minikube.vm import Vm
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.providers.base import Provider
+    from canarylab.contract.context import Context
+    from canarylab.contract.provider import Provider
 
 _PENDING = "pending"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from canarylab.errors import CanarylabError
 from canarylab.kube import kubeconfig
-from canarylab.stages.base import Removal
+from canarylab.removal import Removal
 
 _SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 _OWNER = "minikube.sigs.k8s.io"

@@ -19,7 +19,7 @@ from canarylab.tools.minikube import (
 )
 
 if TYPE_CHECKING:
-    from canarylab.playbook.model import ClusterSpec
+    from canarylab.contract.playbook import ClusterSpec
 
 Condition = Literal["missing", "half-made", "stopped", "paused", "broken", "running"]
 
@@ -114,6 +114,6 @@ def _as_tag(version: str) -> str:
 
 def _pinned_kubernetes() -> str:
     """The version that every provider of this tool has by default."""
-    from canarylab.providers.embedded.programs.pins import pins
+    from canarylab.pins import pins
 
     return pins().kubernetes

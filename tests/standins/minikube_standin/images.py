@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from canarylab.errors import CanarylabError, CommandError
-from canarylab.providers.embedded.programs.pins import architecture
+from canarylab.pins import architecture
 from canarylab.tools.buildah import Buildah
 
 from . import faults, reasons

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from canarylab import pins
 from canarylab.cancel import wait_until
-from canarylab.context import Context
+from canarylab.contract.context import Context
+from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.errors import CanarylabError, CommandError
 from canarylab.kube import kubeconfig
-from canarylab.playbook.model import ClusterSpec, Playbook
 from canarylab.providers.embedded import EmbeddedProvider
-from canarylab.providers.embedded.programs import pins
+from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.embedded.programs.images import references
 
 from .home import Home
@@ -70,7 +71,7 @@ class Node:
 
     @property
     def kubectl(self) -> Path:
-        return pins.built().bin / "kubectl"
+        return built().bin / "kubectl"
 
     @property
     def own_kubeconfig(self) -> Path:

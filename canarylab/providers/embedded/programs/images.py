@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from canarylab.providers.embedded.programs.pins import NODE, Pins
+from canarylab.pins import NODE, Pins
 from canarylab.tools.buildah import Buildah
 from canarylab.tools.runner import Runner
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.executable import architectures
 from canarylab.providers.minikube.checks.host import CONTAINER_DRIVERS, Host, fixable
 from canarylab.providers.minikube.checks.programs import foreign, wrong_architecture

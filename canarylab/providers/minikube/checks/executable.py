@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from canarylab.oci import elf_architecture
+from canarylab.images.oci import elf_architecture
 
 _HEAD_BYTES = 4096
 _MACHO_64 = b"\xcf\xfa\xed\xfe"

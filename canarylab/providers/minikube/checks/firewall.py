@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.host import Host, fixable
 
 _FOLDER = "/usr/libexec/ApplicationFirewall"

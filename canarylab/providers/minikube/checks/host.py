@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
 from canarylab.tools.minikube import ENVIRONMENT, driver_name, network_name
 from canarylab.tools.runner import Result
 
 if TYPE_CHECKING:
-    from canarylab.context import Context
-    from canarylab.playbook.model import ClusterSpec
+    from canarylab.contract.context import Context
+    from canarylab.contract.playbook import ClusterSpec
 
 ROOT = Path("/")
 """Where the system's own files are looked for."""

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
 from canarylab.providers.minikube import vm
 from canarylab.providers.minikube.checks.host import Host
 from canarylab.providers.minikube.checks.profiles import profiles, runs

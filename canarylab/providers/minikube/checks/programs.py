@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.executable import architectures
 from canarylab.providers.minikube.checks.host import Host, fixable, shown
 

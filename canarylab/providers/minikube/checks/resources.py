@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
 from canarylab.providers.minikube import vm
 from canarylab.providers.minikube.checks.host import CONTAINER_DRIVERS, Host
 from canarylab.tools import minikube

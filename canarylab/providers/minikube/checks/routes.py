@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.host import Host
 from canarylab.providers.minikube.checks.profiles import profiles, runs
 from canarylab.providers.minikube.routes import network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from canarylab.providers.base import Finding
+from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.host import Host
 
 _HOMEBREW = "https://brew.sh says how to install it; then `brew bundle` in this repository installs the rest"

@@ -1,0 +1,57 @@
+"""The step `abort`: stops an update, so that all traffic goes back to the stable revision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from canarylab.contract.playbook import Seconds
+from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
+from canarylab.demo import claims, plugin
+from canarylab.demo.expecting import expect
+from canarylab.demo.traffic.background import note
+from canarylab.rollouts.view import RolloutView, read
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+
+class AbortOptions(RolloutOptions):
+    timeout: Seconds = Field(30, description="how long the controller may take to begin")
+
+
+class Abort(Step):
+    """Aborts an update that is under way, and waits until the controller has begun to go back.
+
+    The Rollout is Degraded then: its template still asks for the new revision, until `set-image: {back: true}`, or
+    `retry` begins the update anew. The moment is noted on the background traffic, if there is any.
+    """
+
+    kind: ClassVar[str] = "abort"
+    Options: ClassVar[type[StepOptions]] = AbortOptions
+    options: AbortOptions
+
+    def run(self, ctx: Context, session: Session) -> None:
+        options = self.options
+        view = read(ctx, options.namespace, options.rollout)
+        self.report(ctx, [_under_way(view)])
+        note(session, self.kind)
+        plugin.run(ctx, plugin.plugin(ctx).abort(options.namespace, options.rollout))
+        expect(ctx, self, options, lambda now: [_aborted(now, view)], options.timeout)
+
+
+def _under_way(view: RolloutView) -> Claim:
+    holds = view.canary is not None and not view.aborted
+    cause = "the update was aborted before" if view.aborted else "there is nothing to abort: no update is under way"
+    return Claim("ready to be aborted", "an update under way", str(view), holds, cause)
+
+
+def _aborted(now: RolloutView, before: RolloutView) -> Claim:
+    """What was aborted, and where it was. The controller says Degraded once it has seen the abort."""
+    holds = now.aborted and now.phase == "Degraded"
+    return Claim(f"abort {before.canary} at {_where(before)}", "Degraded", now.status, holds, claims.cause(now))
+
+
+def _where(view: RolloutView) -> str:
+    return f"step {view.step}, SetWeight {view.set_weight}" if view.step else "no steps"

@@ -1,0 +1,244 @@
+"""The step `evidence`: four layers agree on who gets which share of the traffic, or the one that doesn't is named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from canarylab.contract.playbook import Seconds
+from canarylab.contract.step import Claim, RolloutOptions, Session, Step, disappointed, report
+from canarylab.demo import claims
+from canarylab.demo.traffic import mirrored
+from canarylab.demo.traffic.answers import Revisions, none_failed, only_canary_failed
+from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
+from canarylab.demo.traffic.survey import Survey, asked_by
+from canarylab.demo.waiting import wait_for
+from canarylab.errors import ExpectationError
+from canarylab.kube.objects import Object
+from canarylab.rollouts.routes import resolving
+from canarylab.rollouts.routes.backends import Backends
+from canarylab.rollouts.routes.proxies import Proxies
+from canarylab.rollouts.routes.seen import Seen, Shares, expected
+from canarylab.rollouts.view import RolloutView, get, view_of, watches
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+_OBJECTS_SECONDS = 30.0
+"""How long the controller may take to set status and routes."""
+_PROXIES_SECONDS = 15.0
+"""How long istiod may take to hand the routes on to the proxies."""
+_ASK_AGAIN = 0.05
+_ALL = 100
+
+STATUS, ROUTES, PROXY, TRAFFIC = "status", "routes", "proxy", "traffic"
+"""The layers, in the order in which a weight travels. Each claim's text begins with its layer."""
+
+
+class EvidenceOptions(RolloutOptions, HostsOptions):
+    canary: int = Field(ge=0, le=100, description="percent of these requests that the newest revision answers")
+    weight: int | None = Field(None, ge=0, le=100, description="what the Rollout's status says; by default `canary`")
+    mirrored: int = Field(
+        0, ge=0, le=100, description="percent of these requests that are copied to the canary besides"
+    )
+    may_fail: Literal["nobody", "canary"] = Field(
+        "nobody", description="canary: it is bad, and some of its answers fail"
+    )
+    requests: int = Field(2000, ge=100, description="requests for each host, at first")
+    timeout: Seconds = Field(600, description="how long measuring all hosts together may take")
+
+    @model_validator(mode="after")
+    def _some_host(self) -> EvidenceOptions:
+        if not self.http and not self.tls:
+            raise ValueError("no host to ask: list some under http or tls")
+        return self
+
+
+class Evidence(Step):
+    """Status, route objects, proxies and measured traffic, each on its own, say which revision answers such requests.
+
+    Status and routes are waited for by watching them, proxies by asking them again, traffic by measuring it. The
+    proxies of a gateway are Envoys; a Service with no gateway before it has kube-proxy, which can't be asked.
+    """
+
+    kind: ClassVar[str] = "evidence"
+    Options: ClassVar[type[EvidenceOptions]] = EvidenceOptions
+    options: EvidenceOptions
+
+    def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
+        options = self.options
+        gateway = service(ctx, options.gateway)
+        scene = _Scene(ctx, options, targets(ctx, options), gateway)
+        told = wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)
+        before = scene.require_canary()
+        with Proxies(ctx.cluster, gateway) as proxies:
+            told += scene.configured(proxies)
+            wrong = report(ctx, self.kind, told)
+            measured = _measured(ctx, scene, proxies, before, thoroughly=wrong is None)
+        wrong = wrong or next((claim for claim in measured if not claim.holds), None)
+        if wrong:
+            raise disappointed(
+                ctx, self.kind, replace(wrong, cause=_explained(wrong, [*told, *measured], before, scene))
+            )
+
+
+@dataclass
+class _Scene:
+    """What is asked, and what the first three layers say of it now."""
+
+    ctx: Context
+    options: EvidenceOptions
+    hosts: list[Target]
+    gateway: Object
+
+    def __post_init__(self) -> None:
+        self.is_direct = is_of_rollout(self.ctx, self.gateway)
+        self.watches = [*watches(self.options.namespace), *resolving.watches(self.ctx.cluster, self.options.namespace)]
+
+    def look(self) -> tuple[Object, RolloutView]:
+        rollout = get(self.ctx, self.options.namespace, self.options.rollout)
+        return rollout, view_of(self.ctx, rollout)
+
+    def require_canary(self) -> RolloutView:
+        """The Rollout as it is. Raises ExpectationError where a share between none and all has no meaning."""
+        _, view = self.look()
+        if 0 < self.options.canary < _ALL and not (view.updating and view.stable):
+            raise ExpectationError(
+                f"Rollout {view.name} has no canary to measure",
+                where=f"demo step {Evidence.kind}",
+                why=f"it is {view}",
+                remedy="begin an update with the step `set-image`, and wait for its pause with `expect-rollout`",
+            )
+        return view
+
+    def objects(self) -> Iterator[Claim]:
+        """The first two layers."""
+        rollout, view = self.look()
+        weight = self.options.canary if self.options.weight is None else self.options.weight
+        yield claims.equal(f"{STATUS}: ActualWeight", weight, view.actual_weight, claims.cause(view))
+        backends = Backends(self.ctx.cluster, self.options.namespace)
+        for target in self.hosts:
+            seen = (
+                resolving.direct(self.gateway, backends)
+                if self.is_direct
+                else resolving.routed(self.ctx.cluster, rollout, asked_by(target), backends)
+            )
+            yield self._claim(ROUTES, seen, view, f"the Rollout is {view}")
+
+    def configured(self, proxies: Proxies) -> tuple[Claim, ...]:
+        """The third layer, asked again for some seconds; nothing where no gateway stands before the pods."""
+        if self.is_direct:
+            return ()
+        if not proxies:
+            name = f"{self.gateway['metadata']['namespace']}/{self.gateway['metadata']['name']}"
+            cause = f"`{self.ctx.command('status')}` shows the gateway and its pods"
+            return (Claim(f"{PROXY}: Service {name}", "an Envoy that is ready", "none", holds=False, cause=cause),)
+        return _asked_again(self.ctx, lambda: self._proxies(proxies))
+
+    def _proxies(self, proxies: Proxies) -> Iterator[Claim]:
+        _, view = self.look()
+        backends = Backends(self.ctx.cluster, self.options.namespace)
+        for target in self.hosts:
+            for seen in proxies.seen(asked_by(target), backends):
+                named = replace(seen, where=f"{seen.where}, {target}")
+                yield self._claim(PROXY, named, view, "the proxy was not given, or refused, what the route objects say")
+
+    def _claim(self, layer: str, seen: Seen, view: RolloutView, cause: str) -> Claim:
+        shares = expected(view.stable_hash, view.current_hash, self.options.canary)
+        copied: Shares = {view.current_hash: self.options.mirrored} if self.options.mirrored else {}
+        wanted, found = _who(shares, copied, view), f"{seen.words} ({_who(seen.shares, seen.mirrored, view)})"
+        return Claim(f"{layer}: {seen.where}", wanted, found, seen.agrees(shares, copied), seen.cause or cause)
+
+
+def _asked_again(ctx: Context, look: Callable[[], Iterable[Claim]]) -> tuple[Claim, ...]:
+    """The claims once all of them hold, or after some seconds."""
+    end = time.monotonic() + _PROXIES_SECONDS
+    while True:
+        found = tuple(look())
+        late = time.monotonic() > min(end, ctx.deadline)
+        if late or all(claim.holds for claim in found):
+            return found
+        ctx.progress(f"waiting: {next(claim for claim in found if not claim.holds)}")
+        ctx.cancel.sleep(_ASK_AGAIN)
+
+
+def _measured(
+    ctx: Context, scene: _Scene, proxies: Proxies, view: RolloutView, *, thoroughly: bool
+) -> tuple[Claim, ...]:
+    """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
+    options = scene.options
+    backends = Backends(ctx.cluster, options.namespace)
+    revisions = Revisions.of(view)
+    survey = Survey(ctx, revisions, proxies, backends, time.monotonic() + options.timeout)
+    before = mirrored.count(ctx, view) if options.mirrored else 0
+    found = list[Claim]()
+
+    def tell(claim: Claim) -> None:
+        found.append(replace(claim, text=f"{TRAFFIC}: {claim.text}"))
+        report(ctx, Evidence.kind, found[-1:])
+
+    for target in scene.hosts:
+        tell(_share(survey, target, options, thoroughly=thoroughly))
+    if survey.taken:
+        if options.mirrored:
+            own = survey.answered_by(view.current_hash)
+            tell(mirrored.arrived(ctx, view, before + own, survey.sent, options.mirrored))
+        tell(
+            only_canary_failed(survey.taken, revisions)
+            if options.may_fail == "canary"
+            else none_failed(survey.taken, "not one request failed")
+        )
+    return tuple(found)
+
+
+def _share(survey: Survey, target: Target, options: EvidenceOptions, *, thoroughly: bool) -> Claim:
+    """What was measured at one host, or that it couldn't be measured."""
+    share = survey.share if thoroughly else survey.glance
+    try:
+        return share(target, options.canary, options.requests)
+    except ExpectationError as error:
+        expected_answers = f"answers, {options.canary} % of them from the newest revision"
+        cause = "; ".join(filter(None, [error.why, error.remedy]))
+        return Claim(str(target), expected_answers, error.what, holds=False, cause=cause)
+
+
+def _explained(wrong: Claim, found: Sequence[Claim], before: RolloutView, scene: _Scene) -> str:
+    """Which layers agree and which is the first that doesn't, and whether the Rollout went on meanwhile."""
+    layers = dict.fromkeys(_layer(claim) for claim in found)
+    at_odds = dict.fromkeys(_layer(claim) for claim in found if not claim.holds)
+    agreeing = [layer for layer in layers if layer not in at_odds] or ["none"]
+    words = [f"the layers {_and(at_odds)} disagree" if len(at_odds) > 1 else f"the layer {_layer(wrong)} disagrees"]
+    words.append(f"{_and(agreeing)} {'say' if len(agreeing) > 1 else 'says'} what was expected")
+    if wrong.cause:
+        words.append(wrong.cause)
+    _, now = scene.look()
+    if (now.current_hash, now.step, now.set_weight) != (before.current_hash, before.step, before.set_weight):
+        words.append(f"the Rollout went on meanwhile, from {before} to {now}: a longer pause leaves time for it")
+    return "; ".join(words)
+
+
+def _and(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _layer(claim: Claim) -> str:
+    return claim.text.partition(":")[0]
+
+
+def _who(shares: Shares, copied: Shares, view: RolloutView) -> str:
+    """The revisions that get requests, and those that get copies of them."""
+    words = [_revisions(shares, view)] + ([f"mirrored to {_revisions(copied, view)}"] if copied else [])
+    return ", ".join(words)
+
+
+def _revisions(shares: Shares, view: RolloutView) -> str:
+    numbers = {revision.hash: f"revision {revision.number}" for revision in view.revisions}
+    named = [(numbers.get(digest, "others"), share) for digest, share in shares.items() if share]
+    ranked = sorted(named, key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{name} {share:g} %" for name, share in ranked) or "nobody"

@@ -1,0 +1,36 @@
+"""The step `promote`: lets a paused update go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
+from canarylab.demo import plugin
+from canarylab.rollouts.view import read
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+
+class PromoteOptions(RolloutOptions):
+    full: bool = Field(False, description="skip all steps, pauses and analyses that are left")
+
+
+class Promote(Step):
+    """Promotes a Rollout that is paused; what comes of it is the next step's to expect."""
+
+    kind: ClassVar[str] = "promote"
+    Options: ClassVar[type[StepOptions]] = PromoteOptions
+    options: PromoteOptions
+
+    def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
+        options = self.options
+        view = read(ctx, options.namespace, options.rollout)
+        paused = view.phase == "Paused" and view.canary is not None
+        cause = "" if paused else "there is nothing to promote: no update is paused"
+        self.report(ctx, [Claim("ready to be promoted", "Paused, with a canary", str(view), paused, cause)])
+        said = plugin.run(ctx, plugin.plugin(ctx).promote(options.namespace, options.rollout, full=options.full))
+        goes = "goes to the end" if options.full else "goes on"
+        self.report(ctx, [Claim("promote", f"{view.canary} {goes}", said, holds=True)])

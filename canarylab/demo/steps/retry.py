@@ -1,0 +1,42 @@
+"""The step `retry`: begins an aborted update anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from canarylab.contract.playbook import Seconds
+from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
+from canarylab.demo import claims, plugin
+from canarylab.demo.expecting import expect
+from canarylab.rollouts.view import RolloutView, read
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+
+class RetryOptions(RolloutOptions):
+    timeout: Seconds = Field(30, description="how long the controller may take to begin")
+
+
+class Retry(Step):
+    """Retries the update of a Rollout that was aborted, and waits until the controller has begun it from its start."""
+
+    kind: ClassVar[str] = "retry"
+    Options: ClassVar[type[StepOptions]] = RetryOptions
+    options: RetryOptions
+
+    def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
+        options = self.options
+        view = read(ctx, options.namespace, options.rollout)
+        cause = "" if view.aborted else "there is nothing to retry: no update was aborted"
+        self.report(ctx, [Claim("ready to be retried", "an aborted update", str(view), view.aborted, cause)])
+        plugin.run(ctx, plugin.plugin(ctx).retry(options.namespace, options.rollout))
+        expect(ctx, self, options, lambda now: [_begun(now, view)], options.timeout)
+
+
+def _begun(now: RolloutView, before: RolloutView) -> Claim:
+    """The abort is taken back in the status at once; that the controller has seen it, the phase says."""
+    holds = not now.aborted and now.phase != "Degraded"
+    return Claim(f"retry {before.canary}", "Progressing or Paused", now.status, holds, claims.cause(now))

@@ -1,1 +1,0 @@
-"""Known problems: their sign, cause and remedy, each with its reference."""

@@ -1,0 +1,1 @@
+"""Images: what one says of itself, how ours are built, how any is read."""

@@ -1,0 +1,47 @@
+"""CustomResourceDefinitions: deleting one deletes every object of its kind, also those that others made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from canarylab.kube.apply import subject
+from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.listing import listed
+from canarylab.ownership.foreign import ISTIOD, is_of_playbook
+from canarylab.removal import Removal
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+_ISTIOS = "istio.io/"
+"""How the names of Istio's controllers begin, such as istio.io/gateway-controller."""
+
+
+def removal(ctx: Context, definition: dict[str, Any]) -> Removal:
+    """What a teardown does with a definition of ours that is there, `definition` as it is live. Reads only."""
+    spec = definition["spec"]
+    version = next(version["name"] for version in spec["versions"] if version.get("served", True))
+    objects = listed(ctx, f"{spec['group']}/{version}", spec["names"]["kind"])
+    others = [obj for obj in objects if not (_is_ours(obj, ctx.profile) or _is_of_our_istio(ctx, obj))]
+    if not others:
+        return Removal(subject(definition), "removed")
+    meta = others[0]["metadata"]
+    where = f"{meta['namespace']}/" if meta.get("namespace") else ""
+    return Removal(
+        subject(definition),
+        "left",
+        f"{len(others)} of others' objects would go with it, such as {spec['names']['kind']} {where}{meta['name']}",
+    )
+
+
+def _is_ours(obj: dict[str, Any], profile: str) -> bool:
+    """What is owned by another object goes, or stays, with that one."""
+    meta = obj["metadata"]
+    return bool(meta.get("ownerReferences")) or (meta.get("labels") or {}).get(OWNER_LABEL) == profile
+
+
+def _is_of_our_istio(ctx: Context, obj: dict[str, Any]) -> bool:
+    """A GatewayClass that istiod makes for itself, where there is none but ours; it has no mark of anybody."""
+    if obj["kind"] != "GatewayClass" or not str(obj["spec"].get("controllerName")).startswith(_ISTIOS):
+        return False
+    return all(is_of_playbook(ctx, istiod) for istiod in ctx.cluster.list("apps/v1", "Deployment", labels=ISTIOD))

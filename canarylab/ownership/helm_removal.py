@@ -1,0 +1,125 @@
+"""What Helm leaves behind when it uninstalls one of our releases from a cluster that others use, and we don't.
+
+Definitions that the chart tells Helm to keep, what Istio's control plane wrote by itself, and the namespace.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from canarylab.errors import StageError
+from canarylab.kube.apply import subject
+from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.watch import Watch
+from canarylab.ownership import definitions, namespaces
+from canarylab.ownership import foreign as respect
+from canarylab.removal import Removal
+from canarylab.tools.helm import RECORD_LABELS, Release
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+_FOUND = "found.canarylab.dev/"
+_LABEL_LENGTH = 63
+
+_ISTIOD = "pilot-discovery"
+"""The field manager of Istio's control plane."""
+_CONFIG = {"istio.io/config": "true"}
+"""The label of what it writes into every namespace: the certificates that proxies check it by."""
+
+
+def planned(ctx: Context, release: Release) -> list[Removal]:
+    """What `sweep` and `remove_namespace` would do now. Reads only."""
+    found = [_definition(ctx, live, release) for live in _kept_definitions(ctx, release)]
+    found += [Removal(subject(obj), "removed") for obj in _of_control_plane(ctx, release)]
+    secrets = ctx.cluster.list("v1", "Secret", release.namespace, RECORD_LABELS)
+    ours = all(secret["metadata"]["labels"].get(OWNER_LABEL) == ctx.profile for secret in secrets)
+    namespace = namespaces.removal(ctx, release.namespace) if ours else None
+    return found + ([namespace] if namespace else [])
+
+
+def sweep(ctx: Context, release: Release) -> list[Removal]:
+    """Remove what Helm would leave, before it uninstalls the release.
+
+    Killed in the middle, the next teardown still finds the release, and so what belongs to it.
+    """
+    removals = []
+    for live in _kept_definitions(ctx, release):
+        removals.append(_definition(ctx, live, release))
+        if removals[-1].outcome == "removed":
+            ctx.cluster.delete(live["apiVersion"], live["kind"], live["metadata"]["name"])
+    if written := _of_control_plane(ctx, release):
+        _end_workloads(ctx, release)  # a control plane that still runs would write it again
+        for obj in written:
+            meta = obj["metadata"]
+            ctx.cluster.delete(obj["apiVersion"], obj["kind"], meta["name"], meta["namespace"])
+            removals.append(Removal(subject(obj), "removed"))
+    return removals
+
+
+def remove_namespace(ctx: Context, name: str) -> list[Removal]:
+    """The namespace goes with the last release in it, if it is ours and nothing else is in it."""
+    return [] if ctx.cluster.list("v1", "Secret", name, RECORD_LABELS) else namespaces.remove(ctx, name)
+
+
+def _kept_definitions(ctx: Context, release: Release) -> list[dict[str, Any]]:
+    """The release's definitions as they are there; Istio's charts tell Helm to keep them."""
+    wanted = [obj for obj in release.objects if obj["kind"] == "CustomResourceDefinition"]
+    live = [ctx.cluster.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"]) for obj in wanted]
+    return [obj for obj in live if obj is not None and respect.belongs_to(obj, release.name, release.namespace)]
+
+
+def found_label(name: str) -> str:
+    """The label of a release of ours for a definition that was there before it: an earlier release had left it."""
+    return _FOUND + name[:_LABEL_LENGTH].rstrip(".-_")
+
+
+def found_labels(release: Release) -> dict[str, str]:
+    return {key: value for key, value in release.labels.items() if key.startswith(_FOUND)}
+
+
+def _definition(ctx: Context, live: dict[str, Any], release: Release) -> Removal:
+    if found_label(live["metadata"]["name"]) in release.labels:
+        return Removal(subject(live), "left", "it was there before: an earlier release had left it")
+    return definitions.removal(ctx, live)
+
+
+def _of_control_plane(ctx: Context, release: Release) -> list[dict[str, Any]]:
+    """What our istiod wrote, and nobody else, where there is no other istiod that would need it."""
+    if release.chart != "istiod" or _other_istiods(ctx, release):
+        return []
+    cluster, own = ctx.cluster, release.namespace
+    found = cluster.list("v1", "ConfigMap", labels=_CONFIG)
+    for api_version, kind in (("v1", "ConfigMap"), ("v1", "Secret"), ("coordination.k8s.io/v1", "Lease")):
+        found += cluster.list(api_version, kind, own)
+    unique = {(obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"]): obj for obj in found}
+    return [obj for obj in unique.values() if _managers(obj) == {_ISTIOD}]
+
+
+def _other_istiods(ctx: Context, release: Release) -> list[dict[str, Any]]:
+    found = ctx.cluster.list("apps/v1", "Deployment", labels=respect.ISTIOD)
+    return [obj for obj in found if not respect.belongs_to(obj, release.name, release.namespace)]
+
+
+def _managers(obj: dict[str, Any]) -> set[str]:
+    return {str(entry.get("manager")) for entry in obj["metadata"].get("managedFields") or []}
+
+
+def _end_workloads(ctx: Context, release: Release) -> None:
+    """Delete the release's Deployments and wait until their pods are gone."""
+    deployments = [obj for obj in release.objects if obj["kind"] == "Deployment"]
+    for obj in deployments:
+        ctx.cluster.delete(obj["apiVersion"], obj["kind"], obj["metadata"]["name"], obj["metadata"]["namespace"])
+    selectors = [obj["spec"]["selector"]["matchLabels"] for obj in deployments]
+
+    def look() -> str | None:
+        pods = [pod for labels in selectors for pod in ctx.cluster.list("v1", "Pod", release.namespace, labels)]
+        return f"Pod {pods[0]['metadata']['name']} is still there" if pods else None
+
+    watches = [Watch("v1", "Pod", release.namespace)]
+    if reason := ctx.cluster.wait(watches, look, deadline=ctx.deadline, cancel=ctx.cancel):
+        raise StageError(
+            f"the pods of release {release.namespace}/{release.name} don't end: {reason}",
+            where=f"stage {ctx.stage}",
+            remedy=f"`{ctx.command('teardown')}` again goes on from here",
+        )

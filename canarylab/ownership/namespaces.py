@@ -1,0 +1,123 @@
+"""Namespaces of a cluster that others use too: made with our label, and deleted only with nothing of theirs in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from canarylab.errors import StageError
+from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError
+from canarylab.kube.listing import listed
+from canarylab.kube.watch import Watch
+from canarylab.removal import Removal
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+    from canarylab.kube.client import Cluster
+
+_CONTROLLERS = frozenset(
+    {
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet",
+        "pilot-discovery",
+        "pilot-agent",
+        "rollouts-controller",
+    }
+)
+"""Field managers of what comes by itself: Kubernetes' own, and the controllers that playbooks install. What only they
+wrote into a namespace of ours, such as a service account's or a proxy's certificate, goes with it."""
+
+_IN_EVERY_ONE = (("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt"))
+_PASSING = ("Event", "Lease", "EndpointSlice", "Endpoints", "PodMetrics")
+"""Kinds that hold nothing of anybody's."""
+
+
+def is_terminating(cluster: Cluster, name: str) -> bool:
+    """Whether it is being deleted: what is still in it is going, and nothing new can be made in it."""
+    live = cluster.get("v1", "Namespace", name)
+    return live is not None and bool(live["metadata"].get("deletionTimestamp"))
+
+
+def await_gone(ctx: Context, name: str) -> None:
+    """Wait for a namespace that is being deleted to be gone; nothing to wait for where it isn't being deleted.
+
+    Raises StageError at the stage's deadline, with what the namespace says holds it up.
+    """
+
+    def look() -> str | None:
+        return _what_holds(ctx.cluster, name) if is_terminating(ctx.cluster, name) else None
+
+    if (reason := look()) is None:
+        return
+    ctx.progress(f"waiting: Namespace {name} is being deleted")
+    reason = ctx.cluster.wait([Watch("v1", "Namespace")], look, deadline=ctx.deadline, cancel=ctx.cancel)
+    if reason is not None:
+        raise StageError(
+            f"Namespace {name} is being deleted and doesn't go away",
+            where=f"stage {ctx.stage}",
+            why=reason,
+            remedy=f"kubectl get namespace {name} -o yaml   (its conditions and finalizers say what is left)",
+        )
+
+
+def _what_holds(cluster: Cluster, name: str) -> str:
+    live = cluster.get("v1", "Namespace", name) or {}
+    told = [found["message"] for found in live.get("status", {}).get("conditions", []) if found["status"] == "True"]
+    return "; ".join(told) or "it is still there"
+
+
+def ensure(ctx: Context, name: str) -> None:
+    """Make it, with our label, where there is none; one that is there is left as it is."""
+    await_gone(ctx, name)
+    if ctx.cluster.get("v1", "Namespace", name) is None:
+        meta = {"name": name, "labels": {OWNER_LABEL: ctx.profile}}
+        ctx.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta}, manager=FIELD_MANAGER)
+
+
+def removal(ctx: Context, name: str) -> Removal | None:
+    """What a teardown would do with it now; None where it is gone or going, or was never ours. Reads only."""
+    live = ctx.cluster.get("v1", "Namespace", name)
+    if live is None or live["metadata"].get("deletionTimestamp"):
+        return None
+    if (live["metadata"].get("labels") or {}).get(OWNER_LABEL) != ctx.profile:
+        return None
+    return Removal(f"Namespace {name}", "removed")
+
+
+def remove(ctx: Context, name: str) -> list[Removal]:
+    """Delete it, if it is ours and holds nothing of anybody else's, and wait until it is gone."""
+    planned = removal(ctx, name)
+    if planned is None:
+        return []
+    if others := _of_others(ctx, name):
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        return [Removal(planned.subject, "left", f"somebody else's {others[0]}{more} is in it")]
+    ctx.cluster.delete("v1", "Namespace", name)
+    await_gone(ctx, name)
+    return [planned]
+
+
+def _of_others(ctx: Context, name: str) -> list[str]:
+    """What somebody put into it whom we don't know."""
+    found = []
+    for api_version, kind in ctx.cluster.namespaced_kinds():
+        if kind not in _PASSING:
+            try:
+                objects = listed(ctx, api_version, kind, name)
+            except ApiError as error:  # not allowed, or an extension of the API that doesn't answer: it can't be known
+                found.append(f"{kind} that can't be listed ({error.what})")
+                continue
+            found += [f"{kind} {obj['metadata']['name']}" for obj in objects if not _comes_by_itself(obj, ctx.profile)]
+    return found
+
+
+def _comes_by_itself(obj: dict[str, Any], profile: str) -> bool:
+    meta = obj["metadata"]
+    managers = {entry.get("manager") for entry in meta.get("managedFields") or []}
+    return (
+        (obj["kind"], meta["name"]) in _IN_EVERY_ONE
+        or bool(meta.get("ownerReferences") or meta.get("deletionTimestamp"))
+        or (meta.get("labels") or {}).get(OWNER_LABEL) == profile
+        or bool(managers and managers <= _CONTROLLERS)
+    )

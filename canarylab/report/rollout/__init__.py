@@ -1,0 +1,1 @@
+"""A Rollout, drawn: for a terminal, for a pipe, as JSON."""

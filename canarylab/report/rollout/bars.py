@@ -1,0 +1,115 @@
+"""Who should get how much of the traffic, and below it in the same scale who does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from canarylab.report.rollout.glyphs import Glyphs
+from canarylab.report.text import count
+from canarylab.rollouts.view import Role
+from canarylab.watch.state import State
+from canarylab.watch.traffic import Traffic
+from canarylab.watch.view import ROLE_STYLES, Weights
+
+_MIN, _MAX = 10, 40
+_GAP = "  "
+_AT_REST = ("stable", "active")
+
+Shares = Sequence[tuple[Role, float]]
+"""Percent by role, in the order in which they are drawn."""
+Remark = Sequence[tuple[str, str]]
+"""Words with a style each, the most important first: the last ones go where there is no room."""
+
+
+def bars(state: State, glyphs: Glyphs, width: int) -> dict[str, Text]:
+    """`weight` and `traffic`, the ones that there are, each in `width` columns if that is possible at all."""
+    wanted, got = _wanted(state), _got(state)
+    room = max(len(_numbers(wanted, 0)), len(_numbers(got, 1)))
+    size = max(_MIN, min(_MAX, (width - room - 2 * len(_GAP)) // 2))
+    lines = {}
+    if wanted:
+        lines["weight"] = _line(
+            _bar(wanted, size, glyphs), _numbers(wanted, 0).rjust(room), _weight_remark(state), width
+        )
+    if got:
+        lines["traffic"] = _line(_bar(got, size, glyphs), _numbers(got, 1).rjust(room), _traffic_remark(state), width)
+    return lines
+
+
+def no_traffic(traffic: Traffic) -> str:
+    """Why there is no bar for it."""
+    if traffic.problem:
+        return traffic.problem
+    through = f" through {', '.join(traffic.gateways)}" if traffic.gateways else ""
+    return f"no requests{through}" if traffic.seconds else "counting"
+
+
+def _wanted(state: State) -> Shares:
+    return [(one.role, share) for one, share in state.view.split]
+
+
+def _got(state: State) -> Shares:
+    """With those that should get nothing, where others get something, and without those that get nothing rightly."""
+    if state.traffic.problem or not state.traffic.requests:
+        return []
+    expected = {one.hash for one, _ in state.view.split}
+    flows = [(one, state.traffic.flows[one.hash]) for one in state.view.revisions if one.hash in state.traffic.flows]
+    return [(one.role, flow.share) for one, flow in flows if flow.requests or one.hash in expected]
+
+
+def _numbers(shares: Shares, decimals: int) -> str:
+    return " : ".join(f"{share:.{decimals}f}" for _, share in shares)
+
+
+def _line(bar: Text, numbers: str, remark: Remark, width: int) -> Text:
+    bar.append(f"{_GAP}{numbers}", "bold")
+    gap = _GAP
+    for words, style in remark:
+        if cell_len(bar.plain) + len(gap) + cell_len(words) > width:
+            break
+        bar.append(gap, "dim").append(words, style)
+        gap = ", "
+    return bar
+
+
+def _bar(shares: Shares, width: int, glyphs: Glyphs) -> Text:
+    """What isn't nothing gets a column at least."""
+    bar, drawn, covered = Text(), 0, 0.0
+    for position, (role, share) in enumerate(shares):
+        covered += share
+        to_come = sum(bool(other) for _, other in shares[position + 1 :])
+        end = min(max(round(width * covered / 100), drawn + bool(share)), width - to_come)
+        glyph = glyphs.marks.bar_left if role in _AT_REST else glyphs.marks.bar_done
+        bar.append(glyph * (end - drawn), ROLE_STYLES[role])
+        drawn = end
+    return bar.append(" " * (width - drawn))
+
+
+def _weight_remark(state: State) -> Remark:
+    weights, roles = state.view.weights, " : ".join(role for role, _ in _wanted(state))
+    if state.astray:
+        others = len(state.astray) - 1
+        more = f" and {count(others, 'other')}" if others else ""
+        return [(f"{state.astray[0].where} says {state.astray[0].canary:g}{more}", "bold red")]
+    return [(words, "dim") for words in [*(_weight_words(weights) if weights else ()), roles]]
+
+
+def _weight_words(weights: Weights) -> list[str]:
+    if not weights.routed:
+        return ["by replicas"]
+    words = [f"setWeight {weights.set} not reached"] if weights.set != weights.actual else []
+    if weights.routes:
+        words.append("its route agrees" if len(weights.routes) == 1 else f"{len(weights.routes)} routes agree")
+    return words
+
+
+def _traffic_remark(state: State) -> Remark:
+    traffic = state.traffic
+    return [
+        (f"{traffic.rate:,.1f}/s", "bold"),
+        (f"{traffic.errors:,} failed", "bold red" if traffic.errors else "dim"),
+        (f"{traffic.requests:,} in {traffic.seconds:.0f} s", "dim"),
+    ]

@@ -1,0 +1,126 @@
+"""What has changed from one state to the next, a line for each change. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from canarylab.report.lines import Line, Piece, line
+from canarylab.report.text import count
+from canarylab.report.times import time_of_day
+from canarylab.watch.state import State
+from canarylab.watch.traffic import Traffic
+from canarylab.watch.view import PHASE_STYLES, Revision, WatchView
+
+_TROUBLE = "red"
+
+
+def changes(before: State | None, after: State) -> list[Line]:
+    """What merely passes, as ages and traffic do, is no change; the first state is one as a whole."""
+    return [*_answers(before, after), *_of_view(before, after), *_astray(before, after)]
+
+
+def timed(each: Line, now: float) -> Line:
+    """The line behind the time of day at `now`, in seconds since 1970."""
+    return Line(each.body, (Piece(f"{time_of_day(now)}  ", "dim"),))
+
+
+def _answers(before: State | None, after: State) -> Iterator[Line]:
+    was, now = before and before.silence, after.silence
+    if now and not was:
+        yield line(f"no answer since {time_of_day(now.since)}: {now.why}", "yellow")
+    if was and not now:
+        yield line("the API server answers again", "green")
+
+
+def _astray(before: State | None, after: State) -> Iterator[Line]:
+    known = before.astray if before else ()
+    for route in after.astray:
+        if route not in known:
+            yield line(f"{route.where} says {route.canary:g} to the canary, the status says otherwise", _TROUBLE)
+
+
+def _of_view(before: State | None, after: State) -> Iterator[Line]:
+    view, was = after.view, before.view if before else None
+    if was == view:
+        return
+    if before and was and was.split_key != view.split_key:
+        yield from _traffic(was, before.traffic)
+    if was is None or was.status != view.status:
+        name = "" if was else f"{view.namespace}/{view.name}: "
+        yield line(name + view.status, PHASE_STYLES.get(view.phase, ""))
+    for say in (_step, _weight):
+        if (words := say(view)) and words != (was and say(was)):
+            yield line(words)
+    known = dict(was.services) if was else {}
+    for service, number in view.services:
+        if known.get(service) != number:
+            yield line(f"Service {service} selects revision {number}" if number else f"Service {service} selects none")
+    yield from _of_revisions(was, view)
+    told = {str(one) for one in was.analyses} if was else set()
+    for one in view.analyses:
+        if str(one) not in told:
+            yield line(str(one), _TROUBLE if one.phase in ("Failed", "Error") else "")
+
+
+def _step(view: WatchView) -> str:
+    if view.steps is None or view.aborted:
+        return ""
+    done = f"{view.steps.index}/{len(view.steps.words)} steps done"
+    return f"{done}, now {view.steps.current}" if view.steps.current else done
+
+
+def _weight(view: WatchView) -> str:
+    if view.weights is None or not view.updating:
+        return ""
+    of = f" of {view.weights.whole}" if view.weights.whole != 100 else ""  # noqa: PLR2004 - percent
+    return f"weight {view.weights.actual}{of} to the canary"
+
+
+def _of_revisions(before: WatchView | None, after: WatchView) -> Iterator[Line]:
+    former = {one.hash: one for one in before.revisions} if before else {}
+    for revision in reversed(after.revisions):
+        was = former.get(revision.hash)
+        if was or revision.is_shown:
+            yield from _of_revision(was, revision)
+            yield from _of_pods(was, revision)
+
+
+def _of_revision(before: Revision | None, after: Revision) -> Iterator[Line]:
+    name = _name(after)
+    if before is None or before.role != after.role:
+        lost = before.role if before and not after.role else ""
+        yield line(f"{name} isn't {lost} any more" if lost else f"{name}: {', '.join(after.images)}")
+    if before is None or (before.ready, before.wanted) != (after.ready, after.wanted):
+        yield line(f"{name}: {_pods(after)}")
+    if after.trouble and (before is None or before.trouble != after.trouble):
+        yield line(f"{name}: {after.trouble}", _TROUBLE)
+
+
+def _of_pods(before: Revision | None, after: Revision) -> Iterator[Line]:
+    former = {pod.name: pod for pod in before.pods} if before else {}
+    for pod in after.pods:
+        was = former.get(pod.name)
+        if pod.trouble and not (was and was.trouble):  # its words go on changing
+            yield line(f"Pod {pod.name}: {pod.trouble}", _TROUBLE)
+        if was and pod.restarts > was.restarts:
+            yield line(f"Pod {pod.name} has restarted, {count(pod.restarts, 'time')} by now", _TROUBLE)
+
+
+def _pods(revision: Revision) -> str:
+    if revision.wanted:
+        return f"{revision.ready}/{revision.wanted} pods ready"
+    return f"scales down, {count(revision.ready, 'pod')} still ready" if revision.ready else "scaled down"
+
+
+def _name(revision: Revision) -> str:
+    return f"revision {revision.number}" + (f" ({revision.role})" if revision.role else "")
+
+
+def _traffic(view: WatchView, traffic: Traffic) -> Iterator[Line]:
+    """How the traffic was split until now, at the moment at which the split changes."""
+    if traffic.problem or not traffic.requests:
+        return
+    flows = ((one, traffic.flows.get(one.hash)) for one in view.revisions)
+    shares = ", ".join(f"{flow.share:.1f} % to revision {one.number}" for one, flow in flows if flow and flow.requests)
+    counted = f"of {traffic.requests:,} requests in {traffic.seconds:.0f} s"
+    yield line(f"until now {shares}, {counted}, {traffic.errors:,} failed", _TROUBLE if traffic.errors else "")

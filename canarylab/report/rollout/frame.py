@@ -1,0 +1,140 @@
+"""The live view of a Rollout as a whole, made to fit the window. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from canarylab.report.live_row import cut
+from canarylab.report.live_table import Window
+from canarylab.report.rollout import revisions
+from canarylab.report.rollout.bars import bars, no_traffic
+from canarylab.report.rollout.glyphs import Glyphs
+from canarylab.report.rollout.rail import rail
+from canarylab.report.text import clean
+from canarylab.report.times import left, time_of_day
+from canarylab.rollouts.view import Replicas
+from canarylab.watch.state import State
+from canarylab.watch.view import PHASE_STYLES
+
+_LABEL = 10
+_MOST_LINES = 3
+"""Lines that a message may take."""
+
+
+def frame(state: State, now: float, glyphs: Glyphs, window: Window, command: str) -> list[Text]:
+    """What is to be seen at `now` (seconds since 1970), never more than the window holds.
+
+    `command` is a command line with `{}` in place of the plugin's command that the user may want next.
+    """
+    page = _Page(state, now, glyphs, window.width)
+    above = [page.title(), *page.phase(), *page.silence(), Text(), *page.body(), Text()]
+    below = page.next(command)
+    table = revisions.rows(state, now, glyphs, window.width, window.height - len(above) - len(below))
+    lines = [*above, *table, *below][: max(1, window.height)]
+    for line in lines:
+        line.no_wrap, line.overflow = True, "crop"
+        line.rstrip()
+        line.truncate(window.width, overflow="crop")
+    return lines
+
+
+@dataclass(frozen=True)
+class _Page:
+    state: State
+    now: float
+    glyphs: Glyphs
+    width: int
+
+    def title(self) -> Text:
+        """A rule, as what has changed stands above it."""
+        view, rule = self.state.view, self.glyphs.marks.bar_left
+        title = Text.assemble((f"{rule}{rule} ", "dim"), (view.name, "bold"), f"  {view.strategy} in {view.namespace} ")
+        clock = f" {time_of_day(self.now)} {rule}{rule}"
+        title.truncate(max(1, self.width - len(clock) - 1), overflow="crop")
+        return title.append(rule * (self.width - cell_len(title.plain) - len(clock)) + clock, "dim")
+
+    def phase(self) -> list[Text]:
+        view, marks = self.state.view, self.glyphs.marks
+        known = {"Healthy": marks.done, "Paused": self.glyphs.paused, "Degraded": marks.failed}
+        head = f"{known.get(view.phase) or marks.frame(self.now)} {view.phase}"
+        words = [clean(view.message), left(view.ends_at - self.now) if view.ends_at is not None else ""]
+        lines = self._wrapped(", ".join(filter(None, words)), self.width - len(head) - 2) or [""]
+        style = "red" if view.phase == "Degraded" else ""
+        first = Text.assemble((head, PHASE_STYLES.get(view.phase, "bold")), "  ", (lines[0], style))
+        return [first, *(Text(" " * (len(head) + 2) + line, style) for line in lines[1:])]
+
+    def silence(self) -> list[Text]:
+        silence = self.state.silence
+        if silence is None:
+            return []
+        said = f"no answer since {time_of_day(silence.since)}, this is how it was then: {silence.why}"
+        return [Text(cut(f"{self.glyphs.marks.warning} {said}", self.width, self.glyphs.marks), "bold yellow")]
+
+    def body(self) -> list[Text]:
+        view = self.state.view
+        lines = self._steps()
+        if view.services:
+            words = (f"{name} selects " + (f"revision {one}" if one else "none") for name, one in view.services)
+            lines += self._said("services", ", ".join(words))
+        drawn = bars(self.state, self.glyphs, self.width - _LABEL)
+        lines += [self._labelled(label, bar) for label, bar in drawn.items()]
+        if "traffic" not in drawn:
+            lines += self._said("traffic", no_traffic(self.state.traffic), "dim")
+        lines += self._said("replicas", _counts(view.replicas))
+        for one in view.analyses:
+            lines += self._said("analysis", f"{one.purpose}, {one.phase}: {one.measured}")
+        return lines
+
+    def _steps(self) -> list[Text]:
+        view = self.state.view
+        if view.steps is None:
+            return []
+        done = f"{view.steps.index}/{len(view.steps.words)} done"
+        line = Text(f"aborted, {done}", "red") if view.aborted else Text(done)
+        if view.steps.current and not view.aborted:
+            line.append("  ")
+            room = self.width - _LABEL - len(line)
+            line.append_text(rail(view.steps, self._waits(), self.glyphs, room))
+        return [self._labelled("steps", line)]
+
+    def _waits(self) -> str:
+        """How long the step at hand takes, where it is a pause."""
+        view = self.state.view
+        if view.phase != "Paused" or view.steps is None or not view.steps.current.startswith("pause"):
+            return ""
+        return "until it is promoted" if view.ends_at is None else left(view.ends_at - self.now)
+
+    def next(self, command: str) -> list[Text]:
+        advice = self.state.view.advice
+        if not advice:
+            return []
+        lines = textwrap.wrap(
+            command.format(advice), self.width - _LABEL - 2, break_long_words=False, break_on_hyphens=False
+        )
+        lines = [*(f"{line} \\" for line in lines[:-1]), lines[-1]]  # so that it can be pasted as it stands
+        return [Text(), *(self._labelled("" if n else "next", Text(line, "cyan")) for n, line in enumerate(lines))]
+
+    def _said(self, label: str, words: str, style: str = "") -> list[Text]:
+        """Words behind a label, going on below where they are long."""
+        lines = self._wrapped(clean(words), self.width - _LABEL)
+        return [self._labelled("" if position else label, Text(line, style)) for position, line in enumerate(lines)]
+
+    def _labelled(self, label: str, text: Text) -> Text:
+        return Text.assemble((f"{label:{_LABEL}}", "dim"), text)
+
+    def _wrapped(self, text: str, width: int) -> list[str]:
+        width = max(_LABEL, width)
+        lines = textwrap.wrap(text, width)
+        if len(lines) <= _MOST_LINES:
+            return lines
+        rest = " ".join(lines[_MOST_LINES - 1 :])
+        return [*lines[: _MOST_LINES - 1], cut(rest, width, self.glyphs.marks)]
+
+
+def _counts(replicas: Replicas) -> str:
+    there = f"{replicas.desired} wanted, {replicas.current} there, {replicas.updated} updated"
+    return f"{there}, {replicas.ready} ready, {replicas.available} available"

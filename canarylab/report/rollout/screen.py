@@ -1,0 +1,84 @@
+"""Where states are shown: a live view on a terminal, a line for each change in a pipe, or a JSON document for each."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from canarylab.report import is_terminal
+from canarylab.report.json_lines import to_json
+from canarylab.report.lines import as_text
+from canarylab.report.output import Output
+from canarylab.report.rollout.as_json import document
+from canarylab.report.rollout.changes import changes, timed
+from canarylab.report.times import timestamp
+from canarylab.watch.state import State
+
+Clock = Callable[[], float]
+"""Seconds since 1970."""
+
+
+class Screen(ABC):
+    """Takes every state, one at a time."""
+
+    @abstractmethod
+    def show(self, state: State) -> None: ...
+
+    def close(self) -> None:
+        """There will be no more."""
+        return
+
+
+def screen(output: str, stream: TextIO, command: str, gone: Callable[[], None]) -> Screen:
+    """The one for `--output` on this stream. `gone` is called once nobody reads it any more, as behind `| head`.
+
+    `command` is a command line with `{}` for a command of the Argo plugin.
+    """
+    if output == "json":
+        return JsonScreen(_Pipe(stream, gone))
+    if is_terminal(stream):
+        from canarylab.report.rollout.live import LiveScreen
+
+        return LiveScreen(stream, command)
+    return LinesScreen(_Pipe(stream, gone))
+
+
+class _Pipe(Output):
+    """Tells when its reader is gone: other commands then work on, but to watch is for the reader's sake."""
+
+    def __init__(self, stream: TextIO, gone: Callable[[], None]) -> None:
+        super().__init__(stream)
+        self._gone = gone
+
+    def _discard(self) -> None:
+        super()._discard()
+        self._gone()
+
+
+class LinesScreen(Screen):
+    """A line for each change, with the time of day."""
+
+    def __init__(self, output: Output, clock: Clock = time.time) -> None:
+        self._output, self._clock = output, clock
+        self._before: State | None = None
+
+    def show(self, state: State) -> None:
+        for each in changes(self._before, state):
+            self._output.write(as_text(timed(each, self._clock())))
+        self._before = state
+
+
+class JsonScreen(Screen):
+    """A document for each state that differs from the one before, on a line."""
+
+    def __init__(self, output: Output, clock: Clock = time.time) -> None:
+        self._output, self._clock = output, clock
+        self._before: dict[str, Any] = {}
+
+    def show(self, state: State) -> None:
+        after = document(state)
+        if after != self._before:
+            self._output.write(to_json({"time": timestamp(self._clock()), **after}))
+        self._before = after

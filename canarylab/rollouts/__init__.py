@@ -1,0 +1,1 @@
+"""A Rollout as Argo Rollouts sees it: view, revisions, pods, steps, analysis runs, routes, causes and validation."""

@@ -1,0 +1,148 @@
+"""An AnalysisRun of a Rollout: what each metric measured, and what came of it. Pure, except for `read`.
+
+Argo explains them at https://argo-rollouts.readthedocs.io/en/stable/features/analysis/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from canarylab.kube.objects import Object, dig
+from canarylab.kube.watch import Watch
+from canarylab.rollouts.view import API_VERSION
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+_KIND = "AnalysisRun"
+_REVISION = "rollout.argoproj.io/revision"
+_STEP_INDEX = "step-index"
+_ENDED = ("Successful", "Failed", "Error", "Inconclusive")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measurement. `after` is in seconds since the run began; `message` says why there is no value."""
+
+    phase: str
+    value: str
+    message: str
+    after: float
+
+    def __str__(self) -> str:
+        said = self.message if self.phase == "Error" else f"{self.value}{'' if self.good else f' ({self.phase})'}"
+        return f"{said} after {self.after:g} s"
+
+    @property
+    def good(self) -> bool:
+        return self.phase == "Successful"
+
+
+@dataclass(frozen=True)
+class MetricView:
+    """A metric of a run. `condition` is what its template asks of a value; `measured` has the last ten at most."""
+
+    name: str
+    condition: str
+    phase: str
+    measured: tuple[Measured, ...]
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {', '.join(map(str, self.measured)) or 'nothing measured'}"
+
+
+@dataclass(frozen=True)
+class AnalysisRunView:
+    """A run that a step `analysis` of a Rollout began. `step` is that step's index, from 0."""
+
+    name: str
+    revision: int
+    step: int
+    phase: str
+    message: str
+    cut_short: bool
+    """Whether it was told to end before it had measured all that its template wants, as a promotion does."""
+    metrics: tuple[MetricView, ...]
+
+    @classmethod
+    def of(cls, run: Object) -> AnalysisRunView:
+        meta, status = run["metadata"], run.get("status", {})
+        results = {result["name"]: result for result in status.get("metricResults", ())}
+        began = status.get("startedAt")
+        return cls(
+            name=meta["name"],
+            revision=_revision(run),
+            step=int(meta["labels"][_STEP_INDEX]),
+            phase=status.get("phase") or "Pending",
+            message=status.get("message", ""),
+            cut_short=bool(dig(run, "spec", "terminate")),
+            metrics=tuple(_metric(metric, results.get(metric["name"], {}), began) for metric in run["spec"]["metrics"]),
+        )
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in _ENDED
+
+    def __str__(self) -> str:
+        measured = "; ".join(f"{metric.name} {metric}" for metric in self.metrics if metric.measured)
+        return f"{self.phase}, {measured}" if measured and not self.ended else self.phase
+
+
+def read(ctx: Context, namespace: str, rollout: str, revision: int) -> AnalysisRunView | None:
+    """The run of a step `analysis` that began last for that revision, as it is now."""
+    return latest(ctx.cluster.list(API_VERSION, _KIND, namespace), rollout, revision)
+
+
+def watch(namespace: str) -> Watch:
+    """What to watch to see every change of a run."""
+    return Watch(API_VERSION, _KIND, namespace)
+
+
+def latest(runs: Iterable[Object], rollout: str, revision: int) -> AnalysisRunView | None:
+    """Of all runs, the last one that a step of this Rollout began for that revision."""
+    own = [run for run in runs if _is_of_step(run, rollout) and _revision(run) == revision]
+    newest = max(own, key=lambda run: run["metadata"].get("creationTimestamp", ""), default=None)
+    return AnalysisRunView.of(newest) if newest else None
+
+
+def _is_of_step(run: Object, rollout: str) -> bool:
+    owners = dig(run, "metadata", "ownerReferences") or ()
+    owned = any((owner["kind"], owner["name"]) == ("Rollout", rollout) for owner in owners)
+    return owned and dig(run, "metadata", "labels", _STEP_INDEX) is not None
+
+
+def _revision(run: Object) -> int:
+    return int(dig(run, "metadata", "annotations", _REVISION) or 0)
+
+
+def _metric(metric: Object, result: Object, began: str | None) -> MetricView:
+    success, failure = metric.get("successCondition"), metric.get("failureCondition")
+    return MetricView(
+        name=metric["name"],
+        condition=success or (f"not {failure}" if failure else "any value"),
+        phase=result.get("phase", "Pending"),
+        measured=tuple(_measured(one, began) for one in result.get("measurements", ()) if one.get("finishedAt")),
+    )
+
+
+def _measured(measurement: Object, began: str | None) -> Measured:
+    ended = _time(measurement["finishedAt"])
+    after = (ended - _time(began)).total_seconds() if began else 0.0
+    return Measured(
+        measurement["phase"], _short(measurement.get("value", "")), measurement.get("message", ""), max(0.0, after)
+    )
+
+
+def _short(value: str) -> str:
+    """A number with four digits, for a success rate has as many decimals as a float; anything else as it is."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,1 @@
+"""Why a Rollout isn't as it should be."""

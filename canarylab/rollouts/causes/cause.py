@@ -1,0 +1,39 @@
+"""What lies behind an expectation that isn't met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+    from canarylab.rollouts.view import RolloutView
+
+
+RESET = "reset"
+"""What `demo --reset` is called among the steps."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why it is so, and what to do about it, with commands to paste."""
+
+    why: str
+    remedy: str
+
+
+def kubectl(ctx: Context, view: RolloutView, words: str) -> str:
+    """A command line about the Rollout, to paste."""
+    return f"kubectl --context {ctx.cluster.context} --namespace {view.namespace} {words}"
+
+
+def plugin(ctx: Context, view: RolloutView, words: str) -> str:
+    """The same for Argo's plugin, which wants its flags behind its own name."""
+    return f"kubectl argo rollouts {words} --context {ctx.cluster.context} --namespace {view.namespace}"
+
+
+def or_reset(ctx: Context, remedy: str) -> str:
+    """The remedy, and beside it, except to somebody who is just doing it, the way back."""
+    if ctx.stage == RESET:
+        return remedy
+    return f"{remedy}; `{ctx.command('demo --reset')}` brings the Rollout back to its stable revision"

@@ -1,0 +1,53 @@
+"""Pods that have no sidecar although one is expected, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from canarylab.kube import sidecars
+from canarylab.rollouts.causes.cause import Cause, kubectl, plugin
+from canarylab.rollouts.causes.pods import Pods, pods_of
+from canarylab.rollouts.view import RevisionView, RolloutView
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+NO_SIDECAR = "a pod gets a sidecar only if its namespace had the label istio-injection=enabled before the pod began"
+
+
+_REPLACING = ("rollout is restarting", "waiting for rollout spec update to be observed")
+"""What Argo's controller says while pods may be made anew."""
+
+
+def may_come(view: RolloutView, revision: RevisionView) -> bool:
+    """Whether the revision's pods may still be replaced: by a restart under way, or by the update's own end. Pure.
+
+    A pod never gets another container.
+    """
+    if view.phase != "Progressing":
+        return False
+    return revision.hash != view.current_hash or view.message in _REPLACING
+
+
+def missed(ctx: Context, view: RolloutView, pods: Pods) -> Cause | None:
+    """Why the first pod in use has none; None where every one has."""
+    its = [pod for revision in view.revisions if revision.role for pod in pods_of(revision, pods)]
+    without = next((pod for pod in its if not sidecars.is_injected(pod)), None)
+    if without is None:
+        return None
+    return _why(ctx, view, ctx.cluster.get("v1", "Namespace", view.namespace) or {}, without)
+
+
+def _why(ctx: Context, view: RolloutView, namespace: dict[str, Any], pod: dict[str, Any]) -> Cause:
+    name, up = pod["metadata"]["name"], ctx.command("up")
+    restart = plugin(ctx, view, f"restart {view.name}")
+    if sidecars.is_exempt(pod):
+        told = kubectl(ctx, view, f"get pod {name} --output yaml")
+        why = f"Pod {name} has no sidecar: it asks for none (sidecar.istio.io/inject: false, or hostNetwork)"
+        return Cause(why, f"take that out of the Rollout's template (`{told}` shows it), then `{up}`")
+    if not sidecars.are_asked_for(namespace):
+        why = f"Pod {name} has no sidecar: namespace {view.namespace} doesn't have the label istio-injection=enabled"
+        stage = "a stage of kind namespace with `labels: {istio-injection: enabled}`"
+        return Cause(why, f"`{up}` sets it, if the playbook has {stage}; then `{restart}` makes the pods anew")
+    why = f"Pod {name} has no sidecar: {sidecars.too_early(namespace, pod)}"
+    return Cause(why, f"`{restart}` makes the pods anew, with sidecars; then the same command again")

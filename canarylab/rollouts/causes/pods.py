@@ -1,0 +1,138 @@
+"""Why the pods of the revision that is wanted don't get ready: no image, a crash, a failing probe, no pod at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from canarylab.kube.objects import Object, condition, dig, pod_trouble
+from canarylab.kube.workloads import newest_warning
+from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.validation import images
+from canarylab.rollouts.view import RevisionView, RolloutView
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+Pods = Sequence[dict[str, Any]]
+"""As the API returns them."""
+
+_NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ErrImageInspect")
+_FOR_GOOD = (
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    '"localhost/',
+    "not found",
+    "manifest unknown",
+    "denied",
+    "unauthorized",
+    "no match for platform",
+    "dial tcp: lookup",
+)
+"""Words of a failed pull that trying again doesn't change; what else there is, such as a timeout, may pass."""
+
+_PROGRESS_DEADLINE = 600
+"""Seconds that Argo gives an update to make progress, where the Rollout doesn't say."""
+
+
+def can_have_no_image(view: RolloutView) -> bool:
+    """Whether a pod of the wanted revision will never have its image. Pure."""
+    wanted = _wanted(view)
+    # Until the controller has seen a new template, the newest revision is that of the last one.
+    if wanted is None or dict(wanted.images) != dict(view.images):
+        return False
+    troubles = [pod.trouble for pod in wanted.pods if pod.trouble and not pod.leaving]
+    return any(_has(trouble, _NO_IMAGE) and _has(trouble, _FOR_GOOD) for trouble in troubles)
+
+
+def of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
+    """What the first of the wanted revision's pods says that isn't ready; None where all are."""
+    wanted = _wanted(view)
+    if wanted is None:
+        return None
+    its = pods_of(wanted, pods)
+    if not its and wanted.status == "Progressing":
+        return _no_pod(ctx, view, wanted)
+    unready = [pod for pod in its if condition(pod, "Ready").get("status") != "True"]
+    return _unready(ctx, rollout, view, unready[0]) if unready else None
+
+
+def pods_of(revision: RevisionView, pods: Pods) -> list[dict[str, Any]]:
+    """Of all pods those of a revision, less those that are leaving."""
+    names = {pod.name for pod in revision.pods if not pod.leaving}
+    return [pod for pod in pods if pod["metadata"]["name"] in names]
+
+
+def _unready(ctx: Context, rollout: Object, view: RolloutView, pod: dict[str, Any]) -> Cause:
+    name, trouble = pod["metadata"]["name"], pod_trouble(pod)
+    if trouble and _has(trouble, _NO_IMAGE):
+        return _no_image(ctx, view, pod, trouble)
+    if (crashed := _crashed(pod)) is not None:
+        words = f"logs {name} --container {crashed['name']} --previous"
+        why = f"{_ended(name, crashed)}; {_deadline(rollout)}"
+        return Cause(why, or_reset(ctx, f"`{kubectl(ctx, view, words)}` shows its last words"))
+    said = trouble or newest_warning(ctx.cluster, pod) or f"Pod {name}"
+    why = f"{said}; it isn't ready{_since(pod)}; {_deadline(rollout)}"
+    return Cause(why, or_reset(ctx, f"`{kubectl(ctx, view, f'describe pod {name}')}` shows all of it"))
+
+
+def _no_image(ctx: Context, view: RolloutView, pod: Object, trouble: str) -> Cause:
+    name = pod["metadata"]["name"]
+    for image in (str(container["image"]) for container in pod["spec"]["containers"]):
+        if missing := images.absent(ctx, image):
+            return Cause(f"{missing.what}, which Pod {name} wants: {missing.why}", or_reset(ctx, missing.remedy))
+    describe = kubectl(ctx, view, f"describe pod {name}")
+    remedy = f"name an image that the nodes can pull, or have a stage of kind image build it; `{describe}` shows more"
+    return Cause(trouble, or_reset(ctx, remedy))
+
+
+def _no_pod(ctx: Context, view: RolloutView, wanted: RevisionView) -> Cause:
+    """What keeps the ReplicaSet from creating one: a quota, a webhook that doesn't answer."""
+    meta = {"name": wanted.name, "namespace": view.namespace}
+    said = newest_warning(ctx.cluster, {"kind": "ReplicaSet", "metadata": meta})
+    describe = kubectl(ctx, view, f"describe replicaset {wanted.name}")
+    return Cause(said or f"{wanted} has no pod yet", or_reset(ctx, f"`{describe}` shows what is in its way"))
+
+
+def _wanted(view: RolloutView) -> RevisionView | None:
+    return next((revision for revision in view.revisions if revision.hash == view.current_hash), None)
+
+
+def _has(text: str, words: Sequence[str]) -> bool:
+    return any(word in text for word in words)
+
+
+def _crashed(pod: Object) -> Object | None:
+    """The first container that ended badly, now or at its last start."""
+    status = pod.get("status", {})
+    for state in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        ended = _ending(state)
+        if ended and ended.get("exitCode") and not state.get("ready"):
+            return dict(state)
+    return None
+
+
+def _ending(state: Object) -> Object:
+    return dig(state, "state", "terminated") or dig(state, "lastState", "terminated") or {}
+
+
+def _ended(pod: str, state: Object) -> str:
+    ended, times = _ending(state), state.get("restartCount", 0)
+    again = f", and was started again {times} time{'' if times == 1 else 's'}" if times else ""
+    said = f": {ended['message'].strip()}" if ended.get("message") else ""
+    return f"Pod {pod}, container {state['name']} ended with {ended['exitCode']} ({ended.get('reason')}){again}{said}"
+
+
+def _since(pod: Object) -> str:
+    """For how long it hasn't been ready, by the API's own time."""
+    began = condition(dict(pod), "Ready").get("lastTransitionTime")
+    seconds = time.time() - datetime.fromisoformat(began).timestamp() if began else 0.0
+    return f" for {seconds:.0f} s" if seconds >= 1 else ""
+
+
+def _deadline(rollout: Object) -> str:
+    seconds = dig(rollout, "spec", "progressDeadlineSeconds") or _PROGRESS_DEADLINE
+    ends = "aborts the update" if dig(rollout, "spec", "progressDeadlineAbort") else "calls the Rollout Degraded"
+    return f"Argo {ends} after {seconds} s without progress (progressDeadlineSeconds)"

@@ -1,0 +1,93 @@
+"""Why a Rollout isn't as it is expected: the cause, what to do about it, and whether waiting can help."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from canarylab.contract.step import Claim
+from canarylab.errors import CanarylabError
+from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.causes import injection
+from canarylab.rollouts.causes import pods as pod_causes
+from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset, plugin
+from canarylab.rollouts.standstill import BY_HAND
+from canarylab.rollouts.view import RolloutView, get, view_of
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+    from canarylab.rollouts.causes.pods import Pods
+
+INVALID = "InvalidSpec: "
+"""What the controller's message begins with where it doesn't take the spec."""
+_RESUME = '{"spec":{"paused":false}}'
+"""Not `promote`: in the middle of an update that would skip a step, too."""
+
+
+def briefly(view: RolloutView) -> str:
+    """Why it doesn't get on, as far as the view tells. Pure."""
+    if view.message.startswith(INVALID):
+        return f"Argo refuses its spec: {view.message.removeprefix(INVALID)}"
+    if view.aborted:
+        return f"the update was aborted, and its template is still the one wanted: {view.message}"
+    return view.standstill or view.trouble or f"the Rollout is {view}"
+
+
+def is_lasting(view: RolloutView, phase: str) -> bool:
+    """Whether it can't come to that phase, however long one waits.
+
+    A Rollout that waits for somebody may still become Degraded: by its background analysis.
+    """
+    if view.phase == "Degraded" != phase:
+        return True
+    stuck = bool(view.standstill) or pod_causes.can_have_no_image(view)
+    return stuck and phase in ("Healthy", "Paused")
+
+
+def explained(ctx: Context, namespace: str, name: str, claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    """The claims; those that don't hold with what is found in the cluster about their cause, and the remedy."""
+    claims = tuple(claims)
+    if all(claim.holds for claim in claims):
+        return claims
+    try:
+        rollout = get(ctx, namespace, name)
+        view = view_of(ctx, rollout)
+        pods = ctx.cluster.list("v1", "Pod", namespace, dig(rollout, "spec", "selector", "matchLabels"))
+        found = _cause(ctx, rollout, view, pods)
+        return tuple(claim if claim.holds else _with(ctx, view, pods, claim, found) for claim in claims)
+    except CanarylabError:  # the cluster can't be asked any more: what was seen is told as it is
+        return claims
+
+
+def _with(ctx: Context, view: RolloutView, pods: Pods, claim: Claim, found: Cause | None) -> Claim:
+    cause = injection.missed(ctx, view, pods) if claim.cause == injection.NO_SIDECAR else found
+    return claim if cause is None else dataclasses.replace(claim, cause=cause.why, remedy=cause.remedy)
+
+
+def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
+    """The first that applies, from what stops everything to what stops a pod."""
+    if view.message.startswith(INVALID):
+        up, plan = ctx.command("up"), ctx.command("plan")
+        return Cause(briefly(view), f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back")
+    if view.aborted:
+        retry = plugin(ctx, view, f"retry rollout {view.name}")
+        return Cause(briefly(view), or_reset(ctx, f"`{retry}` begins the update anew"))
+    if BY_HAND in view.standstill:
+        resume = kubectl(ctx, view, f'patch rollout {view.name} --type merge --patch \'{{"spec":{{"paused":false}}}}\'')
+        why = f"somebody paused it{_by(rollout)}, and no step of the demonstration does that"
+        return Cause(why, or_reset(ctx, f"`{resume}` lets it go on"))
+    if found := pod_causes.of(ctx, rollout, view, pods):
+        return found
+    if view.standstill:
+        promote = plugin(ctx, view, f"promote {view.name}")
+        return Cause(f"it is in the middle of an update: {view}", or_reset(ctx, f"`{promote}` lets it go on"))
+    return None
+
+
+def _by(rollout: Object) -> str:
+    """Who set spec.paused and when, as the API server keeps it."""
+    for entry in rollout["metadata"].get("managedFields") or ():
+        if "f:paused" in (entry.get("fieldsV1") or {}).get("f:spec", {}):
+            return f" with {entry.get('manager')} at {entry.get('time')} (spec.paused)"
+    return " (spec.paused)"

@@ -1,0 +1,94 @@
+"""The Envoys behind a gateway's Service: what they were configured with, and what they counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from canarylab.errors import StageError
+from canarylab.kube.client import ApiError
+from canarylab.kube.forward import PodPort
+from canarylab.kube.objects import condition
+from canarylab.rollouts.routes import envoy
+from canarylab.rollouts.routes.backends import Backends, pods_behind
+from canarylab.rollouts.routes.envoy import EnvoyRoute
+from canarylab.rollouts.routes.route import Asked
+from canarylab.rollouts.routes.seen import Seen, Shares, evenly, joined
+
+if TYPE_CHECKING:
+    from canarylab.kube.client import Cluster
+
+_CONTAINER = "istio-proxy"
+
+
+class Proxies:
+    """Asks over connections that are kept open, since a proxy can't be watched, only asked again."""
+
+    def __init__(self, cluster: Cluster, service: Mapping[str, Any]) -> None:
+        """Those that are ready behind the Service now; none where it stands in front of something else."""
+        namespace = service["metadata"]["namespace"]
+        self._ports = {
+            pod["metadata"]["name"]: PodPort(cluster, namespace, pod["metadata"]["name"], envoy.ADMIN_PORT)
+            for pod in pods_behind(cluster, service)
+            if _is_proxy(pod) and condition(dict(pod), "Ready").get("status") == "True"
+        }
+
+    def __enter__(self) -> Proxies:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for port in self._ports.values():
+            port.close()
+
+    def __bool__(self) -> bool:
+        return bool(self._ports)
+
+    def seen(self, asked: Asked, backends: Backends) -> list[Seen]:
+        """What each of them would do with such a request; one that can't be asked says so."""
+        return [_seen(name, port, asked, backends) for name, port in self._ports.items()]
+
+    def counts(self, asked: Asked, backends: Backends) -> Counter[str]:
+        """Such requests (of TLS: connections) that all of them together have sent to each revision so far.
+
+        Others' requests that take the same route are counted, too. Raises ApiError or StageError where one
+        can't be asked.
+        """
+        counted: Counter[str] = Counter()
+        for port in self._ports.values():
+            if route := _route(port, asked):
+                found = envoy.endpoints(port.json(envoy.CLUSTERS))
+                for endpoint in (each for name in route.clusters for each in found.get(name, ())):
+                    revision = backends.by_address.get(endpoint.address, "")
+                    counted[revision] += endpoint.connections if asked.tls else endpoint.requests
+        return counted
+
+
+def _is_proxy(pod: Mapping[str, Any]) -> bool:
+    """Whether Envoy is what the pod is for, and not a sidecar of it."""
+    return [each["name"] for each in pod["spec"]["containers"]] == [_CONTAINER]
+
+
+def _seen(name: str, port: PodPort, asked: Asked, backends: Backends) -> Seen:
+    where = f"Envoy of {name}"
+    try:
+        route = _route(port, asked)
+        found = envoy.endpoints(port.json(envoy.CLUSTERS))
+    except (ApiError, StageError) as error:
+        return Seen(where, "it can't be asked", {}, cause=str(error))
+    if route is None:
+        return Seen(where, f"no route for {asked.host}", {})
+
+    def revisions(cluster: str) -> Shares:
+        healthy = (each.address for each in found.get(cluster, ()) if each.healthy)
+        return evenly(backends.by_address.get(address, "") for address in healthy)
+
+    shares = joined((percent, revisions(cluster)) for cluster, percent in route.clusters.items() if percent)
+    mirrored = joined((percent, revisions(cluster)) for cluster, percent in route.mirrors.items() if percent)
+    return Seen(where, str(route), shares, mirrored)
+
+
+def _route(port: PodPort, asked: Asked) -> EnvoyRoute | None:
+    if asked.tls:
+        return envoy.tls_route(port.json(envoy.LISTENERS), asked)
+    return envoy.http_route(port.json(envoy.ROUTES), asked)

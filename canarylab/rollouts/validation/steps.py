@@ -1,0 +1,195 @@
+"""Steps of a canary that Argo refuses only once the Rollout is there, Degraded with InvalidSpec, or never carries out.
+
+The rules are those of `ValidateRolloutStrategyCanary` in argo-rollouts, pkg/apis/rollouts/validation/validation.go
+(v1.10.1), and Istio's range of a mirror percentage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from canarylab.kube.objects import Object, dig, listed
+from canarylab.yamlfile.mistake import Mistake
+from canarylab.yamlfile.problems import Place, choose, shown
+
+INVALID = "Argo would take the Rollout and leave it Degraded, with InvalidSpec: "
+"""What comes of most mistakes: the controller, not the API server, looks at them."""
+
+_NO_NUMBER = "the API server takes a whole number only"
+
+_ALONE = ("setWeight", "pause", "experiment", "analysis")
+"""Of these, a step may have one only."""
+
+_KINDS = (*_ALONE, "setCanaryScale", "setHeaderRoute", "setMirrorRoute", "plugin")
+_STEPS = ("spec", "strategy", "canary", "steps")
+_ALL = 100
+_ALIKE = 0.8
+_DURATION = re.compile(r"\+?(\d+|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
+"""A number of seconds, or what Go's time.ParseDuration takes and isn't negative."""
+
+_BY_HEADER = ("istio", "alb", "apisix", "plugins")
+_BY_MIRROR = ("istio", "plugins")
+
+
+def mistakes(rollout: Object) -> Iterator[Mistake]:
+    """What is wrong in each step, in their order."""
+    canary = dig(rollout, *_STEPS[:-1])
+    for index, step in enumerate(listed(rollout, *_STEPS)):
+        if isinstance(step, Mapping):
+            place = (*_STEPS, index)
+            given = {key: value for key, value in step.items() if value is not None}
+            yield from _kinds(place, step, given)
+            for kind, value in given.items():
+                if check := _CHECKS.get(kind):
+                    yield from check(canary, (*place, kind), value)
+
+
+def _kinds(place: Place, step: Object, given: Object) -> Iterator[Mistake]:
+    for key in map(str, step):
+        if key not in _KINDS and difflib.get_close_matches(key.lower(), map(str.lower, _KINDS), 1, _ALIKE):
+            why = "the API server refuses a field that it doesn't know"
+            yield Mistake((*place, key), "there is no such step", why, choose(key, _KINDS))
+    for key in (key for key in _KINDS if key in step and key not in given):
+        remedy = "write `pause: {}`" if key == "pause" else f"write its value behind `{key}:`"
+        yield Mistake((*place, key), "it has no value", "the API server refuses what is null there", remedy)
+    if not step:
+        why = f"{INVALID}a step must have one of {', '.join(_KINDS)}"
+        yield Mistake(place, "the step is empty", why, "write one of them, or take the step out")
+    if len(both := [key for key in _ALONE if key in given]) > 1:
+        yield Mistake(
+            place,
+            f"{' and '.join(both)} are in one step",
+            f"{INVALID}a step has one of {', '.join(_ALONE)}",
+            f"make them steps of their own, each with a dash: `- {both[0]}: ...`, `- {both[1]}: ...`",
+        )
+
+
+def _weight(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
+    most = _full_weight(canary)
+    if not _is_within(value, most):
+        beyond = "" if most == _ALL else " (trafficRouting.maxTrafficWeight)"
+        yield Mistake(
+            place,
+            f"{shown(value)} is no weight",
+            f"{INVALID}SetWeight needs to be between 0 and {most}{beyond}" if _is_whole(value) else _NO_NUMBER,
+            f"write a whole number from 0 to {most}, without a percent sign",
+        )
+
+
+def _pause(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
+    duration = dig(value, "duration")
+    if duration is None or (_is_whole(duration) and duration >= 0):
+        return
+    if not isinstance(duration, str) or not _DURATION.fullmatch(duration):
+        yield Mistake(
+            (*place, "duration"),
+            f"{shown(duration)} is no duration",
+            f"{INVALID}Duration needs to be greater than 0",
+            "write seconds as a whole number, or with a unit that Go knows: 90, 90s, 5m, 1h30m; `pause: {}` waits for "
+            "somebody to promote",
+        )
+
+
+def _scale(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
+    if dig(canary, "trafficRouting") is None:
+        yield Mistake(
+            place,
+            "without trafficRouting the canary can't be scaled apart from its traffic",
+            f"{INVALID}SetCanaryScale requires TrafficRouting to be set",
+            "add spec.strategy.canary.trafficRouting with canaryService and stableService, or use setWeight",
+        )
+    weight, replicas = dig(value, "weight"), dig(value, "replicas")
+    if weight is not None and not _is_within(weight, _ALL):
+        yield Mistake(
+            (*place, "weight"),
+            f"{shown(weight)} is no weight",
+            "it is the canary's share of spec.replicas in percent; Argo doesn't look at it, and would start more pods "
+            "than the Rollout has replicas",
+            "write a whole number from 0 to 100; `replicas: N` sets their number, however many",
+        )
+    if replicas is not None and not (_is_whole(replicas) and replicas >= 0):
+        why = "the controller could set no ReplicaSet to it, and the Rollout would not get on"
+        yield Mistake((*place, "replicas"), f"{shown(replicas)} is no number of pods", why, "write 0 or more")
+
+
+def _header_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
+    yield from _routed(canary, place, value, _BY_HEADER)
+    for index, match in enumerate(listed(value, "match")):
+        yield from _string_match((*place, "match", index, "headerValue"), dig(match, "headerValue"))
+
+
+def _mirror_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
+    yield from _routed(canary, place, value, _BY_MIRROR)
+    percentage = dig(value, "percentage")
+    if percentage is not None and not _is_within(percentage, _ALL):
+        yield Mistake(
+            (*place, "percentage"),
+            f"{shown(percentage)} is no percentage",
+            "Argo doesn't look at it; Istio's webhook would refuse the VirtualService, and the Rollout would stay at "
+            "this step",
+            "write a whole number from 0 to 100; without it, all that matches is mirrored",
+        )
+    for index, match in enumerate(listed(value, "match")):
+        for key in ("method", "path"):
+            if dig(match, key) is not None:
+                yield from _string_match((*place, "match", index, key), dig(match, key))
+
+
+def _routed(canary: Any, place: Place, value: Any, routers: Collection[str]) -> Iterator[Mistake]:
+    """What a step that makes a route of its own needs: a router that can, and the route's name among the managed."""
+    kind, routing = str(place[-1]), dig(canary, "trafficRouting")
+    if not any(dig(routing, router) for router in routers):
+        yield Mistake(
+            place,
+            "it needs a traffic router that can do it",
+            f"{INVALID}{kind} requires trafficRouting by one of {', '.join(routers)}",
+            f"add spec.strategy.canary.trafficRouting.istio with the VirtualService, or take {kind} out",
+        )
+        return
+    name, managed = dig(value, "name"), [dig(one, "name") for one in listed(routing, "managedRoutes")]
+    if name not in managed:
+        yield Mistake(
+            (*place, "name"),
+            f"the route {shown(name)} is not among trafficRouting.managedRoutes",
+            f"{INVALID}routes that steps make have to be named there, in the order of their precedence",
+            f"write `managedRoutes: [{{name: {name}}}]` beside `istio:`; named there: {', '.join(map(str, managed))}"
+            if managed
+            else f"write `managedRoutes: [{{name: {name}}}]` beside `istio:`",
+        )
+
+
+def _string_match(place: Place, value: Any) -> Iterator[Mistake]:
+    given = [key for key in ("exact", "prefix", "regex") if dig(value, key)]
+    if len(given) != 1:
+        yield Mistake(
+            place,
+            f"it has {' and '.join(given) or 'none of exact, prefix and regex'}",
+            f"{INVALID}match value must have exactly one of exact, regex, prefix",
+            'write one of them, such as `{exact: "yes"}`',
+        )
+
+
+_CHECKS = {
+    "setWeight": _weight,
+    "pause": _pause,
+    "setCanaryScale": _scale,
+    "setHeaderRoute": _header_route,
+    "setMirrorRoute": _mirror_route,
+}
+
+
+def _full_weight(canary: Any) -> int:
+    """The weight that is all of the traffic."""
+    most = dig(canary, "trafficRouting", "maxTrafficWeight")
+    return most if _is_whole(most) else _ALL
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_within(value: Any, most: int) -> bool:
+    return _is_whole(value) and 0 <= value <= most

@@ -1,0 +1,304 @@
+"""A Rollout as `kubectl argo rollouts get rollout` shows it, from the objects of the API. Pure, except for `read`.
+
+The plugin derives its figures on its own side of the API, and so does this: the status alone says neither SetWeight
+nor which revision is the canary, and it is stale until the controller has observed the newest generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from canarylab.errors import ExpectationError
+from canarylab.kube.objects import Object, dig, pod_trouble
+from canarylab.kube.watch import Watch
+from canarylab.rollouts.standstill import standstill
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+Role = Literal["stable", "canary", "active", "preview", ""]
+Strategy = Literal["canary", "blueGreen"]
+
+API_VERSION = "argoproj.io/v1alpha1"
+HASH_LABEL = "rollouts-pod-template-hash"
+_REVISION = "rollout.argoproj.io/revision"
+_ALL = 100
+
+
+@dataclass(frozen=True)
+class PodView:
+    """A pod. `ready` is what kubectl shows as READY: native sidecars count, which the plugin leaves out."""
+
+    name: str
+    ready: str
+    trouble: str | None
+    leaving: bool
+
+    @classmethod
+    def of(cls, pod: Object) -> PodView:
+        spec, status = pod["spec"], pod.get("status", {})
+        sidecars = [one["name"] for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
+        names = {*sidecars, *(one["name"] for one in spec["containers"])}
+        states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        ready = sum(1 for state in states if state["name"] in names and state.get("ready"))
+        leaving = dig(pod, "metadata", "deletionTimestamp") is not None
+        return cls(pod["metadata"]["name"], f"{ready}/{len(names)}", pod_trouble(dict(pod)), leaving)
+
+
+@dataclass(frozen=True)
+class RevisionView:
+    """A ReplicaSet of a Rollout. `images` maps container to image; `status` is Healthy, Progressing or ScaledDown."""
+
+    number: int
+    hash: str
+    name: str
+    role: Role
+    status: str
+    available: int
+    images: Mapping[str, str]
+    pods: tuple[PodView, ...]
+
+    def __str__(self) -> str:
+        return f"revision {self.number} ({', '.join(self.images.values())})"
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """The block of that name in the plugin's tree."""
+
+    desired: int
+    current: int
+    updated: int
+    ready: int
+    available: int
+
+
+@dataclass(frozen=True)
+class RolloutView:
+    """A Rollout, its revisions from the newest to the oldest.
+
+    Weights are in percent. With the strategy blueGreen there are only two: all or nothing of the active Service.
+    """
+
+    namespace: str
+    name: str
+    strategy: Strategy
+    phase: str
+    message: str
+    step: str | None
+    set_weight: int
+    actual_weight: int
+    replicas: Replicas
+    current_hash: str
+    stable_hash: str
+    aborted: bool
+    standstill: str
+    """Why it goes no further until somebody acts; "" where it may by itself."""
+    images: Mapping[str, str]
+    """Container to image, as the Rollout's template wants them."""
+    revisions: tuple[RevisionView, ...]
+
+    @classmethod
+    def of(cls, rollout: Object, replica_sets: Iterable[Object], pods: Iterable[Object]) -> RolloutView:
+        phase, message = _phase(rollout)
+        status = rollout.get("status", {})
+        revisions = _revisions(rollout, replica_sets, tuple(pods))
+        return cls(
+            namespace=rollout["metadata"]["namespace"],
+            name=rollout["metadata"]["name"],
+            strategy=strategy_of(rollout),
+            phase=phase,
+            message=message,
+            step=f"{_index(rollout)}/{len(_steps(rollout))}" if _steps(rollout) else None,
+            set_weight=_set_weight(rollout),
+            actual_weight=_actual_weight(rollout, revisions),
+            replicas=Replicas(
+                desired=rollout["spec"].get("replicas", 1),
+                current=status.get("replicas", 0),
+                updated=status.get("updatedReplicas", 0),
+                ready=status.get("readyReplicas", 0),
+                available=status.get("availableReplicas", 0),
+            ),
+            current_hash=status.get("currentPodHash", ""),
+            stable_hash=status.get("stableRS", ""),
+            aborted=bool(status.get("abort")),
+            standstill=standstill(rollout),
+            images=_images(dig(rollout, "spec", "template")),
+            revisions=revisions,
+        )
+
+    @property
+    def stable(self) -> RevisionView | None:
+        return self._of(self.stable_hash)
+
+    @property
+    def canary(self) -> RevisionView | None:
+        """The revision that is rolled out, a preview too; None when there is none beside the stable one."""
+        return self._of(self.current_hash) if self.current_hash != self.stable_hash else None
+
+    def _of(self, digest: str) -> RevisionView | None:
+        return next((revision for revision in self.revisions if digest and revision.hash == digest), None)
+
+    @property
+    def updating(self) -> bool:
+        """Whether the template wanted isn't the stable one (any more), or isn't known to be."""
+        return not self.stable_hash or self.current_hash != self.stable_hash
+
+    @property
+    def status(self) -> str:
+        return f"{self.phase} ({self.message})" if self.message else self.phase
+
+    @property
+    def trouble(self) -> str:
+        """Why pods don't get ready, in their own words; "" where none says so."""
+        pods = (pod for revision in self.revisions for pod in revision.pods)
+        return "; ".join(pod.trouble for pod in pods if pod.trouble)
+
+    def __str__(self) -> str:
+        words = [self.status, f"step {self.step}" if self.step else "no steps"]
+        words += [f"{one} is {one.role}" for one in self.revisions if one.role]
+        return ", ".join([*words, f"SetWeight {self.set_weight}", f"ActualWeight {self.actual_weight}"])
+
+
+def read(ctx: Context, namespace: str, name: str) -> RolloutView:
+    """The Rollout as it is now. Raises ExpectationError if it isn't there."""
+    return view_of(ctx, get(ctx, namespace, name))
+
+
+def get(ctx: Context, namespace: str, name: str) -> dict[str, Any]:
+    """The Rollout's own object. Raises ExpectationError if it isn't there."""
+    rollout = ctx.cluster.get(API_VERSION, "Rollout", name, namespace)
+    if rollout is None:
+        remedy = f"`{ctx.command('up')}` brings it up"
+        raise ExpectationError(f"there is no Rollout {namespace}/{name}", remedy=remedy)
+    return rollout
+
+
+def view_of(ctx: Context, rollout: Object) -> RolloutView:
+    """The Rollout with its ReplicaSets and pods as they are now."""
+    namespace, labels = rollout["metadata"]["namespace"], dig(rollout, "spec", "selector", "matchLabels")
+    sets, pods = (ctx.cluster.list(version, kind, namespace, labels) for version, kind in _PARTS)
+    return RolloutView.of(rollout, sets, pods)
+
+
+def strategy_of(rollout: Object) -> Strategy:
+    """blueGreen where the spec names it, else canary: that without steps is a rolling update."""
+    return "canary" if dig(rollout, "spec", "strategy", "blueGreen") is None else "blueGreen"
+
+
+_PARTS = (("apps/v1", "ReplicaSet"), ("v1", "Pod"))
+
+
+def watches(namespace: str) -> Sequence[Watch]:
+    """What to watch to see every change of a Rollout's view."""
+    return [Watch(version, kind, namespace) for version, kind in ((API_VERSION, "Rollout"), *_PARTS)]
+
+
+def _phase(rollout: Object) -> tuple[str, str]:
+    """Phase and message, as stale as the status may be: until the controller has seen it, a change is Progressing."""
+    status = rollout.get("status", {})
+    if status.get("observedGeneration") != str(rollout["metadata"]["generation"]):
+        return "Progressing", "waiting for rollout spec update to be observed"
+    if status.get("controllerPause") and not status.get("pauseConditions"):
+        return "Progressing", "waiting for rollout to unpause"
+    return status.get("phase", "Progressing"), status.get("message", "")
+
+
+def _steps(rollout: Object) -> Sequence[Object]:
+    return dig(rollout, "spec", "strategy", "canary", "steps") or ()
+
+
+def _index(rollout: Object) -> int:
+    return dig(rollout, "status", "currentStepIndex") or 0
+
+
+def _full_weight(rollout: Object) -> int:
+    return dig(rollout, "spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight") or _ALL
+
+
+def _active_weight(rollout: Object) -> int:
+    """All or nothing: whether the active Service selects the newest revision."""
+    active, current = dig(rollout, "status", "blueGreen", "activeSelector"), dig(rollout, "status", "currentPodHash")
+    return _ALL if active and active == current else 0
+
+
+def _set_weight(rollout: Object) -> int:
+    """The weight of the last setWeight step reached; all of it once the steps are done, none after an abort."""
+    if strategy_of(rollout) == "blueGreen":
+        return _active_weight(rollout)
+    steps, index = _steps(rollout), _index(rollout)
+    if dig(rollout, "status", "abort"):
+        return 0
+    if index >= len(steps):
+        return _full_weight(rollout)
+    reached = [step["setWeight"] for step in steps[: index + 1] if step.get("setWeight") is not None]
+    return reached[-1] if reached else 0
+
+
+def _actual_weight(rollout: Object, revisions: Iterable[RevisionView]) -> int:
+    """The weight that the traffic router was given; without a router, the canary's share of the available pods."""
+    if strategy_of(rollout) == "blueGreen":
+        return _active_weight(rollout)
+    if _index(rollout) >= len(_steps(rollout)):
+        return _full_weight(rollout)
+    available = dig(rollout, "status", "availableReplicas") or 0
+    if not available:
+        return 0
+    if dig(rollout, "spec", "strategy", "canary", "trafficRouting") is None:
+        canary = sum(revision.available for revision in revisions if revision.role == "canary")
+        return int(canary * _full_weight(rollout) // available)
+    weight = dig(rollout, "status", "canary", "weights", "canary", "weight")
+    return _set_weight(rollout) if weight is None else int(weight)
+
+
+def _revisions(rollout: Object, replica_sets: Iterable[Object], pods: Sequence[Object]) -> tuple[RevisionView, ...]:
+    owned = [one for one in replica_sets if _owned_by(one, rollout)]
+    found = [_revision(rollout, one, [pod for pod in pods if _owned_by(pod, one)]) for one in owned]
+    return tuple(sorted(found, key=lambda revision: -revision.number))
+
+
+def _revision(rollout: Object, replica_set: Object, pods: Sequence[Object]) -> RevisionView:
+    meta = replica_set["metadata"]
+    digest = dig(meta, "labels", HASH_LABEL) or ""
+    return RevisionView(
+        number=int(dig(meta, "annotations", _REVISION) or 0),
+        hash=digest,
+        name=meta["name"],
+        role=_role(rollout, digest),
+        status=_replica_set_status(replica_set),
+        available=dig(replica_set, "status", "availableReplicas") or 0,
+        images=_images(replica_set["spec"]["template"]),
+        pods=tuple(PodView.of(pod) for pod in pods),
+    )
+
+
+def _role(rollout: Object, digest: str) -> Role:
+    """What the Argo plugin calls it, except that a revision has one role: with blueGreen, that of its Service."""
+    is_current = digest == dig(rollout, "status", "currentPodHash")
+    if strategy_of(rollout) == "blueGreen":
+        if digest == dig(rollout, "status", "blueGreen", "activeSelector"):
+            return "active"
+        return "preview" if is_current else ""
+    if digest == dig(rollout, "status", "stableRS"):
+        return "stable"
+    return "canary" if is_current else ""
+
+
+def _replica_set_status(replica_set: Object) -> str:
+    wanted = replica_set["spec"].get("replicas", 1)
+    status = replica_set.get("status", {})
+    unobserved = status.get("observedGeneration", 0) < replica_set["metadata"].get("generation", 0)
+    if unobserved or status.get("availableReplicas", 0) < wanted:
+        return "Progressing"
+    return "Healthy" if wanted else "ScaledDown"
+
+
+def _images(template: Object | None) -> dict[str, str]:
+    return {one["name"]: one["image"] for one in dig(template, "spec", "containers") or ()}
+
+
+def _owned_by(obj: Object, owner: Object) -> bool:
+    owners = dig(obj, "metadata", "ownerReferences") or ()
+    return any(reference["uid"] == owner["metadata"]["uid"] for reference in owners)

@@ -1,0 +1,316 @@
+"""Kind `helm-release`: a chart at a pinned version with values, installed, upgraded and repaired by Helm."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import yaml
+from pydantic import Field
+
+from canarylab.contract.context import api_environment
+from canarylab.contract.stage import Change, Stage, StageOptions
+from canarylab.errors import StageError
+from canarylab.kube import workloads
+from canarylab.kube.apply import compare, subject
+from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.watch import Watch
+from canarylab.ownership import foreign as respect
+from canarylab.ownership import helm_removal, namespaces
+from canarylab.ownership.foreign import Foreign
+from canarylab.paths import normal
+from canarylab.removal import Removal
+from canarylab.stages import addresses
+from canarylab.tools.helm import (
+    RECORD_LABELS,
+    UNFINISHED,
+    Helm,
+    Release,
+    merge_values,
+    newest_first,
+    parse_version,
+    placed,
+    version_argv,
+)
+from canarylab.yamlfile.plain import read_documents
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+    from canarylab.kube.client import Cluster
+
+_HELM_SECONDS = 180.0
+_UNCOMPARED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+"""Only looked for: definitions are large, and Istio itself writes its certificate into its webhooks."""
+
+
+class HelmReleaseOptions(StageOptions):
+    chart: str = Field(description="repository and chart, such as istio/base")
+    version: str = Field(description="version of the chart, quoted if it looks like a number")
+    namespace: str = Field(description="namespace of the release; created where there is none")
+    values: str | None = Field(None, description="file of values; FILE.PROVIDER.yaml beside it is laid over it")
+
+
+@dataclass(frozen=True)
+class Drift:
+    """An object of the release that isn't as the chart made it."""
+
+    subject: str
+    diff: str
+
+
+@dataclass(frozen=True)
+class ReleaseState:
+    """The release as recorded, and what is wanted."""
+
+    newest: Release | None
+    unfinished: tuple[Release, ...]
+    version: str
+    values: dict[str, Any]
+    drift: tuple[Drift, ...]
+    foreign: Foreign | None = None
+    """What somebody else installed, and is used as it is."""
+
+
+class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
+    """The stage's name is the release's.
+
+    On a cluster that isn't this tool's own, a release is ours only if its records carry our label.
+    """
+
+    kind: ClassVar[str] = "helm-release"
+    Options: ClassVar[type[StageOptions]] = HelmReleaseOptions
+
+    def check(self) -> None:
+        for path in self._value_files(provider=None):
+            _read_values(path, self.name)
+
+    def observe(self, ctx: Context) -> ReleaseState:
+        chart = self._chart(ctx)  # first: a chart that isn't to be had is told without a cluster, too
+        version = _chart_version(chart)
+        values = merge_values([_read_values(path, self.name) for path in self._files(ctx)])
+        records = self._records(ctx.cluster)
+        if foreign := self._foreign(ctx, records):
+            ctx.progress(f"{foreign.subject} ({foreign.version}) is somebody else's, and fits: it is used as it is")
+            return ReleaseState(None, (), version, values, (), foreign)
+        unfinished = [release for release in records if release.status in UNFINISHED]
+        newest = records[0] if records else None
+        drift = _drift(ctx.cluster, newest) if newest and not unfinished else ()
+        return ReleaseState(newest, tuple(unfinished), version, values, drift)
+
+    def _is_ours(self, ctx: Context, records: Sequence[Release]) -> bool:
+        """Whether there is a release, and it is this profile's."""
+        labelled = any(release.labels.get(OWNER_LABEL) == ctx.profile for release in records)
+        return labelled or (ctx.provider.owns_cluster and bool(records))
+
+    def _foreign(self, ctx: Context, records: Sequence[Release]) -> Foreign | None:
+        """What stands in this release's place already; None where there is nothing, or it is ours.
+
+        Raises ClashError for what doesn't fit.
+        """
+        if ctx.provider.owns_cluster or self._is_ours(ctx, records):
+            return None
+        cluster, rendered, namespace = ctx.cluster, self._rendered(ctx), self.options.namespace
+        if records:
+            found = Foreign(f"release {namespace}/{self.name}", f"{records[0].chart} {records[0].version}")
+            chart = self.options.chart.rpartition("/")[2]
+            misfit = respect.misfit_of_release(cluster, records[0], chart, self.options.version, rendered)
+        elif taken := respect.taken(cluster, rendered, self.name, namespace):
+            found = Foreign(respect.named(taken), "installed without Helm, or by another release")
+            misfit = respect.misfit_of_objects(cluster, rendered, self.options.version)
+        else:
+            respect.refuse_second_istiod(cluster, rendered, self.name)
+            return None
+        if misfit:
+            raise respect.clash(self.name, f"{found.subject} is there already, and doesn't fit", misfit)
+        return found
+
+    def _rendered(self, ctx: Context) -> list[dict[str, Any]]:
+        """The objects that the chart would make."""
+        argv = _helm(ctx).template(self.name, self._chart(ctx), self.options.namespace, self._files(ctx))
+        printed = ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx)).stdout
+        return placed(printed, self.options.namespace)
+
+    def changes(self, observed: ReleaseState) -> list[Change]:
+        release, name = observed.newest, f"release {self.options.namespace}/{self.name}"
+        if observed.foreign:
+            return []
+        if release is None:
+            return [Change("create", name, f"chart {self.options.chart} {observed.version} isn't installed")]
+        if observed.unfinished:
+            states = ", ".join(f"revision {found.revision} is {found.status}" for found in observed.unfinished)
+            return [Change("repair", name, f"an earlier Helm did not finish: {states}")]
+        changes = []
+        if release.version != observed.version:
+            changes.append(Change("update", name, f"chart version {release.version}, wanted {observed.version}"))
+        if release.values != observed.values:
+            diff = _diff(release.values, observed.values)
+            changes.append(Change("update", name, "values differ", diff))
+        changes += [
+            Change("repair", found.subject, "it was changed or deleted", found.diff) for found in observed.drift
+        ]
+        return changes
+
+    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - one upgrade does all of them
+        labels = {OWNER_LABEL: ctx.profile}
+        if ctx.provider.owns_cluster:
+            namespaces.await_gone(ctx, self.options.namespace)
+        else:
+            labels |= self._found_labels(ctx)
+            namespaces.ensure(ctx, self.options.namespace)
+        self._drop_unfinished(ctx)
+        helm = _helm(ctx)
+        argv = helm.upgrade(self.name, self._chart(ctx), self.options.namespace, self._files(ctx), labels)
+        ctx.progress(f"helm upgrade --install {self.name}")
+        ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx))
+
+    def _found_labels(self, ctx: Context) -> dict[str, str]:
+        """Marks for the definitions that an uninstalled release had left: ours uses them, and leaves them again."""
+        records = self._records(ctx.cluster)
+        if records:  # what an earlier revision of ours says holds; it may be about to be dropped
+            return {key: value for record in records for key, value in helm_removal.found_labels(record).items()}
+        definitions = [obj for obj in self._rendered(ctx) if obj["kind"] == "CustomResourceDefinition"]
+        found = [obj["metadata"]["name"] for obj in definitions if respect.read(ctx.cluster, obj)]
+        return {helm_removal.found_label(name): "true" for name in found}
+
+    def _drop_unfinished(self, ctx: Context) -> None:
+        """Delete the records of revisions that never got deployed.
+
+        Helm then goes on from the last good one, or installs anew over the objects that are there already: they
+        carry its marks. Rolling back or uninstalling instead would take down what works.
+        """
+        for release in self._records(ctx.cluster):
+            if release.status in UNFINISHED:
+                ctx.progress(f"dropping revision {release.revision}, which is {release.status}")
+                ctx.cluster.delete("v1", "Secret", release.record, self.options.namespace)
+
+    def health(self, ctx: Context) -> str | None:
+        records = self._records(ctx.cluster)
+        if self._foreign(ctx, records):
+            return None  # it fits, and health is part of that
+        if not records:
+            return f"release {self.name} isn't installed"
+        if records[0].status != "deployed":
+            return f"release {self.name} is {records[0].status}"
+        for obj in records[0].objects:
+            if reason := workloads.workload_health(ctx.cluster, obj):
+                return reason
+        return addresses.awaited(ctx, records[0].objects)
+
+    def watches(self) -> Sequence[Watch]:
+        return (*workloads.watches(self.options.namespace), Watch("v1", "Service", self.options.namespace))
+
+    def remove(self, ctx: Context) -> list[Removal]:
+        records = self._records(ctx.cluster)
+        if not self._is_ours(ctx, records):
+            left = self._left(records)
+            # A teardown that was killed may have left the namespace behind the last of its releases.
+            return left or (
+                [] if ctx.provider.owns_cluster else helm_removal.remove_namespace(ctx, self.options.namespace)
+            )
+        shared = not ctx.provider.owns_cluster
+        swept = helm_removal.sweep(ctx, records[0]) if shared else []
+        argv = _helm(ctx).uninstall(self.name, self.options.namespace)
+        ctx.runner.run(argv, timeout=_HELM_SECONDS, env=helm_environment(ctx))
+        emptied = helm_removal.remove_namespace(ctx, self.options.namespace) if shared else []
+        return [*swept, self._removal(records[0]), *emptied]
+
+    def removals(self, ctx: Context) -> list[Removal]:
+        records = self._records(ctx.cluster)
+        if not self._is_ours(ctx, records):
+            return self._left(records)
+        swept = [] if ctx.provider.owns_cluster else helm_removal.planned(ctx, records[0])
+        return [*swept, self._removal(records[0])]
+
+    def _removal(self, release: Release) -> Removal:
+        return Removal(f"release {self.options.namespace}/{self.name} with {len(release.objects)} objects", "removed")
+
+    def _left(self, records: Sequence[Release]) -> list[Removal]:
+        """What a release of ours is not: somebody else's, or none."""
+        if not records:
+            return []
+        owner = records[0].labels.get(OWNER_LABEL)
+        reason = f"it is profile {owner}'s" if owner else f"somebody else installed it: no label {OWNER_LABEL}"
+        return [Removal(f"release {self.options.namespace}/{self.name}", "left", reason)]
+
+    def facts(self, ctx: Context) -> dict[str, Any]:
+        records = self._records(ctx.cluster)
+        if not records:
+            return {}
+        ours = {} if self._is_ours(ctx, records) else {"installed by": "somebody else"}
+        return {"chart": f"{records[0].chart} {records[0].version}", "revision": records[0].revision, **ours}
+
+    def _records(self, cluster: Cluster) -> list[Release]:
+        """All recorded revisions, the newest first."""
+        labels = {**RECORD_LABELS, "name": self.name}
+        if namespaces.is_terminating(cluster, self.options.namespace):
+            return []  # they are going
+        return newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
+
+    def _chart(self, ctx: Context) -> Path:
+        return ctx.provider.chart(ctx, self.options.chart, self.options.version)
+
+    def _files(self, ctx: Context) -> list[Path]:
+        return self._value_files(ctx.provider.name)
+
+    def _value_files(self, provider: str | None) -> list[Path]:
+        """The file of values, and the provider's overlay where there is one."""
+        if self.options.values is None:
+            return []
+        path = normal(self.base / self.options.values)
+        if not path.exists():
+            raise self.problem("values", f"there is no {path}", "mend the playbook's path")
+        overlay = path.with_name(f"{path.stem}.{provider}{path.suffix}")
+        return [path, overlay] if provider and overlay.exists() else [path]
+
+
+def _helm(ctx: Context) -> Helm:
+    folder, cluster = ctx.provider.programs(ctx), ctx.cluster
+    if folder:  # of the version that node/ pins
+        return Helm(folder / "helm", cluster.kubeconfig, cluster.context)
+    program = Path("helm")
+    version = parse_version(ctx.runner.run(version_argv(program), timeout=_HELM_SECONDS).stdout)
+    return Helm(program, cluster.kubeconfig, cluster.context, version)
+
+
+def helm_environment(ctx: Context) -> dict[str, str]:
+    """Helm's own caches and settings go to the profile's folder, away from the user's; no proxy is asked."""
+    home = ctx.paths.root / "helm"
+    return {
+        **api_environment(ctx),
+        **{f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")},
+    }
+
+
+def _read_values(path: Path, stage: str) -> dict[str, Any]:
+    documents = read_documents(path) or [{}]
+    if len(documents) > 1 or not isinstance(documents[0], dict):
+        raise StageError("values must be one mapping", where=f"{path} of stage {stage}", remedy="mend the file")
+    return dict(documents[0])
+
+
+def _chart_version(chart: Path) -> str:
+    """The version in a packaged chart's name: Helm names the file NAME-VERSION.tgz, and no name here has a digit."""
+    _, _, version = chart.name.removesuffix(".tgz").partition("-")
+    return version
+
+
+def _drift(cluster: Cluster, release: Release) -> tuple[Drift, ...]:
+    """What differs from the chart's objects, asked by a dry run in Helm's own name."""
+    found = []
+    for obj in release.objects:
+        if obj["kind"] in _UNCOMPARED:
+            if cluster.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"]) is None:
+                found.append(Drift(subject(obj), ""))
+            continue
+        comparison = compare(cluster, obj, (), "helm")
+        if comparison.diff:
+            found.append(Drift(comparison.subject, comparison.diff))
+    return tuple(found)
+
+
+def _diff(before: dict[str, Any], after: dict[str, Any]) -> str:
+    lines = [yaml.safe_dump(values, sort_keys=True).splitlines(keepends=True) for values in (before, after)]
+    return "".join(difflib.unified_diff(lines[0], lines[1], "installed", "wanted", n=2))

@@ -1,0 +1,91 @@
+"""Kind `image`: builds an image from this repository for the cluster's architecture, reads it, and hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from canarylab.contract.stage import Change, Stage, StageOptions
+from canarylab.images.image import SOURCE_LABEL, Image, Wanted
+from canarylab.paths import normal
+from canarylab.removal import Removal
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+
+class ImageOptions(StageOptions):
+    path: str = Field(description="folder with the sources and their Containerfile")
+    image: str = Field(description="reference of the image, such as localhost/argoproj/rollouts-demo:blue")
+    build_args: dict[str, str] = Field({}, alias="build-args", description="build arguments of the Containerfile")
+
+
+@dataclass(frozen=True)
+class ImageState:
+    """What the cluster has of the image, one for each architecture, and what is wanted of it."""
+
+    images: tuple[Image, ...]
+    architectures: tuple[str, ...]
+    wanted: Wanted
+
+
+class ImageStage(Stage[ImageOptions, ImageState]):
+    kind: ClassVar[str] = "image"
+    Options: ClassVar[type[StageOptions]] = ImageOptions
+
+    def check(self) -> None:
+        folder = normal(self.base / self.options.path)
+        if not (folder / "Containerfile").exists():
+            raise self.problem("path", f"there is no Containerfile in {folder}", "mend the playbook's path")
+
+    def wanted(self, ctx: Context) -> Wanted:
+        """What is to be built, under the name that it has in the cluster."""
+        reference = ctx.provider.image_reference(self.options.image)
+        return Wanted(self.base / self.options.path, reference, self.options.build_args)
+
+    def observe(self, ctx: Context) -> ImageState:
+        wanted = self.wanted(ctx)
+        found = tuple(image for image in ctx.provider.images(ctx) if image.reference == wanted.image)
+        return ImageState(found, ctx.provider.architectures(ctx), wanted)
+
+    def changes(self, observed: ImageState) -> list[Change]:
+        name = observed.wanted.image
+        if not observed.images:
+            return [Change("build", name, "the cluster doesn't have it")]
+        found = {image.architecture for image in observed.images}
+        found |= {image.program_architecture or image.architecture for image in observed.images}
+        if found != set(observed.architectures):
+            seen, wanted = "/".join(sorted(found)), "/".join(observed.architectures)
+            return [Change("build", name, f"it is of architecture {seen}, the cluster of {wanted}")]
+        if any(image.labels.get(SOURCE_LABEL) != observed.wanted.digest for image in observed.images):
+            return [Change("build", name, "its sources or build arguments have changed")]
+        return []
+
+    def is_absent(self, observed: ImageState) -> bool:
+        return not observed.images
+
+    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - there is one thing to do
+        ctx.provider.deliver_image(ctx, self.wanted(ctx))
+
+    def health(self, ctx: Context) -> str | None:  # noqa: ARG002
+        return None  # nothing to wait for: what was handed over is there or isn't, and `observe` says so
+
+    def remove(self, ctx: Context) -> list[Removal]:
+        reference = ctx.provider.image_reference(self.options.image)
+        outcome = ctx.provider.remove_image(ctx, reference)
+        if isinstance(outcome, Removal):
+            return [outcome]
+        return [Removal(f"image {reference}", "removed")] if outcome == "removed" else []
+
+    def removals(self, ctx: Context) -> list[Removal]:
+        reference = ctx.provider.image_reference(self.options.image)
+        found = any(image.reference == reference for image in ctx.provider.images(ctx))
+        return [Removal(f"image {reference}", "removed")] if found else []
+
+    def facts(self, ctx: Context) -> dict[str, Any]:
+        found = self.observe(ctx).images
+        architectures = ", ".join(image.architecture for image in found)
+        return {"image": found[0].reference, "architecture": architectures} if found else {}

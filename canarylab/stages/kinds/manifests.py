@@ -1,0 +1,140 @@
+"""Kind `manifests`: plain Kubernetes objects from a file or a folder, applied server-side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from canarylab.contract.stage import StageOptions
+from canarylab.errors import StageError
+from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept
+from canarylab.kube.workloads import with_images
+from canarylab.ownership import gateways
+from canarylab.paths import normal
+from canarylab.rollouts.causes import degraded
+from canarylab.rollouts.causes.uninjected import refuse_uninjected
+from canarylab.rollouts.validation.images import refuse_absent
+from canarylab.rollouts.validation.manifests import refuse_known_bad
+from canarylab.rollouts.validation.playbook import refuse_dangling
+from canarylab.stages.objects import ObjectsStage
+from canarylab.yamlfile.plain import read_documents
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+
+class KeptFields(StageOptions):
+    """Fields that the playbook sets once and leaves alone afterwards."""
+
+    kind: str = Field(description="kind of the objects, such as Rollout")
+    fields: tuple[Annotated[str, Field(pattern=PATH_PATTERN)], ...] = Field(
+        description="paths such as spec.template.spec.containers[*].image"
+    )
+
+
+class ManifestsOptions(StageOptions):
+    path: str = Field(description="a YAML file, or a folder of them")
+    namespace: str = Field("default", description="namespace of objects that name none")
+    ignore_differences: tuple[KeptFields, ...] = Field(
+        (), alias="ignore-differences", description="fields set at creation and left to others afterwards"
+    )
+
+
+class ManifestsStage(ObjectsStage[ManifestsOptions]):
+    """Known mistakes in the files are found and explained before anything of the playbook is applied."""
+
+    kind: ClassVar[str] = "manifests"
+    Options: ClassVar[type[StageOptions]] = ManifestsOptions
+
+    @property
+    def _path(self) -> Path:
+        return normal(self.base / self.options.path)
+
+    def check(self) -> None:
+        documents = self._documents()
+        if not documents:
+            what = f"there is no manifest in {self._path}"
+            raise self.problem("path", what, "put Kubernetes objects there, in files that end in .yaml or .yml")
+        refuse_known_bad(documents)
+
+    def preflight(self, ctx: Context) -> None:
+        documents = self._placed()
+        refuse_absent(ctx, documents)
+        stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
+        refuse_dangling(ctx, documents, lambda: [obj for stage in stages for _, obj in stage._placed()])
+
+    def objects(self, ctx: Context) -> list[dict[str, Any]]:
+        return [with_images(obj, ctx.provider.image_reference) for _, obj in self._placed()]
+
+    def health(self, ctx: Context) -> str | None:
+        reason = super().health(ctx)
+        if reason is not None:
+            degraded.refuse_lasting(ctx, self.objects(ctx))
+        else:
+            refuse_uninjected(ctx, self.objects(ctx))
+        return reason
+
+    def observe(self, ctx: Context) -> list[Comparison]:
+        if not ctx.provider.owns_cluster:
+            gateways.refuse_shared(ctx, self.name, self.objects(ctx))
+        return super().observe(ctx)
+
+    def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - the files say it
+        """The file that the object stands in."""
+        wanted = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+        files = (
+            file
+            for file, one in self._documents()
+            if (one["apiVersion"], one["kind"], one["metadata"]["name"]) == wanted
+        )
+        return str(next(files, self._path))
+
+    def declared(self) -> Sequence[dict[str, Any]]:
+        return [obj for _, obj in self._documents()]
+
+    def kept(self) -> Sequence[Kept]:
+        return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]
+
+    def _placed(self) -> list[tuple[Path, dict[str, Any]]]:
+        """The same, each object with the namespace that it is to live in."""
+        return [(file, _in_namespace(obj, self.options.namespace)) for file, obj in self._documents()]
+
+    def _documents(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Every object with the file it stands in."""
+        path = self._path
+        if not path.exists():
+            raise self.problem("path", f"there is no {path}", "mend the playbook's path")
+        files = (
+            sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
+        )
+        return [(file, obj) for file in files for obj in _load(file)]
+
+
+def _load(file: Path) -> list[dict[str, Any]]:
+    documents = read_documents(file)
+    for number, document in enumerate(documents, 1):
+        if not _is_object(document):
+            raise StageError(
+                f"document {number} isn't a Kubernetes object",
+                where=str(file),
+                why="it lacks apiVersion, kind or metadata.name",
+                remedy="mend the file, or keep it elsewhere if it isn't a manifest",
+            )
+    return documents
+
+
+def _is_object(document: Any) -> bool:
+    meta = document.get("metadata") if isinstance(document, dict) else None
+    return isinstance(meta, dict) and bool(meta.get("name") and document.get("apiVersion") and document.get("kind"))
+
+
+_CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "GatewayClass"}
+
+
+def _in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
+    if obj["kind"] in _CLUSTER_WIDE or obj["metadata"].get("namespace"):
+        return obj
+    return {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}

@@ -1,0 +1,1 @@
+"""YAML with lines: files read so that every value knows where it stands."""

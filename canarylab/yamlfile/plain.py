@@ -1,0 +1,35 @@
+"""Reads YAML as Kubernetes' and Helm's own tools do, and says in which line it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from canarylab.errors import StageError
+from canarylab.yamlfile.fast import LOADER
+
+_DATE = "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(LOADER):  # type: ignore[misc]  # the base is chosen at run time
+    """Without dates: JSON has none, so what looks like one is text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_documents(file: Path) -> list[Any]:
+    """All documents of a file, empty ones left out. Raises StageError for what can't be read or isn't YAML."""
+    try:
+        return [document for document in yaml.load_all(file.read_text("utf-8"), _Loader) if document is not None]
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        hint = "quote a name that begins with *" if "alias" in str(error) else "mend the file"
+        raise StageError(f"not YAML: {error.problem}", where=f"{file}:{line}", remedy=hint) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StageError("can't be read as YAML", where=str(file), why=str(error), remedy="mend the file") from error
