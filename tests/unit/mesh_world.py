@@ -246,11 +246,11 @@ def _slice(service: str, colors: list[str]) -> dict[str, Any]:
 
 def connect(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have ports of pods answer for the world, and nobody wait long for what doesn't come."""
-    for module in ("layers.proxies", "traffic.mirrored"):
-        monkeypatch.setattr(f"canarylab.demo.{module}.PodPort", FakePodPort)
+    for module in ("rollouts.routes.proxies", "demo.traffic.mirrored"):
+        monkeypatch.setattr(f"canarylab.{module}.PodPort", FakePodPort)
     for name, seconds in (
-        ("evidence._PROXIES_SECONDS", 0.0),
-        ("evidence._ASK_AGAIN", 0.0),
+        ("steps.evidence._PROXIES_SECONDS", 0.0),
+        ("steps.evidence._ASK_AGAIN", 0.0),
         ("traffic.survey._SETTLE_SECONDS", 0.05),
         ("traffic.survey._COUNTED_SECONDS", 0.05),
         ("traffic.mirrored._SECONDS", 0.05),

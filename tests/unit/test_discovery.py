@@ -100,13 +100,13 @@ def test_a_class_without_a_name_stops_the_tool(package):
     ("package_name", "base", "attribute", "some"),
     [
         (
-            "canarylab.stages",
+            "canarylab.stages.kinds",
             Stage,
             "kind",
             {"argo-rollouts", "helm-release", "image", "manifests", "namespace", "tunnel"},
         ),
         ("canarylab.providers", Provider, "name", {"embedded"}),
-        ("canarylab.demo", Step, "kind", {"expect-rollout", "evidence", "promote", "set-image"}),
+        ("canarylab.demo.steps", Step, "kind", {"expect-rollout", "evidence", "promote", "set-image"}),
     ],
 )
 def test_the_tool_finds_its_own(package_name, base, attribute, some):

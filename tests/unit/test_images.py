@@ -9,7 +9,7 @@ from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
 
 from canarylab.errors import CommandError, StageError
-from canarylab.images import build as images
+from canarylab.images import image
 from canarylab.images.build import build
 from canarylab.images.image import Wanted, source_digest
 from canarylab.paths import REPOSITORY
@@ -63,7 +63,7 @@ def test_build_arguments_count_and_their_order_does_not(folder):
 
 
 def test_the_demos_sources_are_all_among_what_is_digested():
-    seen = {path.name for pattern in images._SOURCES for path in DEMO.glob(pattern)}
+    seen = {path.name for pattern in image._SOURCES for path in DEMO.glob(pattern)}
     needed = {path.name for path in DEMO.iterdir() if path.suffix not in (".md", "") or path.name == "Containerfile"}
     assert {name for name in needed if not name.startswith((".", "rollouts-demo-"))} <= seen
 

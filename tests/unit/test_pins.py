@@ -248,8 +248,8 @@ def test_what_is_built_lies_in_the_cache_under_its_digest(isolated_home):
     here = built()
     assert here.folder == isolated_home / "cache" / "canarylab" / "node" / digest()[:16]
     assert not here.is_complete
-    Path(built.folder).mkdir(parents=True)
-    assert built.is_complete
+    Path(here.folder).mkdir(parents=True)
+    assert here.is_complete
 
 
 def test_a_fake_runner_refuses_what_it_does_not_know():
