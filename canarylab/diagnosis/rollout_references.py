@@ -98,7 +98,7 @@ def _split(written: str, namespace: str | None) -> tuple[str, str | None]:
 def _routes(rollout: Object, place: Place, entry: Any, virtual_service: Object) -> Iterator[Mistake]:
     """The http routes that Argo is to weigh: each is there, and leads to both revisions."""
     there, names = listed(virtual_service, "spec", "http"), listed(entry, "routes")
-    if not there:  # it routes by tls or tcp alone
+    if not there and (listed(virtual_service, "spec", "tls") or listed(virtual_service, "spec", "tcp")):
         return
     by_name = {dig(route, "name"): route for route in there}
     for index, name in enumerate(names):
