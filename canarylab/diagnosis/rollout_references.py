@@ -131,14 +131,17 @@ def _destinations(rollout: Object, place: Place, route: Any) -> Iterator[Mistake
     if subsets is None:
         what, there = "Service", {str(dig(each, "host")).partition(".")[0] for each in destinations}
         wanted = [dig(rollout, *_CANARY, key) for key in ("stableService", "canaryService")]
+        if not any(wanted):
+            wanted = [dig(rollout, *_CANARY, "pingPong", key) for key in ("pingService", "pongService")]
     else:
         what, there = "subset", {str(dig(each, "subset")) for each in destinations}
         wanted = [dig(subsets, key) for key in ("stableSubsetName", "canarySubsetName")]
-    for name in wanted:
-        if isinstance(name, str) and name not in there:
+    for name in (str(each or "") for each in wanted):
+        if name not in there:
             yield Mistake(
                 place,
-                f"that route has no destination with {what} {name}; it has {', '.join(sorted(there)) or 'none'}",
+                f"that route has no destination with {what} {name or '(no name)'}; "
+                f"it has {', '.join(sorted(there)) or 'none'}",
                 f"{INVALID}{what} '{name}' not found in route",
                 "give the route two destinations, one for stable with weight 100 and one for the canary with weight 0",
             )

@@ -36,6 +36,9 @@ def generated() -> Iterator[tuple[str, Documents]]:
         mixed[base] = [*by_router, *_fitting(documents, _ANYWHERE)]
         for change in mixed[base] if base in _FULL else by_router:
             yield _made(base, change)
+        for changes in _TOGETHER:
+            if all(_fits(documents, path) for path, _ in changes):
+                yield _made(base, *changes)
     chance = random.Random(_SEED)
     for _ in range(_MIXTURES):
         base = chance.choice(sorted(mixed))
@@ -193,6 +196,8 @@ _BASES: dict[str, Documents] = {
     "blue-green": [_rollout({"blueGreen": {"activeService": "stable", "previewService": "canary"}}), *_SERVICES],
 }
 
+_PING_PONG = {"pingService": "ping", "pongService": "pong"}
+_DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
 _ROUTED = "spec.strategy.canary.trafficRouting"
 _STEP = "spec.strategy.canary.steps"
 _FIELD_REFS = ("metadata.name", "metadata.labels['a']", "metadata.foo", "metadata.labels['a b']", "metadata.uid['a']")
@@ -238,7 +243,7 @@ _ANYWHERE: dict[str, Sequence[Any]] = {
     ),
     "spec.template.spec.containers": ([], [{"name": "App", "image": "x"}], [{"name": "app"}]),
     "spec.template.spec.restartPolicy": ("Always", "Never"),
-    "spec.workloadRef": ({"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"},),
+    "spec.workloadRef": (_DEPLOYMENT,),
     "spec.strategy.blueGreen": (
         {"activeService": "canary"},
         {"activeService": "stable", "previewService": "stable"},
@@ -324,7 +329,7 @@ _BY_ROUTER: dict[str, Sequence[Any]] = {
     "spec.strategy.canary.canaryService": (_LEFT_OUT, "", "stable", "missing"),
     "spec.strategy.canary.stableService": (_LEFT_OUT, "other"),
     "spec.strategy.canary.pingPong": (
-        {"pingService": "ping", "pongService": "pong"},
+        _PING_PONG,
         {"pingService": "ping", "pongService": "ping"},
         {"pingService": "ping", "pongService": ""},
     ),
@@ -365,3 +370,22 @@ _BY_ROUTER: dict[str, Sequence[Any]] = {
     "VirtualService/app:spec.http.0.route": ([{"destination": {"host": "stable"}}],),
     "VirtualService/app:spec.http.0.name": ("renamed",),
 }
+
+_CANARY = "spec.strategy.canary"
+_TOGETHER: Sequence[Sequence[_Change]] = (
+    ((f"{_CANARY}.maxSurge", 0), (f"{_CANARY}.maxUnavailable", 0)),
+    ((f"{_CANARY}.maxSurge", "0%"), (f"{_CANARY}.maxUnavailable", "0")),
+    ((f"{_CANARY}.maxSurge", 0), (f"{_CANARY}.maxUnavailable", "1%")),
+    ((f"{_CANARY}.dynamicStableScale", True), (f"{_CANARY}.scaleDownDelaySeconds", 0)),
+    ((f"{_CANARY}.dynamicStableScale", True), (f"{_CANARY}.abortScaleDownDelaySeconds", 0)),
+    ((f"{_CANARY}.pingPong", _PING_PONG), (f"{_CANARY}.stableService", _LEFT_OUT)),
+    ((f"{_CANARY}.canaryService", _LEFT_OUT), (f"{_ROUTED}.smi", {})),
+    ((f"{_ROUTED}.istio.virtualService", _LEFT_OUT), (f"{_ROUTED}.istio.virtualServices", [{"name": "app"}])),
+    ((f"{_ROUTED}.managedRoutes", [{"name": "primary"}]), (_STEP, [])),
+    (("spec.minReadySeconds", 30), ("spec.progressDeadlineSeconds", 30)),
+    (("spec.minReadySeconds", 30), ("spec.progressDeadlineSeconds", 31)),
+    (("spec.revisionHistoryLimit", 1), ("spec.strategy.blueGreen.scaleDownDelayRevisionLimit", 2)),
+    (("spec.template", _LEFT_OUT), ("spec.workloadRef", _DEPLOYMENT)),
+    (("spec.template.metadata", {"annotations": {"a": "b"}}), ("spec.workloadRef", _DEPLOYMENT)),
+)
+"""What is wrong, or right, only because of each other."""
