@@ -87,6 +87,7 @@ def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
             yield _missing(known, (*place, "name"), "VirtualService", name, namespace)
         else:
             yield from _routes(rollout, place, entry, found)
+            yield from _streams(rollout, place, entry, found)
 
 
 def _split(written: str, namespace: str | None) -> tuple[str, str | None]:
@@ -122,6 +123,23 @@ def _routes(rollout: Object, place: Place, entry: Any, virtual_service: Object) 
             f"{INVALID}it must have exactly one route when omitting routes",
             f"write `routes: [NAME]`; {choose('', [str(name) for name in by_name if name])}",
         )
+
+
+def _streams(rollout: Object, place: Place, entry: Any, virtual_service: Object) -> Iterator[Mistake]:
+    """The routes by tls and tcp: Argo weighs the only one, unless some are chosen."""
+    for protocol in ("tls", "tcp"):
+        there = listed(virtual_service, "spec", protocol)
+        if not there or listed(entry, f"{protocol}Routes"):
+            continue
+        if len(there) == 1:
+            yield from _destinations(rollout, place, there[0])
+        else:
+            yield Mistake(
+                place,
+                f"VirtualService {dig(entry, 'name')} has {len(there)} {protocol} routes, and none of them is chosen",
+                f"{INVALID}it must have exactly one route when omitting {protocol}Routes",
+                f"write `{protocol}Routes: [{{port: PORT}}]`",
+            )
 
 
 def _destinations(rollout: Object, place: Place, route: Any) -> Iterator[Mistake]:

@@ -369,9 +369,15 @@ _BY_ROUTER: dict[str, Sequence[Any]] = {
     "VirtualService/app:spec.http": ([], _LEFT_OUT),
     "VirtualService/app:spec.http.0.route": ([{"destination": {"host": "stable"}}],),
     "VirtualService/app:spec.http.0.name": ("renamed",),
+    "VirtualService/app:spec.tls": ([{"match": [{"port": 443}], "route": [{"destination": {"host": "stable"}}]}],),
 }
 
 _CANARY = "spec.strategy.canary"
+_CHOSEN = f"{_ROUTED}.istio.virtualService"
+_HTTP = "VirtualService/app:spec.http"
+_TO_BOTH: dict[str, Any] = _route({"host": "stable"}, {"host": "canary"})
+_TO_CANARY: dict[str, Any] = {"name": "primary", "route": [{"destination": {"host": "canary"}}]}
+_BY_NAME = {"match": [{"port": 443, "sniHosts": ["app"]}], "route": _TO_BOTH["route"]}
 _TOGETHER: Sequence[Sequence[_Change]] = (
     ((f"{_CANARY}.maxSurge", 0), (f"{_CANARY}.maxUnavailable", 0)),
     ((f"{_CANARY}.maxSurge", "0%"), (f"{_CANARY}.maxUnavailable", "0")),
@@ -382,6 +388,14 @@ _TOGETHER: Sequence[Sequence[_Change]] = (
     ((f"{_CANARY}.canaryService", _LEFT_OUT), (f"{_ROUTED}.smi", {})),
     ((f"{_ROUTED}.istio.virtualService", _LEFT_OUT), (f"{_ROUTED}.istio.virtualServices", [{"name": "app"}])),
     ((f"{_ROUTED}.managedRoutes", [{"name": "primary"}]), (_STEP, [])),
+    ((_CHOSEN, {"name": "app"}), (_HTTP, [_TO_BOTH, {**_TO_BOTH, "name": "second"}])),
+    ((_CHOSEN, {"name": "app"}), (_HTTP, [_TO_BOTH, {**_TO_BOTH, "name": "testers"}])),
+    ((_CHOSEN, {"name": "app"}), (_HTTP, [{**_TO_CANARY, "name": "testers"}, _TO_BOTH])),
+    ((_CHOSEN, {"name": "app"}), (_HTTP, [_TO_CANARY])),
+    ((_CHOSEN, {"name": "app", "routes": ["testers"]}), (_HTTP, [_TO_BOTH, {**_TO_BOTH, "name": "testers"}])),
+    ((_HTTP, _LEFT_OUT), ("VirtualService/app:spec.tls", [_BY_NAME])),
+    ((_HTTP, _LEFT_OUT), ("VirtualService/app:spec.tls", [_BY_NAME, _BY_NAME])),
+    ((_HTTP, _LEFT_OUT), ("VirtualService/app:spec.tcp", [{"route": _TO_CANARY["route"]}])),
     (("spec.minReadySeconds", 30), ("spec.progressDeadlineSeconds", 30)),
     (("spec.minReadySeconds", 30), ("spec.progressDeadlineSeconds", 31)),
     (("spec.revisionHistoryLimit", 1), ("spec.strategy.blueGreen.scaleDownDelayRevisionLimit", 2)),
