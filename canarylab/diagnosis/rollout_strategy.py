@@ -115,7 +115,7 @@ def _numbers(rollout: Object) -> Iterator[Mistake]:
     for key in _NOT_NEGATIVE:
         if (value := _number(rollout, "spec", key, default=0)) < 0:
             why = f"{INVALID}must be greater than or equal to 0"
-            yield Mistake(("spec", key), f"{value} is less than nothing", why, "write 0 or more, or take it out")
+            yield Mistake(("spec", key), f"{value} is negative", why, "write 0 or more, or take it out")
     limit = _number(rollout, "spec", "revisionHistoryLimit", default=_REVISION_LIMIT)
     most = _number(rollout, *_BLUE_GREEN, "scaleDownDelayRevisionLimit", default=limit)
     if most > limit:

@@ -51,7 +51,11 @@ def _fitting(documents: Documents, table: Mapping[str, Sequence[Any]]) -> list[_
 
 def _made(base: str, *changes: _Change) -> tuple[str, Documents]:
     documents = copy.deepcopy(_BASES[base])
-    done = [change for change in changes if _fits(documents, change[0]) and not _apply(documents, *change)]
+    done = []
+    for path, value in changes:
+        if _fits(documents, path):  # what a change before it has left of the path
+            _apply(documents, path, value)
+            done.append((path, value))
     return f"{base}: {', '.join(f'{path} {_shown(value)}' for path, value in done)}", documents
 
 
@@ -201,7 +205,7 @@ _DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
 _ROUTED = "spec.strategy.canary.trafficRouting"
 _STEP = "spec.strategy.canary.steps"
 _FIELD_REFS = ("metadata.name", "metadata.labels['a']", "metadata.foo", "metadata.labels['a b']", "metadata.uid['a']")
-_ANTI = (
+_ANTI: Sequence[Mapping[str, Any]] = (
     {},
     {"requiredDuringSchedulingIgnoredDuringExecution": {}},
     {"preferredDuringSchedulingIgnoredDuringExecution": {"weight": 100}},

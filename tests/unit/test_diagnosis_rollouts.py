@@ -222,8 +222,8 @@ def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
         ),
         ("  selector", "  minReadySeconds: 600\n  selector", "600 s is no longer than minReadySeconds (600)"),
         ("  selector", "  progressDeadlineSeconds: 0\n  selector", "0 s is no longer than minReadySeconds (0)"),
-        ("  selector", "  replicas: -1\n  selector", "spec.replicas: -1 is less than nothing"),
-        ("  selector", "  revisionHistoryLimit: -1\n  selector", "spec.revisionHistoryLimit: -1 is less than nothing"),
+        ("  selector", "  replicas: -1\n  selector", "spec.replicas: -1 is negative"),
+        ("  selector", "  revisionHistoryLimit: -1\n  selector", "spec.revisionHistoryLimit: -1 is negative"),
         ("  selector", "  workloadRef: {name: app}\n  selector", "workloadRef, which has a template of its own"),
         (
             "matchLabels: {app: app}",
