@@ -208,6 +208,31 @@ def test_a_virtual_service_that_routes_by_tls_alone_has_no_http_route_to_name(pl
     playbook.preflight()
 
 
+def test_routes_by_tls_have_to_lead_to_both_too(playbook):
+    playbook.add("app", SERVICES, ROUTES.replace("http:", "tls:").replace("app-canary", "x"), ANALYSIS, ROLLOUT)
+    assert "no destination with Service app-canary" in playbook.refusal()[0].what
+
+
+def test_of_several_routes_by_tls_one_has_to_be_chosen(playbook):
+    playbook.add("app", SERVICES, SECOND.replace("http:", "tls:"), ANALYSIS, ROLLOUT)
+    error, _ = playbook.refusal()
+    assert "has 2 tls routes, and none of them is chosen" in error.what
+    assert "tlsRoutes: [{port: PORT}]" in error.remedy
+
+
+@pytest.mark.parametrize("change", [("  http:", "  none:"), ("  http:", "  http: []\n  none:")])
+def test_a_virtual_service_without_routes_has_none_of_that_name(playbook, change):
+    playbook.add("app", SERVICES, ROUTES.replace(*change), ANALYSIS, ROLLOUT)
+    assert "has no http route named 'primary'" in playbook.refusal()[0].what
+
+
+def test_the_two_services_of_ping_pong_are_looked_for_in_the_route(playbook):
+    pair = "      pingPong: {pingService: app-stable, pongService: app-canary}\n"
+    rollout = ROLLOUT.replace("      canaryService: app-canary\n      stableService: app-stable\n", pair)
+    playbook.add("app", SERVICES, ROUTES.replace("host: app-stable", "host: other"), ANALYSIS, rollout)
+    assert "no destination with Service app-stable" in playbook.refusal()[0].what
+
+
 def test_one_of_another_namespace_is_looked_for_there(playbook):
     playbook.add("app", SERVICES, ROUTES, ANALYSIS, ROLLOUT.replace("{name: app, routes", "{name: app.front, routes"))
     assert "there is no VirtualService app in namespace front" in playbook.refusal()[0].what

@@ -116,6 +116,42 @@ def test_two_steps_under_one_dash_are_told_apart(refused):
     assert line == "- setWeight: 5"
 
 
+@pytest.mark.parametrize(
+    ("step", "place", "words"),
+    [
+        ('pause: {duration: "3000000000"}', "pause.duration", "'3000000000' is no duration"),
+        (
+            "analysis: {args: [{name: a, valueFrom: {fieldRef: {fieldPath: metadata.foo}}}]}",
+            "analysis.args[0].valueFrom.fieldRef.fieldPath",
+            "a Rollout has no 'metadata.foo' to refer to",
+        ),
+        (
+            "experiment: {analyses: [{args: [{valueFrom: {fieldRef: {fieldPath: \"metadata.uid['a']\"}}}]}]}",
+            "experiment.analyses[0].args[0].valueFrom.fieldRef.fieldPath",
+            "supported by downwardAPI",
+        ),
+    ],
+)
+def test_what_argos_lint_refuses_in_a_step(refused, step, place, words):
+    error, _ = refused(edited("setWeight: 5", step))
+    assert error.what.startswith(f"Rollout app: {STEPS}[0].{place}: ")
+    assert words in str(error)
+    assert "InvalidSpec" in error.why
+
+
+@pytest.mark.parametrize("field", ["metadata.name", "metadata.labels['app']", "metadata.annotations", "status.phase"])
+def test_fields_that_an_analysis_may_refer_to(tmp_path, field):
+    argument = f'{{name: a, valueFrom: {{fieldRef: {{fieldPath: "{field}"}}}}}}'
+    passes(tmp_path, edited("setWeight: 5", f"analysis: {{args: [{argument}]}}"))
+
+
+def test_a_weight_of_an_experiment_needs_a_router_that_can(tmp_path, refused):
+    text = edited("setWeight: 5", "experiment: {templates: [{name: a, weight: 5}]}")
+    passes(tmp_path, text)
+    error, _ = refused(text.replace("istio:\n          virtualService: {name: app}", "nginx: {stableIngress: app}"))
+    assert "experiment.templates[0].weight: it needs a traffic router that can do it" in error.what
+
+
 @pytest.mark.parametrize("duration", ["90", "90", '"90s"', "5m", "1h30m", "0", "1.5h", "300ms"])
 def test_durations_that_argo_takes(tmp_path, duration):
     passes(tmp_path, edited("pause: {}", f"pause: {{duration: {duration}}}"))
@@ -140,6 +176,18 @@ def test_without_routing_the_canary_cannot_be_scaled_apart(refused):
 def test_a_header_route_needs_a_router_that_can(refused):
     error, _ = refused(edited("istio:\n          virtualService: {name: app}", "nginx: {stableIngress: app}"))
     assert "it needs a traffic router that can do it" in error.what
+
+
+def test_a_router_without_options_is_one(tmp_path):
+    by_apisix = edited("istio:\n          virtualService: {name: app}", "apisix: {}")
+    passes(tmp_path, by_apisix[: by_apisix.index("        - setMirrorRoute")] + GOOD[GOOD.index("  template:") :])
+
+
+def test_alb_compares_headers_with_whole_values_alone(tmp_path, refused):
+    by_alb = edited("istio:\n          virtualService: {name: app}", "alb: {servicePort: 80}\n        plugins: {x: {}}")
+    passes(tmp_path, by_alb)
+    error, _ = refused(by_alb.replace('{exact: "yes"}', "{prefix: y}"))
+    assert "headerValue: it has prefix" in error.what
 
 
 def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
@@ -173,6 +221,46 @@ def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
             "it goes with no scaleDownDelaySeconds",
         ),
         ("  selector", "  minReadySeconds: 600\n  selector", "600 s is no longer than minReadySeconds (600)"),
+        ("  selector", "  progressDeadlineSeconds: 0\n  selector", "0 s is no longer than minReadySeconds (0)"),
+        ("  selector", "  replicas: -1\n  selector", "spec.replicas: -1 is negative"),
+        ("  selector", "  revisionHistoryLimit: -1\n  selector", "spec.revisionHistoryLimit: -1 is negative"),
+        ("  selector", "  workloadRef: {name: app}\n  selector", "workloadRef, which has a template of its own"),
+        (
+            "matchLabels: {app: app}",
+            "matchExpressions: [{key: app, operator: NotIn, values: [app]}]",
+            "it wants app NotIn app, and spec.template has app=app",
+        ),
+        (
+            "matchLabels: {app: app}",
+            "matchExpressions: [{key: tier, operator: Exists}]",
+            "it wants tier Exists, and spec.template has no label tier",
+        ),
+        (
+            "matchLabels: {app: app}",
+            "matchExpressions: [{key: app, operator: In}]",
+            "matchExpressions[0]: it wants app In, which is no condition",
+        ),
+        ("      steps", "      antiAffinity: {}\n      steps", "canary.antiAffinity: it has none, or both"),
+        (
+            "      steps",
+            "      antiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: {weight: 0}}\n      steps",
+            "0 is no weight of a preference",
+        ),
+        (
+            "      steps",
+            "      pingPong: {pingService: a, pongService: a}\n      steps",
+            "it has 'a' and 'a', which are no two Services",
+        ),
+        (
+            "istio:\n          virtualService: {name: app}",
+            "nginx: {}\n      pingPong: {pingService: a, pongService: b}",
+            "pingPong: it needs a traffic router that can do it",
+        ),
+        (
+            "istio:\n          virtualService: {name: app}",
+            "alb: {servicePort: 80}\n      pingPong: {pingService: a, pongService: b}",
+            "alb.rootService: it is missing",
+        ),
     ],
 )
 def test_the_rest_of_the_spec(refused, old, new, words):
@@ -180,6 +268,33 @@ def test_the_rest_of_the_spec(refused, old, new, words):
     assert words in error.what
     assert "InvalidSpec" in error.why
     assert error.remedy
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "{key: app, operator: In, values: [app, other]}",
+        "{key: tier, operator: NotIn, values: [x]}",
+        "{key: app, operator: Exists}",
+        "{key: tier, operator: DoesNotExist}",
+    ],
+)
+def test_conditions_that_the_template_meets(tmp_path, expression):
+    passes(tmp_path, edited("matchLabels: {app: app}", f"matchExpressions: [{expression}]"))
+
+
+def test_two_services_of_ping_pong_stand_in_for_canary_and_stable(tmp_path):
+    pair = edited("      steps", "      pingPong: {pingService: a, pongService: b}\n      steps")
+    passes(tmp_path, pair.replace("      canaryService: app-canary\n      stableService: app-stable\n", ""))
+
+
+def test_no_more_former_revisions_can_run_than_are_kept(tmp_path, refused):
+    start, end = GOOD.index("    canary:"), GOOD.index("  template:")
+    text = GOOD[:start] + "    blueGreen: {activeService: a, scaleDownDelayRevisionLimit: 11}\n" + GOOD[end:]
+    passes(tmp_path, text.replace("11", "10"))
+    error, line = refused(text)
+    assert "11 former revisions can't go on running where 10 are kept" in error.what
+    assert line.startswith("blueGreen:")
 
 
 @pytest.mark.parametrize("key", ["scaleDownDelaySeconds: 0", "dynamicStableScale: true"])

@@ -87,6 +87,7 @@ def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
             yield _missing(known, (*place, "name"), "VirtualService", name, namespace)
         else:
             yield from _routes(rollout, place, entry, found)
+            yield from _streams(rollout, place, entry, found)
 
 
 def _split(written: str, namespace: str | None) -> tuple[str, str | None]:
@@ -98,7 +99,7 @@ def _split(written: str, namespace: str | None) -> tuple[str, str | None]:
 def _routes(rollout: Object, place: Place, entry: Any, virtual_service: Object) -> Iterator[Mistake]:
     """The http routes that Argo is to weigh: each is there, and leads to both revisions."""
     there, names = listed(virtual_service, "spec", "http"), listed(entry, "routes")
-    if not there:  # it routes by tls or tcp alone
+    if not there and (listed(virtual_service, "spec", "tls") or listed(virtual_service, "spec", "tcp")):
         return
     by_name = {dig(route, "name"): route for route in there}
     for index, name in enumerate(names):
@@ -124,6 +125,23 @@ def _routes(rollout: Object, place: Place, entry: Any, virtual_service: Object) 
         )
 
 
+def _streams(rollout: Object, place: Place, entry: Any, virtual_service: Object) -> Iterator[Mistake]:
+    """The routes by tls and tcp: Argo weighs the only one, unless some are chosen."""
+    for protocol in ("tls", "tcp"):
+        there = listed(virtual_service, "spec", protocol)
+        if not there or listed(entry, f"{protocol}Routes"):
+            continue
+        if len(there) == 1:
+            yield from _destinations(rollout, place, there[0])
+        else:
+            yield Mistake(
+                place,
+                f"VirtualService {dig(entry, 'name')} has {len(there)} {protocol} routes, and none of them is chosen",
+                f"{INVALID}it must have exactly one route when omitting {protocol}Routes",
+                f"write `{protocol}Routes: [{{port: PORT}}]`",
+            )
+
+
 def _destinations(rollout: Object, place: Place, route: Any) -> Iterator[Mistake]:
     """A route needs a destination for stable and one for the canary: two Services, or two subsets."""
     subsets = dig(rollout, *_ISTIO, "destinationRule")
@@ -131,14 +149,17 @@ def _destinations(rollout: Object, place: Place, route: Any) -> Iterator[Mistake
     if subsets is None:
         what, there = "Service", {str(dig(each, "host")).partition(".")[0] for each in destinations}
         wanted = [dig(rollout, *_CANARY, key) for key in ("stableService", "canaryService")]
+        if not any(wanted):
+            wanted = [dig(rollout, *_CANARY, "pingPong", key) for key in ("pingService", "pongService")]
     else:
         what, there = "subset", {str(dig(each, "subset")) for each in destinations}
         wanted = [dig(subsets, key) for key in ("stableSubsetName", "canarySubsetName")]
-    for name in wanted:
-        if isinstance(name, str) and name not in there:
+    for name in (str(each or "") for each in wanted):
+        if name not in there:
             yield Mistake(
                 place,
-                f"that route has no destination with {what} {name}; it has {', '.join(sorted(there)) or 'none'}",
+                f"that route has no destination with {what} {name or '(no name)'}; "
+                f"it has {', '.join(sorted(there)) or 'none'}",
                 f"{INVALID}{what} '{name}' not found in route",
                 "give the route two destinations, one for stable with weight 100 and one for the canary with weight 0",
             )

@@ -27,11 +27,17 @@ _KINDS = (*_ALONE, "setCanaryScale", "setHeaderRoute", "setMirrorRoute", "plugin
 _STEPS = ("spec", "strategy", "canary", "steps")
 _ALL = 100
 _ALIKE = 0.8
-_DURATION = re.compile(r"\+?(\d+|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
-"""A number of seconds, or what Go's time.ParseDuration takes and isn't negative."""
+_MATCHES = ("exact", "prefix", "regex")
+_DURATION = re.compile(r"\+?(\d{1,9}|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
+"""A number of seconds, not longer than 32 bits hold, or what Go's time.ParseDuration takes and isn't negative."""
+_FIELD = re.compile(
+    r"(?!metadata)|metadata\.((name|namespace|uid|labels|annotations)$|(labels|annotations)\['[\w./-]+'\]$)"
+)
+"""What an argument of an analysis may refer to: of the metadata, what Kubernetes' downward API has."""
 
 _BY_HEADER = ("istio", "alb", "apisix", "plugins")
 _BY_MIRROR = ("istio", "plugins")
+_BY_EXPERIMENT = ("istio", "alb", "smi", "plugins")
 
 
 def mistakes(rollout: Object) -> Iterator[Mistake]:
@@ -117,8 +123,9 @@ def _scale(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
 
 def _header_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     yield from _routed(canary, place, value, _BY_HEADER)
+    takes = ("exact",) if dig(canary, "trafficRouting", "alb") is not None else _MATCHES
     for index, match in enumerate(listed(value, "match")):
-        yield from _string_match((*place, "match", index, "headerValue"), dig(match, "headerValue"))
+        yield from _string_match((*place, "match", index, "headerValue"), dig(match, "headerValue"), takes)
 
 
 def _mirror_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
@@ -141,7 +148,7 @@ def _mirror_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
 def _routed(canary: Any, place: Place, value: Any, routers: Collection[str]) -> Iterator[Mistake]:
     """What a step that makes a route of its own needs: a router that can, and the route's name among the managed."""
     kind, routing = str(place[-1]), dig(canary, "trafficRouting")
-    if not any(dig(routing, router) for router in routers):
+    if not routes_by(routing, routers):
         yield Mistake(
             place,
             "it needs a traffic router that can do it",
@@ -161,9 +168,21 @@ def _routed(canary: Any, place: Place, value: Any, routers: Collection[str]) -> 
         )
 
 
-def _string_match(place: Place, value: Any) -> Iterator[Mistake]:
-    given = [key for key in ("exact", "prefix", "regex") if dig(value, key)]
-    if len(given) != 1:
+def routes_by(routing: Any, routers: Collection[str]) -> bool:
+    """Whether one of these is a router of the canary: Argo takes an empty one for one, except for plugins."""
+    return any(dig(routing, each) is not None and (each != "plugins" or dig(routing, each)) for each in routers)
+
+
+def _string_match(place: Place, value: Any, takes: Collection[str] = _MATCHES) -> Iterator[Mistake]:
+    given = [key for key in _MATCHES if dig(value, key)]
+    if len(given) == 1 and given[0] not in takes:
+        yield Mistake(
+            place,
+            f"it has {given[0]}",
+            f"{INVALID}SetHeaderRoute match value invalid. ALB supports 'exact' value only",
+            'write the whole value, such as `{exact: "yes"}`',
+        )
+    elif len(given) != 1:
         yield Mistake(
             place,
             f"it has {' and '.join(given) or 'none of exact, prefix and regex'}",
@@ -172,7 +191,35 @@ def _string_match(place: Place, value: Any) -> Iterator[Mistake]:
         )
 
 
+def _experiment(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
+    routed = routes_by(dig(canary, "trafficRouting"), _BY_EXPERIMENT)
+    for index, template in enumerate(listed(value, "templates")):
+        if dig(template, "weight") is not None and not routed:
+            yield Mistake(
+                (*place, "templates", index, "weight"),
+                "it needs a traffic router that can do it",
+                f"{INVALID}Experiment template weight needs trafficRouting by one of {', '.join(_BY_EXPERIMENT)}",
+                "take weight out, or add spec.strategy.canary.trafficRouting",
+            )
+    for index, analysis in enumerate(listed(value, "analyses")):
+        yield from _analysis(canary, (*place, "analyses", index), analysis)
+
+
+def _analysis(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
+    for index, argument in enumerate(listed(value, "args")):
+        field = dig(argument, "valueFrom", "fieldRef", "fieldPath")
+        if isinstance(field, str) and not _FIELD.match(field):
+            yield Mistake(
+                (*place, "args", index, "valueFrom", "fieldRef", "fieldPath"),
+                f"a Rollout has no {shown(field)} to refer to",
+                f"{INVALID}Analyses arguments must refer to valid object metadata supported by downwardAPI",
+                "write metadata.name, metadata.namespace, metadata.uid, or such as metadata.labels['KEY']",
+            )
+
+
 _CHECKS = {
+    "analysis": _analysis,
+    "experiment": _experiment,
     "setWeight": _weight,
     "pause": _pause,
     "setCanaryScale": _scale,

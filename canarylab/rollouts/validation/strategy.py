@@ -5,11 +5,11 @@ The rules are those of argo-rollouts, pkg/apis/rollouts/validation/validation.go
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.validation.steps import INVALID
+from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.validation.steps import INVALID, routes_by
 from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, shown
 
@@ -19,13 +19,18 @@ _CANARY = (*_STRATEGY, "canary")
 _BLUE_GREEN = (*_STRATEGY, "blueGreen")
 _ROUTING = (*_CANARY, "trafficRouting")
 _NEED_SERVICES = ("alb", "istio", "smi", "apisix", "ambassador", "nginx", "appMesh", "traefik")
+_PING_PONG_ROUTERS = ("alb", "istio", "plugins")
 _PROGRESS_DEADLINE = 600
 """Seconds, where the Rollout says nothing."""
+_REVISION_LIMIT = 10
+"""Former revisions that are kept, where the Rollout says nothing."""
+_MOST_PREFERRED = 100
+_NOT_NEGATIVE = ("replicas", "minReadySeconds", "progressDeadlineSeconds", "revisionHistoryLimit")
 
 
 def mistakes(rollout: Object) -> Iterator[Mistake]:
     yield from _selector(rollout)
-    yield from _deadline(rollout)
+    yield from _numbers(rollout)
     canary, blue_green = dig(rollout, *_CANARY), dig(rollout, *_BLUE_GREEN)
     if (canary is None) == (blue_green is None):
         yield Mistake(
@@ -36,6 +41,9 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
         )
     yield from _same(_BLUE_GREEN, blue_green, "previewService", "activeService")
     yield from _same(_CANARY, canary, "canaryService", "stableService")
+    yield from _anti_affinity((*_BLUE_GREEN, "antiAffinity"), dig(blue_green, "antiAffinity"))
+    yield from _anti_affinity((*_CANARY, "antiAffinity"), dig(canary, "antiAffinity"))
+    yield from _ping_pong(canary)
     if dig(canary, "trafficRouting") is None:
         yield from _without_routing(canary)
     else:
@@ -51,6 +59,14 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
 
 def _selector(rollout: Object) -> Iterator[Mistake]:
     if dig(rollout, "spec", "workloadRef") is not None:
+        meta = dig(rollout, "spec", "template", "metadata")
+        if dig(meta, "labels") or dig(meta, "annotations"):
+            yield Mistake(
+                ("spec", "template"),
+                "it stands beside workloadRef, which has a template of its own",
+                f"{INVALID}template must be empty for workload reference rollout",
+                "take one of template and workloadRef out",
+            )
         return
     wanted = dig(rollout, *_SELECTOR, "matchLabels")
     if not wanted and not dig(rollout, *_SELECTOR, "matchExpressions"):
@@ -70,17 +86,110 @@ def _selector(rollout: Object) -> Iterator[Mistake]:
                 f"{INVALID}`selector` does not match template `labels`",
                 "give spec.template.metadata.labels the labels that the selector asks for",
             )
+    yield from _expressions(rollout)
 
 
-def _deadline(rollout: Object) -> Iterator[Mistake]:
-    ready = dig(rollout, "spec", "minReadySeconds")
-    deadline = dig(rollout, "spec", "progressDeadlineSeconds") or _PROGRESS_DEADLINE
-    if isinstance(ready, int) and isinstance(deadline, int) and deadline <= ready:
+def _expressions(rollout: Object) -> Iterator[Mistake]:
+    labels = dig(rollout, "spec", "template", "metadata", "labels")
+    for index, expression in enumerate(listed(rollout, *_SELECTOR, "matchExpressions")):
+        key, operator = dig(expression, "key"), dig(expression, "operator")
+        found, values = dig(labels, str(key)), listed(expression, "values")
+        what = f"it wants {key} {operator} {', '.join(map(str, values))}".rstrip()
+        if operator not in ("In", "NotIn", "Exists", "DoesNotExist") or bool(values) != operator.endswith("In"):
+            yield Mistake(
+                (*_SELECTOR, "matchExpressions", index),
+                f"{what}, which is no condition",
+                f"{INVALID}invalid label selector",
+                "write one of In and NotIn with a list of values, or one of Exists and DoesNotExist without",
+            )
+        elif (found in values if values else found is not None) != (operator in ("In", "Exists")):
+            yield Mistake(
+                (*_SELECTOR, "matchExpressions", index),
+                f"{what}, and spec.template has {f'no label {key}' if found is None else f'{key}={found}'}",
+                f"{INVALID}`selector` does not match template `labels`",
+                "give spec.template.metadata.labels the labels that the selector asks for",
+            )
+
+
+def _numbers(rollout: Object) -> Iterator[Mistake]:
+    for key in _NOT_NEGATIVE:
+        if (value := _number(rollout, "spec", key, default=0)) < 0:
+            why = f"{INVALID}must be greater than or equal to 0"
+            yield Mistake(("spec", key), f"{value} is negative", why, "write 0 or more, or take it out")
+    limit = _number(rollout, "spec", "revisionHistoryLimit", default=_REVISION_LIMIT)
+    most = _number(rollout, *_BLUE_GREEN, "scaleDownDelayRevisionLimit", default=limit)
+    if most > limit:
+        yield Mistake(
+            (*_BLUE_GREEN, "scaleDownDelayRevisionLimit"),
+            f"{most} former revisions can't go on running where {limit} are kept (spec.revisionHistoryLimit)",
+            f"{INVALID}revision history limit can not be smaller than the rollout's scale down limit",
+            f"write {limit} or less, or raise spec.revisionHistoryLimit",
+        )
+    ready = _number(rollout, "spec", "minReadySeconds", default=0)
+    deadline = _number(rollout, "spec", "progressDeadlineSeconds", default=_PROGRESS_DEADLINE)
+    if deadline <= ready:
         yield Mistake(
             ("spec", "progressDeadlineSeconds"),
             f"{deadline} s is no longer than minReadySeconds ({ready})",
             f"{INVALID}progressDeadlineSeconds must be greater than minReadySeconds",
             f"set it above {ready}",
+        )
+
+
+def _number(obj: Object, *path: str, default: int) -> int:
+    """The whole number at a path; the default where there is none: other types are for the API server to refuse."""
+    value = dig(obj, *path)
+    return value if isinstance(value, int) else default
+
+
+def _anti_affinity(place: Place, value: Any) -> Iterator[Mistake]:
+    if value is None:
+        return
+    preferred, required = (
+        "preferredDuringSchedulingIgnoredDuringExecution",
+        "requiredDuringSchedulingIgnoredDuringExecution",
+    )
+    if (dig(value, preferred) is None) == (dig(value, required) is None):
+        yield Mistake(
+            place,
+            "it has none, or both, of preferredDuringScheduling... and requiredDuringScheduling...",
+            f"{INVALID}AntiAffinity must have exactly one strategy listed",
+            f"write `{required}: {{}}`, or `{preferred}: {{weight: 100}}`",
+        )
+    elif not 1 <= _number(value, preferred, "weight", default=1) <= _MOST_PREFERRED:
+        yield Mistake(
+            (*place, preferred, "weight"),
+            f"{dig(value, preferred, 'weight')} is no weight of a preference",
+            f"{INVALID}AntiAffinity weight must be between 1-100",
+            "write a whole number from 1 to 100",
+        )
+
+
+def _ping_pong(canary: Any) -> Iterator[Mistake]:
+    place, pair, routing = (*_CANARY, "pingPong"), dig(canary, "pingPong"), dig(canary, "trafficRouting")
+    if pair is None:
+        return
+    ping, pong = dig(pair, "pingService"), dig(pair, "pongService")
+    if not ping or not pong or ping == pong:
+        yield Mistake(
+            place,
+            f"it has {shown(ping)} and {shown(pong)}, which are no two Services",
+            f"{INVALID}Ping service and Pong service must to be set, and be two different services",
+            "write `pingPong: {pingService: NAME, pongService: OTHER}`",
+        )
+    if routing is not None and not routes_by(routing, _PING_PONG_ROUTERS):
+        yield Mistake(
+            place,
+            "it needs a traffic router that can do it",
+            f"{INVALID}Ping-pong feature works with the ALB, Istio, and plugin-based traffic routers only",
+            "take it out and name canaryService and stableService, or route by Istio",
+        )
+    if dig(routing, "alb") is not None and not dig(routing, "alb", "rootService"):
+        yield Mistake(
+            (*_ROUTING, "alb", "rootService"),
+            "it is missing",
+            f"{INVALID}Root service field is required for the configuration with ALB and ping-pong feature enabled",
+            "add `rootService: NAME` with the Service that the Ingress leads to",
         )
 
 
@@ -108,8 +217,7 @@ def _without_routing(canary: Any) -> Iterator[Mistake]:
 
 def _with_routing(canary: Any) -> Iterator[Mistake]:
     routing = dig(canary, "trafficRouting")
-    subsets = dig(routing, "istio", "destinationRule") is not None
-    if any(dig(routing, router) for router in _NEED_SERVICES) and not subsets and not dig(canary, "pingPong"):
+    if routes_by(routing, _needing_services(canary)):
         for key in ("stableService", "canaryService"):
             if not dig(canary, key):
                 yield Mistake(
@@ -125,7 +233,7 @@ def _with_routing(canary: Any) -> Iterator[Mistake]:
             f"{INVALID}Canary dynamicStableScale cannot be used with scaleDownDelaySeconds",
             "take one of them out: with dynamicStableScale the former stable is scaled down as its traffic goes",
         )
-    if dig(routing, "maxTrafficWeight") is not None and not (dig(routing, "nginx") or dig(routing, "plugins")):
+    if dig(routing, "maxTrafficWeight") is not None and not routes_by(routing, ("nginx", "plugins")):
         yield Mistake(
             (*_ROUTING, "maxTrafficWeight"),
             f"{shown(dig(routing, 'maxTrafficWeight'))} is for nginx and plugins alone",
@@ -133,6 +241,14 @@ def _with_routing(canary: Any) -> Iterator[Mistake]:
             "take it out: with Istio, all of the traffic is a weight of 100",
         )
     yield from _istio(dig(routing, "istio"))
+
+
+def _needing_services(canary: Any) -> Sequence[str]:
+    """The routers that do without neither of canaryService and stableService."""
+    exempt = {"alb", "istio"} if dig(canary, "pingPong") is not None else set()
+    if dig(canary, "trafficRouting", "istio", "destinationRule") is not None:
+        exempt.add("istio")
+    return [router for router in _NEED_SERVICES if router not in exempt]
 
 
 def _istio(istio: Any) -> Iterator[Mistake]:
