@@ -26,7 +26,7 @@ from canarylab.yamlfile.problems import key_path
 
 _MANIFESTS = sorted(folder for folder in (REPOSITORY / "manifests").iterdir() if any(folder.glob("rollout*.yaml")))
 _AT_ONCE = 2
-_AT_LEAST = 200
+_AT_LEAST = 150
 
 _LEFT_TO_OTHERS = {
     r"error unmarshaling JSON: .*(cannot unmarshal|unknown field)": "a type or a field that the API server refuses at "
