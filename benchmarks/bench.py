@@ -230,8 +230,9 @@ def _summary(ended: processes.Ended) -> dict[str, Any]:
 
 
 def _shares(ended: processes.Ended) -> Iterator[figures.Share]:
+    """Of every host; only at a weight between 0 and 100 is there one to be measured, and the demonstration has one."""
     for event in _events(ended):
-        if event["event"] == "fact" and event["step"] == "measure" and "canary's share" in event["text"]:
+        if event["event"] == "fact" and "canary's share" in event["text"]:
             host = event["text"].split(": ")[0]
             last, *missed = map(float, _SHARE.findall(event["seen"]))
             yield from (figures.Share(host, percent, holds=False) for percent in missed)

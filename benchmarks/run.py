@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import figures
 import processes
@@ -67,6 +67,7 @@ def _measure(rounds: int, results: Path) -> int:
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")
             measured.append(bench.round(script_first=number % 2 == 0))
+            _write(results, about, measured)  # each round at once: whatever happens to the next, this one is kept
     except processes.CommandFailed as error:
         print(error, file=sys.stderr)
         code = _EXIT_MISSED
@@ -80,7 +81,6 @@ def _measure(rounds: int, results: Path) -> int:
     print("".join(f"{line}\n" for line in trouble), file=sys.stderr, end="")
     found = figures.figures(measured) if measured else []
     if measured:
-        _write(results, about, measured, found)
         print(f"\n{about}\n\n{figures.table(found)}\n")
         print("".join(f"{line}\n" for line in _left(measured)), end="")
     missed = trouble or any(figure.met is False for figure in found)
@@ -149,12 +149,12 @@ def _left(measured: Sequence[figures.Round]) -> Iterator[str]:
                 yield f"round {number}, left after `{command}`, {what}: {', '.join(names)}"
 
 
-def _write(path: Path, about: str, measured: Sequence[figures.Round], found: Sequence[figures.Figure]) -> None:
-    content = {
-        "about": about,
-        "figures": [{**dataclasses.asdict(figure), "median": figure.median, "met": figure.met} for figure in found],
-        "rounds": [dataclasses.asdict(one) for one in measured],
-    }
+def _write(path: Path, about: str, measured: Sequence[figures.Round]) -> None:
+    """The rounds first, and the figures once they could be made of them: a round that can't be judged isn't lost."""
+    content: dict[str, Any] = {"about": about, "rounds": [dataclasses.asdict(one) for one in measured]}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    found = figures.figures(measured)
+    content["figures"] = [{**dataclasses.asdict(one), "median": one.median, "met": one.met} for one in found]
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
