@@ -1,6 +1,8 @@
 """Measures every demonstration alone and all of them side by side, on one cluster, and prints one table.
 
     python benchmarks/demos.py               on Linux, as root, with nothing else to do for the machine
+    python benchmarks/demos.py --short rolling-update --profile NAME
+                                             only that one, alone, on a cluster that is up and stays
 
 The cluster is a profile of its own, `bench-demos`, which is torn down in the end. Standard error says what is being
 done. The exit code is 0 if every target is met, 1 if one is missed or a demonstration didn't pass.
@@ -8,6 +10,7 @@ done. The exit code is 0 if every target is met, 1 if one is missed or a demonst
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -45,21 +48,34 @@ class Timed:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", metavar="PLAYBOOK", help="measure this one alone, on a cluster that is up and stays")
+    parser.add_argument("--profile", default=PROFILE, help=f"whose cluster (default: {PROFILE})")
+    options = parser.parse_args()
+    if options.short:
+        with tempfile.TemporaryDirectory() as folder:
+            timed = _timed(options.short, Path(folder), options.profile, "--playbook", options.short)
+        print(timed.row())
+        return 0 if timed.passed else 1
+    return _measure(options.profile)
+
+
+def _measure(profile: str) -> int:
     names = [playbook.name for playbook in load_all(DEFAULT_PLAYBOOK)]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            _invoke("up", "--all")
-            alone = [_timed(name, Path(folder), "--playbook", name) for name in names]
-            together = _timed("demo --all", Path(folder), "--all")
+            _invoke(profile, "up", "--all")
+            alone = [_timed(name, Path(folder), profile, "--playbook", name) for name in names]
+            together = _timed("demo --all", Path(folder), profile, "--all")
         finally:
-            _invoke("teardown")
+            _invoke(profile, "teardown")
     return _judge(alone, together)
 
 
-def _timed(name: str, folder: Path, *flags: str) -> Timed:
+def _timed(name: str, folder: Path, profile: str, *flags: str) -> Timed:
     notes = folder / "notes"
     began = time.monotonic()
-    argv = [sys.executable, str(_HERE / "waits.py"), str(notes), *flags, "--profile", PROFILE]
+    argv = [sys.executable, str(_HERE / "waits.py"), str(notes), *flags, "--profile", profile]
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
     seconds = time.monotonic() - began
     if done.returncode:
@@ -91,8 +107,8 @@ def _judge(alone: Sequence[Timed], together: Timed) -> int:
     return 0 if all(met.values()) else 1
 
 
-def _invoke(*words: str) -> None:
-    argv = [sys.executable, "-m", "invoke", *words, "--profile", PROFILE]
+def _invoke(profile: str, *words: str) -> None:
+    argv = [sys.executable, "-m", "invoke", *words, "--profile", profile]
     print(" ".join(["invoke", *words]), file=sys.stderr)
     subprocess.run(argv, cwd=_HERE.parent, stdout=subprocess.DEVNULL, check=True)
 

@@ -21,11 +21,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import figures
 import processes
-from bench import PROFILE, SCRIPT_NAMESPACE, TOOL_NAMESPACE, Bench, say
+from bench import PROFILE, SCRIPT_NAMESPACE, SHORT, TOOL_NAMESPACE, Bench, Patience, say
 
 from canarylab import pins
 from canarylab.paths import REPOSITORY, cache_home, state_home
@@ -43,6 +43,7 @@ class Refused(Exception):  # noqa: N818 - not a bug
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default: 3)")
+    parser.add_argument("--short", action="store_true", help="without rest and repetition: only whether it all works")
     parser.add_argument("--results", type=Path, default=_RESULTS, help=f"their file (default: {_RESULTS.name})")
     parser.add_argument("--clean", action="store_true", help="remove what a killed run has left, and measure nothing")
     options = parser.parse_args()
@@ -50,24 +51,27 @@ def main() -> int:
         parser.error("--rounds must be 1 or more")
     try:
         with _alone():
-            return _clean() if options.clean else _measure(options.rounds, options.results)
+            return _clean() if options.clean else _measure(options)
     except Refused as refusal:
         print(refusal, file=sys.stderr)
         return _EXIT_REFUSED
 
 
-def _measure(rounds: int, results: Path) -> int:
+def _measure(options: argparse.Namespace) -> int:
     _require_nothing_there()
     about = _about_machine()
-    bench, measured, code = Bench(_work()), [], _EXIT_DONE
+    bench, measured, code = Bench(_work(), SHORT if options.short else Patience()), [], _EXIT_DONE
     for each in _SIGNALS:
         signal.signal(each, _interrupt)
     try:
         say("preparing")
         bench.create()
-        for number in range(rounds):
-            say(f"round {number + 1} of {rounds}")
+        for number in range(options.rounds):
+            say(f"round {number + 1} of {options.rounds}")
             measured.append(bench.round(script_first=number % 2 == 0))
+            _write(
+                options.results, about, measured
+            )  # each round at once: whatever happens to the next, this one is kept
     except processes.CommandFailed as error:
         print(error, file=sys.stderr)
         code = _EXIT_MISSED
@@ -81,7 +85,6 @@ def _measure(rounds: int, results: Path) -> int:
     print("".join(f"{line}\n" for line in trouble), file=sys.stderr, end="")
     found = figures.figures(measured) if measured else []
     if measured:
-        _write(results, about, measured, found)
         print(f"\n{about}\n\n{figures.table(found)}\n")
         print("".join(f"{line}\n" for line in _left(measured)), end="")
     missed = trouble or any(figure.met is False for figure in found)
@@ -150,12 +153,12 @@ def _left(measured: Sequence[figures.Round]) -> Iterator[str]:
                 yield f"round {number}, left after `{command}`, {what}: {', '.join(names)}"
 
 
-def _write(path: Path, about: str, measured: Sequence[figures.Round], found: Sequence[figures.Figure]) -> None:
-    content = {
-        "about": about,
-        "figures": [{**dataclasses.asdict(figure), "median": figure.median, "met": figure.met} for figure in found],
-        "rounds": [dataclasses.asdict(one) for one in measured],
-    }
+def _write(path: Path, about: str, measured: Sequence[figures.Round]) -> None:
+    """The rounds first, and the figures once they could be made of them: a round that can't be judged isn't lost."""
+    content: dict[str, Any] = {"about": about, "rounds": [dataclasses.asdict(one) for one in measured]}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    found = figures.figures(measured)
+    content["figures"] = [{**dataclasses.asdict(one), "median": one.median, "met": one.met} for one in found]
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -22,6 +22,9 @@ from canarylab.yamlfile.problems import Place, problem, short, shown
 MAX_DEPTH = 32
 """How deep lists and mappings may stand in each other."""
 
+_ENDS_NESTING = "exceeded maximum nesting depth"
+"""The parser in C, from PyYAML 6.0.4 on, says so while it looks ahead. The one in Python gets as far as MAX_DEPTH."""
+
 _NOT_IN_YAML = re.compile("[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -85,6 +88,8 @@ def parse(text: str, file: Path, parser: Any = LOADER) -> Node:
         for event in yaml.parse(text, Loader=parser):
             builder.take(event)
     except yaml.YAMLError as error:
+        if _ENDS_NESTING in str(error) and parser is not yaml.SafeLoader:
+            return parse(text, file, yaml.SafeLoader)
         raise _not_yaml(error, text, file, builder.place) from error
     if builder.root is None or builder.root.value is None:
         raise problem(file, 1, (), "is empty", "write a playbook into it; playbooks/README.md shows one")

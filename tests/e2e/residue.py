@@ -18,6 +18,9 @@ from canarylab.providers.embedded.network import link_name
 _OURS = "e2e"
 """How the profiles of these tests begin."""
 
+MARK = ("CANARYLAB_TESTS", str(os.getpid()))
+"""A variable of the environment that whatever these tests start inherits."""
+
 _SETTINGS = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -32,7 +35,7 @@ _SETTINGS = (
 def snapshot() -> dict[str, set[str]]:
     """Everything of this host that the tool could leave something in, the shared cache left out."""
     return {
-        "processes": _processes(),
+        "processes": processes(),
         "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
         "network namespaces": _names("/run/netns"),
         "links": _names("/sys/class/net"),
@@ -59,37 +62,55 @@ def _others() -> list[str]:
     return sorted(name for name in _names("/run/canarylab") if not name.startswith(_OURS))
 
 
-def _networks_of_others() -> set[int]:
-    """The inodes of their network namespaces: what runs in one is theirs."""
-    paths = [Path("/run/netns", f"canarylab-{name}") for name in _others()]
-    return {path.stat().st_ino for path in paths if path.exists()}
+def processes() -> set[str]:
+    """Those that carry our marks, or descend from these tests: what else the machine does is none of our business."""
+    listed = {int(process.name): process for process in Path("/proc").iterdir() if process.name.isdigit()}
+    parents = {number: parent for number, process in listed.items() if (parent := _parent(process)) is not None}
+    networks = {path.stat().st_ino for path in Path("/run/netns").glob(f"canarylab-{_OURS}*")}
+    own = os.getpid()
+    return {
+        f"{number} {_read(process / 'cmdline')[:120]}"
+        for number, process in listed.items()
+        if number in parents and number != own
+        if own in _ancestors(number, parents) or _network(process) in networks or _is_marked(process)
+    }
 
 
-def _processes() -> set[str]:
-    """Those whose command line, root or namespace has to do with a cluster: others come and go meanwhile."""
-    found, foreign = set(), _networks_of_others()
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid():
-            try:
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                network = (process / "ns" / "net").stat().st_ino
-            except OSError:
-                continue
-            names = (
-                "supervisord",
-                "containerd",
-                "kubelet",
-                "kube-",
-                "etcd",
-                "s6-",
-                "envoy",
-                "pilot",
-                "tunnel",
-                "unshare",
-            )
-            if network not in foreign and any(name in command for name in names):
-                found.add(f"{process.name} {command[:120]}")
+def _is_marked(process: Path) -> bool:
+    """By its command line, its control groups or its environment."""
+    state = re.escape(str(state_home()))
+    name = rf"(canarylab-|/canarylab/|{state}/){_OURS}(?![a-z0-9])"
+    if re.search(name, " ".join(_read(process / part) for part in ("cmdline", "cgroup"))):
+        return True
+    return f"{MARK[0]}={MARK[1]}" in _read(process / "environ").split()
+
+
+def _ancestors(number: int, parents: dict[int, int]) -> set[int]:
+    found: set[int] = set()
+    while (number := parents.get(number, 0)) and number not in found:
+        found.add(number)
     return found
+
+
+def _parent(process: Path) -> int | None:
+    """None for one that has ended, collected or not."""
+    state, parent = ([*_read(process / "stat").rpartition(")")[2].split()[:2], "", ""])[:2]
+    return int(parent) if parent and state != "Z" else None
+
+
+def _network(process: Path) -> int:
+    try:
+        return (process / "ns" / "net").stat().st_ino
+    except OSError:
+        return 0
+
+
+def _read(file: Path) -> str:
+    """Nothing of a process that has ended meanwhile."""
+    try:
+        return file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _tables() -> set[str]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import residue
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 UP_SECONDS = 3600.0
 """The first `up` on a new machine compiles for 10 to 20 minutes."""
@@ -66,7 +68,7 @@ class Tool:
 
     @property
     def env(self) -> dict[str, str]:
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), **self.environment}
+        return {**os.environ, residue.MARK[0]: residue.MARK[1], "KUBECONFIG": str(self.kubeconfig), **self.environment}
 
     def text(self, *words: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
         """Run with output for people."""

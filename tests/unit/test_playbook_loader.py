@@ -310,6 +310,11 @@ BAD = {
         f"1: {'.'.join('a' * 32)}: is nested more than 32 levels",
         "flatter",
     ),
+    "endless nesting of lists in lines": (
+        "- " * 5_000,
+        f"1: {'[0]' * 32}: is nested more than 32 levels deep",
+        "flatter",
+    ),
     "no stages": (HEAD, "1: stages: is missing", "add `stages: ...` (the stages by name"),
     "no profile": ("name: x\ncluster: {}\nstages: {}\n", "2: cluster.profile: is missing", "add `profile: ...`"),
     "empty stages": (f"{HEAD}stages:\n", "3: stages: expected a mapping, found nothing", "give it a value"),

@@ -26,7 +26,8 @@ def architecture(host: Host) -> Iterator[Finding]:
         seen = "arm64, but this Python runs under Rosetta, as amd64; what it starts may do so, too"
         remedy = (
             "in the terminal's Get Info window switch `Open using Rosetta` off; then a virtual environment of an arm64 "
-            f"Python:\narch -arm64 {host.prefix}/bin/python3 -m venv .venv && . .venv/bin/activate && pip install -e ."
+            f"Python:\narch -arm64 {host.prefix}/bin/python3 -m venv .venv && . .venv/bin/activate && "
+            "pip install -c requirements/lock.txt -e ."
         )
         yield Finding("architecture", False, seen, remedy, fatal=False)
     else:
