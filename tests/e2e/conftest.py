@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import residue
 import yaml
+from support import residue
 from support.chart_repository import serving
 from tool import SOMEONE_ELSES, UP_SECONDS, Ended, Tool
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import residue
 import yaml
+from support import residue
 from tool import Ended, Tool
 
 

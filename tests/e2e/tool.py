@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import residue
+from support import residue
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UP_SECONDS = 3600.0

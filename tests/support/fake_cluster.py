@@ -113,7 +113,7 @@ class FakeCluster:
         self._key(api_version, kind, "", None)
         return Resource(api_version, f"{kind.lower()}s", kind not in _CLUSTER_WIDE)
 
-    def namespaced_kinds(self) -> list[tuple[str, str]]:
+    def namespaced_kinds(self) -> list[tuple[str, str]]:  # type: ignore[valid-type]
         return sorted(kind for kind in self.kinds if kind[1] not in _CLUSTER_WIDE)
 
     def ready(self) -> str | None:

@@ -134,7 +134,7 @@ class TestSuccess:
         stage.world.pending += [lambda: stage.becomes(analysis_run("Running", running)), stage.succeeds]
         stage.world.pending += [stage.world._finish]
         expect(stage, "Successful")
-        told = [event.message for event in stage.events if event.event == "stage-progress"]
+        told = [event.message for event in stage.events if event.event == "stage-progress"]  # type: ignore[attr-defined]
         assert any("saw Running, success-rate Running: 100 after 8 s" in message for message in told)
 
     def test_a_promotion_in_the_middle_is_somebody_elses_decision(self, stage: Analysed):

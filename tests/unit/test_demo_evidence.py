@@ -118,7 +118,7 @@ class TestAllLayersAgree:
         stage.world.pending.append(weigh)
         run(stage, 5)
         assert wrong(stage) == []
-        said = [event.message for event in stage.events if event.event == "stage-progress"]
+        said = [event.message for event in stage.events if event.event == "stage-progress"]  # type: ignore[attr-defined]
         assert "waiting: status: ActualWeight: expected 5, saw 0" in said
 
     def test_a_proxy_that_learns_late_is_asked_again(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
@@ -126,7 +126,7 @@ class TestAllLayersAgree:
         stage.world.mesh.late = 3
         run(stage, 5)
         assert wrong(stage) == []
-        said = [event.message for event in stage.events if event.event == "stage-progress"]
+        said = [event.message for event in stage.events if event.event == "stage-progress"]  # type: ignore[attr-defined]
         assert sum(message.startswith("waiting: proxy: ") for message in said) == 3
 
     def test_a_weight_that_differs_from_the_canarys_share_is_the_status_alone(self, stage: Stage):

@@ -150,7 +150,7 @@ class WaitsForTraffic(Breaks):
     """Goes on once the server was asked often enough."""
 
     def __init__(self, reached: Reached) -> None:
-        super().__init__(Healthy.Options(rollout="rollouts-demo"))
+        super().__init__(Healthy.Options(rollout="rollouts-demo"))  # type: ignore[call-arg]
         self._reached = reached
 
     def run(self, _ctx, _session):

@@ -228,7 +228,7 @@ class TestExpectRollout:
     def test_while_it_waits_it_says_for_what(self, stage: Stage):
         SET_IMAGE.run(stage.ctx, None)
         PAUSED.run(stage.ctx, None)
-        said = [event.message for event in stage.events if event.event == "stage-progress"]
+        said = [event.message for event in stage.events if event.event == "stage-progress"]  # type: ignore[attr-defined]
         assert any("expected Paused (CanaryPauseStep), saw Progressing" in message for message in said)
 
     @pytest.mark.parametrize(

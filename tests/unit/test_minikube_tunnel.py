@@ -632,5 +632,5 @@ def test_the_block_of_this_world_is_the_one_that_minikube_prints():
 
 def test_the_stage_says_what_is_wrong_with_a_tunnel_that_does_not_run():
     ctx = context(Host())
-    ctx.provider.tunnel = TunnelStatus(running=False, pid=1, route="", addresses={}, problems=("the route is missing",))
+    ctx.provider.tunnel = TunnelStatus(running=False, pid=1, route="", addresses={}, problems=("the route is missing",))  # type: ignore[attr-defined]
     assert TunnelStage("tunnel", StageOptions()).health(ctx) == "the route is missing"

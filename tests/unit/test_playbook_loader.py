@@ -76,7 +76,7 @@ def test_limits_are_the_playbooks_or_else_the_kinds(folder):
 def test_steps_come_in_order_and_may_leave_out_options_that_none_requires(folder):
     first, second, third = loaded(folder, VALID).demo
     assert isinstance(first, SetImage)
-    assert (first.options.image, first.options.settle_seconds) == ("yellow", 3)
+    assert (first.options.image, first.options.settle_seconds) == ("yellow", 3)  # type: ignore[attr-defined]
     assert isinstance(second, Promote)
     assert isinstance(third, Promote)
 
@@ -641,5 +641,5 @@ def test_a_kind_may_not_call_an_option_what_every_stage_has():
 
 def test_the_discovered_kinds_all_have_options_that_refuse_unknown_keys():
     registry = Registry.discovered()
-    models: list[type[BaseModel]] = [cls.Options for cls in (*registry.stages.values(), *registry.steps.values())]
+    models: list[type[BaseModel]] = [cls.Options for cls in (*registry.stages.values(), *registry.steps.values())]  # type: ignore[attr-defined]
     assert [model for model in models if model.model_config.get("extra") != "forbid"] == []

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from e2e import residue
+from support import residue
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="it reads /proc, as the end-to-end tests do")
 
