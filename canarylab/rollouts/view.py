@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object, dig, pod_trouble
 from canarylab.kube.watch import Watch
+from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.standstill import standstill
 
 if TYPE_CHECKING:
@@ -214,10 +215,6 @@ def _index(rollout: Object) -> int:
     return dig(rollout, "status", "currentStepIndex") or 0
 
 
-def _full_weight(rollout: Object) -> int:
-    return dig(rollout, "spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight") or _ALL
-
-
 def _active_weight(rollout: Object) -> int:
     """All or nothing: whether the active Service selects the newest revision."""
     active, current = dig(rollout, "status", "blueGreen", "activeSelector"), dig(rollout, "status", "currentPodHash")
@@ -232,7 +229,7 @@ def _set_weight(rollout: Object) -> int:
     if dig(rollout, "status", "abort"):
         return 0
     if index >= len(steps):
-        return _full_weight(rollout)
+        return full_weight(dig(rollout, *CANARY))
     reached = [step["setWeight"] for step in steps[: index + 1] if step.get("setWeight") is not None]
     return reached[-1] if reached else 0
 
@@ -242,13 +239,13 @@ def _actual_weight(rollout: Object, revisions: Iterable[RevisionView]) -> int:
     if strategy_of(rollout) == "blueGreen":
         return _active_weight(rollout)
     if _index(rollout) >= len(_steps(rollout)):
-        return _full_weight(rollout)
+        return full_weight(dig(rollout, *CANARY))
     available = dig(rollout, "status", "availableReplicas") or 0
     if not available:
         return 0
     if dig(rollout, "spec", "strategy", "canary", "trafficRouting") is None:
         canary = sum(revision.available for revision in revisions if revision.role == "canary")
-        return int(canary * _full_weight(rollout) // available)
+        return int(canary * full_weight(dig(rollout, *CANARY)) // available)
     weight = dig(rollout, "status", "canary", "weights", "canary", "weight")
     return _set_weight(rollout) if weight is None else int(weight)
 

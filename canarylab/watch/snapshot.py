@@ -10,6 +10,7 @@ from canarylab.kube.client import UnknownKindError
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes import weights as routes
+from canarylab.rollouts.routes.route import Place
 from canarylab.rollouts.view import API_VERSION
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def watches(snapshot: Snapshot) -> list[Watch]:
     return [Watch(*kind, namespace) for kind in kinds] + [Watch(*each) for each in sorted(routed)]
 
 
-def _route(cluster: Cluster, which: routes.Reference) -> Object | None:
+def _route(cluster: Cluster, which: Place) -> Object | None:
     """None where it isn't there (yet); the Rollout then says so itself."""
     try:
         return cluster.get(*which)

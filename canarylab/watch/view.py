@@ -11,6 +11,7 @@ from canarylab.rollouts import steps
 from canarylab.rollouts.pods import Pod
 from canarylab.rollouts.routes.weights import RouteWeight
 from canarylab.rollouts.routes.weights import weights as route_weights
+from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.view import Replicas, Role, RolloutView, Strategy
 from canarylab.watch.analysis import Analysis
 from canarylab.watch.snapshot import Snapshot
@@ -189,7 +190,7 @@ def _weights(seen: RolloutView, snapshot: Snapshot) -> Weights | None:
     if seen.strategy != "canary" or not seen.stable_hash:  # there is nothing yet to weigh against
         return None
     routing = dig(snapshot.rollout, "spec", "strategy", "canary", "trafficRouting")
-    whole = dig(routing, "maxTrafficWeight") or _PERCENT
+    whole = full_weight(dig(snapshot.rollout, *CANARY))
     routed = route_weights(snapshot.rollout, snapshot.routes)
     set_to, actual = (seen.set_weight, seen.actual_weight) if seen.canary else (0, 0)
     return Weights(set_to, actual, whole, routing is not None, routed)

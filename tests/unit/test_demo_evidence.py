@@ -20,7 +20,7 @@ from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.survey import asked_by
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
-from canarylab.rollouts.routes.route import Asked
+from canarylab.rollouts.routes.match import Asked
 
 HTTP = [HOSTS[VSVC1]]
 BLUE, YELLOW = f"revision 1 ({IMAGE}:blue)", f"revision 2 ({IMAGE}:yellow)"

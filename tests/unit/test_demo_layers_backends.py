@@ -9,7 +9,8 @@ from support.fake_cluster import FakeCluster
 
 from canarylab.rollouts.routes import resolving
 from canarylab.rollouts.routes.backends import Backends, pods_behind
-from canarylab.rollouts.routes.route import Asked, Destination, Route
+from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.route import Destination, Route
 
 Json = dict[str, Any]
 
@@ -113,31 +114,31 @@ class TestRoutes:
 
     def test_shares_are_those_of_the_services_behind_it(self):
         route = Route("vs, http route primary", [Destination("stable", 95), Destination("canary", 5)])
-        seen = route.seen(backends(*self.SERVICES))
+        seen = route.seen(backends(*self.SERVICES).of)
         assert (seen.words, seen.shares, seen.mirrored) == ("stable 95, canary 5", {"aaa": 95, "bbb": 5}, {})
 
     def test_two_services_of_one_revision_are_one(self):
         seen = Route("", [Destination("stable", 95), Destination("again", 5)]).seen(
-            backends(*self.SERVICES, service("again", {HASH: "aaa"}))
+            backends(*self.SERVICES, service("again", {HASH: "aaa"})).of
         )
         assert seen.shares == {"aaa": 100}
 
     def test_mirrors_are_shares_of_their_own(self):
-        seen = Route("", [Destination("stable", 100)], [Destination("canary", 30)]).seen(backends(*self.SERVICES))
+        seen = Route("", [Destination("stable", 100)], [Destination("canary", 30)]).seen(backends(*self.SERVICES).of)
         assert (seen.words, seen.mirrored) == ("stable 100, mirrored to canary 30", {"bbb": 30})
 
     def test_what_gets_nothing_is_not_asked_who_it_is(self):
         seen = Route("", [Destination("stable", 100), Destination("nobody", 0, "canary")]).seen(
-            backends(*self.SERVICES)
+            backends(*self.SERVICES).of
         )
         assert (seen.words, seen.shares) == ("stable 100, nobody/canary 0", {"aaa": 100})
 
     def test_a_subset_has_its_labels_revision(self):
-        seen = Route("", [Destination("demo", 100, "stable")]).seen(backends(TestSubsets.RULE))
+        seen = Route("", [Destination("demo", 100, "stable")]).seen(backends(TestSubsets.RULE).of)
         assert (seen.words, seen.shares) == ("demo/stable 100", {"aaa": 100})
 
     def test_one_without_a_destination_says_so(self):
-        assert Route("", []).seen(backends()).words == "no destination"
+        assert Route("", []).seen(backends().of).words == "no destination"
 
 
 class TestResolving:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canarylab.rollouts.routes.http_routes import route
-from canarylab.rollouts.routes.route import Asked
+from canarylab.rollouts.routes.match import Asked
 
 Json = dict[str, Any]
 

@@ -14,8 +14,8 @@ from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
 from canarylab.rollouts.routes import envoy, proxies
 from canarylab.rollouts.routes.backends import Backends
+from canarylab.rollouts.routes.match import Asked
 from canarylab.rollouts.routes.proxies import Proxies
-from canarylab.rollouts.routes.route import Asked
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from canarylab.rollouts.routes.route import host_rank, text_matches
+from canarylab.rollouts.routes.match import host_rank, text_matches
 from canarylab.rollouts.routes.seen import Seen, evenly, expected, joined
 
 REVISIONS = st.sampled_from(["aaa", "bbb", "ccc", ""])

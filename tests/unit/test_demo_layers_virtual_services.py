@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from canarylab.rollouts.routes.route import Asked, Route
+from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.route import Route
 from canarylab.rollouts.routes.virtual_services import route
 
 Json = dict[str, Any]
@@ -267,7 +268,11 @@ class TestLeftAlone:
         assert "doesn't list vs" in self.cause(virtual_service(http("primary")), rollout("other", routes=["primary"]))
 
     def test_one_that_is_listed_with_its_namespace_is_not(self):
-        assert self.cause(virtual_service(http("primary")), rollout("default/vs")) == ""
+        """As Argo reads it: the name, then the namespace."""
+        service = virtual_service(http("primary"))
+        service["metadata"]["namespace"] = "default"
+        assert self.cause(service, rollout("vs.default")) == ""
+        assert self.cause(service, rollout("vs.other")).startswith("the Rollout doesn't list vs")
 
     def test_one_of_several_that_are_listed_is_not(self):
         by = rollout()

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from watch_world import canary_strategy, rollout, virtual_service
 
-from canarylab.rollouts.routes.weights import Reference, RouteWeight, of, weights
+from canarylab.rollouts.routes.route import Place
+from canarylab.rollouts.routes.weights import RouteWeight, of, weights
 from canarylab.watch.state import Lasting
 
 PLUGIN = "argoproj-labs/gatewayAPI"
@@ -15,16 +16,16 @@ def routed(**routing):
 
 
 def test_the_virtual_services_are_those_that_the_rollout_names():
-    istio = {"virtualService": {"name": "one"}, "virtualServices": [{"name": "web/two"}]}
+    istio = {"virtualService": {"name": "one"}, "virtualServices": [{"name": "two.web"}]}
     assert of(routed(istio=istio)) == [
-        Reference("networking.istio.io/v1", "VirtualService", "two", "web"),
-        Reference("networking.istio.io/v1", "VirtualService", "one", "shop"),
+        Place("networking.istio.io/v1", "VirtualService", "two", "web"),
+        Place("networking.istio.io/v1", "VirtualService", "one", "shop"),
     ]
 
 
 def test_the_http_routes_are_those_of_the_plugin():
     found = of(routed(plugins={PLUGIN: {"httpRoute": "web", "namespace": "edge"}}))
-    assert found == [Reference("gateway.networking.k8s.io/v1", "HTTPRoute", "web", "edge")]
+    assert found == [Place("gateway.networking.k8s.io/v1", "HTTPRoute", "web", "edge")]
 
 
 def test_a_rollout_without_a_router_has_no_routes():

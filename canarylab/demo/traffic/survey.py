@@ -24,8 +24,8 @@ from canarylab.errors import ExpectationError, StageError
 from canarylab.events import Notice
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.routes.backends import Backends
+from canarylab.rollouts.routes.match import Asked
 from canarylab.rollouts.routes.proxies import Proxies
-from canarylab.rollouts.routes.route import Asked
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.routes.route import Destination, service_of
 from canarylab.rollouts.routes.seen import Shares, evenly
 from canarylab.rollouts.view import HASH_LABEL
 
@@ -27,6 +28,12 @@ class Backends:
     def by_address(self) -> Mapping[str, str]:
         """The revision of each pod by its IP address."""
         return {dig(pod, "status", "podIP"): _hash(pod) for pod in self._pods if dig(pod, "status", "podIP")}
+
+    def of(self, destination: Destination) -> Shares:
+        """Of a route's destination. Its namespace isn't looked at: it is that of the Rollout."""
+        if destination.subset:
+            return self.of_subset(destination.service, destination.subset)
+        return self.of_service(destination.service)
 
     def of_service(self, name: str) -> Shares:
         """By the revision that Argo writes into the Service's selector; without one, by its ready endpoints."""
@@ -51,7 +58,7 @@ class Backends:
     def of_subset(self, service: str, subset: str) -> Shares:
         """By the revision that Argo writes into the labels of a DestinationRule's subset."""
         for rule in self._rules:
-            if dig(rule, "spec", "host").partition(".")[0] == service:
+            if service_of(dig(rule, "spec", "host"))[0] == service:
                 for one in dig(rule, "spec", "subsets") or ():
                     if one["name"] == subset:
                         return {dig(one, "labels", HASH_LABEL) or "": 100}

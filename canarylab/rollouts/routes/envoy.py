@@ -6,11 +6,12 @@ https://www.envoyproxy.io/docs/envoy/latest/operations/admin: /config_dump and /
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from canarylab.rollouts.routes.route import Asked, host_rank, text_matches
+from canarylab.rollouts.routes.match import Asked, Condition, Match
+from canarylab.rollouts.routes.route import ALL, Destination, Route, first, most_specific, service_of, shares_of
 
 ADMIN_PORT = 15000
 """Where Istio has Envoy's admin interface listen, on the pod's loopback only."""
@@ -21,21 +22,9 @@ CLUSTERS = "/clusters?format=json"
 Json = Mapping[str, Any]
 
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
-_PATHS = {"prefix": "prefix", "path": "exact", "path_separated_prefix": "path prefix"}
+_PATHS = {"prefix": "prefix", "path": "exact", "path_separated_prefix": "path prefix", "safe_regex": "safe_regex"}
+_PSEUDO_HEADERS = {":method": "method", ":authority": "host", ":path": "path"}
 _DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
-
-
-@dataclass(frozen=True)
-class EnvoyRoute:
-    """Percent by Envoy's cluster, and by the clusters that get copies."""
-
-    clusters: Mapping[str, float]
-    mirrors: Mapping[str, float]
-
-    def __str__(self) -> str:
-        words = [f"{shown(cluster)} {percent:g}" for cluster, percent in self.clusters.items()]
-        words += [f"mirrored to {shown(cluster)} {percent:g}" for cluster, percent in self.mirrors.items()]
-        return ", ".join(words)
 
 
 @dataclass(frozen=True)
@@ -49,38 +38,20 @@ class Endpoint:
     connections: int
 
 
-def shown(cluster: str) -> str:
-    """Of `outbound|15372|subset|service.namespace.svc.cluster.local` what a reader wants: service or service/subset."""
-    direction, _, rest = cluster.partition("|")
-    if direction not in ("outbound", "inbound") or rest.count("|") != 2:  # noqa: PLR2004 - port, subset, host
-        return cluster
-    _, subset, host = rest.split("|")
-    return host.partition(".")[0] + (f"/{subset}" if subset else "")
-
-
-def http_route(dump: Json, asked: Asked) -> EnvoyRoute | None:
+def http_route(dump: Json, asked: Asked) -> Route | None:
     """The route that the proxy would take, of whichever listener has the most specific domain; None without one."""
-    best, found = 0, None
-    for host in _virtual_hosts(dump):
-        rank = max(host_rank(domain.partition(":")[0], asked.host) for domain in host["domains"])
-        if rank > best:
-            best, found = rank, host
-    routes = found.get("routes", ()) if found else ()
-    taken = next((route for route in routes if _matches(route["match"], asked)), None)
-    if taken is None or "route" not in taken:  # it redirects, or answers by itself
-        return None
-    return _actions(taken["route"])
+    return _taken((_http_routes(host) for host in _virtual_hosts(dump)), asked)
 
 
-def tls_route(dump: Json, asked: Asked) -> EnvoyRoute | None:
+def tls_route(dump: Json, asked: Asked) -> Route | None:
     """Where connections of that SNI are passed on to, by the filter chain that names it most specifically."""
-    best, found = 0, None
-    for chain, proxy in _tcp_proxies(dump):
-        names = (chain.get("filter_chain_match") or {}).get("server_names") or ()
-        rank = max((host_rank(name, asked.host) for name in names), default=0)
-        if rank > best:
-            best, found = rank, proxy
-    return EnvoyRoute(_weights(found), {}) if found else None
+    return _taken(([_tls_route(chain, proxy)] for chain, proxy in _tcp_proxies(dump)), asked)
+
+
+def _taken(groups: Iterable[Sequence[Route]], asked: Asked) -> Route | None:
+    """None also of one that redirects, or answers by itself."""
+    found = next((first(group, asked) for group in most_specific(groups, asked)), None)
+    return found if found and found.destinations else None
 
 
 def endpoints(clusters: Json) -> Mapping[str, Sequence[Endpoint]]:
@@ -126,62 +97,86 @@ def _each(dump: Json, *path: str) -> Iterator[Json]:
             yield found
 
 
-def _matches(match: Json, asked: Asked) -> bool:
-    """Every condition of a match must hold; one that isn't known here doesn't."""
-    return all(_holds(key, wanted, asked) for key, wanted in match.items())
+def _http_routes(host: Json) -> list[Route]:
+    hosts = [domain.partition(":")[0] for domain in host["domains"]]
+    return [
+        Route(
+            where=route.get("name", ""),
+            destinations=_destinations(route.get("route") or {}),
+            mirrors=_mirrors(route.get("route") or {}),
+            position=position,
+            hosts=hosts,
+            matches=(Match(tuple(_conditions(route["match"]))),),
+        )
+        for position, route in enumerate(host.get("routes", ()))
+    ]
 
 
-def _holds(key: str, wanted: Any, asked: Asked) -> bool:
-    match key:
-        case "headers":
-            return all(_header(each, asked) for each in wanted)
-        case "prefix" | "path" | "path_separated_prefix":
-            return text_matches(_PATHS[key], str(wanted), asked.path)
-        case "safe_regex":
-            return text_matches("regex", str(wanted["regex"]), asked.path)
-    return key == "case_sensitive" and bool(wanted)
+def _tls_route(chain: Json, proxy: Json) -> Route:
+    names = (chain.get("filter_chain_match") or {}).get("server_names") or ()
+    return Route(chain.get("name", ""), _destinations(proxy), protocol="tls", hosts=names)
 
 
-def _header(wanted: Json, asked: Asked) -> bool:
+def _conditions(match: Json) -> Iterator[Condition]:
+    for key, wanted in match.items():
+        if key == "headers":
+            for header in wanted:
+                yield from _header(header)
+        elif key in _PATHS:
+            yield Condition("path", *_text(_PATHS[key], wanted))
+        elif key != "case_sensitive" or not wanted:
+            yield Condition(key)
+
+
+def _header(wanted: Json) -> Iterator[Condition]:
     """A HeaderMatcher: a header that isn't there matches no text, inverted or not, unless it counts as empty."""
-    name, conditions = wanted["name"], wanted.keys() - {"name", "invert_match", "treat_missing_header_as_empty"}
-    found = {":method": "GET", ":authority": asked.host, ":path": asked.path}.get(name, asked.headers.get(name.lower()))
-    if conditions <= {"present_match"}:
-        holds = (found is not None) is wanted.get("present_match", True)
-    elif conditions == {"string_match"} and (found is not None or wanted.get("treat_missing_header_as_empty")):
-        holds = all(_string(kind, text, found or "") for kind, text in wanted["string_match"].items())
-    else:
-        return False
-    return holds is not bool(wanted.get("invert_match"))
+    name, kinds = wanted["name"], wanted.keys() - {"name", "invert_match", "treat_missing_header_as_empty"}
+    part, inverted = _PSEUDO_HEADERS.get(name, "header"), bool(wanted.get("invert_match"))
+    if kinds <= {"present_match"}:
+        yield Condition(part, "present", name=name, negated=wanted.get("present_match", True) is inverted)
+        return
+    absent_as = "" if wanted.get("treat_missing_header_as_empty") else None
+    if inverted and absent_as is None:
+        yield Condition(part, "present", name=name)
+    if kinds != {"string_match"}:
+        yield Condition(f"header by {', '.join(kinds)}")
+        return
+    for kind, text in wanted["string_match"].items():
+        yield Condition(part, *_text(kind, text), name, inverted, absent_as)
 
 
-def _string(kind: str, wanted: Any, found: str) -> bool:
-    if kind == "safe_regex":
-        return text_matches("regex", wanted["regex"], found)
-    return text_matches(kind, str(wanted), found)
+def _text(kind: str, wanted: Any) -> tuple[str, str]:
+    """Kind and text of a StringMatch or of a path's."""
+    return ("regex", wanted["regex"]) if kind == "safe_regex" else (kind, str(wanted))
 
 
-def _actions(action: Json) -> EnvoyRoute:
-    mirrors = {
-        each["cluster"]: _percent(each.get("runtime_fraction")) for each in action.get("request_mirror_policies", ())
-    }
-    return EnvoyRoute(_weights(action), mirrors)
-
-
-def _weights(action: Json) -> Mapping[str, float]:
+def _destinations(action: Json) -> tuple[Destination, ...]:
     if "cluster" in action:
-        return {action["cluster"]: 100.0}
-    weighted = (action.get("weighted_clusters") or {}).get("clusters", ())
-    whole = sum(each.get("weight", 0) for each in weighted) or 1
-    shares: dict[str, float] = defaultdict(float)
-    for each in weighted:
-        shares[each["name"]] += 100 * each.get("weight", 0) / whole
-    return shares
+        return (_destination(action["cluster"], ALL),)
+    weights: dict[str, int] = defaultdict(int)
+    for each in (action.get("weighted_clusters") or {}).get("clusters", ()):
+        weights[each["name"]] += each.get("weight", 0)
+    return tuple(map(_destination, weights, shares_of([*weights.values()])))
+
+
+def _mirrors(action: Json) -> tuple[Destination, ...]:
+    policies = action.get("request_mirror_policies", ())
+    return tuple(_destination(each["cluster"], _percent(each.get("runtime_fraction"))) for each in policies)
+
+
+def _destination(cluster: str, percent: float) -> Destination:
+    """Of `outbound|15372|subset|service.namespace.svc.cluster.local` the Service; any other goes by its own name."""
+    direction, _, rest = cluster.partition("|")
+    if direction not in ("outbound", "inbound") or rest.count("|") != 2:  # noqa: PLR2004 - port, subset, host
+        return Destination(cluster, percent, cluster=cluster)
+    _, subset, host = rest.split("|")
+    service, namespace = service_of(host)
+    return Destination(service, percent, subset, namespace, cluster=cluster)
 
 
 def _percent(fraction: Json | None) -> float:
     """A RuntimeFractionalPercent; all where there is none."""
     if not fraction:
-        return 100.0
+        return ALL
     value = fraction.get("default_value") or {}
-    return 100 * float(value.get("numerator", 0)) / _DENOMINATORS[value.get("denominator", "HUNDRED")]
+    return ALL * float(value.get("numerator", 0)) / _DENOMINATORS[value.get("denominator", "HUNDRED")]

@@ -1,4 +1,4 @@
-"""HTTPRoutes of the Kubernetes Gateway API: the rule that a request falls under. Pure.
+"""HTTPRoutes of the Kubernetes Gateway API: their rules, and the one that a request falls under. Pure.
 
 Matching: https://gateway-api.sigs.k8s.io/reference/spec/#gateway.networking.k8s.io/v1.HTTPRouteMatch
 """
@@ -6,27 +6,70 @@ Matching: https://gateway-api.sigs.k8s.io/reference/spec/#gateway.networking.k8s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.routes.route import Asked, Destination, Route, host_rank, text_matches
+from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.routes.match import Asked, Condition, Match
+from canarylab.rollouts.routes.route import ALL, Destination, Place, Route, shares_of
 
 API_VERSION = "gateway.networking.k8s.io/v1"
 KIND = "HTTPRoute"
 
 _KINDS = {"Exact": "exact", "PathPrefix": "path prefix", "RegularExpression": "regex"}
-_PATHS = {"Exact": 2, "PathPrefix": 1, "RegularExpression": 0}
-"""Which kind of path comes first; regular expressions come last in Istio (pilot/pkg/config/kube/gateway)."""
-_ANY_PATH = {"type": "PathPrefix", "value": "/"}
+_PATHS = ("regex", "path prefix", "exact")
+"""Which kind of path comes first: the last. Istio takes regular expressions last (pilot/pkg/config/kube/gateway)."""
 
 
-@dataclass(frozen=True)
-class _Matching:
-    """A rule that matches, and how specifically it does."""
+def routes(http_route: Object) -> list[Route]:
+    """Its rules, each of which has at least one match."""
+    return [_route(http_route, position, rule) for position, rule in enumerate(listed(http_route, "spec", "rules"))]
 
-    rank: tuple[int, ...]
-    where: str
-    rule: Object
+
+def _route(http_route: Object, position: int, rule: Any) -> Route:
+    meta, name = dig(http_route, "metadata"), dig(rule, "name") or ""
+    return Route(
+        where=f"{dig(meta, 'name')}, rule {name or f'number {position + 1}'}",
+        destinations=_destinations(listed(rule, "backendRefs")),
+        mirrors=_mirrors(rule),
+        place=Place(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
+        name=name,
+        position=position,
+        hosts=listed(http_route, "spec", "hostnames") or ("*",),
+        matches=tuple(Match(tuple(_conditions(match))) for match in listed(rule, "matches") or ({},)),
+    )
+
+
+def _conditions(match: Object) -> Iterator[Condition]:
+    path = match.get("path") or {}
+    yield Condition("path", _KINDS[path.get("type", "PathPrefix")], path.get("value", "/"))
+    if method := match.get("method"):
+        yield Condition("method", wanted=method)
+    if match.get("queryParams"):
+        yield Condition("query")
+    for each in match.get("headers") or ():
+        yield Condition("header", _KINDS[each.get("type", "Exact")], each["value"], each["name"])
+
+
+def _destinations(found: Sequence[Object]) -> tuple[Destination, ...]:
+    """Weights are parts of their sum here, 1 where none is said."""
+    shares = zip(found, shares_of([one.get("weight", 1) for one in found]), strict=True)
+    return tuple(_destination(one, percent, one.get("weight")) for one, percent in shares)
+
+
+def _destination(backend: Object, percent: float, weight: int | None = None) -> Destination:
+    return Destination(backend["name"], percent, namespace=backend.get("namespace") or "", weight=weight)
+
+
+def _mirrors(rule: Object) -> tuple[Destination, ...]:
+    mirrors = [each["requestMirror"] for each in rule.get("filters") or () if each.get("type") == "RequestMirror"]
+    return tuple(_destination(each["backendRef"], _percent(each)) for each in mirrors)
+
+
+def _percent(mirror: Object) -> float:
+    """As `percent` or `fraction` say, all without either."""
+    if fraction := mirror.get("fraction"):
+        return ALL * float(fraction["numerator"]) / float(fraction.get("denominator", ALL))
+    return float(mirror.get("percent", ALL))
 
 
 def route(http_routes: Iterable[Object], asked: Asked) -> Route | None:
@@ -36,64 +79,17 @@ def route(http_routes: Iterable[Object], asked: Asked) -> Route | None:
     by the number of headers. Among equals the oldest object's comes first.
     """
     oldest_first = sorted(http_routes, key=lambda one: dig(one, "metadata", "creationTimestamp") or "")
-    found = max(_matching(oldest_first, asked), key=lambda one: one.rank, default=None)
-    if found is None:
-        return None
-    return Route(found.where, _destinations(found.rule.get("backendRefs") or ()), _mirrors(found.rule))
+    found = [
+        ((by_host, *_rank(match)), rule)
+        for one in oldest_first
+        for rule in routes(one)
+        if (by_host := rule.host_rank(asked))
+        for match in rule.matches
+        if match.holds(asked)
+    ]
+    return max(found, key=lambda ranked: ranked[0], default=(None, None))[1]
 
 
-def _matching(http_routes: Iterable[Object], asked: Asked) -> Iterator[_Matching]:
-    for http_route in http_routes:
-        if not (by_host := _host_rank(http_route, asked)):
-            continue
-        for position, rule in enumerate(dig(http_route, "spec", "rules") or ()):
-            where = f"{http_route['metadata']['name']}, rule {rule.get('name') or f'number {position + 1}'}"
-            matches: Sequence[Object] = rule.get("matches") or ({},)
-            for match in matches:
-                if _matches(match, asked):
-                    yield _Matching((by_host, *_rank(match)), where, rule)
-
-
-def _host_rank(http_route: Object, asked: Asked) -> int:
-    if asked.tls:
-        return 0
-    hostnames = dig(http_route, "spec", "hostnames") or ("*",)
-    return max(host_rank(host, asked.host) for host in hostnames)
-
-
-def _rank(match: Object) -> tuple[int, ...]:
-    path = {**_ANY_PATH, **(match.get("path") or {})}
-    return _PATHS[path["type"]], len(path["value"]), "method" in match, len(match.get("headers") or ())
-
-
-def _matches(match: Object, asked: Asked) -> bool:
-    path = {**_ANY_PATH, **(match.get("path") or {})}
-    if not text_matches(_KINDS[path["type"]], path["value"], asked.path):
-        return False
-    if match.get("method", "GET") != "GET" or match.get("queryParams"):
-        return False
-    return all(_header(each, asked) for each in match.get("headers") or ())
-
-
-def _header(wanted: Object, asked: Asked) -> bool:
-    kind = _KINDS[wanted.get("type", "Exact")]
-    return text_matches(kind, wanted["value"], asked.headers.get(wanted["name"].lower()))
-
-
-def _destinations(found: Sequence[Object]) -> tuple[Destination, ...]:
-    """Weights are parts of their sum here, 1 where none is said."""
-    weights = [one.get("weight", 1) for one in found]
-    whole = sum(weights) or 1
-    return tuple(Destination(one["name"], 100 * weight / whole) for one, weight in zip(found, weights, strict=True))
-
-
-def _mirrors(rule: Object) -> tuple[Destination, ...]:
-    filters = [each["requestMirror"] for each in rule.get("filters") or () if each.get("type") == "RequestMirror"]
-    return tuple(Destination(each["backendRef"]["name"], _percent(each)) for each in filters)
-
-
-def _percent(mirror: Object) -> float:
-    """As `percent` or `fraction` say, all without either."""
-    if fraction := mirror.get("fraction"):
-        return 100 * float(fraction["numerator"]) / float(fraction.get("denominator", 100))
-    return float(mirror.get("percent", 100))
+def _rank(match: Match) -> tuple[int, ...]:
+    path, parts = match.conditions[0], [each.part for each in match.conditions]
+    return _PATHS.index(path.kind), len(path.wanted), parts.count("method"), parts.count("header")

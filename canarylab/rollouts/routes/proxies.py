@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,9 @@ from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import condition
 from canarylab.rollouts.routes import envoy
 from canarylab.rollouts.routes.backends import Backends, pods_behind
-from canarylab.rollouts.routes.envoy import EnvoyRoute
-from canarylab.rollouts.routes.route import Asked
-from canarylab.rollouts.routes.seen import Seen, Shares, evenly, joined
+from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.route import Destination, Route
+from canarylab.rollouts.routes.seen import Seen, Shares, evenly
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
@@ -58,7 +59,7 @@ class Proxies:
         for port in self._ports.values():
             if route := _route(port, asked):
                 found = envoy.endpoints(port.json(envoy.CLUSTERS))
-                for endpoint in (each for name in route.clusters for each in found.get(name, ())):
+                for endpoint in (each for to in route.destinations for each in found.get(to.cluster, ())):
                     revision = backends.by_address.get(endpoint.address, "")
                     counted[revision] += endpoint.connections if asked.tls else endpoint.requests
         return counted
@@ -79,16 +80,14 @@ def _seen(name: str, port: PodPort, asked: Asked, backends: Backends) -> Seen:
     if route is None:
         return Seen(where, f"no route for {asked.host}", {})
 
-    def revisions(cluster: str) -> Shares:
-        healthy = (each.address for each in found.get(cluster, ()) if each.healthy)
+    def revisions(to: Destination) -> Shares:
+        healthy = (each.address for each in found.get(to.cluster, ()) if each.healthy)
         return evenly(backends.by_address.get(address, "") for address in healthy)
 
-    shares = joined((percent, revisions(cluster)) for cluster, percent in route.clusters.items() if percent)
-    mirrored = joined((percent, revisions(cluster)) for cluster, percent in route.mirrors.items() if percent)
-    return Seen(where, str(route), shares, mirrored)
+    return dataclasses.replace(route, where=where).seen(revisions)
 
 
-def _route(port: PodPort, asked: Asked) -> EnvoyRoute | None:
+def _route(port: PodPort, asked: Asked) -> Route | None:
     if asked.tls:
         return envoy.tls_route(port.json(envoy.LISTENERS), asked)
     return envoy.http_route(port.json(envoy.ROUTES), asked)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canarylab.kube.listing import is_served
 from canarylab.kube.objects import Object
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes import http_routes, virtual_services
 from canarylab.rollouts.routes.backends import Backends
-from canarylab.rollouts.routes.route import Asked
+from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.objects import KINDS, objects
 from canarylab.rollouts.routes.seen import Seen
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 _KINDS = (
     ("v1", "Service"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
-    (virtual_services.API_VERSION, virtual_services.KIND),
     (virtual_services.API_VERSION, "DestinationRule"),
-    (http_routes.API_VERSION, http_routes.KIND),
+    *KINDS,
 )
 
 _NOBODY = "no HTTPRoute there is for such a request, and no VirtualService that names a gateway"
@@ -28,13 +28,12 @@ _NOBODY = "no HTTPRoute there is for such a request, and no VirtualService that 
 
 def routed(cluster: Cluster, rollout: Object, asked: Asked, backends: Backends) -> Seen:
     """What the VirtualService or HTTPRoute that is for such a request says."""
-    found = virtual_services.route(
-        _listed(cluster, virtual_services.API_VERSION, virtual_services.KIND, backends.namespace), rollout, asked
-    ) or http_routes.route(_listed(cluster, http_routes.API_VERSION, http_routes.KIND, backends.namespace), asked)
+    virtual, http = (objects(cluster, kind, backends.namespace) for kind in KINDS)
+    found = virtual_services.route(virtual, rollout, asked) or http_routes.route(http, asked)
     if found is None:
         where = f"namespace {backends.namespace}"
         return Seen(where, f"no route for {asked.host}", {}, cause=_NOBODY)
-    return found.seen(backends)
+    return found.seen(backends.of)
 
 
 def direct(service: Object, backends: Backends) -> Seen:
@@ -46,7 +45,3 @@ def direct(service: Object, backends: Backends) -> Seen:
 def watches(cluster: Cluster, namespace: str) -> list[Watch]:
     """What to watch to see every change of it; kinds that the cluster doesn't know can't change."""
     return [Watch(version, kind, namespace) for version, kind in _KINDS if is_served(cluster, version, kind)]
-
-
-def _listed(cluster: Cluster, api_version: str, kind: str, namespace: str) -> list[dict[str, Any]]:
-    return cluster.list(api_version, kind, namespace) if is_served(cluster, api_version, kind) else []

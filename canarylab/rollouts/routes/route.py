@@ -1,24 +1,29 @@
-"""A route, of whichever kind of object: to which Services such requests go, in which shares. Pure."""
+"""A route in the form that all formats are read into: to which Services such requests go, in which shares. Pure."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from canarylab.rollouts.routes.backends import Backends
+from canarylab.rollouts.routes.match import Asked, Match, host_rank
 from canarylab.rollouts.routes.seen import Seen, Shares, joined
 
+ALL = 100
+"""Percent."""
 
-@dataclass(frozen=True)
-class Asked:
-    """A GET request as routes look at it: the path without its query, `headers` with lower-case names."""
 
-    host: str
-    path: str
-    headers: Mapping[str, str]
-    tls: bool
-    port: int
+class Place(NamedTuple):
+    """An object by which traffic is routed, in the order of the arguments of `Cluster.get`."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str | None
+
+
+NOWHERE = Place("", "", "", None)
+"""Of a route that isn't an object's."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,28 @@ class Destination:
     service: str
     percent: float
     subset: str = ""
+    namespace: str = ""
+    """As the host says it; "" where it doesn't: that of the object."""
+    weight: int | None = None
+    """As it is written."""
+    cluster: str = ""
+    """What Envoy calls it; "" where it isn't Envoy's."""
 
     def __str__(self) -> str:
         name = f"{self.service}/{self.subset}" if self.subset else self.service
         return f"{name} {self.percent:g}"
 
-    def shares(self, backends: Backends) -> Shares:
-        if self.subset:
-            return backends.of_subset(self.service, self.subset)
-        return backends.of_service(self.service)
+
+def service_of(host: str) -> tuple[str, str]:
+    """Name and namespace of the Service that a host such as `app`, `app.shop` or `app.shop.svc.cluster.local` means."""
+    name, _, rest = host.partition(".")
+    return name, rest.partition(".")[0]
+
+
+def shares_of(weights: Sequence[float]) -> list[float]:
+    """Weights in percent of their sum."""
+    whole = sum(weights) or 1
+    return [ALL * weight / whole for weight in weights]
 
 
 @dataclass(frozen=True)
@@ -48,57 +66,49 @@ class Route:
     mirrors: Sequence[Destination] = ()
     cause: str = ""
     """Why Argo Rollouts may leave it alone; "" where it shouldn't."""
+    place: Place = NOWHERE
+    protocol: str = "http"
+    """http, tls or tcp."""
+    name: str = ""
+    position: int = 0
+    hosts: Sequence[str] = ()
+    """Of which it is for any, as `host_rank` reads them."""
+    matches: Sequence[Match] = ()
+    """Of which any has to hold; none: it is for every request."""
 
-    def seen(self, backends: Backends) -> Seen:
+    def __str__(self) -> str:
         words = ", ".join(map(str, self.destinations)) or "no destination"
-        words += "".join(f", mirrored to {mirror}" for mirror in self.mirrors)
+        return words + "".join(f", mirrored to {mirror}" for mirror in self.mirrors)
+
+    def is_for(self, asked: Asked) -> bool:
+        """Whether its matches hold, the hosts aside."""
+        return not self.matches or any(match.holds(asked) for match in self.matches)
+
+    def host_rank(self, asked: Asked) -> int:
+        """How specifically it names the request's host; 0 where it doesn't, or isn't for such a protocol."""
+        if self.protocol != asked.protocol:
+            return 0
+        return max((host_rank(host, asked.host) for host in self.hosts), default=0)
+
+    def seen(self, shares: Callable[[Destination], Shares]) -> Seen:
+        """What it says of a request, given which revisions stand behind a destination."""
         return Seen(
-            self.where, words, _shares(self.destinations, backends), _shares(self.mirrors, backends), self.cause
+            self.where, str(self), _joined(self.destinations, shares), _joined(self.mirrors, shares), self.cause
         )
 
 
-def _shares(destinations: Sequence[Destination], backends: Backends) -> Shares:
+def _joined(destinations: Sequence[Destination], shares: Callable[[Destination], Shares]) -> Shares:
     """Of what gets nothing it doesn't matter what stands behind it."""
-    return joined((each.percent, each.shares(backends)) for each in destinations if each.percent)
+    return joined((each.percent, shares(each)) for each in destinations if each.percent)
 
 
-def host_rank(pattern: str, host: str) -> int:
-    """How specifically a pattern names a host, 0 where it doesn't: exact before long wildcards before `*`.
-
-    `*.example.com` stands for all names below it (https://istio.io/latest/docs/reference/config/networking/gateway/).
-    """
-    pattern, host = pattern.lower(), host.lower()
-    if pattern == host:
-        return len(host) + 2
-    if pattern.startswith("*") and host.endswith(pattern[1:]) and len(host) >= len(pattern):
-        return len(pattern)
-    return 0
+def most_specific(groups: Iterable[Sequence[Route]], asked: Asked) -> list[Sequence[Route]]:
+    """Of routes that belong together, as those of an object do, the groups that name the host most specifically."""
+    ranked = [(max((route.host_rank(asked) for route in group), default=0), group) for group in groups]
+    best = max((rank for rank, _ in ranked), default=0)
+    return [group for rank, group in ranked if rank == best > 0]
 
 
-def _is_below(folder: str, path: str) -> bool:
-    """By whole elements: `/a` stands for `/a` and `/a/b`, not for `/ab`."""
-    folder = folder.removesuffix("/")
-    return path == folder or path.startswith(f"{folder}/")
-
-
-_TEXT: Mapping[str, Callable[[str, str], bool]] = {
-    "exact": lambda wanted, found: found == wanted,
-    "prefix": lambda wanted, found: found.startswith(wanted),
-    "path prefix": _is_below,
-    "suffix": lambda wanted, found: found.endswith(wanted),
-    "contains": lambda wanted, found: wanted in found,
-    "regex": lambda wanted, found: re.fullmatch(wanted, found) is not None,
-}
-
-
-def text_matches(kind: str, wanted: str, found: str | None) -> bool:
-    """Whether a text is as a match of that kind wants it.
-
-    A kind that isn't known here matches nothing, nor does what only RE2, Envoy's regular expressions, can read.
-    """
-    if found is None or kind not in _TEXT:
-        return False
-    try:
-        return _TEXT[kind](wanted, found)
-    except re.error:
-        return False
+def first(routes: Iterable[Route], asked: Asked) -> Route | None:
+    """The first that such a request takes."""
+    return next((route for route in routes if route.protocol == asked.protocol and route.is_for(asked)), None)

@@ -10,21 +10,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.routes import virtual_services
+from canarylab.rollouts.routes.route import Route
+from canarylab.rollouts.routing import (
+    CANARY,
+    ISTIO,
+    ListedVirtualService,
+    Sides,
+    listed_virtual_services,
+    managed_routes,
+)
 from canarylab.rollouts.validation.known import Known
 from canarylab.rollouts.validation.steps import INVALID
+from canarylab.rollouts.view import API_VERSION, HASH_LABEL
 from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, choose, shown
 
-_CANARY = ("spec", "strategy", "canary")
 _BLUE_GREEN = ("spec", "strategy", "blueGreen")
-_ISTIO = (*_CANARY, "trafficRouting", "istio")
-_NETWORKING, _ARGO = "networking.istio.io/v1", "argoproj.io/v1alpha1"
-_HASH_LABEL = "rollouts-pod-template-hash"
 _SERVICES: Sequence[tuple[str, ...]] = (
-    (*_CANARY, "canaryService"),
-    (*_CANARY, "stableService"),
-    (*_CANARY, "pingPong", "pingService"),
-    (*_CANARY, "pingPong", "pongService"),
+    (*CANARY, "canaryService"),
+    (*CANARY, "stableService"),
+    (*CANARY, "pingPong", "pingService"),
+    (*CANARY, "pingPong", "pongService"),
     (*_BLUE_GREEN, "activeService"),
     (*_BLUE_GREEN, "previewService"),
 )
@@ -63,7 +70,7 @@ def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
 
 def _unmatched(place: Place, service: Object, labels: Any) -> Iterator[Mistake]:
     for key, value in (dig(service, "spec", "selector") or {}).items():
-        if key != _HASH_LABEL and dig(labels, key) != value:
+        if key != HASH_LABEL and dig(labels, key) != value:
             yield Mistake(
                 place,
                 f"Service {dig(service, 'metadata', 'name')} selects {key}={value}, and the Rollout's pods aren't that",
@@ -73,104 +80,83 @@ def _unmatched(place: Place, service: Object, labels: Any) -> Iterator[Mistake]:
 
 
 def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
-    one = dig(rollout, *_ISTIO, "virtualService")
-    several = listed(rollout, *_ISTIO, "virtualServices")
-    named: list[tuple[Place, Any]] = [((*_ISTIO, "virtualService"), one)] if one else []
-    named += [((*_ISTIO, "virtualServices", index), each) for index, each in enumerate(several)]
-    for place, entry in named:
-        written = dig(entry, "name")
-        if not isinstance(written, str):
-            continue
-        name, namespace = _split(written, dig(rollout, "metadata", "namespace"))
-        found = known.find(_NETWORKING, "VirtualService", name, namespace)
+    for entry in listed_virtual_services(rollout):
+        found = known.find(virtual_services.API_VERSION, virtual_services.KIND, entry.name, entry.namespace)
         if found is None:
-            yield _missing(known, (*place, "name"), "VirtualService", name, namespace)
+            yield _missing(known, (*entry.place, "name"), virtual_services.KIND, entry.name, entry.namespace)
         else:
-            yield from _routes(rollout, place, entry, found)
-            yield from _streams(rollout, place, entry, found)
+            routes = virtual_services.routes(found)
+            yield from _routes(rollout, entry, routes)
+            yield from _streams(rollout, entry, routes)
 
 
-def _split(written: str, namespace: str | None) -> tuple[str, str | None]:
-    """Name and namespace of a VirtualService that is written `name` or `name.namespace`."""
-    name, _, other = written.removesuffix(".cluster.local").rpartition(".")
-    return (name, other) if name else (written, namespace)
-
-
-def _routes(rollout: Object, place: Place, entry: Any, virtual_service: Object) -> Iterator[Mistake]:
+def _routes(rollout: Object, entry: ListedVirtualService, routes: Sequence[Route]) -> Iterator[Mistake]:
     """The http routes that Argo is to weigh: each is there, and leads to both revisions."""
-    there, names = listed(virtual_service, "spec", "http"), listed(entry, "routes")
-    if not there and (listed(virtual_service, "spec", "tls") or listed(virtual_service, "spec", "tcp")):
+    http = [route for route in routes if route.protocol == "http"]
+    if routes and not http:
         return
-    by_name = {dig(route, "name"): route for route in there}
-    for index, name in enumerate(names):
+    by_name = {route.name: route for route in http if route.name}
+    for index, name in enumerate(entry.routes):
         if name not in by_name:
             yield Mistake(
-                (*place, "routes", index),
-                f"VirtualService {dig(entry, 'name')} has no http route named {shown(name)}",
+                (*entry.place, "routes", index),
+                f"VirtualService {entry.written} has no http route named {shown(name)}",
                 f"{INVALID}HTTP Route '{name}' is not found in the defined Virtual Service",
-                choose(str(name), [str(known) for known in by_name if known]),
+                choose(str(name), list(by_name)),
             )
         else:
-            yield from _destinations(rollout, (*place, "routes", index), by_name[name])
-    managed = [dig(one, "name") for one in listed(rollout, *_CANARY, "trafficRouting", "managedRoutes")]
-    own = [route for route in there if dig(route, "name") not in managed]
-    if not names and len(own) == 1:
-        yield from _destinations(rollout, place, own[0])
-    elif not names:
+            yield from _destinations(rollout, (*entry.place, "routes", index), by_name[name])
+    managed = managed_routes(rollout)
+    own = [route for route in http if route.name not in managed]
+    if not entry.routes and len(own) == 1:
+        yield from _destinations(rollout, entry.place, own[0])
+    elif not entry.routes:
         yield Mistake(
-            place,
-            f"VirtualService {dig(entry, 'name')} has {len(own)} http routes, and none of them is chosen",
+            entry.place,
+            f"VirtualService {entry.written} has {len(own)} http routes, and none of them is chosen",
             f"{INVALID}it must have exactly one route when omitting routes",
-            f"write `routes: [NAME]`; {choose('', [str(name) for name in by_name if name])}",
+            f"write `routes: [NAME]`; {choose('', list(by_name))}",
         )
 
 
-def _streams(rollout: Object, place: Place, entry: Any, virtual_service: Object) -> Iterator[Mistake]:
+def _streams(rollout: Object, entry: ListedVirtualService, routes: Sequence[Route]) -> Iterator[Mistake]:
     """The routes by tls and tcp: Argo weighs the only one, unless some are chosen."""
-    for protocol in ("tls", "tcp"):
-        there = listed(virtual_service, "spec", protocol)
-        if not there or listed(entry, f"{protocol}Routes"):
+    for protocol, chosen in (("tls", entry.tls_routes), ("tcp", entry.tcp_routes)):
+        there = [route for route in routes if route.protocol == protocol]
+        if not there or chosen:
             continue
         if len(there) == 1:
-            yield from _destinations(rollout, place, there[0])
+            yield from _destinations(rollout, entry.place, there[0])
         else:
             yield Mistake(
-                place,
-                f"VirtualService {dig(entry, 'name')} has {len(there)} {protocol} routes, and none of them is chosen",
+                entry.place,
+                f"VirtualService {entry.written} has {len(there)} {protocol} routes, and none of them is chosen",
                 f"{INVALID}it must have exactly one route when omitting {protocol}Routes",
                 f"write `{protocol}Routes: [{{port: PORT}}]`",
             )
 
 
-def _destinations(rollout: Object, place: Place, route: Any) -> Iterator[Mistake]:
+def _destinations(rollout: Object, place: Place, route: Route) -> Iterator[Mistake]:
     """A route needs a destination for stable and one for the canary: two Services, or two subsets."""
-    subsets = dig(rollout, *_ISTIO, "destinationRule")
-    destinations = [dig(each, "destination") for each in listed(route, "route")]
-    if subsets is None:
-        what, there = "Service", {str(dig(each, "host")).partition(".")[0] for each in destinations}
-        wanted = [dig(rollout, *_CANARY, key) for key in ("stableService", "canaryService")]
-        if not any(wanted):
-            wanted = [dig(rollout, *_CANARY, "pingPong", key) for key in ("pingService", "pongService")]
-    else:
-        what, there = "subset", {str(dig(each, "subset")) for each in destinations}
-        wanted = [dig(subsets, key) for key in ("stableSubsetName", "canarySubsetName")]
-    for name in (str(each or "") for each in wanted):
+    sides = Sides.of(rollout)
+    there = {one.subset if sides.by == "subset" else one.service for one in route.destinations} - {""}
+    for name in (sides.stable, sides.canary):
         if name not in there:
             yield Mistake(
                 place,
-                f"that route has no destination with {what} {name or '(no name)'}; "
+                f"that route has no destination with {sides.by} {name or '(no name)'}; "
                 f"it has {', '.join(sorted(there)) or 'none'}",
-                f"{INVALID}{what} '{name}' not found in route",
+                f"{INVALID}{sides.by} '{name}' not found in route",
                 "give the route two destinations, one for stable with weight 100 and one for the canary with weight 0",
             )
 
 
 def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:
-    place, namespace = (*_ISTIO, "destinationRule"), dig(rollout, "metadata", "namespace")
+    place, namespace = (*ISTIO, "destinationRule"), dig(rollout, "metadata", "namespace")
     name = dig(rollout, *place, "name")
     if not isinstance(name, str):
         return
-    found = known.find(_NETWORKING, "DestinationRule", name, namespace)
+    found = known.find(virtual_services.API_VERSION, "DestinationRule", name, namespace)
     if found is None:
         yield _missing(known, (*place, "name"), "DestinationRule", name, namespace)
         return
@@ -187,9 +173,9 @@ def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:
 
 
 def _analysis(rollout: Object, known: Known) -> Iterator[Mistake]:
-    steps = enumerate(listed(rollout, *_CANARY, "steps"))
-    places: list[Place] = [(*_CANARY, "steps", index, "analysis") for index, step in steps if dig(step, "analysis")]
-    places += [(*_CANARY, "analysis")]
+    steps = enumerate(listed(rollout, *CANARY, "steps"))
+    places: list[Place] = [(*CANARY, "steps", index, "analysis") for index, step in steps if dig(step, "analysis")]
+    places += [(*CANARY, "analysis")]
     places += [(*_BLUE_GREEN, key) for key in ("prePromotionAnalysis", "postPromotionAnalysis")]
     for place in places:
         for index, template in enumerate(listed(_at(rollout, place), "templates")):
@@ -197,7 +183,7 @@ def _analysis(rollout: Object, known: Known) -> Iterator[Mistake]:
             kind = "ClusterAnalysisTemplate" if cluster_wide else "AnalysisTemplate"
             namespace = None if cluster_wide else dig(rollout, "metadata", "namespace")
             name = dig(template, "templateName")
-            if isinstance(name, str) and known.find(_ARGO, kind, name, namespace) is None:
+            if isinstance(name, str) and known.find(API_VERSION, kind, name, namespace) is None:
                 yield _missing(known, (*place, "templates", index, "templateName"), kind, name, namespace)
 
 

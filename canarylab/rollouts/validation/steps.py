@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, choose, shown
 
@@ -24,7 +25,7 @@ _ALONE = ("setWeight", "pause", "experiment", "analysis")
 """Of these, a step may have one only."""
 
 _KINDS = (*_ALONE, "setCanaryScale", "setHeaderRoute", "setMirrorRoute", "plugin")
-_STEPS = ("spec", "strategy", "canary", "steps")
+_STEPS = (*CANARY, "steps")
 _ALL = 100
 _ALIKE = 0.8
 _MATCHES = ("exact", "prefix", "regex")
@@ -42,7 +43,7 @@ _BY_EXPERIMENT = ("istio", "alb", "smi", "plugins")
 
 def mistakes(rollout: Object) -> Iterator[Mistake]:
     """What is wrong in each step, in their order."""
-    canary = dig(rollout, *_STEPS[:-1])
+    canary = dig(rollout, *CANARY)
     for index, step in enumerate(listed(rollout, *_STEPS)):
         if isinstance(step, Mapping):
             place = (*_STEPS, index)
@@ -74,7 +75,7 @@ def _kinds(place: Place, step: Object, given: Object) -> Iterator[Mistake]:
 
 
 def _weight(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
-    most = _full_weight(canary)
+    most = full_weight(canary)
     if not _is_within(value, most):
         beyond = "" if most == _ALL else " (trafficRouting.maxTrafficWeight)"
         yield Mistake(
@@ -226,12 +227,6 @@ _CHECKS = {
     "setHeaderRoute": _header_route,
     "setMirrorRoute": _mirror_route,
 }
-
-
-def _full_weight(canary: Any) -> int:
-    """The weight that is all of the traffic."""
-    most = dig(canary, "trafficRouting", "maxTrafficWeight")
-    return most if _is_whole(most) else _ALL
 
 
 def _is_whole(value: Any) -> bool:

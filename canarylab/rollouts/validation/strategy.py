@@ -9,15 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.routing import CANARY, ROUTING
 from canarylab.rollouts.validation.steps import INVALID, routes_by
 from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, shown
 
 _SELECTOR = ("spec", "selector")
 _STRATEGY = ("spec", "strategy")
-_CANARY = (*_STRATEGY, "canary")
 _BLUE_GREEN = (*_STRATEGY, "blueGreen")
-_ROUTING = (*_CANARY, "trafficRouting")
 _NEED_SERVICES = ("alb", "istio", "smi", "apisix", "ambassador", "nginx", "appMesh", "traefik")
 _PING_PONG_ROUTERS = ("alb", "istio", "plugins")
 _PROGRESS_DEADLINE = 600
@@ -31,7 +30,7 @@ _NOT_NEGATIVE = ("replicas", "minReadySeconds", "progressDeadlineSeconds", "revi
 def mistakes(rollout: Object) -> Iterator[Mistake]:
     yield from _selector(rollout)
     yield from _numbers(rollout)
-    canary, blue_green = dig(rollout, *_CANARY), dig(rollout, *_BLUE_GREEN)
+    canary, blue_green = dig(rollout, *CANARY), dig(rollout, *_BLUE_GREEN)
     if (canary is None) == (blue_green is None):
         yield Mistake(
             _STRATEGY,
@@ -40,9 +39,9 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
             "keep one of them" if canary is not None else "write `canary: {}` for a rolling update, or one of them",
         )
     yield from _same(_BLUE_GREEN, blue_green, "previewService", "activeService")
-    yield from _same(_CANARY, canary, "canaryService", "stableService")
+    yield from _same(CANARY, canary, "canaryService", "stableService")
     yield from _anti_affinity((*_BLUE_GREEN, "antiAffinity"), dig(blue_green, "antiAffinity"))
-    yield from _anti_affinity((*_CANARY, "antiAffinity"), dig(canary, "antiAffinity"))
+    yield from _anti_affinity((*CANARY, "antiAffinity"), dig(canary, "antiAffinity"))
     yield from _ping_pong(canary)
     if dig(canary, "trafficRouting") is None:
         yield from _without_routing(canary)
@@ -50,7 +49,7 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
         yield from _with_routing(canary)
     if _is_zero(dig(canary, "maxSurge")) and _is_zero(dig(canary, "maxUnavailable")):
         yield Mistake(
-            (*_CANARY, "maxSurge"),
+            (*CANARY, "maxSurge"),
             "it is zero, and so is maxUnavailable: no pod could ever be replaced",
             f"{INVALID}MaxSurge and MaxUnavailable both can not be zero",
             "raise one of them: maxSurge allows pods beside the wanted ones, maxUnavailable fewer of them",
@@ -166,7 +165,7 @@ def _anti_affinity(place: Place, value: Any) -> Iterator[Mistake]:
 
 
 def _ping_pong(canary: Any) -> Iterator[Mistake]:
-    place, pair, routing = (*_CANARY, "pingPong"), dig(canary, "pingPong"), dig(canary, "trafficRouting")
+    place, pair, routing = (*CANARY, "pingPong"), dig(canary, "pingPong"), dig(canary, "trafficRouting")
     if pair is None:
         return
     ping, pong = dig(pair, "pingService"), dig(pair, "pongService")
@@ -186,7 +185,7 @@ def _ping_pong(canary: Any) -> Iterator[Mistake]:
         )
     if dig(routing, "alb") is not None and not dig(routing, "alb", "rootService"):
         yield Mistake(
-            (*_ROUTING, "alb", "rootService"),
+            (*ROUTING, "alb", "rootService"),
             "it is missing",
             f"{INVALID}Root service field is required for the configuration with ALB and ping-pong feature enabled",
             "add `rootService: NAME` with the Service that the Ingress leads to",
@@ -208,7 +207,7 @@ def _without_routing(canary: Any) -> Iterator[Mistake]:
         value = dig(canary, key)
         if value is not None and value is not False:  # 0 seconds are refused, too
             yield Mistake(
-                (*_CANARY, key),
+                (*CANARY, key),
                 "it means nothing without trafficRouting",
                 f"{INVALID}Canary {key} can only be used with traffic routing",
                 f"take {key} out, or add trafficRouting",
@@ -221,21 +220,21 @@ def _with_routing(canary: Any) -> Iterator[Mistake]:
         for key in ("stableService", "canaryService"):
             if not dig(canary, key):
                 yield Mistake(
-                    (*_CANARY, key),
+                    (*CANARY, key),
                     "it is missing",
                     f"{INVALID}Canary service and Stable service must to be set to use Traffic Routing",
                     f"add `{key}: NAME` with the name of a Service, or route by subsets of a DestinationRule",
                 )
     if dig(canary, "scaleDownDelaySeconds") is not None and dig(canary, "dynamicStableScale"):
         yield Mistake(
-            (*_CANARY, "dynamicStableScale"),
+            (*CANARY, "dynamicStableScale"),
             "it goes with no scaleDownDelaySeconds",
             f"{INVALID}Canary dynamicStableScale cannot be used with scaleDownDelaySeconds",
             "take one of them out: with dynamicStableScale the former stable is scaled down as its traffic goes",
         )
     if dig(routing, "maxTrafficWeight") is not None and not routes_by(routing, ("nginx", "plugins")):
         yield Mistake(
-            (*_ROUTING, "maxTrafficWeight"),
+            (*ROUTING, "maxTrafficWeight"),
             f"{shown(dig(routing, 'maxTrafficWeight'))} is for nginx and plugins alone",
             f"{INVALID}Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins",
             "take it out: with Istio, all of the traffic is a weight of 100",
@@ -255,7 +254,7 @@ def _istio(istio: Any) -> Iterator[Mistake]:
     one, several = dig(istio, "virtualService"), dig(istio, "virtualServices")
     if istio is not None and bool(one) == bool(several):
         yield Mistake(
-            (*_ROUTING, "istio"),
+            (*ROUTING, "istio"),
             "it has both virtualService and virtualServices" if one else "it names no VirtualService",
             f"{INVALID}either VirtualService or VirtualServices must be configured",
             "write `virtualService: {name: NAME, routes: [ROUTE]}`, or a list of such under virtualServices",

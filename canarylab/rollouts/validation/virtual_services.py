@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.routes.virtual_services import routes
 from canarylab.yamlfile.mistake import Mistake
 
 
 def mistakes(virtual_service: Object) -> Iterator[Mistake]:
     """The SNI hosts that none of the VirtualService's own hosts covers."""
     hosts = [str(host) for host in listed(virtual_service, "spec", "hosts")]
-    for number, route in enumerate(listed(virtual_service, "spec", "tls")):
-        for index, match in enumerate(listed(route, "match")):
-            for position, sni in enumerate(listed(match, "sniHosts")):
-                if not any(covers(host, str(sni)) for host in hosts):
-                    place = ("spec", "tls", number, "match", index, "sniHosts", position)
-                    yield _outside(virtual_service, place, str(sni))
+    for route in routes(virtual_service):
+        for index, match in enumerate(route.matches):
+            for position, sni in enumerate(match.server_names or ()):
+                if not any(covers(host, sni) for host in hosts):
+                    place = ("spec", "tls", route.position, "match", index, "sniHosts", position)
+                    yield _outside(virtual_service, place, sni)
 
 
 def covers(host: str, sni: str) -> bool:
