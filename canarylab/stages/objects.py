@@ -97,11 +97,21 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 
     def _apply_one(self, ctx: Context, obj: dict[str, Any]) -> None:
         """Apply; where the kind isn't known, wait for its definition, which may have been created a moment ago."""
+        kind = obj["apiVersion"], obj["kind"]
         try:
-            ctx.cluster.apply(obj, manager=self.manager)
+            resource = ctx.cluster.resource(*kind)
         except UnknownKindError:
             unknown_kind.await_definition(ctx, obj, self.origin(ctx, obj))
-            ctx.cluster.apply(obj, manager=self.manager)
+            resource = ctx.cluster.resource(*kind)
+        if obj["metadata"].get("namespace") and not resource.namespaced:
+            obj = self._wanted_in_none(ctx, obj)  # it wasn't known when it was observed
+        ctx.cluster.apply(obj, manager=self.manager)
+
+    def _wanted_in_none(self, ctx: Context, obj: dict[str, Any]) -> dict[str, Any]:
+        """The same object now that its kind is known to live in no namespace, with the digest of what it is so."""
+        same = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+        found = (one for one in self._wanted(ctx) if (one["apiVersion"], one["kind"], one["metadata"]["name"]) == same)
+        return next(found, obj)
 
     def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - for those that read files
         """Where the object was written down, as an error names it."""

@@ -153,6 +153,21 @@ def test_a_kind_whose_definition_comes_with_it_is_waited_for(folder, cluster):
     assert [line.split()[1] for line in cluster.writes] == ["CustomResourceDefinition", "Thing"]
 
 
+def test_whether_a_kind_lives_in_namespaces_is_what_the_api_says(folder, cluster):
+    spec = {"group": "example.org", "names": {"kind": "Thing"}, "scope": "Cluster", "versions": [{"name": "v1"}]}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.org"},
+        "spec": spec,
+    }
+    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "t"}}
+    (folder / "m" / "objects.yaml").write_text(yaml.safe_dump_all([thing, definition]))
+    assert up(stage(), cluster, folder).state == "changed", "its kind is known only once its definition was applied"
+    assert "namespace" not in cluster.get("example.org/v1", "Thing", "t")["metadata"]
+    assert up(stage(), cluster, folder).state == "unchanged"
+
+
 UNKNOWN = "{apiVersion: %s, kind: Bar, metadata: {name: x}}"
 
 

@@ -15,7 +15,7 @@ from canarylab.contract.context import api_environment
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.errors import StageError
 from canarylab.kube import workloads
-from canarylab.kube.apply import compare, subject
+from canarylab.kube.apply import compare, placed, subject
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.ownership import foreign as respect
@@ -31,10 +31,11 @@ from canarylab.tools.helm import (
     Release,
     merge_values,
     newest_first,
+    parse_objects,
     parse_version,
-    placed,
     version_argv,
 )
+from canarylab.tools.runner import run_once
 from canarylab.yamlfile.plain import read_documents
 
 if TYPE_CHECKING:
@@ -133,8 +134,9 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _rendered(self, ctx: Context) -> list[dict[str, Any]]:
         """The objects that the chart would make."""
         argv = _helm(ctx).template(self.name, self._chart(ctx), self.options.namespace, self._files(ctx))
-        printed = ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx)).stdout
-        return placed(printed, self.options.namespace)
+        timeout = min(_HELM_SECONDS, ctx.remaining)
+        printed = run_once(ctx.runner, argv, timeout=timeout, env=helm_environment(ctx))
+        return [placed(ctx.cluster, obj, self.options.namespace) for obj in parse_objects(printed)]
 
     def changes(self, observed: ReleaseState) -> list[Change]:
         release, name = observed.newest, f"release {self.options.namespace}/{self.name}"
@@ -271,7 +273,7 @@ def _helm(ctx: Context) -> Helm:
     if folder:  # of the version that node/ pins
         return Helm(folder / "helm", cluster.kubeconfig, cluster.context)
     program = Path("helm")
-    version = parse_version(ctx.runner.run(version_argv(program), timeout=_HELM_SECONDS).stdout)
+    version = parse_version(run_once(ctx.runner, version_argv(program), timeout=_HELM_SECONDS))
     return Helm(program, cluster.kubeconfig, cluster.context, version)
 
 
