@@ -105,6 +105,9 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
             resource = ctx.cluster.resource(*kind)
         if obj["metadata"].get("namespace") and not resource.namespaced:
             obj = self._wanted_in_none(ctx, obj)  # it wasn't known when it was observed
+        if any(rule.kind == obj["kind"] for rule in self.kept()):
+            # Kept as it is at this moment: somebody may have set it since it was observed.
+            obj = compare(ctx.cluster, obj, self.kept(), self.manager).wanted
         ctx.cluster.apply(obj, manager=self.manager)
 
     def _wanted_in_none(self, ctx: Context, obj: dict[str, Any]) -> dict[str, Any]:

@@ -123,6 +123,17 @@ def test_fields_that_are_left_to_others_are_set_once(folder, cluster):
     assert config_map(cluster)["data"] == {"color": "yellow", "size": "big"}
 
 
+def test_what_somebody_sets_between_observing_and_applying_is_kept(folder, cluster):
+    wanted = stage(**{"ignore-differences": [{"kind": "ConfigMap", "fields": ["data.color"]}]})
+    up(wanted, cluster, folder)
+    (folder / "m" / "objects.yaml").write_text(OBJECTS.replace("{color: blue}", "{color: blue, size: big}"))
+    ctx = context_of(wanted, provider=FakeProvider(cluster), base=folder)
+    observed = wanted.observe(ctx)
+    cluster.objects[("v1", "ConfigMap", "default", "settings")]["data"]["color"] = "yellow"
+    wanted.apply(ctx, observed)
+    assert config_map(cluster)["data"] == {"color": "yellow", "size": "big"}
+
+
 def test_what_somebody_else_made_is_neither_changed_nor_deleted(folder, cluster):
     foreign = {
         "apiVersion": "v1",
