@@ -25,7 +25,10 @@ Action = Literal["create", "update", "repair", "start", "build", "remove"]
 
 @dataclass(frozen=True)
 class Change:
-    """One thing a stage would do: to what, why, and the difference it makes as unified diff where there is one."""
+    """One thing a stage would do: to what, why, and the difference it makes as unified diff where there is one.
+
+    For people to read, and for the engine to count; what `apply` acts on is what was observed.
+    """
 
     action: Action
     subject: str
@@ -108,8 +111,11 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
         return bool(changes) and all(change.action in ("create", "build", "start") for change in changes)
 
     @abstractmethod
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
-        """Make the changes. Interrupted anywhere, the next run must be able to go on from what is there."""
+    def apply(self, ctx: Context, observed: ObservedT) -> None:
+        """Make the changes that follow from what was observed; nothing is observed again here.
+
+        Interrupted anywhere, the next run must be able to go on from what is there.
+        """
 
     @abstractmethod
     def health(self, ctx: Context) -> str | None:

@@ -213,11 +213,12 @@ def _finish(ctx: Context, run: Run, name: str, outcome: Outcome) -> None:
 
 
 def _bring_up(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:
-    changes = stage.changes(stage.observe(ctx))
+    observed = stage.observe(ctx)
+    changes = stage.changes(observed)
     for change in changes:
         _report(ctx, change)
     if changes:
-        _apply(ctx, stage, changes, limits.retries)
+        _apply(ctx, stage, observed, limits.retries)
     _await_health(ctx, stage)
     if not changes:
         return Outcome("unchanged", 0.0)
@@ -233,17 +234,17 @@ def _bring_up(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:
     return Outcome("changed", 0.0, "; ".join(dict.fromkeys(change.reason for change in changes)))
 
 
-def _apply(ctx: Context, stage: AnyStage, changes: list[Change], retries: int) -> None:
+def _apply(ctx: Context, stage: AnyStage, observed: Any, retries: int) -> None:
     """Apply, and again after a failure that may pass: a program that failed, an API server that refused."""
     for attempt in range(retries + 1):
         try:
-            stage.apply(ctx, changes)
+            stage.apply(ctx, observed)
         except (CommandError, ApiError) as error:
             if attempt == retries or ctx.remaining <= _RETRY_PAUSE:
                 raise
             ctx.progress(f"failed, trying again ({attempt + 1} of {retries}): {error.what}")
             ctx.cancel.sleep(_RETRY_PAUSE)
-            changes = stage.changes(stage.observe(ctx)) or changes
+            observed = stage.observe(ctx)
         else:
             return
 

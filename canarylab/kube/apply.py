@@ -63,6 +63,24 @@ def subject(obj: Mapping[str, Any]) -> str:
     return f"{obj['kind']} {namespace}{meta['name']}"
 
 
+def placed(cluster: Cluster, obj: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """The object in `namespace`, unless it names one itself, or its kind lives in none, as the API says.
+
+    A kind that the cluster doesn't know (yet) is taken to live in namespaces.
+    """
+    try:
+        lives_in_one = cluster.resource(obj["apiVersion"], obj["kind"]).namespaced
+    except UnknownKindError:
+        lives_in_one = True
+    return in_namespace(obj, namespace) if lives_in_one else obj
+
+
+def in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """The object, which is of a kind that lives in namespaces, in `namespace` unless it names one itself. Pure."""
+    meta = obj["metadata"]
+    return obj if meta.get("namespace") else {**obj, "metadata": {**meta, "namespace": namespace}}
+
+
 def compare(cluster: Cluster, wanted: dict[str, Any], kept: Sequence[Kept], manager: str) -> Comparison:
     """Ask the server what applying `wanted` would change. Writes nothing."""
     meta = wanted["metadata"]

@@ -18,7 +18,6 @@ from canarylab.stages import addresses, unknown_kind
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.kube.client import Cluster
 
 _FIRST = ("CustomResourceDefinition", "Namespace", "ServiceAccount", "ClusterRole", "Role")
 _LAST = "Rollout"
@@ -88,24 +87,34 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def is_absent(self, observed: list[Comparison]) -> bool:
         return bool(observed) and all(found.live is None for found in observed)
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
-        cluster, subjects = ctx.cluster, {change.subject for change in changes}
-        wanted = [obj for obj in self._wanted(ctx) if subject(obj) in subjects]
-        for name in sorted(_namespaces(wanted)):
+    def apply(self, ctx: Context, observed: list[Comparison]) -> None:
+        due = [found.wanted for found in observed if found.diff]
+        for name in sorted(_namespaces(due)):
             namespaces.await_gone(ctx, name)
-        for done, obj in enumerate(wanted):
-            ctx.progress(f"applying {subject(obj)}", done, len(wanted))
-            # Compared again: what is kept must be kept as it is now.
-            body = compare(cluster, obj, self.kept(), self.manager).wanted if self.kept() else obj
-            self._apply_one(ctx, cluster, body)
+        for done, obj in enumerate(due):
+            ctx.progress(f"applying {subject(obj)}", done, len(due))
+            self._apply_one(ctx, obj)
 
-    def _apply_one(self, ctx: Context, cluster: Cluster, body: dict[str, Any]) -> None:
+    def _apply_one(self, ctx: Context, obj: dict[str, Any]) -> None:
         """Apply; where the kind isn't known, wait for its definition, which may have been created a moment ago."""
+        kind = obj["apiVersion"], obj["kind"]
         try:
-            cluster.apply(body, manager=self.manager)
+            resource = ctx.cluster.resource(*kind)
         except UnknownKindError:
-            unknown_kind.await_definition(ctx, body, self.origin(ctx, body))
-            cluster.apply(body, manager=self.manager)
+            unknown_kind.await_definition(ctx, obj, self.origin(ctx, obj))
+            resource = ctx.cluster.resource(*kind)
+        if obj["metadata"].get("namespace") and not resource.namespaced:
+            obj = self._wanted_in_none(ctx, obj)  # it wasn't known when it was observed
+        if any(rule.kind == obj["kind"] for rule in self.kept()):
+            # Kept as it is at this moment: somebody may have set it since it was observed.
+            obj = compare(ctx.cluster, obj, self.kept(), self.manager).wanted
+        ctx.cluster.apply(obj, manager=self.manager)
+
+    def _wanted_in_none(self, ctx: Context, obj: dict[str, Any]) -> dict[str, Any]:
+        """The same object now that its kind is known to live in no namespace, with the digest of what it is so."""
+        same = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+        found = (one for one in self._wanted(ctx) if (one["apiVersion"], one["kind"], one["metadata"]["name"]) == same)
+        return next(found, obj)
 
     def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - for those that read files
         """Where the object was written down, as an error names it."""

@@ -22,9 +22,6 @@ UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "uninsta
 """The states in which a killed or failed Helm leaves a release; it then refuses with "another operation is in
 progress" (helm/helm#4558, #10599) or "has no deployed releases"."""
 
-_CLUSTER_WIDE = ("Definition", "WebhookConfiguration", "AdmissionPolicy", "AdmissionPolicyBinding", "Namespace")
-"""How the kinds end that live in no namespace; charts name a namespace, or none, as they like."""
-
 FIRST_WITH_LABELS = (3, 13)
 """The oldest Helm that puts labels of ours on a release's records (helm/helm#10533)."""
 
@@ -53,9 +50,7 @@ class Release:
         Not to be changed: they are read once, since that takes time. Definitions are nine tenths of it, for schemas
         that nobody looks at.
         """
-        documents = self.manifest.split("\n---")
-        found = (fast_yaml.load(_without_schema(document)) for document in documents)
-        return [self._as_applied(obj) for obj in found if obj]
+        return [self._as_applied(obj) for obj in parse_objects(self.manifest)]
 
     def _as_applied(self, obj: dict[str, Any]) -> dict[str, Any]:
         """As Helm applies it: charts leave out the namespace, and Helm adds the marks of its ownership."""
@@ -67,16 +62,11 @@ class Release:
         return {**obj, "metadata": placed}
 
 
-def placed(printed: str, namespace: str) -> list[dict[str, Any]]:
-    """The objects that `helm template` printed, each in its namespace, definitions without their `spec`."""
+@functools.lru_cache(maxsize=32)
+def parse_objects(printed: str) -> tuple[dict[str, Any], ...]:
+    """The objects of a rendered chart, definitions without their `spec`. Not to be changed: they are read once."""
     found = (fast_yaml.load(_without_schema(document)) for document in printed.split("\n---"))
-    return [_in_namespace(obj, namespace) for obj in found if obj]
-
-
-def _in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
-    if obj["kind"].startswith("Cluster") or obj["kind"].endswith(_CLUSTER_WIDE):
-        return obj
-    return {**obj, "metadata": {"namespace": namespace, **obj["metadata"]}}
+    return tuple(obj for obj in found if obj)
 
 
 def _without_schema(document: str) -> str:

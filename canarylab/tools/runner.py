@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from canarylab.cancel import Cancel
 from canarylab.errors import CommandError, MachineError
@@ -68,6 +69,22 @@ class Runner(Protocol):
         It waits for the user as long as the program does. Raises MachineError where the program isn't there.
         """
         ...
+
+
+_PRINTED: WeakKeyDictionary[Runner, dict[tuple[str, ...], str]] = WeakKeyDictionary()
+
+
+def run_once(
+    runner: Runner, argv: Sequence[str | Path], *, timeout: float, env: Mapping[str, str] | None = None
+) -> str:
+    """What a program prints that prints the same each time: it is started once a run, which is once a runner.
+
+    Raises as `run` does; what failed is started again.
+    """
+    printed, words = _PRINTED.setdefault(runner, {}), tuple(map(str, argv))
+    if words not in printed:
+        printed[words] = runner.run(argv, timeout=timeout, env=env).stdout
+    return printed[words]
 
 
 class SystemRunner:

@@ -13,7 +13,7 @@ import pytest
 from support.stage_samples import KINDS, SAMPLES
 
 from canarylab.contract.playbook import StageHead
-from canarylab.contract.stage import Action, Stage
+from canarylab.contract.stage import Action, Change, Stage
 from canarylab.engine import schedule as engine
 from canarylab.errors import NotYetObservableError
 from canarylab.kube.watch import Watch
@@ -109,6 +109,41 @@ def test_a_stage_holds_no_state(sample, stage):
     stage.remove(sample.context(stage))
     assert {key: vars(stage)[key] for key in before} == before
     assert set(vars(stage)) == set(before)
+
+
+def test_apply_is_handed_what_was_observed_and_observes_nothing_again(sample, stage, monkeypatch):
+    cls = type(stage)
+    observed, handed, applying = [], [], []
+
+    def observe(self, ctx, real=cls.observe):
+        assert not applying, "apply asked for another observation"
+        observed.append(real(self, ctx))
+        return observed[-1]
+
+    def apply(self, ctx, given, real=cls.apply):
+        handed.append(given)
+        applying.append(True)
+        real(self, ctx, given)
+        applying.clear()
+
+    monkeypatch.setattr(cls, "observe", observe)
+    monkeypatch.setattr(cls, "apply", apply)
+    first = up(sample, stage)
+    assert first.state == "changed", first.reason
+    assert len(handed) == 1
+    assert handed[0] is observed[0]
+
+
+def test_apply_reads_nothing_into_what_a_person_is_told(sample, stage, monkeypatch):
+    cls = type(stage)
+
+    def changes(self, observed, real=cls.changes):
+        return [Change("repair", f"thing {number}", "because") for number, _ in enumerate(real(self, observed))]
+
+    monkeypatch.setattr(cls, "changes", changes)
+    first = up(sample, stage)
+    assert first.state == "changed", first.reason
+    assert stage.health(sample.context(stage)) is None
 
 
 # -- from nothing to everything and back ------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class FakeCluster:
     def __init__(self, *objects: Object, kinds: Sequence[tuple[str, str]] = ()) -> None:
         self.objects: dict[Key, Object] = {}
         self.kinds = {*_BUILT_IN, *kinds}
+        self._cluster_wide = set(_CLUSTER_WIDE)
         self.writes: list[str] = []
         self.dry_runs: list[str] = []
         self.watched: list[Watch] = []
@@ -111,10 +112,10 @@ class FakeCluster:
 
     def resource(self, api_version: str, kind: str) -> Resource:
         self._key(api_version, kind, "", None)
-        return Resource(api_version, f"{kind.lower()}s", kind not in _CLUSTER_WIDE)
+        return Resource(api_version, f"{kind.lower()}s", kind not in self._cluster_wide)
 
     def namespaced_kinds(self) -> list[tuple[str, str]]:  # type: ignore[valid-type]
-        return sorted(kind for kind in self.kinds if kind[1] not in _CLUSTER_WIDE)
+        return sorted(kind for kind in self.kinds if kind[1] not in self._cluster_wide)
 
     def ready(self) -> str | None:
         return self.unready
@@ -168,7 +169,7 @@ class FakeCluster:
     def _key(self, api_version: str, kind: str, name: str, namespace: str | None) -> Key:
         if (api_version, kind) not in self.kinds:
             raise UnknownKindError(f"the cluster has no kind {kind} in {api_version}")
-        return (api_version, kind, "" if kind in _CLUSTER_WIDE else namespace or "", name)
+        return (api_version, kind, "" if kind in self._cluster_wide else namespace or "", name)
 
     def _refuse(self, verb: str, kind: str, name: str) -> None:
         if error := self.refused.pop(f"{verb} {kind} {name}".rstrip(), None):
@@ -178,6 +179,8 @@ class FakeCluster:
         if body["kind"] == "CustomResourceDefinition":
             spec = body["spec"]
             self.kinds |= {(f"{spec['group']}/{one['name']}", spec["names"]["kind"]) for one in spec["versions"]}
+            if spec.get("scope") == "Cluster":
+                self._cluster_wide.add(spec["names"]["kind"])
 
 
 def _field(obj: Any, path: str) -> Any:

@@ -59,8 +59,8 @@ class Scripted(Stage[StageOptions, bool]):
     def changes(self, observed: bool) -> list[Change]:
         return [] if observed else [Change("create", f"thing {self.name}", "it isn't there", "+thing\n")]
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
-        assert changes
+    def apply(self, ctx: Context, observed: bool) -> None:
+        assert observed is False
         self._call("apply", ctx)
         self.done = self._idempotent
 

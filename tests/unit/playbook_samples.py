@@ -28,7 +28,7 @@ class Inert(Stage[Any, None]):
     def changes(self, observed):
         return []
 
-    def apply(self, ctx, changes):
+    def apply(self, ctx, observed):
         pass
 
     def health(self, ctx):

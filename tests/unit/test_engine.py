@@ -168,6 +168,26 @@ def test_what_is_left_to_do_is_observed_before_it_is_tried_again(monkeypatch):
     assert stage.log[:4] == ["observe a", "apply a", "observe a", "apply a"]
 
 
+def test_what_was_observed_last_is_what_is_applied(monkeypatch):
+    monkeypatch.setattr(engine, "_RETRY_PAUSE", 0.0)
+    handed = []
+
+    class Counting(Scripted):
+        def observe(self, ctx):
+            super().observe(ctx)
+            return self.log.count("observe a")
+
+        def changes(self, observed):  # noqa: ARG002
+            return super().changes(self.done)
+
+        def apply(self, ctx, observed):
+            handed.append(observed)
+            super().apply(ctx, self.done)
+
+    up(Counting("a", on_apply=fails_once(CommandError("helm", 1, ""))))
+    assert handed == [1, 2]
+
+
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_it_is_tried_as_often_as_the_playbook_says(retries, monkeypatch):
     monkeypatch.setattr(engine, "_RETRY_PAUSE", 0.0)

@@ -159,7 +159,7 @@ def test_a_teardown_of_a_profile_that_is_not_there_leaves_no_folder(made):
 def test_the_own_kubeconfig_follows_the_users(made, config):
     provider, ctx, _ = made()
     [stage] = provider.stages()
-    stage.apply(ctx, stage.changes(stage.observe(ctx)))
+    stage.apply(ctx, stage.observe(ctx))
     assert stage.changes(stage.observe(ctx)) == []
     config.write_text(yaml.safe_dump({**CONFIG, "users": [{"name": "u", "user": {"token": "new"}}]}))
     assert [change.action for change in stage.changes(stage.observe(ctx))] == ["update"]
@@ -172,7 +172,7 @@ def test_its_stage_removes_the_copy_and_leaves_the_cluster(made, config):
     provider, ctx, _ = made()
     [stage] = provider.stages()
     before = config.read_bytes()
-    stage.apply(ctx, [])
+    stage.apply(ctx, stage.observe(ctx))
     assert [(removal.subject, removal.outcome) for removal in stage.remove(ctx)] == [
         (f"kubeconfig {ctx.paths.kubeconfig}", "removed"),
         ("cluster of context mine", "left"),

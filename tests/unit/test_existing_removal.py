@@ -144,10 +144,10 @@ def test_the_stage_takes_back_its_labels_and_says_nothing_where_it_gave_none():
 def test_the_stage_makes_a_namespace_again_that_is_being_deleted():
     stage = NamespaceStage("injection", NamespaceOptions(namespace="ns", labels={"a": "b"}))
     ctx, cluster = borrowed(space(labels=OURS, deletionTimestamp="now"))
-    changes = stage.changes(stage.observe(ctx))
-    assert [change.action for change in changes] == ["create"]
+    observed = stage.observe(ctx)
+    assert [change.action for change in stage.changes(observed)] == ["create"]
     cluster.pending.append(cluster.objects.clear)
-    stage.apply(ctx, changes)
+    stage.apply(ctx, observed)
     assert cluster.get("v1", "Namespace", "ns")["metadata"]["labels"] == {"a": "b", **OURS}
 
 

@@ -121,6 +121,15 @@ def test_our_release_carries_our_label_and_the_namespace_that_we_made_for_it_too
     assert world.cluster.get("v1", "Namespace", "ns")["metadata"]["labels"] == {OWNER_LABEL: "unit-test"}
 
 
+@pytest.mark.parametrize("is_theirs", [True, False])
+def test_the_chart_is_rendered_once_a_run_however_often_it_is_looked_at(world, is_theirs):
+    if is_theirs:
+        theirs(world)
+    world.up(stage())
+    stage().health(world.context())
+    assert len([line for line in world.runner.commands if " template " in line]) == 1
+
+
 def test_somebody_elses_release_that_fits_is_used_and_left(world):
     world.cluster.put(record(version="1.32.1"))
     world.deploy()

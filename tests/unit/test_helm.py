@@ -2,14 +2,25 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fake_cluster import FakeCluster
 from support.helm_records import record
 
 from canarylab.errors import MachineError
-from canarylab.tools.helm import Helm, Release, merge_values, newest_first, parse_record, parse_version, placed
+from canarylab.kube.apply import placed
+from canarylab.tools.helm import (
+    Helm,
+    Release,
+    merge_values,
+    newest_first,
+    parse_objects,
+    parse_record,
+    parse_version,
+)
 
 HELM = Helm(Path("/programs/helm"), Path("/state/kubeconfig"), "demo")
 CLUSTER = ["--kubeconfig", "/state/kubeconfig", "--kube-context", "demo"]
@@ -129,10 +140,13 @@ metadata: {name: c}
 ---
 # nothing
 """
-    found = {obj["metadata"]["name"]: obj["metadata"].get("namespace") for obj in placed(printed, "ns")}
+    cluster: Any = FakeCluster()
+    objects = [placed(cluster, obj, "ns") for obj in parse_objects(printed)]
+    found = {obj["metadata"]["name"]: obj["metadata"].get("namespace") for obj in objects}
     assert found == {"gateways.example.org": None, "a": "ns", "b": "elsewhere", "c": None}
+    assert "spec" not in objects[0]
     on_two_lines = printed.replace("metadata: {name: gateways.example.org}", "metadata:\n  name: x")
-    assert "spec" not in placed(on_two_lines, "ns")[0]
+    assert "spec" not in parse_objects(on_two_lines)[0]
 
 
 def test_an_uninstall_of_what_is_gone_is_no_failure():

@@ -34,7 +34,7 @@ def changes(ctx):
 
 def apply(ctx):
     """As the engine does it."""
-    stage_of(ctx).apply(ctx, changes(ctx))
+    stage_of(ctx).apply(ctx, stage_of(ctx).observe(ctx))
 
 
 def actions(ctx):

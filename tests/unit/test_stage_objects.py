@@ -123,6 +123,17 @@ def test_fields_that_are_left_to_others_are_set_once(folder, cluster):
     assert config_map(cluster)["data"] == {"color": "yellow", "size": "big"}
 
 
+def test_what_somebody_sets_between_observing_and_applying_is_kept(folder, cluster):
+    wanted = stage(**{"ignore-differences": [{"kind": "ConfigMap", "fields": ["data.color"]}]})
+    up(wanted, cluster, folder)
+    (folder / "m" / "objects.yaml").write_text(OBJECTS.replace("{color: blue}", "{color: blue, size: big}"))
+    ctx = context_of(wanted, provider=FakeProvider(cluster), base=folder)
+    observed = wanted.observe(ctx)
+    cluster.objects[("v1", "ConfigMap", "default", "settings")]["data"]["color"] = "yellow"
+    wanted.apply(ctx, observed)
+    assert config_map(cluster)["data"] == {"color": "yellow", "size": "big"}
+
+
 def test_what_somebody_else_made_is_neither_changed_nor_deleted(folder, cluster):
     foreign = {
         "apiVersion": "v1",
@@ -151,6 +162,21 @@ def test_a_kind_whose_definition_comes_with_it_is_waited_for(folder, cluster):
     (folder / "m" / "objects.yaml").write_text(yaml.safe_dump_all([thing, definition]))
     assert up(stage(), cluster, folder).state == "changed"
     assert [line.split()[1] for line in cluster.writes] == ["CustomResourceDefinition", "Thing"]
+
+
+def test_whether_a_kind_lives_in_namespaces_is_what_the_api_says(folder, cluster):
+    spec = {"group": "example.org", "names": {"kind": "Thing"}, "scope": "Cluster", "versions": [{"name": "v1"}]}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.org"},
+        "spec": spec,
+    }
+    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "t"}}
+    (folder / "m" / "objects.yaml").write_text(yaml.safe_dump_all([thing, definition]))
+    assert up(stage(), cluster, folder).state == "changed", "its kind is known only once its definition was applied"
+    assert "namespace" not in cluster.get("example.org/v1", "Thing", "t")["metadata"]
+    assert up(stage(), cluster, folder).state == "unchanged"
 
 
 UNKNOWN = "{apiVersion: %s, kind: Bar, metadata: {name: x}}"

@@ -47,17 +47,16 @@ class ProgramsStage(_Infrastructure):
     kind = "programs"
     default_deadline = 5400.0
 
-    def observe(self, ctx: Context) -> bool:  # noqa: ARG002 - the contract's
-        """Whether they are in the cache."""
-        return built().is_complete
+    def observe(self, ctx: Context) -> str | None:  # noqa: ARG002 - the contract's
+        """The build that isn't in the cache; None where it is."""
+        return None if built().is_complete else built().folder.name
 
-    def changes(self, observed: bool) -> list[Change]:
-        if observed:
+    def changes(self, observed: str | None) -> list[Change]:
+        if observed is None:
             return []
-        name = built().folder.name
-        return [Change("build", f"programs and images {name}", "not in the cache: 5 to 15 minutes once")]
+        return [Change("build", f"programs and images {observed}", "not in the cache: 5 to 15 minutes once")]
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002
+    def apply(self, ctx: Context, observed: str | None) -> None:  # noqa: ARG002 - there is one thing to do
         self.provider.require_host(ctx)
         Builder(ctx, built()).run()
 
@@ -107,17 +106,16 @@ class MachineStage(_Infrastructure):
     def is_absent(self, observed: MachineState) -> bool:
         return not (observed.disk or observed.network or observed.running or observed.other_rules)
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
+    def apply(self, ctx: Context, observed: MachineState) -> None:
         self.provider.require_host(ctx)
         self.provider.keep_ranges(ctx)
         machine, network = self.provider.machine(ctx), self.provider.network(ctx)
-        subjects = {change.subject for change in changes}
-        if "network" in subjects:
+        if observed.other_rules or not observed.network:
             machine.stop()
             network.create()
             if machine.has_disk:
                 machine.write("etc/resolv.conf", self._resolvers(network.ranges))
-        if "disk" in subjects:
+        if not observed.disk:
             ctx.progress("laying out the disk")
             machine.create_disk()
             self._configure(machine, network.ranges)
@@ -212,9 +210,9 @@ class ClusterStage(_Infrastructure):
     def is_absent(self, observed: ClusterState) -> bool:
         return not observed.initialised
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
+    def apply(self, ctx: Context, observed: ClusterState) -> None:
         machine = self.provider.machine(ctx)
-        if any(change.action == "create" for change in changes):
+        if not observed.initialised:
             self._initialise(ctx, machine)
         ctx.paths.create()
         own = self._own(machine, ctx.profile)

@@ -89,7 +89,7 @@ class ExistingProvider(Provider):
         file = ctx.paths.kubeconfig
         self.is_passing = not ctx.paths.root.exists()
         if kubeconfig.load(file) != userconfig.single(self.context):
-            connection.write(ctx, self.context)
+            connection.write(ctx, userconfig.single(self.context))
 
     def cluster(self, ctx: Context) -> Cluster:
         from canarylab.kube.client import Cluster

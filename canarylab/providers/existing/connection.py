@@ -51,8 +51,8 @@ class ClusterStage(Stage[StageOptions, Connection]):
             return [Change("create", subject, f"a copy of context {observed.context} isn't there")]
         return [Change("update", subject, f"context {observed.context} has changed")]
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - there is one thing to do
-        write(ctx, self.provider.context)
+    def apply(self, ctx: Context, observed: Connection) -> None:
+        write(ctx, observed.wanted)
 
     def health(self, ctx: Context) -> str | None:
         """The API server, and a node for pods to run on."""
@@ -83,6 +83,6 @@ class ClusterStage(Stage[StageOptions, Connection]):
         }
 
 
-def write(ctx: Context, name: str) -> None:
+def write(ctx: Context, config: dict[str, Any]) -> None:
     ctx.paths.create()
-    write_private(ctx.paths.kubeconfig, kubeconfig.as_text(userconfig.single(name)))
+    write_private(ctx.paths.kubeconfig, kubeconfig.as_text(config))

@@ -99,18 +99,17 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
 
     # -- apply --------------------------------------------------------------------------------------------------------
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - the state decides
+    def apply(self, ctx: Context, observed: ClusterState) -> None:
         strays.await_other_start(ctx)
-        state = self.observe(ctx)
-        if state.differs:
-            self._recreate(ctx, state.differs)
-        elif state.condition == "missing":
+        if observed.differs:
+            self._recreate(ctx, observed.differs)
+        elif observed.condition == "missing":
             self._make(ctx)
-        elif state.condition == "half-made":
+        elif observed.condition == "half-made":
             self._finish(ctx)
-        elif state.condition == "paused":
+        elif observed.condition == "paused":
             self._unpause(ctx)
-        elif state.condition != "running":
+        elif observed.condition != "running":
             self._mend(ctx)
         self._take_context(ctx)
 

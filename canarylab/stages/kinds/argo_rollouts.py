@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from canarylab.contract.stage import StageOptions
-from canarylab.kube.apply import Comparison
+from canarylab.kube.apply import Comparison, placed
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.workloads import workload_health
 from canarylab.ownership import foreign as respect
@@ -40,7 +40,8 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
             return []
         manifest, image = ctx.provider.rollouts_manifest(ctx, self.options.version)
         wanted = _objects(manifest, self.options.namespace, image)
-        return list(wanted if self._may_have_namespace(ctx) else wanted[1:])
+        ours = wanted if self._may_have_namespace(ctx) else wanted[1:]
+        return [placed(ctx.cluster, obj, self.options.namespace) for obj in ours]
 
     def observe(self, ctx: Context) -> list[Comparison]:
         if foreign := self._foreign(ctx):
@@ -93,13 +94,11 @@ def _objects(manifest: Path, namespace: str, image: str) -> tuple[dict[str, Any]
     """Read once a run: the definitions are large."""
     created = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     found = json.loads(manifest.read_text())
-    return (created, *(_placed(obj, namespace, image) for obj in found))
+    return (created, *(_adapted(obj, namespace, image) for obj in found))
 
 
-def _placed(obj: dict[str, Any], namespace: str, image: str) -> dict[str, Any]:
+def _adapted(obj: dict[str, Any], namespace: str, image: str) -> dict[str, Any]:
     kind, meta = obj["kind"], obj["metadata"]
-    if kind not in ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"):
-        obj = {**obj, "metadata": {**meta, "namespace": namespace}}
     if kind == "ClusterRoleBinding":
         subjects = [{**subject, "namespace": namespace} for subject in obj["subjects"]]
         return {**obj, "subjects": subjects}

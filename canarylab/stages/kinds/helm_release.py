@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,7 @@ from canarylab.contract.context import api_environment
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.errors import StageError
 from canarylab.kube import workloads
-from canarylab.kube.apply import compare, subject
+from canarylab.kube.apply import compare, placed, subject
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.ownership import foreign as respect
@@ -31,10 +31,11 @@ from canarylab.tools.helm import (
     Release,
     merge_values,
     newest_first,
+    parse_objects,
     parse_version,
-    placed,
     version_argv,
 )
+from canarylab.tools.runner import run_once
 from canarylab.yamlfile.plain import read_documents
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class ReleaseState:
     drift: tuple[Drift, ...]
     foreign: Foreign | None = None
     """What somebody else installed, and is used as it is."""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """Labels for the definitions that were there before the release."""
 
 
 class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
@@ -95,10 +98,11 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if foreign := self._foreign(ctx, records):
             ctx.progress(f"{foreign.subject} ({foreign.version}) is somebody else's, and fits: it is used as it is")
             return ReleaseState(None, (), version, values, (), foreign)
-        unfinished = [release for release in records if release.status in UNFINISHED]
+        unfinished = tuple(release for release in records if release.status in UNFINISHED)
         newest = records[0] if records else None
         drift = _drift(ctx.cluster, newest) if newest and not unfinished else ()
-        return ReleaseState(newest, tuple(unfinished), version, values, drift)
+        marks = {} if ctx.provider.owns_cluster else self._found_labels(ctx, records)
+        return ReleaseState(newest, unfinished, version, values, drift, marks=marks)
 
     def _is_ours(self, ctx: Context, records: Sequence[Release]) -> bool:
         """Whether there is a release, and it is this profile's."""
@@ -130,8 +134,9 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _rendered(self, ctx: Context) -> list[dict[str, Any]]:
         """The objects that the chart would make."""
         argv = _helm(ctx).template(self.name, self._chart(ctx), self.options.namespace, self._files(ctx))
-        printed = ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx)).stdout
-        return placed(printed, self.options.namespace)
+        timeout = min(_HELM_SECONDS, ctx.remaining)
+        printed = run_once(ctx.runner, argv, timeout=timeout, env=helm_environment(ctx))
+        return [placed(ctx.cluster, obj, self.options.namespace) for obj in parse_objects(printed)]
 
     def changes(self, observed: ReleaseState) -> list[Change]:
         release, name = observed.newest, f"release {self.options.namespace}/{self.name}"
@@ -153,38 +158,35 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         ]
         return changes
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - one upgrade does all of them
-        labels = {OWNER_LABEL: ctx.profile}
+    def apply(self, ctx: Context, observed: ReleaseState) -> None:
+        """One upgrade makes all the changes."""
         if ctx.provider.owns_cluster:
             namespaces.await_gone(ctx, self.options.namespace)
         else:
-            labels |= self._found_labels(ctx)
             namespaces.ensure(ctx, self.options.namespace)
-        self._drop_unfinished(ctx)
-        helm = _helm(ctx)
+        self._drop(ctx, observed.unfinished)
+        helm, labels = _helm(ctx), {OWNER_LABEL: ctx.profile, **observed.marks}
         argv = helm.upgrade(self.name, self._chart(ctx), self.options.namespace, self._files(ctx), labels)
         ctx.progress(f"helm upgrade --install {self.name}")
         ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx))
 
-    def _found_labels(self, ctx: Context) -> dict[str, str]:
+    def _found_labels(self, ctx: Context, records: Sequence[Release]) -> dict[str, str]:
         """Marks for the definitions that an uninstalled release had left: ours uses them, and leaves them again."""
-        records = self._records(ctx.cluster)
         if records:  # what an earlier revision of ours says holds; it may be about to be dropped
             return {key: value for record in records for key, value in helm_removal.found_labels(record).items()}
         definitions = [obj for obj in self._rendered(ctx) if obj["kind"] == "CustomResourceDefinition"]
         found = [obj["metadata"]["name"] for obj in definitions if respect.read(ctx.cluster, obj)]
         return {helm_removal.found_label(name): "true" for name in found}
 
-    def _drop_unfinished(self, ctx: Context) -> None:
+    def _drop(self, ctx: Context, unfinished: Sequence[Release]) -> None:
         """Delete the records of revisions that never got deployed.
 
         Helm then goes on from the last good one, or installs anew over the objects that are there already: they
         carry its marks. Rolling back or uninstalling instead would take down what works.
         """
-        for release in self._records(ctx.cluster):
-            if release.status in UNFINISHED:
-                ctx.progress(f"dropping revision {release.revision}, which is {release.status}")
-                ctx.cluster.delete("v1", "Secret", release.record, self.options.namespace)
+        for release in unfinished:
+            ctx.progress(f"dropping revision {release.revision}, which is {release.status}")
+            ctx.cluster.delete("v1", "Secret", release.record, self.options.namespace)
 
     def health(self, ctx: Context) -> str | None:
         records = self._records(ctx.cluster)
@@ -271,7 +273,7 @@ def _helm(ctx: Context) -> Helm:
     if folder:  # of the version that node/ pins
         return Helm(folder / "helm", cluster.kubeconfig, cluster.context)
     program = Path("helm")
-    version = parse_version(ctx.runner.run(version_argv(program), timeout=_HELM_SECONDS).stdout)
+    version = parse_version(run_once(ctx.runner, version_argv(program), timeout=_HELM_SECONDS))
     return Helm(program, cluster.kubeconfig, cluster.context, version)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,8 +66,8 @@ class ImageStage(Stage[ImageOptions, ImageState]):
     def is_absent(self, observed: ImageState) -> bool:
         return not observed.images
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - there is one thing to do
-        ctx.provider.deliver_image(ctx, self.wanted(ctx))
+    def apply(self, ctx: Context, observed: ImageState) -> None:
+        ctx.provider.deliver_image(ctx, observed.wanted)
 
     def health(self, ctx: Context) -> str | None:  # noqa: ARG002
         return None  # nothing to wait for: what was handed over is there or isn't, and `observe` says so

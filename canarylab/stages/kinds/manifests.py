@@ -10,7 +10,7 @@ from pydantic import Field
 
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import StageError
-from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept
+from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept, in_namespace, placed
 from canarylab.kube.workloads import with_images
 from canarylab.ownership import gateways
 from canarylab.paths import normal
@@ -67,7 +67,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         refuse_dangling(ctx, documents, lambda: [obj for stage in stages for _, obj in stage._placed()])
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
-        return [with_images(obj, ctx.provider.image_reference) for _, obj in self._placed()]
+        found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
+        return [with_images(obj, ctx.provider.image_reference) for obj in found]
 
     def health(self, ctx: Context) -> str | None:
         reason = super().health(ctx)
@@ -99,8 +100,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]
 
     def _placed(self) -> list[tuple[Path, dict[str, Any]]]:
-        """The same, each object with the namespace that it is to live in."""
-        return [(file, _in_namespace(obj, self.options.namespace)) for file, obj in self._documents()]
+        """Without a cluster, every object counts as one of a namespace: who looks for the others asks for none."""
+        return [(file, in_namespace(obj, self.options.namespace)) for file, obj in self._documents()]
 
     def _documents(self) -> list[tuple[Path, dict[str, Any]]]:
         """Every object with the file it stands in."""
@@ -129,12 +130,3 @@ def _load(file: Path) -> list[dict[str, Any]]:
 def _is_object(document: Any) -> bool:
     meta = document.get("metadata") if isinstance(document, dict) else None
     return isinstance(meta, dict) and bool(meta.get("name") and document.get("apiVersion") and document.get("kind"))
-
-
-_CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "GatewayClass"}
-
-
-def _in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
-    if obj["kind"] in _CLUSTER_WIDE or obj["metadata"].get("namespace"):
-        return obj
-    return {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}

@@ -115,8 +115,8 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
             return [Change("create", self._subject, "it isn't enabled")]
         return [Change("repair", f"Deployment {name}", "it isn't there any more") for name in observed.missing]
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - enabling does all of them
-        if not self._is_enabled(ctx):
+    def apply(self, ctx: Context, observed: AddonState) -> None:
+        if not observed.enabled:
             ctx.cluster.apply(self._mark_body(ctx.profile), manager=f"{FIELD_MANAGER}/{self.name}")
         ctx.progress(f"minikube addons enable {self.options.addon}")
         self._run(ctx, enable_argv(ctx.profile, self.options.addon))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,9 +66,9 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
         labels = observed.live["metadata"].get("labels") or {}
         return bool(observed.diff) and not labels.keys() & observed.wanted["metadata"].get("labels", {}).keys()
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - one object, one change
+    def apply(self, ctx: Context, observed: NamespaceState) -> None:
         namespaces.await_gone(ctx, self.options.namespace)
-        ctx.cluster.apply(self.observe(ctx).wanted, manager=self._manager)
+        ctx.cluster.apply(observed.wanted, manager=self._manager)
 
     def health(self, ctx: Context) -> str | None:
         live = ctx.cluster.get("v1", "Namespace", self.options.namespace)

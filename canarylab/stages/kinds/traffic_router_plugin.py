@@ -110,9 +110,8 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
         return ctx.cluster.get("v1", "ConfigMap", CONFIG_MAP, self.options.namespace)
 
     def changes(self, observed: list[Comparison]) -> list[Change]:
-        rights = [found for found in observed if found.wanted["kind"] not in ("ConfigMap", "Deployment")]
-        parts = [self._change(found) for found in observed if found not in rights and found.diff]
-        return [*super().changes(rights), *parts]
+        rights, parts = _split(observed)
+        return [*super().changes(rights), *(self._change(found) for found in parts if found.diff)]
 
     def _change(self, found: Comparison) -> Change:
         if found.wanted["kind"] == "Deployment":
@@ -147,13 +146,13 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:
-        rights = {subject(obj) for obj in self.objects(ctx)}
-        super().apply(ctx, [change for change in changes if change.subject in rights])
-        if any(change.subject not in rights for change in changes):
-            self._configure(ctx)
+    def apply(self, ctx: Context, observed: list[Comparison]) -> None:
+        rights, parts = _split(observed)
+        super().apply(ctx, rights)
+        if any(found.diff for found in parts):
+            self._configure(ctx, parts[0])
 
-    def _configure(self, ctx: Context) -> None:
+    def _configure(self, ctx: Context, configuration: Comparison) -> None:
         """Name the plugin where it isn't named, then have the controller start anew.
 
         Interrupted between the two, the next run sees by the time that the controller was not started since.
@@ -161,8 +160,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
         plugin = ctx.provider.router_plugin(ctx, self.options.plugin, self.options.version)
         if plugin.note:
             ctx.emit(Notice(plugin.note))
-        config = self._config(ctx)
-        configuration = self._configuration(ctx, config)
+        config = configuration.live
         if configuration.diff:
             config = ctx.cluster.apply(configuration.wanted, manager=self.manager)
         configured_at = plugin_config.written_at(config)
@@ -237,3 +235,10 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
                 "a controller that is somebody else's is neither configured nor started anew",
             )
         return subject(controller)
+
+
+def _split(observed: list[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
+    """The rights, and the parts in objects of the stage `argo-rollouts`: the configuration, then the Deployment."""
+    is_part = [found.wanted["kind"] in ("ConfigMap", "Deployment") for found in observed]
+    rights = [found for found, part in zip(observed, is_part, strict=True) if not part]
+    return rights, [found for found, part in zip(observed, is_part, strict=True) if part]

@@ -27,7 +27,7 @@ class TunnelStage(Stage[StageOptions, TunnelStatus]):
     def changes(self, observed: TunnelStatus) -> list[Change]:
         return [] if observed.running else [Change("start", "tunnel", "it isn't running")]
 
-    def apply(self, ctx: Context, changes: Sequence[Change]) -> None:  # noqa: ARG002 - there is one thing to do
+    def apply(self, ctx: Context, observed: TunnelStatus) -> None:  # noqa: ARG002 - there is one thing to do
         ctx.provider.tunnel_start(ctx)
 
     def health(self, ctx: Context) -> str | None:

@@ -105,9 +105,9 @@ class Node:
         self._reserve(service_range)
         for stage in self._provider.stages():
             progress(stage.kind)
-            changes = stage.changes(stage.observe(self._ctx))
-            if changes:
-                stage.apply(self._ctx, changes)
+            observed = stage.observe(self._ctx)
+            if stage.changes(observed):
+                stage.apply(self._ctx, observed)
             if stage.kind == "machine":
                 self._name_images()
         progress("ready")
