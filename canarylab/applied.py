@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from canarylab.contract.playbook import Playbook
     from canarylab.removal import Removal
 
-NAME, NAMESPACE = "canarylab", "kube-system"
+NAMESPACE = "kube-system"
 _PLAYBOOK = "playbook."
 """Begins the key of each playbook, of those that share the cluster."""
 
@@ -29,10 +29,10 @@ class Applied:
     stages: tuple[str, ...]
 
 
-def record(ctx: Context, playbooks: Sequence[Playbook]) -> None:
+def write(ctx: Context, playbooks: Sequence[Playbook]) -> None:
     """Say that these were applied, at which digest, by which version; nothing is written while that is unchanged.
 
-    What was recorded of other playbooks stays.
+    What was written of other playbooks stays.
     """
     before = _data(ctx)
     data = {
@@ -48,7 +48,7 @@ def record(ctx: Context, playbooks: Sequence[Playbook]) -> None:
 def read(ctx: Context) -> dict[str, Applied]:
     """The playbooks that were applied, by name; none where there is no cluster.
 
-    Raises CanarylabError where somebody made something else of the record.
+    Raises CanarylabError where somebody made something else of what was written.
     """
     try:
         data = _data(ctx)
@@ -68,7 +68,7 @@ def _applied(ctx: Context, key: str, value: str) -> Applied:
     except (ValueError, TypeError, KeyError) as error:
         raise CanarylabError(
             "what is recorded there isn't what this tool writes",
-            where=f"ConfigMap {NAMESPACE}/{_name(ctx)}, {key}",
+            where=f"ConfigMap {NAMESPACE}/{ctx.ownership.applied_name(ctx)}, {key}",
             why=f"somebody changed it: {type(error).__name__}: {error}",
             remedy=f"take that key out of it; `{ctx.command('up')}` writes it anew",
         ) from error
@@ -84,11 +84,15 @@ def remove(ctx: Context) -> list[Removal]:
     """Take this run's playbooks out of it in a cluster that stays, and all of it once no other playbook is left."""
     from canarylab.removal import Removal
 
-    subject, left = f"ConfigMap {NAMESPACE}/{_name(ctx)}", others(ctx)
+    subject, left = f"ConfigMap {NAMESPACE}/{ctx.ownership.applied_name(ctx)}", others(ctx)
     if left:
         _write(ctx, {key: value for key, value in _data(ctx).items() if _is_of(key, left)})
         return [Removal(subject, "left", f"it also records {', '.join(left)}")]
-    return [Removal(subject, "removed")] if ctx.cluster.delete("v1", "ConfigMap", _name(ctx), NAMESPACE) else []
+    return (
+        [Removal(subject, "removed")]
+        if ctx.cluster.delete("v1", "ConfigMap", ctx.ownership.applied_name(ctx), NAMESPACE)
+        else []
+    )
 
 
 def _is_of(key: str, playbooks: dict[str, Applied]) -> bool:
@@ -100,15 +104,10 @@ def _entry(playbook: Playbook) -> str:
 
 
 def _data(ctx: Context) -> dict[str, Any]:
-    found = ctx.cluster.get("v1", "ConfigMap", _name(ctx), NAMESPACE)
+    found = ctx.cluster.get("v1", "ConfigMap", ctx.ownership.applied_name(ctx), NAMESPACE)
     return dict(found.get("data") or {}) if found else {}
 
 
 def _write(ctx: Context, data: dict[str, Any]) -> None:
-    meta = {"name": _name(ctx), "namespace": NAMESPACE, "labels": {OWNER_LABEL: ctx.profile}}
+    meta = {"name": ctx.ownership.applied_name(ctx), "namespace": NAMESPACE, "labels": {OWNER_LABEL: ctx.profile}}
     ctx.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
-
-
-def _name(ctx: Context) -> str:
-    """A cluster that isn't this tool's own may carry several profiles."""
-    return NAME if ctx.provider.owns_cluster else f"{NAME}-{ctx.profile}"

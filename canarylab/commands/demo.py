@@ -6,24 +6,23 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
-from canarylab.applied import record
+from canarylab import applied
 from canarylab.commands.run import Options, run, tell_bugs
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
-from canarylab.contract.stage import Stage
 from canarylab.demo.perform import perform
 from canarylab.demo.reset import reset
 from canarylab.demo.side_by_side import Demonstration, Ended, attempt, run_all
-from canarylab.engine import schedule as engine
-from canarylab.engine.lacking import lacking
+from canarylab.engine import bring_up
+from canarylab.engine.look import lacking
+from canarylab.engine.outcome import Run
+from canarylab.engine.schedule import AnyStage
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, StageError, UsageError
 from canarylab.events import DemoInfo, Failure, Notice, RunStarted
 from canarylab.lock import locked
 from canarylab.report.text import first_line
 
-AnyStage = Stage[Any, Any]
 Work = Callable[[Context], None]
 
 
@@ -44,9 +43,9 @@ def demo(options: Options, *, start_over: bool) -> int:
             if start_over:
                 return _reset(ctx, options)
             absent = lacking(ctx)
-            engine.preflight(ctx, absent)
+            bring_up.preflight(ctx, absent)
             with ctx.provider.session(ctx, "demo"), _session_of_up(ctx, absent):
-                engine.examine(ctx, absent)
+                bring_up.examine(ctx, absent)
                 return _run(ctx, "demo", absent, _contexts(ctx, options), lambda one: perform(one, one.playbook.demo))
 
     return run(options, work)
@@ -89,7 +88,7 @@ def _run(ctx: Context, command: str, absent: Sequence[AnyStage], contexts: Seque
     several = bool(ctx.playbook.members)
     infos = tuple(DemoInfo(one.playbook.name, len(one.playbook.demo)) for one in contexts) if several else ()
     name, provider = ctx.playbook.name, ctx.provider.name
-    ctx.emit(RunStarted(command, name, ctx.profile, provider, engine.infos(absent), infos))
+    ctx.emit(RunStarted(command, name, ctx.profile, provider, bring_up.infos(absent), infos))
     started = time.monotonic()
     up, unwritten = _bring_up(ctx, command, absent)
     ended = _all(ctx, contexts, up, work) if several else _alone(ctx, up, work)
@@ -102,9 +101,9 @@ def _run(ctx: Context, command: str, absent: Sequence[AnyStage], contexts: Seque
     return code
 
 
-def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[engine.Run, int]:
+def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[Run, int]:
     """The stages brought up and, of the playbooks that are complete with them, the record; its exit code apart."""
-    up = engine.bring_up(ctx, command, absent)
+    up = bring_up.bring_up(ctx, command, absent)
     made = set(up.names("changed"))
     complete = [
         playbook
@@ -113,7 +112,7 @@ def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[e
     ]
     try:
         if complete:
-            record(ctx, complete)
+            applied.write(ctx, complete)
     except CanarylabError as error:
         what = "all of it is up, but what was applied couldn't be written down"
         ctx.emit(Failure(f"{what}: {error}", error.exit_code))
@@ -121,7 +120,7 @@ def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[e
     return up, EXIT_DONE
 
 
-def _blocked(playbook: Playbook, up: engine.Run) -> CanarylabError | None:
+def _blocked(playbook: Playbook, up: Run) -> CanarylabError | None:
     """Why the playbook can't be performed: the first of its stages that didn't come up, which has told all of it."""
     for state in ("failed", "skipped"):
         for stage in playbook.stages:
@@ -131,7 +130,7 @@ def _blocked(playbook: Playbook, up: engine.Run) -> CanarylabError | None:
     return None
 
 
-def _alone(ctx: Context, up: engine.Run, work: Work) -> list[Ended]:
+def _alone(ctx: Context, up: Run, work: Work) -> list[Ended]:
     if up.outcomes and up.exit_code != EXIT_DONE:
         return []  # the stages have said why
     ended = attempt(ctx, work)
@@ -143,7 +142,7 @@ def _alone(ctx: Context, up: engine.Run, work: Work) -> list[Ended]:
     return [ended]
 
 
-def _all(ctx: Context, contexts: Sequence[Context], up: engine.Run, work: Work) -> list[Ended]:
+def _all(ctx: Context, contexts: Sequence[Context], up: Run, work: Work) -> list[Ended]:
     """How each of them ended, in the order in which they did."""
     ended = run_all([Demonstration(one, _blocked(one.playbook, up)) for one in contexts], work)
     if ctx.cancel.is_set:

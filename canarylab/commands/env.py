@@ -12,8 +12,9 @@ from canarylab.errors import EXIT_DONE
 def env(options: Options) -> int:
     def work(ctx: Context) -> int:
         folder = ctx.provider.programs(ctx)
-        context = ctx.profile if ctx.provider.owns_cluster else ctx.cluster.context
-        print(f'# eval "$({ctx.command("env")})", then: kubectl --context {context} get rollouts')
+        print(
+            f'# eval "$({ctx.command("env")})", then: kubectl --context {ctx.ownership.context_name(ctx)} get rollouts'
+        )
         if folder is not None:
             print(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
         return EXIT_DONE

@@ -21,7 +21,8 @@ from canarylab.contract.context import Consent, Context
 from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.provider import Provider
 from canarylab.discovery import discover
-from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError, machine_trouble
+from canarylab.engine.outcome import exit_code, settled
+from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError
 from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
 from canarylab.playbook.infrastructure import with_infrastructure
@@ -75,25 +76,19 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
         try:
             with _interrupts(cancel):
                 return work(_context(options, bus, cancel))
-        except CanarylabError as error:
-            bus(Failure(str(error), error.exit_code))
-            return error.exit_code
         except KeyboardInterrupt:
             bus(Failure("interrupted a second time: ended at once", EXIT_INTERRUPTED))
             return EXIT_INTERRUPTED
-        except OSError as error:
-            told = machine_trouble(error)
-            bus(Failure(str(told), told.exit_code))
-            return told.exit_code
-        except Exception as error:  # a bug: keep the traceback for whoever mends it, away from the screen
-            bus(Failure(keep_traceback(error), EXIT_BUG))
-            return EXIT_BUG
+        except Exception as error:
+            ended = settled(error)
+            bus(Failure(_told(ended), exit_code(ended)))
+            return exit_code(ended)
 
 
 def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
     playbooks = _playbooks(options)
     provider = _provider(playbooks[0].cluster)
-    if options.context and provider.owns_cluster:
+    if options.context and not provider.ownership.takes_context:
         raise UsageError(
             f"--context {options.context} means nothing to provider {provider.name}: it makes a cluster of its own",
             remedy="add --provider existing to work on that cluster, or leave --context out",
@@ -153,6 +148,11 @@ def _writable() -> Path:
     except OSError:
         return Path(tempfile.gettempdir())
     return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())
+
+
+def _told(error: BaseException) -> str:
+    """What is said of it; of a bug, the traceback is kept for whoever mends it, away from the screen."""
+    return str(error) if isinstance(error, CanarylabError) else keep_traceback(error)
 
 
 def tell_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
-from canarylab.contract.stage import Stage
 from canarylab.demo import plugin
+from canarylab.engine.look import Look, look
+from canarylab.engine.schedule import AnyStage
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.client import FIELD_MANAGER
-from canarylab.ownership.foreign import belongs_to, is_of_playbook
+from canarylab.ownership.foreign import belongs_to
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
 
@@ -27,7 +28,7 @@ def status(options: Options) -> int:
     found: list[StatusReport] = []
 
     def work(ctx: Context) -> int:
-        found.append(_look(ctx))
+        found.append(_report(ctx))
         well = all(
             stage["state"] == "present" and stage["healthy"] and not stage["drifted"] for stage in found[0]["stages"]
         )
@@ -39,10 +40,7 @@ def status(options: Options) -> int:
     return code
 
 
-def _look(ctx: Context) -> StatusReport:
-    stages = ctx.playbook.stages
-    with ThreadPoolExecutor(max_workers=len(stages)) as pool:
-        looks = list(pool.map(lambda stage: look_at(ctx.for_stage(stage.name, ctx.deadline), stage), stages))
+def _report(ctx: Context) -> StatusReport:
     tree, missing = _trees(ctx)
     return StatusReport(
         profile=ctx.profile,
@@ -50,7 +48,7 @@ def _look(ctx: Context) -> StatusReport:
         kubeconfig=str(ctx.paths.kubeconfig),
         context=_context_name(ctx),
         gateway=_gateway(ctx),
-        stages=looks,
+        stages=look_at(ctx, ctx.playbook.stages),
         rollout=tree,
         rollout_problem=missing,
     )
@@ -59,36 +57,41 @@ def _look(ctx: Context) -> StatusReport:
 def _context_name(ctx: Context) -> str:
     """What kubectl calls it; the profile's name as long as there is no cluster to ask."""
     try:
-        return ctx.cluster.context
+        return ctx.ownership.context_name(ctx)
     except CanarylabError:
         return ctx.profile
 
 
-def look_at(ctx: Context, stage: Stage[Any, Any]) -> StageStatus:
-    """One stage: absent where nothing of it is there; else whether it is healthy and drifted, and why."""
-    try:
-        observed = stage.observe(ctx)
-        changes = stage.changes(observed)
-        wanting = "; ".join(f"{change.subject}: {change.reason}" for change in changes[:_SHOWN])
-        if stage.is_absent(observed):
-            return _status(stage, "absent", reason=wanting)
-        ill = _illness(ctx, stage)
-        return _status(
-            stage,
-            "present",
-            healthy=ill is None,
-            drifted=bool(changes),
-            reason="; ".join(filter(None, (ill, wanting))),
-            facts=_facts(ctx, stage),
-        )
-    except NotYetObservableError as error:
-        return _status(stage, "absent", reason=error.what)
-    except CanarylabError as error:
-        return _status(stage, "unknown", reason=str(error).splitlines()[0])
+def look_at(ctx: Context, stages: Sequence[AnyStage]) -> list[StageStatus]:
+    """Each stage: absent where nothing of it is there; else whether it is healthy and drifted, and why."""
+    return [found.seen or _unseen(found) for found in look(ctx, stages, _see, float("inf"))]
+
+
+def _see(ctx: Context, stage: AnyStage) -> StageStatus:
+    observed = stage.observe(ctx)
+    changes = stage.changes(observed)
+    wanting = "; ".join(f"{change.subject}: {change.reason}" for change in changes[:_SHOWN])
+    if stage.is_absent(observed):
+        return _status(stage, "absent", reason=wanting)
+    unhealthy = _why_unhealthy(ctx, stage)
+    return _status(
+        stage,
+        "present",
+        healthy=unhealthy is None,
+        drifted=bool(changes),
+        reason="; ".join(filter(None, (unhealthy, wanting))),
+        facts=_facts(ctx, stage),
+    )
+
+
+def _unseen(found: Look[StageStatus]) -> StageStatus:
+    if found.not_yet:
+        return _status(found.stage, "absent", reason=found.not_yet.what)
+    return _status(found.stage, "unknown", reason=str(found.error).splitlines()[0])
 
 
 def _status(
-    stage: Stage[Any, Any],
+    stage: AnyStage,
     state: str,
     *,
     healthy: bool = False,
@@ -107,14 +110,14 @@ def _status(
     )
 
 
-def _illness(ctx: Context, stage: Stage[Any, Any]) -> str | None:
+def _why_unhealthy(ctx: Context, stage: AnyStage) -> str | None:
     try:
         return stage.health(ctx)
     except (NotYetObservableError, StageError) as error:  # a cluster whose machine was stopped; what waiting can't mend
         return error.what
 
 
-def _facts(ctx: Context, stage: Stage[Any, Any]) -> dict[str, Any]:
+def _facts(ctx: Context, stage: AnyStage) -> dict[str, Any]:
     try:
         return stage.facts(ctx)
     except NotYetObservableError:
@@ -149,7 +152,7 @@ def _trees(ctx: Context) -> tuple[str | None, str | None]:
 
 def _ours(ctx: Context, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """All there are in a cluster of our own; elsewhere those that have to do with the playbook."""
-    return [obj for obj in objects if ctx.provider.owns_cluster or is_of_playbook(ctx, obj)]
+    return [obj for obj in objects if ctx.ownership.concerns(ctx, obj)]
 
 
 def _rank(ctx: Context, service: dict[str, Any]) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from canarylab.applied import record
+from canarylab import applied
 from canarylab.commands.run import Options, run, tell_bugs
 from canarylab.contract.context import Context
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
+from canarylab.engine.outcome import Run
+from canarylab.engine.select import select
 from canarylab.errors import EXIT_DONE, CanarylabError
 from canarylab.events import Failure, Notice
 from canarylab.lock import locked
@@ -18,10 +20,10 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
     """Bring the stages up; then write down in the cluster what was applied."""
 
     def work(ctx: Context) -> int:
-        stages = engine.select(ctx.playbook, only, start)
-        engine.preflight(ctx, stages)
+        stages = select(ctx.playbook, only, start)
+        bring_up.preflight(ctx, stages)
         with locked(ctx.paths.lock, "up"), ctx.provider.session(ctx, "up"):
-            outcome = engine.up(ctx, stages)
+            outcome = bring_up.up(ctx, stages)
             code = EXIT_DONE
             if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes:
                 code = _conclude(ctx, is_all=len(stages) == len(ctx.playbook.stages))
@@ -33,7 +35,7 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
 def _conclude(ctx: Context, *, is_all: bool) -> int:
     """Everything is up. Without the record it still is, so that is told, and the run ends as one that ended."""
     try:
-        record(ctx, ctx.playbook.members or (ctx.playbook,))
+        applied.write(ctx, ctx.playbook.members or (ctx.playbook,))
     except CanarylabError as error:
         ctx.emit(Failure(f"everything is up, but what was applied couldn't be written down: {error}", error.exit_code))
         return error.exit_code
@@ -46,9 +48,9 @@ def plan(options: Options, only: Sequence[str], start: str | None) -> int:
     """Say what `up` would change."""
 
     def work(ctx: Context) -> int:
-        stages = engine.select(ctx.playbook, only, start)
-        engine.preflight(ctx, stages)
-        outcome = engine.plan(ctx, stages)
+        stages = select(ctx.playbook, only, start)
+        bring_up.preflight(ctx, stages)
+        outcome = bring_up.plan(ctx, stages)
         if outcome.exit_code == 0 and not outcome.names("planned"):
             ctx.emit(Notice("no changes: everything is as the playbook says"))
         return _end(ctx, outcome)
@@ -56,7 +58,7 @@ def plan(options: Options, only: Sequence[str], start: str | None) -> int:
     return run(options, work)
 
 
-def _end(ctx: Context, outcome: engine.Run, afterwards: int = EXIT_DONE) -> int:
+def _end(ctx: Context, outcome: Run, afterwards: int = EXIT_DONE) -> int:
     """`afterwards` is how what came after the stages ended."""
     tell_bugs(ctx, (ended.error for ended in outcome.outcomes.values()))
     code = outcome.exit_code or afterwards

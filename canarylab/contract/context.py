@@ -14,6 +14,7 @@ from canarylab.paths import ProfilePaths
 from canarylab.tools.runner import Runner, SystemRunner
 
 if TYPE_CHECKING:
+    from canarylab.contract.ownership import Ownership
     from canarylab.contract.playbook import Playbook
     from canarylab.contract.provider import Provider
     from canarylab.kube.client import Cluster
@@ -58,6 +59,11 @@ class Context:
         return ProfilePaths(self.profile)
 
     @property
+    def ownership(self) -> Ownership:
+        """Whose cluster it is, as the provider says."""
+        return self.provider.ownership
+
+    @property
     def cluster(self) -> Cluster:
         """The client of the cluster's API. Raises NotYetObservableError while there is no cluster."""
         return self.provider.cluster(self)
@@ -80,10 +86,5 @@ class Context:
 
 
 def api_environment(ctx: Context) -> dict[str, str]:
-    """For programs that talk to the cluster.
-
-    A proxy that pip and Go may need would get their requests, away from this machine, where the cluster is; one that
-    is somebody else's may be beyond it. What they learn of the API is kept in the profile's folder, not in the user's.
-    """
-    direct = {"NO_PROXY": "*", "no_proxy": "*"} if ctx.provider.owns_cluster else {}
-    return {**direct, "KUBECACHEDIR": str(ctx.cluster.kubeconfig.parent / "kube-cache")}
+    """For programs that talk to the cluster. What they learn of its API is kept in the profile's folder."""
+    return {**ctx.ownership.environment(), "KUBECACHEDIR": str(ctx.cluster.kubeconfig.parent / "kube-cache")}

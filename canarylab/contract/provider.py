@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from canarylab.contract.ownership import Ownership
 from canarylab.errors import MachineError
 from canarylab.kube.objects import load_balancer_address
 
@@ -68,8 +69,8 @@ class Provider(ABC):
     """Subclasses set `name` and implement the rest; they keep nothing that can't be read again from the machine."""
 
     name: ClassVar[str]
-    owns_cluster: ClassVar[bool] = True
-    """Whether the cluster is this tool's own: it is then deleted whole, not object by object."""
+    ownership: ClassVar[Ownership] = Ownership()
+    """Whose cluster it is, and what follows from that. By default it is this tool's own."""
     image_needs: ClassVar[tuple[str, ...]] = ("cluster",)
     """The infrastructure stages that must be up before an image can be built and handed over."""
 

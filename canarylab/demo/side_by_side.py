@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from canarylab.errors import EXIT_BUG, EXIT_DONE, CanarylabError, CancelledError, machine_trouble
+from canarylab.engine import outcome
+from canarylab.errors import CanarylabError, CancelledError
 from canarylab.events import DemoFinished, DemoStarted, DemoState, Emit, Event, Fact, Notice, StageProgress
 
 if TYPE_CHECKING:
@@ -40,13 +41,11 @@ class Ended:
     state: DemoState
     facts: int = 0
     held: int = 0
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def exit_code(self) -> int:
-        if self.error is None:
-            return EXIT_DONE
-        return self.error.exit_code if isinstance(self.error, CanarylabError) else EXIT_BUG
+        return outcome.exit_code(self.error)
 
 
 class _Belonging:
@@ -96,28 +95,14 @@ def _run(demo: Demonstration, work: Callable[[Context], None]) -> Ended:
         ctx.emit(DemoStarted(demo.playbook))
         ended = attempt(ctx, work)
     seconds = round(time.monotonic() - started, 3)
-    ctx.emit(DemoFinished(demo.playbook, ended.state, seconds, ended.facts, ended.held, _reason(ended.error)))
+    ctx.emit(DemoFinished(demo.playbook, ended.state, seconds, ended.facts, ended.held, outcome.reason(ended.error)))
     return ended
 
 
 def attempt(ctx: Context, work: Callable[[Context], None]) -> Ended:
     """Do `work` for the context's playbook, and say how it ended; its events belong to that playbook."""
     name, emit = ctx.playbook.name, _Belonging(ctx.emit, ctx.playbook.name)
-    state: DemoState = "failed"
-    error: Exception | None = None
-    try:
-        work(dataclasses.replace(ctx, emit=emit))
-        state = "passed"
-    except CancelledError as interruption:
-        state, error = "interrupted", interruption
-    except OSError as trouble:
-        error = machine_trouble(trouble)
-    except Exception as failure:  # also a bug, which must not end the others; its traceback is kept with it
-        error = failure
+    error = outcome.attempt(lambda: work(dataclasses.replace(ctx, emit=emit)))
+    interrupted = isinstance(error, CancelledError)
+    state: DemoState = "passed" if error is None else "interrupted" if interrupted else "failed"
     return Ended(name, state, emit.facts, emit.held, error)
-
-
-def _reason(error: Exception | None) -> str:
-    if error is None or isinstance(error, CanarylabError):
-        return str(error or "")
-    return f"{type(error).__name__}: {error}"

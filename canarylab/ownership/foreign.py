@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from canarylab.contract.ownership import Foreign, Object, WantedRelease
 from canarylab.errors import StageError
 from canarylab.kube.apply import subject
 from canarylab.kube.workloads import workload_health
@@ -21,21 +21,11 @@ if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
     from canarylab.tools.helm import Release
 
-Object = dict[str, Any]
-
 _RELEASE = "meta.helm.sh/release-name"
 _NAMESPACE = "meta.helm.sh/release-namespace"
 _SHOWN = 3
 ISTIOD = {"app": "istiod"}
 """The label of Istio's control plane, of whichever revision and however installed."""
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """What a stage found and uses, as the receipt names it."""
-
-    subject: str
-    version: str
 
 
 class ClashError(StageError):
@@ -72,6 +62,28 @@ def is_of_playbook(ctx: Context, obj: Object) -> bool:
     releases = ((stage.name, stage.options.namespace) for stage in ctx.playbook.stages if stage.kind == "helm-release")
     is_labelled = (obj["metadata"].get("labels") or {}).get(OWNER_LABEL) == ctx.profile
     return is_labelled or any(belongs_to(obj, name, namespace) for name, namespace in releases)
+
+
+def found_release(
+    ctx: Context, wanted: WantedRelease, records: Sequence[Release], rendered: Sequence[Object]
+) -> Foreign | None:
+    """What stands in the place of a release that isn't ours; None where nothing does.
+
+    Raises ClashError for what doesn't fit.
+    """
+    cluster, name, namespace = ctx.cluster, wanted.name, wanted.namespace
+    if records:
+        found = Foreign(f"release {namespace}/{name}", f"{records[0].chart} {records[0].version}")
+        misfit = misfit_of_release(cluster, records[0], wanted.chart, wanted.version, rendered)
+    elif there := taken(cluster, rendered, name, namespace):
+        found = Foreign(named(there), "installed without Helm, or by another release")
+        misfit = misfit_of_objects(cluster, rendered, wanted.version)
+    else:
+        refuse_second_istiod(cluster, rendered, name)
+        return None
+    if misfit:
+        raise clash(name, f"{found.subject} is there already, and doesn't fit", misfit)
+    return found
 
 
 def misfit_of_release(

@@ -17,7 +17,10 @@ from canarylab.removal import Removal
 from canarylab.tools.helm import RECORD_LABELS, Release
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from canarylab.contract.context import Context
+    from canarylab.contract.ownership import Render
 
 _FOUND = "found.canarylab.dev/"
 _LABEL_LENGTH = 63
@@ -72,6 +75,14 @@ def _kept_definitions(ctx: Context, release: Release) -> list[dict[str, Any]]:
 def found_label(name: str) -> str:
     """The label of a release of ours for a definition that was there before it: an earlier release had left it."""
     return _FOUND + name[:_LABEL_LENGTH].rstrip(".-_")
+
+
+def labels_of_found(ctx: Context, records: Sequence[Release], render: Render) -> dict[str, str]:
+    """Marks for the definitions that an uninstalled release had left: ours uses them, and leaves them again."""
+    if records:  # what an earlier revision of ours says holds; it may be about to be dropped
+        return {key: value for record in records for key, value in found_labels(record).items()}
+    wanted = [obj for obj in render() if obj["kind"] == "CustomResourceDefinition"]
+    return {found_label(obj["metadata"]["name"]): "true" for obj in wanted if respect.read(ctx.cluster, obj)}
 
 
 def found_labels(release: Release) -> dict[str, str]:

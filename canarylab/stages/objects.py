@@ -185,8 +185,8 @@ def _remove(ctx: Context, obj: dict[str, Any]) -> list[Removal]:
         return [planned] if planned else []
     name = obj["metadata"]["name"]
     try:
-        if obj["kind"] == "Namespace" and not ctx.provider.owns_cluster:
-            return namespaces.remove(ctx, name)
+        if obj["kind"] == "Namespace":
+            return ctx.ownership.remove_namespace(ctx, name)
         ctx.cluster.delete(obj["apiVersion"], obj["kind"], name, obj["metadata"].get("namespace"))
     except ApiError as error:
         return [Removal(subject(obj), "failed", str(error))]

@@ -10,8 +10,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from canarylab.kube.client import OWNER_LABEL
-
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
@@ -43,10 +41,7 @@ when it can't load them is kept."""
 
 def others(ctx: Context) -> Object | None:
     """The first controller that isn't ours, on a cluster that isn't."""
-    if ctx.provider.owns_cluster:
-        return None
-    found = ctx.cluster.list("apps/v1", "Deployment", labels=LABELS)
-    return next((obj for obj in found if obj["metadata"]["labels"].get(OWNER_LABEL) != ctx.profile), None)
+    return next(iter(ctx.ownership.others(ctx, "apps/v1", "Deployment", LABELS)), None)
 
 
 def pods(configured_at: str) -> Object:

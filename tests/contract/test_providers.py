@@ -9,10 +9,11 @@ import re
 import pytest
 from support.provider_samples import PROVIDERS, provider_on_nothing
 
+from canarylab.contract.ownership import Ownership
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.provider import Finding
 from canarylab.contract.stage import StageOptions
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.client import ApiError
 
@@ -51,7 +52,7 @@ def files(folder):
 def test_it_is_named_as_playbooks_name_things_and_says_what_it_is(cls):
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", cls.name)
     assert len((inspect.getmodule(cls).__doc__ or "").partition("\n\n")[0]) > 20
-    assert isinstance(cls.owns_cluster, bool)
+    assert isinstance(cls.ownership, Ownership)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -95,7 +96,7 @@ def test_its_stages_keep_the_contract_of_a_stage(provider):
 
 def test_on_nothing_a_plan_says_that_all_of_it_would_be_made(provider, ctx, isolated_home):
     before = files(isolated_home)
-    run = engine.plan(ctx, provider.stages())
+    run = bring_up.plan(ctx, provider.stages())
     assert {name: outcome.state for name, outcome in run.outcomes.items()} == {
         stage.name: "planned" for stage in provider.stages()
     }, [outcome.reason for outcome in run.outcomes.values()]
@@ -125,7 +126,7 @@ def test_removing_nothing_finds_nothing_and_changes_nothing(provider, ctx, isola
 
 def test_there_is_no_cluster_to_talk_to(provider, ctx):
     """One that isn't ours may only be out of reach: that nothing is there mustn't be taken from it."""
-    with pytest.raises(NotYetObservableError if provider.owns_cluster else ApiError) as caught:
+    with pytest.raises(NotYetObservableError if provider.ownership.is_deleted_whole else ApiError) as caught:
         provider.cluster(ctx).list("v1", "Namespace")
     assert caught.value.what
 
@@ -160,7 +161,7 @@ def test_what_it_does_not_have_is_refused_with_what_to_do(provider, ctx):
 
 
 def test_its_architecture_is_named_as_go_names_it(provider, ctx):
-    if not provider.owns_cluster:
+    if not provider.ownership.is_deleted_whole:
         with pytest.raises(ApiError):  # its nodes have to be asked
             provider.architectures(ctx)
         return

@@ -14,7 +14,7 @@ from support.stage_samples import KINDS, SAMPLES
 
 from canarylab.contract.playbook import StageHead
 from canarylab.contract.stage import Action, Change, Stage
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import NotYetObservableError
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
@@ -39,7 +39,7 @@ def stage(cls, sample):
 
 
 def up(sample, stage):
-    return engine.up(sample.context(stage), [stage]).outcomes[stage.name]
+    return bring_up.up(sample.context(stage), [stage]).outcomes[stage.name]
 
 
 def files(folder):
@@ -158,7 +158,7 @@ def test_without_a_cluster_it_cannot_be_observed_or_is_absent(sample, stage):
 
 
 def test_without_a_cluster_a_plan_says_that_all_of_it_would_be_made(sample, stage):
-    run = engine.plan(sample.without_cluster(stage), [stage])
+    run = bring_up.plan(sample.without_cluster(stage), [stage])
     assert run.outcomes[stage.name].state == "planned"
 
 

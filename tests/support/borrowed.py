@@ -6,7 +6,9 @@ from typing import ClassVar
 
 from support.fake_provider import FakeProvider
 
+from canarylab.ownership.policy import GuestCluster
+
 
 class BorrowedProvider(FakeProvider):
     name: ClassVar[str] = "borrowed"
-    owns_cluster: ClassVar[bool] = False
+    ownership = GuestCluster()

@@ -15,8 +15,8 @@ from support.runs import Heard, context_of
 
 from canarylab.contract.context import Context
 from canarylab.contract.stage import Stage
-from canarylab.engine import schedule as engine
-from canarylab.engine.schedule import Outcome
+from canarylab.engine import bring_up
+from canarylab.engine.outcome import Outcome
 
 UPGRADE = "/programs/helm upgrade gateway /charts/gateway-1.31.0.tgz --install --namespace ns --create-namespace"
 _UNINSTALL = "/programs/helm uninstall gateway --namespace ns"
@@ -37,7 +37,7 @@ class HelmWorld:
         return context_of(*stages, provider=self.provider, runner=self.runner, base=self.base, emit=self.heard.append)
 
     def up(self, stage: Stage[Any, Any]) -> Outcome:
-        return engine.up(self.context(stage), [stage]).outcomes[stage.name]
+        return bring_up.up(self.context(stage), [stage]).outcomes[stage.name]
 
     def records(self) -> list[dict[str, Any]]:
         return self.cluster.list("v1", "Secret", "ns", {"owner": "helm"})

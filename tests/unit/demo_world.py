@@ -16,6 +16,7 @@ from mesh_world import ADDRESSES, APP, HASH, HASHES, VSVC1, VSVC2, Mesh
 
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
+from canarylab.contract.ownership import Ownership
 from canarylab.contract.step import Step
 from canarylab.events import Event, Fact
 from canarylab.kube.client import Resource, UnknownKindError
@@ -314,7 +315,7 @@ class FakeRunner:
 class FakeProvider:
     """Supplies the world's cluster; notes which addresses were checked before they were used."""
 
-    owns_cluster = True
+    ownership = Ownership()
 
     def __init__(self, world: World) -> None:
         self._cluster = FakeCluster(world)

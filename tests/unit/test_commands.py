@@ -11,7 +11,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
-from canarylab import applied as record
+from canarylab import applied
 from canarylab.commands import run as runs
 from canarylab.commands.demo import demo
 from canarylab.commands.doctor import doctor
@@ -39,6 +39,7 @@ from canarylab.errors import (
 from canarylab.images.image import Image
 from canarylab.kube.client import ApiError
 from canarylab.lock import locked
+from canarylab.ownership.policy import GuestCluster
 from canarylab.paths import ProfilePaths
 from canarylab.removal import Removal
 
@@ -102,7 +103,7 @@ def test_up_ends_with_a_summary_and_a_record_in_the_cluster(world, events):
     printed = events()
     assert printed[-1]["event"] == "run-finished"
     assert printed[-1]["changed"] == ["cluster", "app"]
-    assert world.cluster.get("v1", "ConfigMap", record.NAME, record.NAMESPACE)
+    assert world.cluster.get("v1", "ConfigMap", "canarylab", applied.NAMESPACE)
 
 
 def test_up_a_second_time_changes_nothing(world, events):
@@ -207,7 +208,7 @@ def test_teardown_of_our_own_cluster_takes_what_is_in_it_along(world, events):
 
 
 def test_teardown_of_somebody_elses_cluster_removes_stage_by_stage_last_first(world):
-    world.provider.owns_cluster = False
+    world.provider.ownership = GuestCluster()
     world.add("a")
     world.add("b", ["a"])
     teardown(JSON, [], purge=False)
@@ -215,7 +216,7 @@ def test_teardown_of_somebody_elses_cluster_removes_stage_by_stage_last_first(wo
 
 
 def test_teardown_of_somebody_elses_cluster_shows_all_of_it_before_the_first_of_it_goes(world, events):
-    world.provider.owns_cluster = False
+    world.provider.ownership = GuestCluster()
     world.add("a")
     world.add("gone", on_observe=None)
     world.stages[2].removals = fails(NotYetObservableError("its kind isn't there"))
@@ -230,10 +231,10 @@ def test_teardown_of_somebody_elses_cluster_shows_all_of_it_before_the_first_of_
 
 
 def test_the_record_goes_from_a_cluster_that_stays(world, events):
-    world.provider.owns_cluster = False
+    world.provider.ownership = GuestCluster()
     up(JSON, [], None)
-    name = f"{record.NAME}-unit-test"
-    assert world.cluster.get("v1", "ConfigMap", name, record.NAMESPACE), "others may have profiles there, too"
+    name = "canarylab-unit-test"
+    assert world.cluster.get("v1", "ConfigMap", name, applied.NAMESPACE), "others may have profiles there, too"
     events()
     teardown(JSON, [], purge=False)
     assert f"ConfigMap kube-system/{name}" in {event["subject"] for event in of(events(), "removed")}
@@ -281,7 +282,7 @@ def test_what_cannot_be_removed_is_told_and_the_rest_is_removed(world, events):
 
 
 def test_what_was_in_a_cluster_that_is_gone_is_gone(world, events):
-    world.provider.owns_cluster = False
+    world.provider.ownership = GuestCluster()
     world.add("app")
     world.stages[1].remove = fails(NotYetObservableError("there is no cluster yet"))
     assert teardown(JSON, [], purge=False) == EXIT_DONE
@@ -312,11 +313,11 @@ def test_what_belongs_to_no_stage_goes_with_the_whole(world, only, purge, asked)
 def applied_too(world, name, *stages):
     """Another playbook was applied to the same cluster."""
     ctx = context_of(*(Scripted(stage) for stage in stages), provider=world.provider)
-    record.record(ctx, [dataclasses.replace(ctx.playbook, name=name)])
+    applied.write(ctx, [dataclasses.replace(ctx.playbook, name=name)])
 
 
 def test_what_another_applied_playbook_needs_is_left_with_the_reason(world, events):
-    world.provider.owns_cluster = False
+    world.provider.ownership = GuestCluster()
     world.add("istiod")
     world.add("app", ["istiod"])
     applied_too(world, "mirror", "cluster", "istiod")
@@ -327,7 +328,7 @@ def test_what_another_applied_playbook_needs_is_left_with_the_reason(world, even
     printed = events()
     left = {event["subject"]: event["reason"] for event in of(printed, "removed") if event["outcome"] == "left"}
     assert "playbook mirror needs it, too" in left["stage istiod"]
-    assert left[f"ConfigMap kube-system/{record.NAME}-unit-test"] == "it also records mirror"
+    assert left["ConfigMap kube-system/canarylab-unit-test"] == "it also records mirror"
     assert leftovers == [], "the profile is still in use"
     assert "istiod" not in {event["stage"] for event in of(printed, "stage-change")}, "it isn't shown as going either"
 
@@ -542,7 +543,7 @@ def test_a_demonstration_brings_up_what_its_playbook_lacks_and_touches_nothing_e
     assert (printed[-1]["changed"], printed[-1]["ok"]) == (["app"], True)
     [fact] = of(printed, "fact")
     assert fact["playbook"] == "test"
-    assert set(record.read(context_of(provider=world.provider))) == {"test"}
+    assert set(applied.read(context_of(provider=world.provider))) == {"test"}
 
 
 def test_what_up_asks_before_is_asked_where_something_is_brought_up(world, perform, monkeypatch):

@@ -58,12 +58,12 @@ def test_upstreams_form_is_explained_with_file_and_line(tmp_path):
 
 
 def test_upstreams_form_is_refused_before_the_cluster_is_asked_for_anything(tmp_path):
-    from canarylab.engine import schedule as engine
+    from canarylab.engine import bring_up
 
     (tmp_path / "m.yaml").write_text(UPSTREAM)
     bad = stage("m.yaml", tmp_path)
     with pytest.raises(StageError, match="SNI host"):
-        engine.up(context_of(bad, base=tmp_path), [bad])
+        bring_up.up(context_of(bad, base=tmp_path), [bad])
 
 
 def test_our_own_manifests_pass():

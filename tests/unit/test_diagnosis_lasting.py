@@ -7,7 +7,7 @@ from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
 from canarylab.commands.status import look_at
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
@@ -97,7 +97,7 @@ class TestDegraded:
 
     def test_status_shows_it_as_a_reason_like_any_other(self, world):
         world.says("Degraded", ABORTED)
-        seen = look_at(world.ctx, world.stage)
+        (seen,) = look_at(world.ctx, [world.stage])
         assert (seen["state"], seen["healthy"]) == ("present", False)
         assert "aborted" in seen["reason"]
 
@@ -106,7 +106,7 @@ class TestDegraded:
 
         says = f"{INVALID}spec.replicas: must be greater than or equal to 0"
         world.stage.apply = lambda *_: world.says("Degraded", says)
-        run = engine.up(world.ctx, [world.stage])
+        run = bring_up.up(world.ctx, [world.stage])
         assert "Argo refuses" in run.outcomes["app"].reason
 
 

@@ -7,7 +7,8 @@ from support.fake_cluster import FakeCluster
 from support.runs import Heard, Scripted, context_of
 
 from canarylab.contract.playbook import Limits
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up, outcome
+from canarylab.engine.select import select
 from canarylab.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -49,13 +50,13 @@ def fails_once(error):
 def up(*stages, **context):
     heard = Heard()
     ctx = context_of(*stages, emit=heard.append, **context)
-    return engine.up(ctx, stages), heard
+    return bring_up.up(ctx, stages), heard
 
 
 def plan(*stages, **context):
     heard = Heard()
     ctx = context_of(*stages, emit=heard.append, **context)
-    return engine.plan(ctx, stages), heard
+    return bring_up.plan(ctx, stages), heard
 
 
 def states(run):
@@ -153,7 +154,7 @@ def test_each_stage_is_started_and_finished_once_and_said_so():
     "passing", [CommandError("helm upgrade", 1, "timed out"), ApiError("busy", 429, where="PATCH")]
 )
 def test_a_failure_that_may_pass_is_tried_again(passing, monkeypatch):
-    monkeypatch.setattr(engine, "_RETRY_PAUSE", 0.0)
+    monkeypatch.setattr(bring_up, "_RETRY_PAUSE", 0.0)
     stage = Scripted("a", on_apply=fails_once(passing))
     run, heard = up(stage)
     assert states(run) == {"a": "changed"}
@@ -162,14 +163,14 @@ def test_a_failure_that_may_pass_is_tried_again(passing, monkeypatch):
 
 
 def test_what_is_left_to_do_is_observed_before_it_is_tried_again(monkeypatch):
-    monkeypatch.setattr(engine, "_RETRY_PAUSE", 0.0)
+    monkeypatch.setattr(bring_up, "_RETRY_PAUSE", 0.0)
     stage = Scripted("a", on_apply=fails_once(CommandError("helm", 1, "")))
     up(stage)
     assert stage.log[:4] == ["observe a", "apply a", "observe a", "apply a"]
 
 
 def test_what_was_observed_last_is_what_is_applied(monkeypatch):
-    monkeypatch.setattr(engine, "_RETRY_PAUSE", 0.0)
+    monkeypatch.setattr(bring_up, "_RETRY_PAUSE", 0.0)
     handed = []
 
     class Counting(Scripted):
@@ -190,7 +191,7 @@ def test_what_was_observed_last_is_what_is_applied(monkeypatch):
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_it_is_tried_as_often_as_the_playbook_says(retries, monkeypatch):
-    monkeypatch.setattr(engine, "_RETRY_PAUSE", 0.0)
+    monkeypatch.setattr(bring_up, "_RETRY_PAUSE", 0.0)
     stage = Scripted("a", on_apply=fails(CommandError("helm upgrade x", 1, "no")))
     run, _ = up(stage, limits={"a": Limits(60.0, retries)})
     assert stage.log.count("apply a") == 1 + retries
@@ -302,7 +303,7 @@ def test_the_exit_code_is_that_of_the_first_failure():
         Scripted("second", on_apply=lambda ctx: first_ended.wait(SECONDS) and fails(StageError("later"))(ctx)),
         Scripted("first", on_apply=fails(MachineError("too little memory"))),
     ]
-    run = engine.up(context_of(*stages, emit=emit), stages)
+    run = bring_up.up(context_of(*stages, emit=emit), stages)
     assert list(run.outcomes) == ["first", "second"]
     assert run.exit_code == EXIT_MACHINE
 
@@ -322,13 +323,13 @@ def test_a_bug_in_a_reader_of_events_does_not_hang_the_run():
             raise RuntimeError("can't print that")
 
     ctx = context_of(stage := Scripted("a"), emit=reader)
-    run = engine.up(ctx, [stage])
+    run = bring_up.up(ctx, [stage])
     assert run.exit_code == EXIT_BUG
 
 
 def test_a_stage_without_limits_is_a_bug_that_does_not_hang_the_run():
     ctx = context_of()
-    assert engine.up(ctx, [Scripted("a")]).exit_code == EXIT_BUG
+    assert bring_up.up(ctx, [Scripted("a")]).exit_code == EXIT_BUG
 
 
 # -- interruption -----------------------------------------------------------------------------------------------------
@@ -339,7 +340,7 @@ def test_an_interruption_ends_what_waits_and_starts_nothing_more():
     waiting = Scripted("waiting", on_apply=lambda ctx: (ctx.cancel.set(), ctx.cancel.sleep(SECONDS)))
     later = Scripted("later", ["waiting"])
     ctx = context_of(waiting, later, emit=heard.append)
-    run = engine.up(ctx, [waiting, later])
+    run = bring_up.up(ctx, [waiting, later])
     assert states(run) == {"waiting": "failed", "later": "skipped"}
     assert later.log == []
     assert run.exit_code == EXIT_INTERRUPTED
@@ -358,7 +359,7 @@ def test_an_interruption_before_the_start_starts_nothing():
     stage = Scripted("a")
     ctx = context_of(stage)
     ctx.cancel.set()
-    run = engine.up(ctx, [stage])
+    run = bring_up.up(ctx, [stage])
     assert (run.exit_code, stage.log) == (EXIT_INTERRUPTED, [])
 
 
@@ -367,13 +368,13 @@ def test_an_interruption_comes_through_while_health_is_awaited():
     stage = Scripted("a", ill=["not yet"] * 9)
     ctx = context_of(stage, cluster=cluster)
     cluster.pending.extend([ctx.cancel.set, lambda: None])
-    assert engine.up(ctx, [stage]).exit_code == EXIT_INTERRUPTED
+    assert bring_up.up(ctx, [stage]).exit_code == EXIT_INTERRUPTED
 
 
 def test_the_run_lets_go_of_the_flag_that_cancels_it():
     stage = Scripted("a")
     ctx = context_of(stage)
-    engine.up(ctx, [stage])
+    bring_up.up(ctx, [stage])
     assert not ctx.cancel._callbacks
 
 
@@ -420,14 +421,14 @@ CHAIN = [Scripted("a"), Scripted("b", ["a"]), Scripted("c", ["b"]), Scripted("d"
     ],
 )
 def test_stages_are_selected_with_what_they_need_or_from_one_on(only, start, selected):
-    chosen = engine.select(context_of(*CHAIN).playbook, only, start)
+    chosen = select(context_of(*CHAIN).playbook, only, start)
     assert "".join(stage.name for stage in chosen) == selected
 
 
 @pytest.mark.parametrize(("only", "start"), [(["bb"], None), ([], "bb"), (["a", "bb"], None)])
 def test_an_unknown_stage_is_a_usage_error_that_names_the_known_ones(only, start):
     with pytest.raises(UsageError, match="no stage 'bb'") as caught:
-        engine.select(context_of(*CHAIN).playbook, only, start)
+        select(context_of(*CHAIN).playbook, only, start)
     assert "known: a, b, c, d" in str(caught.value)
 
 
@@ -455,6 +456,6 @@ def test_the_summary_names_every_stage_by_what_came_of_it():
 def test_the_critical_path_is_the_chain_that_took_longest():
     run, _ = up(Scripted("slow"), Scripted("quick"), Scripted("end", ["slow", "quick"]))
     run.outcomes = {
-        name: engine.Outcome("changed", took) for name, took in (("slow", 5.0), ("quick", 1.0), ("end", 2.0))
+        name: outcome.Outcome("changed", took) for name, took in (("slow", 5.0), ("quick", 1.0), ("end", 2.0))
     }
     assert (run.summary.critical_path, run.summary.critical_path_seconds) == (("slow", "end"), 7.0)

@@ -12,7 +12,7 @@ from support.helm_records import record
 from support.helm_world import HelmWorld
 from support.runs import context_of
 
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.ownership import foreign as respect
@@ -284,7 +284,7 @@ def argo(tmp_path):
 
 def test_somebody_elses_argo_rollouts_that_fits_is_used_and_left(argo):
     wanted, ctx, cluster = argo(controller())
-    assert engine.up(ctx, [wanted]).outcomes["argo-rollouts"].state == "unchanged"
+    assert bring_up.up(ctx, [wanted]).outcomes["argo-rollouts"].state == "unchanged"
     assert wanted.remove(ctx) == wanted.removals(ctx)
     assert wanted.remove(ctx) == [
         Removal("Argo Rollouts, Deployment theirs/argo-rollouts", "left", "somebody else installed it")
@@ -309,13 +309,13 @@ def test_somebody_elses_argo_rollouts_that_does_not_fit_is_a_clash(argo, change,
 
 def test_our_own_argo_rollouts_is_no_strangers(argo):
     wanted, ctx, _ = argo(controller(labels={OWNER_LABEL: "unit-test"}))
-    assert engine.up(ctx, [wanted]).outcomes["argo-rollouts"].state == "changed"
+    assert bring_up.up(ctx, [wanted]).outcomes["argo-rollouts"].state == "changed"
 
 
 def test_its_namespace_may_be_there_already_and_stays(argo):
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argo-rollouts"}}
     wanted, ctx, cluster = argo(space)
-    assert engine.up(ctx, [wanted]).outcomes["argo-rollouts"].state == "changed"
+    assert bring_up.up(ctx, [wanted]).outcomes["argo-rollouts"].state == "changed"
     assert cluster.get("v1", "Namespace", "argo-rollouts") == space
     wanted.remove(ctx)
     assert cluster.get("v1", "Namespace", "argo-rollouts") == space

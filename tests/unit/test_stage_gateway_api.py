@@ -10,7 +10,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import context_of
 
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.ownership.foreign import ClashError
@@ -76,7 +76,7 @@ def context(cluster, release, provider=FakeProvider):
 
 
 def up(ctx):
-    return engine.up(ctx, [STAGE]).outcomes[STAGE.name].state
+    return bring_up.up(ctx, [STAGE]).outcomes[STAGE.name].state
 
 
 def test_the_release_is_applied_as_it_is_definitions_first_and_only_once(cluster, release):

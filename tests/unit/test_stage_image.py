@@ -6,7 +6,7 @@ from support.fake_provider import FakeProvider
 from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
 
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.images.image import SOURCE_LABEL, source_digest
 from canarylab.images.oci import read_archive, verify_architecture
@@ -51,7 +51,7 @@ def stage(base, **options):
 
 def up(provider, folder, wanted=None):
     wanted = wanted or stage(folder)
-    return engine.up(context_of(wanted, provider=provider, base=folder), [wanted]).outcomes["image-blue"]
+    return bring_up.up(context_of(wanted, provider=provider, base=folder), [wanted]).outcomes["image-blue"]
 
 
 def test_an_image_is_built_read_and_handed_over_once(folder, built):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from support.addon_world import LIST, AddonWorld
 from support.runs import Heard, context_of
 
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import (
     EXIT_MACHINE,
     EXIT_USAGE,
@@ -44,7 +44,7 @@ def context(world, *stages, **given):
 
 
 def up(world, wanted):
-    return engine.up(context(world, wanted), [wanted]).outcomes[wanted.name]
+    return bring_up.up(context(world, wanted), [wanted]).outcomes[wanted.name]
 
 
 def observed(world, wanted):
@@ -166,7 +166,7 @@ def test_istios_are_refused_on_arm64_with_the_reason_and_the_way_that_works(worl
     world.provider.node_architecture = "arm64"
     wanted, heard = stage(addon), Heard()
     with pytest.raises(MachineError, match=f"addon {addon} isn't offered on arm64") as caught:
-        engine.preflight(context(world, wanted, emit=heard.append), [wanted])
+        bring_up.preflight(context(world, wanted, emit=heard.append), [wanted])
     assert caught.value.exit_code == EXIT_MACHINE
     assert "exec format error" in caught.value.why
     assert "discontinued" in caught.value.why
@@ -190,7 +190,7 @@ def test_where_the_cluster_cannot_say_its_architecture_it_is_the_hosts(world, mo
 
 def test_elsewhere_istios_are_warned_about_once(world):
     heard, stages = Heard(), [stage(addon, name=addon) for addon in ISTIO]
-    engine.preflight(context(world, *stages, emit=heard.append), stages)
+    bring_up.preflight(context(world, *stages, emit=heard.append), stages)
     [notice] = heard.of(Notice)
     assert "discontinued" in notice.message
     assert "invoke up --playbook istio-canary" in notice.message
@@ -200,7 +200,7 @@ def test_elsewhere_istios_are_warned_about_once(world):
 def test_other_addons_are_neither_refused_nor_warned_about(world):
     world.provider.node_architecture = "arm64"
     heard, wanted = Heard(), stage("ingress")
-    engine.preflight(context(world, wanted, emit=heard.append), [wanted])
+    bring_up.preflight(context(world, wanted, emit=heard.append), [wanted])
     assert heard == []
 
 

@@ -4,7 +4,7 @@ import pytest
 from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
@@ -25,7 +25,7 @@ def labels(cluster):
 
 
 def up(cluster, wanted):
-    return engine.up(context_of(wanted, cluster=cluster), [wanted]).outcomes["injection"]
+    return bring_up.up(context_of(wanted, cluster=cluster), [wanted]).outcomes["injection"]
 
 
 def test_a_namespace_that_is_not_there_is_created_as_ours():

@@ -13,7 +13,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Heard, context_of
 
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import PlaybookError, StageError
 from canarylab.events import StageChange, StageProgress
 from canarylab.kube.client import OWNER_LABEL, ApiError
@@ -59,7 +59,7 @@ def up(wanted, cluster, base, heard=None, provider=None):
         base=base,
         emit=(heard if heard is not None else Heard()).append,
     )
-    return engine.up(ctx, [wanted]).outcomes[wanted.name]
+    return bring_up.up(ctx, [wanted]).outcomes[wanted.name]
 
 
 def config_map(cluster):

@@ -13,7 +13,7 @@ from support.fake_provider import FakeProvider
 from support.runs import Heard, context_of
 
 from canarylab.contract.provider import RouterPlugin
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.events import Notice, StageChange
 from canarylab.ownership.foreign import ClashError
@@ -52,7 +52,7 @@ def ctx(provider, heard):
 
 
 def up(ctx, stage=STAGE):
-    return engine.up(ctx, [stage]).outcomes[stage.name]
+    return bring_up.up(ctx, [stage]).outcomes[stage.name]
 
 
 def plugins(world):

@@ -7,7 +7,7 @@ from support.runs import context_of
 
 from canarylab.contract.provider import TunnelStatus
 from canarylab.contract.stage import StageOptions
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
 from canarylab.stages.kinds.tunnel import TunnelStage
@@ -22,7 +22,7 @@ def status(*, running=True, problems=(), **addresses):
 def test_it_is_started_once():
     provider = FakeProvider(FakeCluster())
     for state in ("changed", "unchanged"):
-        assert engine.up(context_of(STAGE, provider=provider), [STAGE]).outcomes["tunnel"].state == state
+        assert bring_up.up(context_of(STAGE, provider=provider), [STAGE]).outcomes["tunnel"].state == state
 
 
 @pytest.mark.parametrize(

@@ -102,15 +102,12 @@ def is_of_rollout(ctx: Context, gateway: Mapping[str, Any]) -> bool:
 def _endpoint(ctx: Context, gateway: dict[str, Any], port: int) -> tuple[str, int]:
     endpoint = ctx.provider.endpoint(ctx, gateway, port)
     if endpoint is None:
+        why, remedy = ctx.ownership.without_address(ctx)
         raise ExpectationError(
             "the gateway has no address",
             where=f"Service {gateway['metadata']['namespace']}/{gateway['metadata']['name']}",
-            why="a LoadBalancer Service stays pending without a tunnel"
-            if ctx.provider.owns_cluster
-            else "a LoadBalancer Service stays pending without a load balancer that serves this cluster",
-            remedy=f"`{ctx.command('tunnel start')}` starts one; `{ctx.command('status')}` shows the address"
-            if ctx.provider.owns_cluster
-            else f"`{ctx.command('tunnel status')}` says where to look",
+            why=why,
+            remedy=remedy,
         )
     ctx.provider.check_route(ctx, endpoint[0])
     return endpoint

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from canarylab.contract.ownership import Ownership
 from canarylab.contract.provider import Finding, Provider, RouterPlugin, TunnelStatus
 from canarylab.contract.stage import Stage
 from canarylab.errors import CanarylabError, UsageError
@@ -19,6 +20,7 @@ from canarylab.files import delete
 from canarylab.images.image import SOURCE_LABEL, Image, Wanted
 from canarylab.kube import kubeconfig
 from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.policy import GuestCluster
 from canarylab.paths import ProfilePaths, cache_home
 from canarylab.providers.existing import balancer, connection, doctor, guard, pushing, requirements, userconfig
 from canarylab.providers.existing.registry import LOCAL, Address, Registry
@@ -37,7 +39,7 @@ class ExistingProvider(Provider):
     """The profile's name is the value of our label and the name of the state folder; the cluster keeps its own."""
 
     name: ClassVar[str] = "existing"
-    owns_cluster: ClassVar[bool] = False
+    ownership: ClassVar[Ownership] = GuestCluster()
 
     def __init__(self, spec: ClusterSpec) -> None:
         super().__init__(spec)

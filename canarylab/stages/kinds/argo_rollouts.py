@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.ownership import Foreign
 from canarylab.contract.stage import StageOptions
 from canarylab.kube.apply import Comparison, placed
-from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.workloads import workload_health
 from canarylab.ownership import foreign as respect
-from canarylab.ownership.foreign import Foreign
 from canarylab.removal import Removal
 from canarylab.stages import rollouts_controller
 from canarylab.stages.objects import ObjectsStage
@@ -62,7 +61,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
     def _may_have_namespace(self, ctx: Context) -> bool:
         live = ctx.cluster.get("v1", "Namespace", self.options.namespace)
         labels = (live or {}).get("metadata", {}).get("labels") or {}
-        return ctx.provider.owns_cluster or live is None or labels.get(OWNER_LABEL) == ctx.profile
+        return live is None or ctx.ownership.is_ours(ctx, labels)
 
     def _foreign(self, ctx: Context) -> Foreign | None:
         """The controller that somebody else installed, if there is one. Raises ClashError where it doesn't fit."""

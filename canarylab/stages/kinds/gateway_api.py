@@ -12,7 +12,6 @@ from pydantic import Field
 
 from canarylab.contract.stage import StageOptions
 from canarylab.kube.apply import Comparison, subject
-from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.ownership import foreign as respect
@@ -75,10 +74,7 @@ class GatewayApiStage(ObjectsStage[GatewayApiOptions]):
 
     def _others(self, ctx: Context) -> list[dict[str, Any]]:
         """The group's definitions that aren't ours."""
-        if ctx.provider.owns_cluster:
-            return []
-        found = (obj for obj in ctx.cluster.list(*_DEFINITION) if obj["spec"]["group"] == _GROUP)
-        return [obj for obj in found if (obj["metadata"].get("labels") or {}).get(OWNER_LABEL) != ctx.profile]
+        return [obj for obj in ctx.ownership.others(ctx, *_DEFINITION) if obj["spec"]["group"] == _GROUP]
 
     def _require_fit(self, others: Sequence[dict[str, Any]]) -> None:
         """Raise ClashError where a definition is of an earlier release than the playbook wants."""

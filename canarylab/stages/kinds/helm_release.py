@@ -12,15 +12,14 @@ import yaml
 from pydantic import Field
 
 from canarylab.contract.context import api_environment
+from canarylab.contract.ownership import Foreign, WantedRelease
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.errors import StageError
 from canarylab.kube import workloads
 from canarylab.kube.apply import compare, placed, subject
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.watch import Watch
-from canarylab.ownership import foreign as respect
-from canarylab.ownership import helm_removal, namespaces
-from canarylab.ownership.foreign import Foreign
+from canarylab.ownership import namespaces
 from canarylab.paths import normal
 from canarylab.removal import Removal
 from canarylab.stages import addresses
@@ -101,35 +100,24 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         unfinished = tuple(release for release in records if release.status in UNFINISHED)
         newest = records[0] if records else None
         drift = _drift(ctx.cluster, newest) if newest and not unfinished else ()
-        marks = {} if ctx.provider.owns_cluster else self._found_labels(ctx, records)
+        marks = ctx.ownership.release_labels(ctx, records, lambda: self._rendered(ctx))
         return ReleaseState(newest, unfinished, version, values, drift, marks=marks)
 
     def _is_ours(self, ctx: Context, records: Sequence[Release]) -> bool:
         """Whether there is a release, and it is this profile's."""
-        labelled = any(release.labels.get(OWNER_LABEL) == ctx.profile for release in records)
-        return labelled or (ctx.provider.owns_cluster and bool(records))
+        return any(ctx.ownership.is_ours(ctx, release.labels) for release in records)
 
     def _foreign(self, ctx: Context, records: Sequence[Release]) -> Foreign | None:
         """What stands in this release's place already; None where there is nothing, or it is ours.
 
         Raises ClashError for what doesn't fit.
         """
-        if ctx.provider.owns_cluster or self._is_ours(ctx, records):
-            return None
-        cluster, rendered, namespace = ctx.cluster, self._rendered(ctx), self.options.namespace
-        if records:
-            found = Foreign(f"release {namespace}/{self.name}", f"{records[0].chart} {records[0].version}")
-            chart = self.options.chart.rpartition("/")[2]
-            misfit = respect.misfit_of_release(cluster, records[0], chart, self.options.version, rendered)
-        elif taken := respect.taken(cluster, rendered, self.name, namespace):
-            found = Foreign(respect.named(taken), "installed without Helm, or by another release")
-            misfit = respect.misfit_of_objects(cluster, rendered, self.options.version)
-        else:
-            respect.refuse_second_istiod(cluster, rendered, self.name)
-            return None
-        if misfit:
-            raise respect.clash(self.name, f"{found.subject} is there already, and doesn't fit", misfit)
-        return found
+        return ctx.ownership.found_release(ctx, self._wanted, records, lambda: self._rendered(ctx))
+
+    @property
+    def _wanted(self) -> WantedRelease:
+        chart = self.options.chart.rpartition("/")[2]
+        return WantedRelease(self.name, self.options.namespace, chart, self.options.version)
 
     def _rendered(self, ctx: Context) -> list[dict[str, Any]]:
         """The objects that the chart would make."""
@@ -160,23 +148,13 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
 
     def apply(self, ctx: Context, observed: ReleaseState) -> None:
         """One upgrade makes all the changes."""
-        if ctx.provider.owns_cluster:
-            namespaces.await_gone(ctx, self.options.namespace)
-        else:
-            namespaces.ensure(ctx, self.options.namespace)
+        namespaces.await_gone(ctx, self.options.namespace)
+        ctx.ownership.prepare_release(ctx, self.options.namespace)
         self._drop(ctx, observed.unfinished)
         helm, labels = _helm(ctx), {OWNER_LABEL: ctx.profile, **observed.marks}
         argv = helm.upgrade(self.name, self._chart(ctx), self.options.namespace, self._files(ctx), labels)
         ctx.progress(f"helm upgrade --install {self.name}")
         ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx))
-
-    def _found_labels(self, ctx: Context, records: Sequence[Release]) -> dict[str, str]:
-        """Marks for the definitions that an uninstalled release had left: ours uses them, and leaves them again."""
-        if records:  # what an earlier revision of ours says holds; it may be about to be dropped
-            return {key: value for record in records for key, value in helm_removal.found_labels(record).items()}
-        definitions = [obj for obj in self._rendered(ctx) if obj["kind"] == "CustomResourceDefinition"]
-        found = [obj["metadata"]["name"] for obj in definitions if respect.read(ctx.cluster, obj)]
-        return {helm_removal.found_label(name): "true" for name in found}
 
     def _drop(self, ctx: Context, unfinished: Sequence[Release]) -> None:
         """Delete the records of revisions that never got deployed.
@@ -207,24 +185,19 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def remove(self, ctx: Context) -> list[Removal]:
         records = self._records(ctx.cluster)
         if not self._is_ours(ctx, records):
-            left = self._left(records)
             # A teardown that was killed may have left the namespace behind the last of its releases.
-            return left or (
-                [] if ctx.provider.owns_cluster else helm_removal.remove_namespace(ctx, self.options.namespace)
-            )
-        shared = not ctx.provider.owns_cluster
-        swept = helm_removal.sweep(ctx, records[0]) if shared else []
+            return self._left(records) or ctx.ownership.drop_release_namespace(ctx, self.options.namespace)
+        swept = ctx.ownership.sweep(ctx, records[0])
         argv = _helm(ctx).uninstall(self.name, self.options.namespace)
         ctx.runner.run(argv, timeout=_HELM_SECONDS, env=helm_environment(ctx))
-        emptied = helm_removal.remove_namespace(ctx, self.options.namespace) if shared else []
+        emptied = ctx.ownership.drop_release_namespace(ctx, self.options.namespace)
         return [*swept, self._removal(records[0]), *emptied]
 
     def removals(self, ctx: Context) -> list[Removal]:
         records = self._records(ctx.cluster)
         if not self._is_ours(ctx, records):
             return self._left(records)
-        swept = [] if ctx.provider.owns_cluster else helm_removal.planned(ctx, records[0])
-        return [*swept, self._removal(records[0])]
+        return [*ctx.ownership.leavings(ctx, records[0]), self._removal(records[0])]
 
     def _removal(self, release: Release) -> Removal:
         return Removal(f"release {self.options.namespace}/{self.name} with {len(release.objects)} objects", "removed")

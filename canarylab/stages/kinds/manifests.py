@@ -12,7 +12,6 @@ from canarylab.contract.stage import StageOptions
 from canarylab.errors import StageError
 from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept, in_namespace, placed
 from canarylab.kube.workloads import with_images
-from canarylab.ownership import gateways
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
@@ -79,8 +78,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         return reason
 
     def observe(self, ctx: Context) -> list[Comparison]:
-        if not ctx.provider.owns_cluster:
-            gateways.refuse_shared(ctx, self.name, self.objects(ctx))
+        ctx.ownership.refuse_shared_gateways(ctx, self.name, self.objects(ctx))
         return super().observe(ctx)
 
     def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - the files say it

@@ -78,10 +78,8 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
     def remove(self, ctx: Context) -> list[Removal]:
         name, planned = self.options.namespace, self.removals(ctx)
         if planned == [Removal(f"Namespace {name}", "removed")]:
-            if not ctx.provider.owns_cluster:
-                return namespaces.remove(ctx, name)
-            ctx.cluster.delete("v1", "Namespace", name)
-        elif any(removal.outcome == "removed" for removal in planned):
+            return ctx.ownership.remove_namespace(ctx, name)
+        if any(removal.outcome == "removed" for removal in planned):
             ctx.cluster.apply(self._body({}), manager=self._manager)  # applying nothing takes our labels back
         return planned
 

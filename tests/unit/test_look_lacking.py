@@ -7,9 +7,10 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
-from canarylab.applied import record
-from canarylab.engine.lacking import lacking
+from canarylab.applied import write
+from canarylab.engine.look import lacking
 from canarylab.errors import NotYetObservableError, StageError
+from canarylab.ownership.policy import GuestCluster
 
 
 class Below(Scripted):
@@ -74,10 +75,10 @@ def test_stages_are_looked_at_side_by_side():
 @pytest.mark.parametrize("was_up", [True, False])
 def test_somebody_elses_cluster_counts_only_once_up_has_been_there(was_up):
     provider = FakeProvider(FakeCluster())
-    provider.owns_cluster = False
+    provider.ownership = GuestCluster()
     ctx = context_of(Scripted("a"), provider=provider)
     ctx.paths.create()
     ctx.paths.kubeconfig.touch()
     if was_up:
-        record(ctx, [ctx.playbook])
+        write(ctx, [ctx.playbook])
     assert bool(lacking(ctx)) is was_up

@@ -8,7 +8,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Heard, Scripted, context_of
 
-from canarylab.engine import schedule as engine
+from canarylab.engine import bring_up
 from canarylab.errors import EXIT_DONE, CanarylabError, NotYetObservableError, StageError, UsageError
 
 
@@ -21,7 +21,7 @@ def fails(error):
 
 def up(*stages, provider=BorrowedProvider):
     heard = Heard()
-    return engine.up(context_of(*stages, provider=provider(FakeCluster()), emit=heard.append), stages), heard
+    return bring_up.up(context_of(*stages, provider=provider(FakeCluster()), emit=heard.append), stages), heard
 
 
 def test_one_stage_that_cannot_work_with_what_is_there_stops_all_before_any_is_begun():
