@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from canarylab.errors import MachineError
-from canarylab.yamlfile import fast as fast_yaml
+from canarylab.yamlfile.reader import load_yaml
 
 RECORD_LABELS = {"owner": "helm"}
 """The labels of the Secrets in which Helm keeps one record a revision (helm.sh, "storage backends")."""
@@ -54,7 +54,7 @@ class Release:
         that nobody looks at.
         """
         documents = self.manifest.split("\n---")
-        found = (fast_yaml.load(_without_schema(document)) for document in documents)
+        found = (load_yaml(_without_schema(document)) for document in documents)
         return [self._as_applied(obj) for obj in found if obj]
 
     def _as_applied(self, obj: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Release:
 
 def placed(printed: str, namespace: str) -> list[dict[str, Any]]:
     """The objects that `helm template` printed, each in its namespace, definitions without their `spec`."""
-    found = (fast_yaml.load(_without_schema(document)) for document in printed.split("\n---"))
+    found = (load_yaml(_without_schema(document)) for document in printed.split("\n---"))
     return [_in_namespace(obj, namespace) for obj in found if obj]
 
 
