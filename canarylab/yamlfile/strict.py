@@ -6,16 +6,14 @@ keys given twice (PyYAML would silently take the last), anchors, aliases, merge 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
-from yaml.composer import ComposerError
 
 from canarylab.errors import PlaybookError
 from canarylab.yamlfile.problems import Place, problem, short, shown
@@ -29,7 +27,7 @@ _ENDS_NESTING = "exceeded maximum nesting depth"
 
 _NOT_IN_YAML = re.compile("[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -46,19 +44,14 @@ class Found(NamedTuple):
 
     def describe(self) -> str:
         """The value in words, for "expected this, found that"."""
-        match self.value:
-            case dict():
-                return "a mapping"
-            case list():
-                return "a list"
-            case str():
-                return f"the text {shown(self.value)}"
-            case None:
-                return "nothing"
-            case bool():
-                return self.text
-        return f"the number {short(self.text)}"
+        if isinstance(self.value, str):
+            return f"the text {shown(self.value)}"
+        if isinstance(self.value, bool):
+            return self.text
+        return _NAMES.get(type(self.value)) or f"the number {short(self.text)}"
 
+
+_NAMES = {dict: "a mapping", list: "a list", type(None): "nothing"}
 
 Tree = Mapping[Place, Found]
 """Everything in a file by its place: under () the whole."""
@@ -79,7 +72,7 @@ def parse(text: str, file: Path, parser: Any = LOADER) -> Tree:
     except yaml.YAMLError as error:
         if _ENDS_NESTING in str(error) and parser is not yaml.SafeLoader:
             return parse(text, file, yaml.SafeLoader)
-        raise reader.not_yaml(error, parser) from error
+        raise reader.explained(error, parser) from error
     if root is None or reader.value(root, (), root.start_mark.line + 1) is None:
         raise problem(file, 1, (), "is empty", "write a playbook into it; playbooks/README.md shows one")
     return reader.tree
@@ -87,19 +80,21 @@ def parse(text: str, file: Path, parser: Any = LOADER) -> Tree:
 
 @functools.cache
 def _shallow(parser: Any) -> Any:
-    """The same loader, without YAML 1.1's meanings of scalars, that composes no deeper than a playbook may go."""
+    """The same loader, for nodes that have no tag but one of their own, no deeper than a playbook may go."""
 
     class Shallow(parser):  # type: ignore[misc]  # the base is chosen at run time
-        yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
         _depth = 0
 
-        def descend_resolver(self, parent: yaml.Node | None, _index: object) -> None:
+        def descend_resolver(self, _parent: yaml.Node | None, _index: object) -> None:
             self._depth += 1
-            if parent and self._depth > MAX_DEPTH + 1:  # its parent is one too deep
-                raise ComposerError(None, None, _TOO_DEEP, parent.start_mark)
+            if self._depth > MAX_DEPTH + 1:  # the scalars in the deepest list that is allowed
+                raise yaml.YAMLError(_TOO_DEEP)
 
         def ascend_resolver(self) -> None:
             self._depth -= 1
+
+        def resolve(self, _kind: type[yaml.Node], _value: str | None, _implicit: object) -> str:
+            return ""
 
     return Shallow
 
@@ -111,15 +106,14 @@ def _scalar(text: str) -> str | int | float | bool | None:
     """A plain scalar's meaning. A number that wouldn't survive as one, such as 007 or 1e999, stays text."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text) and not text.lstrip("-+").isdigit() and math.isfinite(number := float(text)):
-        return number
-    return text
+    if not _NUMBER.fullmatch(text):
+        return text
+    if text.lstrip("-+").isdigit():
+        return int(text) if _INTEGER.fullmatch(text) else text
+    return number if math.isfinite(number := float(text)) else text
 
 
-_SIGNS = {"*": "an alias", "&": "an anchor", "!": "a tag"}
-_NAME = re.compile(r"[*&][\w-]*")
+_NAME = re.compile(r"&[\w-]*")
 
 
 class _Reader:
@@ -132,16 +126,14 @@ class _Reader:
 
     def value(self, node: yaml.Node, place: Place, line: int) -> Any:
         """A node's value; what it holds is in the tree then, too."""
-        mark = node.start_mark
-        if self.text[mark.index : mark.index + 1] in ("&", "!"):  # the nodes themselves don't tell
-            raise self._unwanted(mark, place, node.tag)
+        self._refuse_marks(node, place)
         value: Any
         if isinstance(node, yaml.ScalarNode):
             value = node.value if node.style else _scalar(node.value)
             self.tree[place] = Found(line, value, node.value)
             return value
         if len(place) == MAX_DEPTH:
-            raise self._problem(mark, place, _TOO_DEEP, "write it flatter")
+            raise self._too_deep(node.start_mark, place)
         if isinstance(node, yaml.SequenceNode):
             value = [self.value(each, (*place, n), each.start_mark.line + 1) for n, each in enumerate(node.value)]
         else:
@@ -153,9 +145,8 @@ class _Reader:
         return value
 
     def _check_key(self, key: yaml.Node, place: Place) -> None:
-        mark, text = key.start_mark, key.value
-        if self.text[mark.index : mark.index + 1] in ("&", "!"):
-            raise self._unwanted(mark, place, key.tag)
+        self._refuse_marks(key, place)
+        text = key.value
         if not isinstance(key, yaml.ScalarNode):
             what, remedy = "a list or mapping can't be a key", "quote a text that begins with [ or {"
         elif not key.style and not isinstance(_scalar(text), str):
@@ -167,50 +158,60 @@ class _Reader:
             what, remedy = f"is here for the second time; first in line {first.line}", "delete or rename one of them"
         else:
             return
-        raise self._problem(mark, place, what, remedy)
+        raise self._problem(key.start_mark, place, what, remedy)
 
-    def _unwanted(self, mark: Any, place: Place, tag: str = "") -> PlaybookError:
-        name = _NAME.match(self.text, mark.index)
-        found = f"{short(name[0]) if name else shown(tag)} is {_SIGNS[self.text[mark.index]]}"
+    def _refuse_marks(self, node: yaml.Node, place: Place) -> None:
+        if anchor := _NAME.match(self.text, node.start_mark.index):  # a node doesn't tell that it has one
+            raise self._unwanted(node.start_mark, place, f"{short(anchor[0])} is an anchor")
+        if node.tag:
+            raise self._unwanted(node.start_mark, place, f"{shown(node.tag)} is a tag")
+
+    def explained(self, error: yaml.YAMLError, parser: Any) -> PlaybookError:
+        """The problem behind an error of the composer. The parser's events tell its place; nodes there are none yet."""
+        way: list[str | int | None] = []
+        documents = 0
+        try:
+            for event in yaml.parse(self.text, parser):
+                mark, place = event.start_mark, _place(way)
+                documents += isinstance(event, yaml.DocumentStartEvent)
+                if documents > 1:
+                    remedy = "keep one playbook a file; `---` begins another"
+                    return self._problem(mark, (), "a second document begins here", remedy)
+                if name := getattr(event, "anchor", None):
+                    alias = isinstance(event, yaml.AliasEvent)
+                    return self._unwanted(
+                        mark, place, f"*{short(name)} is an alias" if alias else f"&{short(name)} is an anchor"
+                    )
+                if isinstance(event, yaml.CollectionStartEvent):
+                    if len(way) == MAX_DEPTH:
+                        return self._too_deep(mark, place)
+                    way.append(0 if isinstance(event, yaml.SequenceStartEvent) else None)
+                    continue
+                if isinstance(event, yaml.CollectionEndEvent):
+                    way.pop()
+                elif not isinstance(event, yaml.NodeEvent):
+                    continue
+                if way:  # a key comes before each value, and after it the next key
+                    last = way[-1]
+                    way[-1] = (
+                        last + 1 if isinstance(last, int) else getattr(event, "value", "?") if last is None else None
+                    )
+        except yaml.YAMLError as found:
+            error = found
+        return _not_yaml(error, self.text, self._file, _place(way))
+
+    def _unwanted(self, mark: Any, place: Place, found: str) -> PlaybookError:
         remedy = "write the value out; a text that begins with *, & or ! needs quotes"
         return self._problem(mark, place, f"{found} of YAML, which playbooks don't have", remedy)
+
+    def _too_deep(self, mark: Any, place: Place) -> PlaybookError:
+        return self._problem(mark, place, _TOO_DEEP, "write it flatter")
 
     def _problem(self, mark: Any, place: Place, what: str, remedy: str) -> PlaybookError:
         return problem(self._file, mark.line + 1, place, what, remedy)
 
-    def not_yaml(self, error: yaml.YAMLError, parser: Any) -> PlaybookError:
-        """The problem behind an error of PyYAML."""
-        if not isinstance(error, ComposerError):
-            return _not_yaml(error, self.text, self._file, _reached(self.text, parser))
-        mark: Any = error.problem_mark
-        if error.context and error.context.startswith("expected a single document"):
-            what, remedy = "a second document begins here", "keep one playbook a file; `---` begins another"
-            return self._problem(mark, (), what, remedy)
-        if error.context:  # an anchor given twice
-            mark = error.context_mark
-        place = _reached(self.text, parser, mark.index)
-        if error.problem == _TOO_DEEP:
-            return self._problem(mark, place, _TOO_DEEP, "write it flatter")
-        return self._unwanted(mark, place)
 
-
-def _reached(text: str, parser: Any, end: float = math.inf) -> Place:
-    """The place at a character's index, or where the parser gives up: its events tell, nodes there are none yet."""
-    way: list[str | int | None] = []
-    with contextlib.suppress(yaml.YAMLError):
-        for event in yaml.parse(text, parser):
-            if isinstance(event, yaml.NodeEvent) and event.start_mark.index >= end:  # type: ignore[union-attr]
-                break
-            if isinstance(event, yaml.CollectionStartEvent):
-                way.append(0 if isinstance(event, yaml.SequenceStartEvent) else None)
-                continue
-            if isinstance(event, yaml.CollectionEndEvent):
-                way.pop()
-            elif not isinstance(event, yaml.NodeEvent):
-                continue
-            if way:  # a key comes before each value, and after it the next key
-                last = way[-1]
-                way[-1] = last + 1 if isinstance(last, int) else getattr(event, "value", "?") if last is None else None
+def _place(way: list[str | int | None]) -> Place:
     return tuple(part for part in way if part is not None)
 
 
