@@ -2,11 +2,12 @@
 
 Scalars mean what YAML 1.2's core schema says, so that `on`, `no` or `12:30` is text. What could surprise is refused:
 keys given twice (PyYAML would silently take the last), anchors, aliases, merge keys, tags, several documents.
+The parser's events are read in one pass without recursion, so no nesting, however deep, can exhaust the stack. PyYAML's
+composer would do with no fewer lines: its nodes tell neither anchors, nor how far it came where a text isn't YAML.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from collections.abc import Mapping
@@ -66,40 +67,17 @@ def parse(text: str, file: Path, parser: Any = LOADER) -> Tree:
         line = text.count("\n", 0, strange.start()) + 1
         what = f"isn't text: it holds the control character {strange[0]!r}"
         raise problem(file, line, (), what, "delete that character, or name a playbook")
-    reader = _Reader(text.lstrip("\ufeff"), file)
+    reader = _Reader(file)
     try:
-        root = yaml.compose(reader.text, _shallow(parser))
+        for event in yaml.parse(text, parser):
+            reader.take(event)
     except yaml.YAMLError as error:
         if _ENDS_NESTING in str(error) and parser is not yaml.SafeLoader:
             return parse(text, file, yaml.SafeLoader)
-        raise reader.explained(error, parser) from error
-    if root is None or reader.value(root, (), root.start_mark.line + 1) is None:
+        raise _not_yaml(error, text, file, reader.place) from error
+    if () not in reader.tree or reader.tree[()].value is None:
         raise problem(file, 1, (), "is empty", "write a playbook into it; playbooks/README.md shows one")
     return reader.tree
-
-
-@functools.cache
-def _shallow(parser: Any) -> Any:
-    """The same loader, for nodes that have no tag but one of their own, no deeper than a playbook may go."""
-
-    class Shallow(parser):  # type: ignore[misc]  # the base is chosen at run time
-        _depth = 0
-
-        def descend_resolver(self, _parent: yaml.Node | None, _index: object) -> None:
-            self._depth += 1
-            if self._depth > MAX_DEPTH + 1:  # the scalars in the deepest list that is allowed
-                raise yaml.YAMLError(_TOO_DEEP)
-
-        def ascend_resolver(self) -> None:
-            self._depth -= 1
-
-        def resolve(self, _kind: type[yaml.Node], _value: str | None, _implicit: object) -> str:
-            return ""
-
-    return Shallow
-
-
-_TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 
 
 def _scalar(text: str) -> str | int | float | bool | None:
@@ -113,106 +91,88 @@ def _scalar(text: str) -> str | int | float | bool | None:
     return number if math.isfinite(number := float(text)) else text
 
 
-_NAME = re.compile(r"&[\w-]*")
-
-
 class _Reader:
-    """Makes values of what PyYAML has composed, and words of what it couldn't."""
+    """Fills the tree from the parser's events."""
 
-    def __init__(self, text: str, file: Path) -> None:
-        self.text = text
+    def __init__(self, file: Path) -> None:
         self.tree: dict[Place, Found] = {}
         self._file = file
+        self._open: list[Any] = []
+        """The lists and mappings whose ends haven't come yet."""
+        self._way: list[Any] = []
+        """For each of these: where in it the next value stands. None: a key comes next."""
+        self._key_line = 0
 
-    def value(self, node: yaml.Node, place: Place, line: int) -> Any:
-        """A node's value; what it holds is in the tree then, too."""
-        self._refuse_marks(node, place)
-        value: Any
-        if isinstance(node, yaml.ScalarNode):
-            value = node.value if node.style else _scalar(node.value)
-            self.tree[place] = Found(line, value, node.value)
-            return value
-        if len(place) == MAX_DEPTH:
-            raise self._too_deep(node.start_mark, place)
-        if isinstance(node, yaml.SequenceNode):
-            value = [self.value(each, (*place, n), each.start_mark.line + 1) for n, each in enumerate(node.value)]
-        else:
-            value = {}
-            for key, each in node.value:
-                self._check_key(key, place)
-                value[key.value] = self.value(each, (*place, key.value), key.start_mark.line + 1)
-        self.tree[place] = Found(line, value)
-        return value
+    @property
+    def place(self) -> Place:
+        """Where the next event belongs."""
+        return tuple(part for part in self._way if part is not None)
 
-    def _check_key(self, key: yaml.Node, place: Place) -> None:
-        self._refuse_marks(key, place)
-        text = key.value
-        if not isinstance(key, yaml.ScalarNode):
+    def take(self, event: Any) -> None:
+        line = event.start_mark.line + 1
+        self._refuse_what_surprises(event, line)
+        match event:
+            case yaml.ScalarEvent():
+                value = _scalar(event.value) if event.implicit[0] else event.value
+                if self._way and self._way[-1] is None:
+                    self._take_key(event, value, line)
+                    return
+                self._put(value, line, event.value)
+            case yaml.CollectionStartEvent():
+                content: Any = [] if isinstance(event, yaml.SequenceStartEvent) else {}
+                self._put(content, line)
+                self._open.append(content)
+                self._way.append(0 if content == [] else None)
+                return
+            case yaml.CollectionEndEvent():
+                self._open.pop()
+                self._way.pop()
+            case _:
+                return
+        if self._way:
+            self._way[-1] = self._way[-1] + 1 if isinstance(self._way[-1], int) else None
+
+    def _put(self, value: Any, line: int, text: str = "") -> None:
+        self.tree[tuple(self._way)] = Found(self._key_line or line, value, text)
+        self._key_line = 0
+        if self._open and isinstance(self._open[-1], list):
+            self._open[-1].append(value)
+        elif self._open:
+            self._open[-1][self._way[-1]] = value
+
+    def _refuse_what_surprises(self, event: Any, line: int) -> None:
+        remedy = "write the value out; a text that begins with *, & or ! needs quotes"
+        name, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        if isinstance(event, yaml.DocumentStartEvent) and self.tree:
+            what, remedy = "a second document begins here", "keep one playbook a file; `---` begins another"
+        elif name:
+            found = (
+                f"*{short(name)} is an alias" if isinstance(event, yaml.AliasEvent) else f"&{short(name)} is an anchor"
+            )
+            what = f"{found} of YAML, which playbooks don't have"
+        elif tag:
+            what = f"{shown(tag)} is a tag of YAML, which playbooks don't have"
+        elif isinstance(event, yaml.CollectionStartEvent) and self._way and self._way[-1] is None:
             what, remedy = "a list or mapping can't be a key", "quote a text that begins with [ or {"
-        elif not key.style and not isinstance(_scalar(text), str):
-            what, remedy = f"the key {shown(text)} isn't text", f'quote it: "{short(text)}"'
-        elif not key.style and text == "<<":
-            what, remedy = "<< merges mappings in YAML, which playbooks don't have", "write the keys out"
-        elif first := self.tree.get((*place, text)):
-            place = (*place, text)
-            what, remedy = f"is here for the second time; first in line {first.line}", "delete or rename one of them"
+        elif isinstance(event, yaml.CollectionStartEvent) and len(self._way) == MAX_DEPTH:
+            what, remedy = f"is nested more than {MAX_DEPTH} levels deep", "write it flatter"
         else:
             return
-        raise self._problem(key.start_mark, place, what, remedy)
+        raise problem(self._file, line, self.place, what, remedy)
 
-    def _refuse_marks(self, node: yaml.Node, place: Place) -> None:
-        if anchor := _NAME.match(self.text, node.start_mark.index):  # a node doesn't tell that it has one
-            raise self._unwanted(node.start_mark, place, f"{short(anchor[0])} is an anchor")
-        if node.tag:
-            raise self._unwanted(node.start_mark, place, f"{shown(node.tag)} is a tag")
-
-    def explained(self, error: yaml.YAMLError, parser: Any) -> PlaybookError:
-        """The problem behind an error of the composer. The parser's events tell its place; nodes there are none yet."""
-        way: list[str | int | None] = []
-        documents = 0
-        try:
-            for event in yaml.parse(self.text, parser):
-                mark, place = event.start_mark, _place(way)
-                documents += isinstance(event, yaml.DocumentStartEvent)
-                if documents > 1:
-                    remedy = "keep one playbook a file; `---` begins another"
-                    return self._problem(mark, (), "a second document begins here", remedy)
-                if name := getattr(event, "anchor", None):
-                    alias = isinstance(event, yaml.AliasEvent)
-                    return self._unwanted(
-                        mark, place, f"*{short(name)} is an alias" if alias else f"&{short(name)} is an anchor"
-                    )
-                if isinstance(event, yaml.CollectionStartEvent):
-                    if len(way) == MAX_DEPTH:
-                        return self._too_deep(mark, place)
-                    way.append(0 if isinstance(event, yaml.SequenceStartEvent) else None)
-                    continue
-                if isinstance(event, yaml.CollectionEndEvent):
-                    way.pop()
-                elif not isinstance(event, yaml.NodeEvent):
-                    continue
-                if way:  # a key comes before each value, and after it the next key
-                    last = way[-1]
-                    way[-1] = (
-                        last + 1 if isinstance(last, int) else getattr(event, "value", "?") if last is None else None
-                    )
-        except yaml.YAMLError as found:
-            error = found
-        return _not_yaml(error, self.text, self._file, _place(way))
-
-    def _unwanted(self, mark: Any, place: Place, found: str) -> PlaybookError:
-        remedy = "write the value out; a text that begins with *, & or ! needs quotes"
-        return self._problem(mark, place, f"{found} of YAML, which playbooks don't have", remedy)
-
-    def _too_deep(self, mark: Any, place: Place) -> PlaybookError:
-        return self._problem(mark, place, _TOO_DEEP, "write it flatter")
-
-    def _problem(self, mark: Any, place: Place, what: str, remedy: str) -> PlaybookError:
-        return problem(self._file, mark.line + 1, place, what, remedy)
-
-
-def _place(way: list[str | int | None]) -> Place:
-    return tuple(part for part in way if part is not None)
+    def _take_key(self, event: Any, value: Any, line: int) -> None:
+        key = event.value
+        first = self.tree.get((*self._way[:-1], key))
+        if not isinstance(value, str):
+            what, remedy = f"the key {shown(key)} isn't text", f'quote it: "{short(key)}"'
+        elif event.implicit[0] and key == "<<":
+            what, remedy = "<< merges mappings in YAML, which playbooks don't have", "write the keys out"
+        else:
+            self._way[-1], self._key_line = key, line
+            if not first:
+                return
+            what, remedy = f"is here for the second time; first in line {first.line}", "delete or rename one of them"
+        raise problem(self._file, line, self.place, what, remedy)
 
 
 _SYNTAX = (

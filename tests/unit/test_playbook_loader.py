@@ -287,7 +287,7 @@ BAD = {
     "an alias for a key": ("a:\n  b: 1\n*x : 2\n", "3: (file): *x is an alias", "quotes"),
     "an anchor at a key": ("a:\n  &x b: 1\n", "2: a: &x is an anchor", "write the value out"),
     "a tag with nothing below": ("a: !x\n", "1: a: '!x' is a tag of YAML", "write the value out"),
-    "tags on endless lists": ("!x [" * 200_000, f"1: {'[0]' * 32}: is nested more than 32 levels deep", "flatter"),
+    "tags on endless lists": ("!x [" * 200_000, "1: (file): '!x' is a tag of YAML", "write the value out"),
     "a merge key": (f"{STAGES}  <<: {{a: 1}}\n", "4: stages: << merges mappings", "write the keys out"),
     "a python tag": (
         "name: !!python/object/apply:os.system [ls]\n",
