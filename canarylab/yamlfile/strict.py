@@ -141,24 +141,20 @@ class _Reader:
             self._open[-1][self._way[-1]] = value
 
     def _refuse_what_surprises(self, event: Any, line: int) -> None:
-        remedy = "write the value out; a text that begins with *, & or ! needs quotes"
-        name, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        what, remedy = "", "write the value out; a text that begins with *, & or ! needs quotes"
         if isinstance(event, yaml.DocumentStartEvent) and self.tree:
             what, remedy = "a second document begins here", "keep one playbook a file; `---` begins another"
-        elif name:
-            found = (
-                f"*{short(name)} is an alias" if isinstance(event, yaml.AliasEvent) else f"&{short(name)} is an anchor"
-            )
-            what = f"{found} of YAML, which playbooks don't have"
-        elif tag:
+        elif anchor := getattr(event, "anchor", None):
+            found = ("*", "an alias") if isinstance(event, yaml.AliasEvent) else ("&", "an anchor")
+            what = f"{found[0]}{short(anchor)} is {found[1]} of YAML, which playbooks don't have"
+        elif tag := getattr(event, "tag", None):
             what = f"{shown(tag)} is a tag of YAML, which playbooks don't have"
         elif isinstance(event, yaml.CollectionStartEvent) and self._way and self._way[-1] is None:
             what, remedy = "a list or mapping can't be a key", "quote a text that begins with [ or {"
         elif isinstance(event, yaml.CollectionStartEvent) and len(self._way) == MAX_DEPTH:
             what, remedy = f"is nested more than {MAX_DEPTH} levels deep", "write it flatter"
-        else:
-            return
-        raise problem(self._file, line, self.place, what, remedy)
+        if what:
+            raise problem(self._file, line, self.place, what, remedy)
 
     def _take_key(self, event: Any, value: Any, line: int) -> None:
         key = event.value
