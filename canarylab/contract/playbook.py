@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-
-from canarylab.playbook.document import Document
 
 if TYPE_CHECKING:
     from canarylab.contract.stage import Stage
@@ -143,8 +140,7 @@ class PlaybookFile(PartFile):
 class Playbook:
     """A playbook with its parts, read and checked. `digest` is the SHA-256 of the file; with parts, it covers theirs.
 
-    `origins` has for each stage the file that it stands in, as it was written: what is found wrong later can still
-    say where. `members` are the playbooks that a union is made of; it has their stages, and no demonstration itself.
+    `members` are the playbooks that a union is made of; it has their stages, and no demonstration itself.
     """
 
     name: str
@@ -155,7 +151,6 @@ class Playbook:
     stages: tuple[Stage[Any, Any], ...]
     limits: dict[str, Limits]
     demo: tuple[Step, ...]
-    origins: Mapping[str, Document] = field(default_factory=dict, repr=False, compare=False)
     members: tuple[Playbook, ...] = ()
 
     @property

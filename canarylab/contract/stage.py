@@ -19,6 +19,8 @@ from canarylab.removal import Removal
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
+    from canarylab.playbook.document import Document
+    from canarylab.yamlfile.problems import Place
 
 Action = Literal["create", "update", "repair", "start", "build", "remove"]
 
@@ -49,7 +51,7 @@ ObservedT = TypeVar("ObservedT")
 class Stage(ABC, Generic[OptionsT, ObservedT]):
     """Subclasses set `kind`, `Options` and the five methods. They hold no state besides what the constructor takes.
 
-    `source` is the file that the stage stands in, if it is from one; relative paths in its options start at `base`.
+    `document` is where the stage stands in a file, if it is from one; relative paths in its options start at `base`.
     """
 
     kind: ClassVar[str]
@@ -66,13 +68,13 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
         name: str,
         options: OptionsT,
         needs: Sequence[str] = (),
-        source: Path | None = None,
+        document: Document | None = None,
         base: Path = Path(),
     ) -> None:
         self.name = name
         self.options = options
         self.needs = tuple(needs)
-        self.source = source
+        self.document = document
         self.base = base
 
     def check(self) -> None:
@@ -87,15 +89,12 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
         Asked by `up` and `plan` before anything is changed and before a password is asked for, so without a cluster.
         """
 
-    def problem(self, key: str, what: str, remedy: str) -> CanarylabError:
-        """The error for what the playbook writes under one of this stage's keys; it names the playbook's line."""
-        from canarylab.playbook.document import Document
-        from canarylab.yamlfile.marks import parse
-
-        if self.source is None:  # it isn't from a file
-            return StageError(what, where=f"stage {self.name}, {key}", remedy=remedy)
-        document = Document(self.source, parse(self.source.read_text("utf-8-sig"), self.source))
-        return document.problem(("stages", self.name, key), what, remedy)
+    def problem(self, key: str | Place, what: str, remedy: str) -> CanarylabError:
+        """The error for what the playbook writes under a key of this stage, or deeper; it names the playbook's line."""
+        place = (key,) if isinstance(key, str) else key
+        if self.document is None:  # it isn't from a file
+            return StageError(what, where=", ".join((f"stage {self.name}", *map(str, place))), remedy=remedy)
+        return self.document.problem(place, what, remedy)
 
     @abstractmethod
     def observe(self, ctx: Context) -> ObservedT:

@@ -17,6 +17,7 @@ from canarylab.events import Fact
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
+    from canarylab.playbook.document import Document
 
 
 def _as_in_yaml(field: str) -> str:
@@ -98,13 +99,19 @@ class Step(ABC):
     """Does one thing or expects one, and reports each fact it asserted with what it saw.
 
     Steps share nothing but the session: what is stable and what is canary is read from the cluster each time.
+    `document` is where the step stands in a file, if it is from one.
     """
 
     kind: ClassVar[str]
     Options: ClassVar[type[StepOptions]]
 
-    def __init__(self, options: StepOptions) -> None:
+    def __init__(self, options: StepOptions, document: Document | None = None) -> None:
         self.options = options
+        self.document = document
+
+    def where(self, option: str) -> str:
+        """Where the playbook says an option, as FILE:LINE if it is from a file, and the step's kind."""
+        return f"{self.document.at(option)}: demo step {self.kind}" if self.document else f"demo step {self.kind}"
 
     def check(self, ctx: Context) -> None:  # noqa: B027 - most kinds have nothing to look at
         """Look, before the first step is performed, whether this one can be; change nothing.

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Step
-from canarylab.demo.named import place_of
 from canarylab.errors import ExpectationError
 from canarylab.rollouts.validation import images
 
@@ -21,6 +20,4 @@ def require_images(ctx: Context, step: Step, option: str, references: Iterable[s
     """
     for reference in references:
         if missing := images.absent(ctx, ctx.provider.image_reference(reference)):
-            raise ExpectationError(
-                missing.what, where=place_of(ctx, step, option), why=missing.why, remedy=missing.remedy
-            )
+            raise ExpectationError(missing.what, where=step.where(option), why=missing.why, remedy=missing.remedy)

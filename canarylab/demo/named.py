@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 from canarylab.contract.step import RolloutOptions, Step
 from canarylab.errors import ExpectationError
 from canarylab.kube.client import UnknownKindError
-from canarylab.playbook import every_step
-from canarylab.playbook.document import Document
-from canarylab.playbook.reading import read
-from canarylab.playbook.registry import Registry
 from canarylab.rollouts.view import API_VERSION
-from canarylab.yamlfile.marks import parse
 from canarylab.yamlfile.problems import choose
 
 if TYPE_CHECKING:
@@ -43,16 +38,6 @@ def require_rollouts(ctx: Context, steps: Sequence[Step]) -> None:
             raise _missing(ctx, step, name)
 
 
-def place_of(ctx: Context, step: Step, option: str) -> str:
-    """Where the playbook says an option of a step, as FILE:LINE, and the step's kind."""
-    index = next((index for index, one in enumerate(ctx.playbook.demo) if one is step), None)
-    if index is None:
-        return f"demo step {step.kind}"
-    file = ctx.playbook.path
-    document = every_step.spread(Document(file, parse(read(file).text, file)), Registry.discovered().steps)
-    return f"{document.at(('demo', index, step.kind, option))}: demo step {step.kind}"
-
-
 def _is_there(ctx: Context, name: Name) -> bool:
     try:
         return ctx.cluster.get(API_VERSION, "Rollout", name[1], name[0]) is not None
@@ -71,7 +56,7 @@ def _missing(ctx: Context, step: Step, name: Name) -> ExpectationError:
     listed = choose("/".join(name), ["/".join(one) for one in known])
     return ExpectationError(
         f"there is no Rollout {'/'.join(name)}",
-        where=place_of(ctx, step, "rollout"),
+        where=step.where("rollout"),
         why="no step was performed: every Rollout that one names has to be there first",
         remedy=f"{hint}{listed.rpartition('? ')[2] if hint else listed}; if it isn't up yet, `{ctx.command('up')}`",
     )

@@ -24,7 +24,7 @@ from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.credentials import ExecCredentials
 from canarylab.kube.watch import Watch
-from canarylab.yamlfile import fast as fast_yaml
+from canarylab.yamlfile.reader import load_yaml
 
 FIELD_MANAGER = "canarylab"
 """Who owns the fields that this tool applies (server-side apply)."""
@@ -401,7 +401,7 @@ def _connected(kubeconfig: Path, context: str, known: Mapping[str, Any] | None, 
 
 def _read(kubeconfig: Path) -> dict[str, Any]:
     try:
-        return dict(fast_yaml.load(kubeconfig.read_text()))
+        return dict(load_yaml(kubeconfig.read_text()))
     except FileNotFoundError as error:
         raise NotYetObservableError("the kubeconfig was not found", where=str(kubeconfig)) from error
 

@@ -14,7 +14,7 @@ import yaml
 from canarylab.errors import CanarylabError
 from canarylab.files import private_folder, write_private
 from canarylab.removal import Removal
-from canarylab.yamlfile import fast as fast_yaml
+from canarylab.yamlfile.reader import load_yaml
 
 _MARK = "canarylab.dev"
 _SECTIONS = ("clusters", "contexts", "users")
@@ -84,7 +84,7 @@ def _is_ours(config: dict[str, Any], profile: str) -> bool:
 def load(path: Path) -> dict[str, Any]:
     """A kubeconfig as it is, {} where there is none."""
     try:
-        content = fast_yaml.load(path.read_text()) if path.exists() else None
+        content = load_yaml(path.read_text()) if path.exists() else None
     except yaml.YAMLError as error:
         raise CanarylabError(f"the kubeconfig isn't YAML: {error}", where=str(path), remedy="mend it") from error
     return dict(content) if isinstance(content, dict) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from canarylab.errors import PlaybookError
-from canarylab.yamlfile.marks import Node
 from canarylab.yamlfile.problems import Place, choose, located, problem, short
+from canarylab.yamlfile.strict import Found, Tree
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -37,93 +38,97 @@ _EXPECTED = {
 
 @dataclass(frozen=True)
 class Document:
-    """A file and its tree."""
+    """A file, or what stands in it at a place. Whatever is asked for is looked for below that place.
+
+    `digest` is the SHA-256 of the file's bytes, in hexadecimal.
+    """
 
     file: Path
-    root: Node
+    tree: Tree
+    digest: str = ""
+    place: Place = ()
+
+    @property
+    def value(self) -> Any:
+        return self.tree[self.place].value
+
+    def below(self, *place: str | int) -> Document:
+        """What stands at a place of this one."""
+        return dataclasses.replace(self, place=(*self.place, *place))
 
     def problem(self, place: Place, what: str, remedy: str, *, why: str | None = None) -> PlaybookError:
         """The error for something wrong at a place. Where the place isn't there, the line is that of what is above."""
-        return problem(self.file, self._deepest(place).line, place, what, remedy, why=why)
+        return problem(self.file, self._found(place).line, (*self.place, *place), what, remedy, why=why)
 
-    def at(self, place: Place) -> str:
+    def at(self, *place: str | int) -> str:
         """FILE:LINE of a place."""
-        return located(self.file, self._deepest(place).line)
+        return located(self.file, self._found(place).line)
 
-    def validate(self, model: type[ModelT], place: Place, values: Any, also: Iterable[str] = ()) -> ModelT:
-        """The model made of the values that stand at a place. Raises PlaybookError for the first that is wrong.
+    def validate(self, model: type[ModelT], values: Any, also: Iterable[str] = ()) -> ModelT:
+        """The model made of the values that stand here. Raises PlaybookError for the first that is wrong.
 
-        `also` are keys that may stand there too, but are not the model's.
+        `also` are keys that may stand here too, but are not the model's.
         """
         try:
             return model.model_validate(values)
         except ValidationError as error:
-            raise self._first(error, model, place, also) from error
+            raise self._first(error, model, also) from error
 
-    def _first(
-        self, error: ValidationError, model: type[BaseModel], place: Place, also: Iterable[str]
-    ) -> PlaybookError:
+    def _first(self, error: ValidationError, model: type[BaseModel], also: Iterable[str]) -> PlaybookError:
         """The problem to report: the first in the file; what is missing comes last, as it may only be misspelt.
 
         A union gives several for one place: one for each member.
         """
-        found = [(self._place(place, details), details) for details in error.errors(include_url=False)]
-        first, _ = min(found, key=lambda each: (each[1]["type"] == "missing", self._deepest(each[0]).line))
+        found = [(self._place(details), details) for details in error.errors(include_url=False)]
+        first, _ = min(found, key=lambda each: (each[1]["type"] == "missing", self._found(each[0]).line))
         there = [details for at, details in found if at == first]
-        above, key = _model_at(model, first[len(place) : -1]), str(first[-1]) if first else ""
-        field = _fields(above).get(key)
+        above, key = _model_at(model, first[:-1]), str(first[-1]) if first else ""
+        field, here = _fields(above).get(key), self._found(first)
+        why, wrong, remedy = None, _wrong(there, here), _remedy(there[0]["type"], here) + _meaning(field)
         match there[0]["type"]:
             case "extra_forbidden":
-                known = [*_fields(above), *(also if len(first) == len(place) + 1 else ())]
-                return self.problem(first, "is an unknown key", choose(key, known))
+                wrong, remedy = "is an unknown key", choose(key, [*_fields(above), *(also if len(first) == 1 else ())])
             case "missing":
-                return self.problem(first, "is missing", f"add `{key}: ...`{_meaning(field)}")
-            case "string_type" if isinstance(self._deepest(first).value, int | float):
-                return self._unquoted(first)
-        remedy = _remedy(there[0]["type"], self._deepest(first)) + _meaning(field)
-        return self.problem(first, _wrong(there, self._deepest(first)), remedy)
+                wrong, remedy = "is missing", f"add `{key}: ...`{_meaning(field)}"
+            case "string_type" if isinstance(here.value, int | float):
+                text, meant = short(here.text), "a yes or no" if isinstance(here.value, bool) else "a number"
+                wrong, why = f"expected text, found {here.describe()}", f"YAML takes {text} without quotes for {meant}"
+                remedy = f'quote it: {f"{key}: " if isinstance(first[-1], str) else ""}"{text}"'
+        return self.problem(first, wrong, remedy, why=why)
 
-    def _unquoted(self, place: Place) -> PlaybookError:
-        node = self._deepest(place)
-        key, text = (f"{place[-1]}: " if isinstance(place[-1], str) else ""), short(node.text)
-        why = f"YAML takes {text} without quotes for {'a yes or no' if isinstance(node.value, bool) else 'a number'}"
-        return self.problem(place, f"expected text, found {node.describe()}", f'quote it: {key}"{text}"', why=why)
-
-    def _place(self, base: Place, details: ErrorDetails) -> Place:
-        """Pydantic's location as a place of the file: a missing key isn't there, nor is a union's member."""
+    def _place(self, details: ErrorDetails) -> Place:
+        """Pydantic's location as a place from here: a missing key isn't there, nor is a union's member."""
         loc = details["loc"]
         missing = loc[-1:] if details["type"] == "missing" else ()
-        place, node = base, self._deepest(base)
+        place: Place = ()
         for part in loc[: len(loc) - len(missing)]:
-            if child := node.child(part):
-                place, node = (*place, part), child
+            if (*self.place, *place, part) in self.tree:
+                place = (*place, part)
         return (*place, *missing)
 
-    def _deepest(self, place: Place) -> Node:
-        node = self.root
-        for part in place:
-            child = node.child(part)
-            if child is None:
-                break
-            node = child
-        return node
+    def _found(self, place: Place) -> Found:
+        """What stands at a place, or above it."""
+        place = (*self.place, *place)
+        while place not in self.tree:
+            place = place[:-1]
+        return self.tree[place]
 
 
-def _wrong(found: list[ErrorDetails], node: Node) -> str:
+def _wrong(found: list[ErrorDetails], here: Found) -> str:
     if found[0]["type"] in ("too_short", "too_long"):
         return _length(found[0])
     wordings = " or ".join(dict.fromkeys(_wording(details) for details in found)).replace(" or expected ", " or ")
-    is_own_rule = found[0]["type"] == "value_error" and isinstance(node.value, dict | list)
-    return wordings if is_own_rule else f"{wordings}, found {node.describe()}"
+    is_own_rule = found[0]["type"] == "value_error" and isinstance(here.value, dict | list)
+    return wordings if is_own_rule else f"{wordings}, found {here.describe()}"
 
 
-def _remedy(error_type: str, node: Node) -> str:
-    if node.value is None:
+def _remedy(error_type: str, here: Found) -> str:
+    if here.value is None:
         return "give it a value"
     if error_type in ("too_short", "too_long"):
         return "list more of them" if error_type == "too_short" else "list fewer of them"
-    if error_type in ("list_type", "tuple_type") and isinstance(node.value, str):
-        return f"put it in brackets: [{short(node.text)}]"
+    if error_type in ("list_type", "tuple_type") and isinstance(here.value, str):
+        return f"put it in brackets: [{short(here.text)}]"
     if error_type in ("dict_type", "model_type"):
         return "write a mapping there, such as {key: value}; playbooks/README.md explains the format"
     return "correct it"

@@ -1,7 +1,7 @@
 """`every-step`: options that the steps of a demonstration have in common, written once.
 
-They are laid into the tree of the file before anything is checked, so that what is wrong with one is told with the
-line where it stands.
+They are laid into what the file holds before anything is checked, so that what is wrong with one is told with the line
+where it stands.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from canarylab.contract.step import Step
 from canarylab.playbook.document import Document
-from canarylab.yamlfile.marks import Node
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import Place, choose
+from canarylab.yamlfile.strict import Found
 
 KEY = "every-step"
 
@@ -22,32 +22,31 @@ def spread(document: Document, steps: Mapping[str, type[Step]]) -> Document:
 
     Raises PlaybookError for an option that no kind of step has. What isn't formed as a playbook is left as it is.
     """
-    common, demo = document.root.child(KEY), document.root.child("demo")
-    if common is None or not isinstance(common.value, dict):
+    whole = document.value
+    common, demo = (whole.get(KEY), whole.get("demo")) if isinstance(whole, dict) else (None, None)
+    if not isinstance(common, dict):
         return document
     known = {kind: _options(cls) for kind, cls in steps.items()}
-    for option in common.value:
+    for option in common:
         if not any(option in options for options in known.values()):
             every = {each for options in known.values() for each in options}
-            what = "is an option of no kind of step"
-            raise document.problem((KEY, option), what, choose(option, every))
-    if demo is None or not isinstance(demo.value, list) or not isinstance(document.root.value, dict):
+            raise document.problem((KEY, option), "is an option of no kind of step", choose(option, every))
+    if not isinstance(demo, list):
         return document
-    spread_out = [_given(step, common.value, known) for step in demo.value]
-    root = {**document.root.value, "demo": dataclasses.replace(demo, value=spread_out)}
-    return Document(document.file, dataclasses.replace(document.root, value=root))
+    tree, given = dict(document.tree), list(demo)
+    options = {place[1:]: found for place, found in tree.items() if place[0:1] == (KEY,) and place != (KEY,)}
+    for index, step in enumerate(demo):
+        kind, own = next(iter(step.items())) if isinstance(step, dict) and len(step) == 1 else ("", None)
+        own = {} if own is None else own
+        if kind in known and isinstance(own, dict):
+            taken = {option: common[option] for option in common if option in known[kind] and option not in own}
+            place: Place = ("demo", index, kind)
+            tree |= {(*place, *at): found for at, found in options.items() if at[0] in taken}
+            given[index] = {kind: {**taken, **own}}
+            tree[place] = Found(tree[place].line, given[index][kind])
+    tree[()] = Found(tree[()].line, {**whole, "demo": given})
+    return dataclasses.replace(document, tree=tree)
 
 
 def _options(cls: type[Step]) -> frozenset[str]:
     return frozenset(field.alias or name for name, field in cls.Options.model_fields.items())
-
-
-def _given(step: Node, common: Mapping[str, Node], known: Mapping[str, frozenset[str]]) -> Node:
-    if not isinstance(step.value, dict) or len(step.value) != 1:
-        return step
-    [(kind, options)] = step.value.items()
-    own = {} if options.value is None else options.value
-    if kind not in known or not isinstance(own, dict):
-        return step
-    taken = {option: node for option, node in common.items() if option in known[kind]}
-    return dataclasses.replace(step, value={kind: dataclasses.replace(options, value={**taken, **own})})

@@ -38,7 +38,7 @@ def _refuse_taken_names(playbook: Playbook, taken: Collection[str]) -> None:
     for stage in playbook.stages:
         if stage.name in taken:
             what = f"the cluster's provider has a stage {stage.name!r} itself"
-            raise playbook.origins[stage.name].problem(("stages", stage.name), what, "give this one another name")
+            raise stage.problem((), what, "give this one another name")
 
 
 def _refuse_unknown_needs(playbook: Playbook, infrastructure: Collection[str]) -> None:
@@ -46,8 +46,7 @@ def _refuse_unknown_needs(playbook: Playbook, infrastructure: Collection[str]) -
     for stage in playbook.stages:
         for index, need in enumerate(stage.needs):
             if need not in known:
-                place = ("stages", stage.name, "needs", index)
-                raise playbook.origins[stage.name].problem(place, f"there is no stage {need!r}", choose(need, known))
+                raise stage.problem(("needs", index), f"there is no stage {need!r}", choose(need, known))
 
 
 def _attached(

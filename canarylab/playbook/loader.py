@@ -18,8 +18,7 @@ from canarylab.playbook.document import Document
 from canarylab.playbook.parts import Part, base_of, parts_of
 from canarylab.playbook.reading import read
 from canarylab.playbook.registry import Registry
-from canarylab.yamlfile.marks import parse
-from canarylab.yamlfile.problems import Place, choose
+from canarylab.yamlfile.problems import choose
 
 PLAYBOOKS = REPOSITORY / "playbooks"
 _SUFFIXES = (".yaml", ".yml")
@@ -57,15 +56,14 @@ def load(
     wrong in the file, UsageError for a profile or a provider given here that can't be.
     """
     registry = registry or Registry.discovered()
-    source = read(path)
-    document = every_step.spread(Document(path, parse(source.text, path)), registry.steps)
-    content = document.validate(PlaybookFile, (), document.root.plain())
+    document = every_step.spread(read(path), registry.steps)
+    content = document.validate(PlaybookFile, document.value)
     _check_provider(document, content.cluster, registry)
-    parts = [*parts_of(document, content.uses), Part(document, source.digest, content.stages, base_of(path))]
-    origins = _origins(parts)
+    parts = [*parts_of(document, content.uses), Part(document, content.stages, base_of(path))]
+    _refuse_twins(parts)
     made = [_stage(part, name, registry) for part in parts for name in part.stages]
     stages = tuple(stage for stage, _ in made)
-    _refuse_cycles(origins, stages)
+    _refuse_cycles(stages)
     return Playbook(
         name=content.name,
         description=content.description,
@@ -74,8 +72,7 @@ def load(
         cluster=overridden(content.cluster, profile, provider, context, registry),
         stages=stages,
         limits={stage.name: limits for stage, limits in made},
-        demo=tuple(_step(document, ("demo", index), step, registry) for index, step in enumerate(content.demo)),
-        origins=origins,
+        demo=tuple(_step(document.below("demo", index), step, registry) for index, step in enumerate(content.demo)),
     )
 
 
@@ -100,62 +97,60 @@ def overridden(
     return cluster.model_copy(update={key: value for key, value in given.items() if value is not None})
 
 
-def _origins(parts: Sequence[Part]) -> dict[str, Document]:
-    """By stage: the file that it stands in. Raises PlaybookError for a stage that stands in two."""
-    origins: dict[str, Document] = {}
+def _refuse_twins(parts: Sequence[Part]) -> None:
+    """Raise PlaybookError for a stage that stands in two files."""
+    found: dict[str, Document] = {}
     for part in parts:
         for name in part.stages:
-            place = ("stages", name)
-            if first := origins.get(name):
-                what = f"there is a stage {name!r} in {first.at(place)} already"
-                raise part.document.problem(place, what, "rename one of them, or take that file out of `uses`")
-            origins[name] = part.document
-    return origins
+            here = part.document.below("stages", name)
+            if first := found.get(name):
+                what = f"there is a stage {name!r} in {first.at()} already"
+                raise here.problem((), what, "rename one of them, or take that file out of `uses`")
+            found[name] = here
 
 
 def _digest(parts: Sequence[Part]) -> str:
     """Of a playbook without parts, which is its only file: that file's."""
-    digests = [part.digest for part in parts]
+    digests = [part.document.digest for part in parts]
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _stage(part: Part, name: str, registry: Registry) -> tuple[Stage[Any, Any], Limits]:
-    document, values, place = part.document, part.stages[name], ("stages", name)
-    head = document.validate(StageHead, place, {key: values[key] for key in _HEAD & values.keys()})
+    document, values = part.document.below("stages", name), part.stages[name]
+    head = document.validate(StageHead, {key: values[key] for key in _HEAD & values.keys()})
     if head.kind not in registry.stages:
         what = f"there is no kind of stage {head.kind!r}"
-        raise document.problem((*place, "kind"), what, choose(head.kind, registry.stages))
+        raise document.problem(("kind",), what, choose(head.kind, registry.stages))
     cls = registry.stages[head.kind]
     own = {key: value for key, value in values.items() if key not in _HEAD}
-    options = document.validate(cls.Options, place, own, also=_HEAD)
+    options = document.validate(cls.Options, own, also=_HEAD)
     limits = Limits(
         deadline=cls.default_deadline if head.deadline is None else head.deadline,
         retries=cls.default_retries if head.retries is None else head.retries,
     )
-    return cls(name, options, head.needs, document.file, part.base), limits
+    return cls(name, options, head.needs, document, part.base), limits
 
 
 _HEAD = frozenset(StageHead.model_fields)
 
 
-def _refuse_cycles(origins: Mapping[str, Document], stages: tuple[Stage[Any, Any], ...]) -> None:
-    needs = {stage.name: stage.needs for stage in stages}
-    if cycle := graph.find_cycle(needs):
-        first, second = cycle[:2]
-        document = origins[first]
-        place = ("stages", first, "needs", needs[first].index(second))
-        if first == second:
-            raise document.problem(place, f"{first} needs itself", "take it out of its own needs")
-        what = f"these stages need each other in a circle: {' -> '.join(cycle)}"
-        raise document.problem(place, what, "take one of these needs away")
+def _refuse_cycles(stages: tuple[Stage[Any, Any], ...]) -> None:
+    named = {stage.name: stage for stage in stages}
+    if cycle := graph.find_cycle({stage.name: stage.needs for stage in stages}):
+        first, second = named[cycle[0]], cycle[1]
+        what, remedy = f"{second} needs itself", "take it out of its own needs"
+        if first.name != second:
+            what = f"these stages need each other in a circle: {' -> '.join(cycle)}"
+            remedy = "take one of these needs away"
+        raise first.problem(("needs", first.needs.index(second)), what, remedy)
 
 
-def _step(document: Document, place: Place, content: Mapping[str, Any], registry: Registry) -> Step:
+def _step(document: Document, content: Mapping[str, Any], registry: Registry) -> Step:
     if len(content) != 1:
         what = f"a step is a mapping with one key, its kind; this one has {len(content)}"
-        raise document.problem(place, what, "write `- kind: {...}`, each step in a list item of its own")
+        raise document.problem((), what, "write `- kind: {...}`, each step in a list item of its own")
     [(kind, values)] = content.items()
     if kind not in registry.steps:
-        raise document.problem((*place, kind), f"there is no kind of step {kind!r}", choose(kind, registry.steps))
-    cls = registry.steps[kind]
-    return cls(document.validate(cls.Options, (*place, kind), {} if values is None else values))
+        raise document.problem((kind,), f"there is no kind of step {kind!r}", choose(kind, registry.steps))
+    cls, options = registry.steps[kind], document.below(kind)
+    return cls(options.validate(cls.Options, {} if values is None else values), options)

@@ -14,7 +14,6 @@ from canarylab.contract.playbook import PartFile
 from canarylab.paths import REPOSITORY, normal
 from canarylab.playbook.document import Document
 from canarylab.playbook.reading import read
-from canarylab.yamlfile.marks import parse
 from canarylab.yamlfile.problems import choose
 
 _FOLDER = "parts"
@@ -26,7 +25,6 @@ class Part:
     """A file that stages stand in: a part, or the playbook itself. Their relative paths start at `base`."""
 
     document: Document
-    digest: str
     stages: Mapping[str, Mapping[str, Any]]
     base: Path
 
@@ -56,7 +54,5 @@ def _known(folder: Path) -> dict[str, Path]:
 
 
 def _read(file: Path) -> Part:
-    source = read(file)
-    document = Document(file, parse(source.text, file))
-    content = document.validate(PartFile, (), document.root.plain())
-    return Part(document, source.digest, content.stages, base_of(file.parent))
+    document = read(file)
+    return Part(document, document.validate(PartFile, document.value).stages, base_of(file.parent))

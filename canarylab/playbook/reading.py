@@ -1,29 +1,22 @@
-"""From a path to the text in it, or to the reason why there is none that could be a playbook."""
+"""From a path to what the file holds, or to the reason why that could be no playbook."""
 
 from __future__ import annotations
 
 import hashlib
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from canarylab.errors import PlaybookError
+from canarylab.playbook.document import Document
 from canarylab.yamlfile.problems import file_problem, problem
+from canarylab.yamlfile.strict import parse
 
 MAX_BYTES = 1024 * 1024
 """A playbook is a few kilobytes; whatever is larger than this was not meant to be one."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """The text of a file and the SHA-256 of its bytes, in hexadecimal."""
-
-    text: str
-    digest: str
-
-
-def read(file: Path) -> Source:
-    """Read a playbook's file. Raises PlaybookError for what isn't a readable text file of at most MAX_BYTES."""
+def read(file: Path) -> Document:
+    """Read a playbook's file. Raises PlaybookError for what isn't YAML in a readable file of at most MAX_BYTES."""
     raw = _bytes(file)
     if b"\0" in raw:
         raise _not_text(file, raw.index(b"\0"), raw, "a NUL byte")
@@ -31,7 +24,7 @@ def read(file: Path) -> Source:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _not_text(file, error.start, raw, f"the byte 0x{raw[error.start]:02x}, which isn't UTF-8") from error
-    return Source(text, hashlib.sha256(raw).hexdigest())
+    return Document(file, parse(text, file), hashlib.sha256(raw).hexdigest())
 
 
 def _bytes(file: Path) -> bytes:

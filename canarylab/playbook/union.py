@@ -10,7 +10,6 @@ from typing import Any
 
 from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import Stage
-from canarylab.errors import PlaybookError
 from canarylab.playbook.loader import PLAYBOOKS, find_playbook, load, overridden, playbooks_in
 from canarylab.playbook.registry import Registry
 
@@ -31,31 +30,34 @@ def load_all(
     `profile`, `provider` and `context` replace what the files say. Raises as `load` does.
     """
     registry = registry or Registry.discovered()
-    cluster = load(find_playbook(default, folder), registry=registry).cluster
-    found = (load(file, registry=registry) for file in playbooks_in(folder).values())
+    first, others = find_playbook(default, folder), playbooks_in(folder).values()
+    loaded = {file: load(file, registry=registry) for file in (first, *(file for file in others if file != first))}
+    cluster = loaded[first].cluster
     wanted = overridden(cluster, profile, provider, context, registry)
+    found = (loaded[file] for file in others)
     return [dataclasses.replace(each, cluster=wanted) for each in found if each.demo and each.cluster == cluster]
 
 
 def union(playbooks: Sequence[Playbook]) -> Playbook:
     """One playbook with the stages of all, each once. Raises PlaybookError where a name means different stages."""
-    stages: dict[str, Stage[Any, Any]] = {}
-    first: dict[str, Playbook] = {}
+    first: dict[str, tuple[Playbook, Stage[Any, Any]]] = {}
     for playbook in playbooks:
         for stage in playbook.stages:
-            other = first.setdefault(stage.name, playbook)
-            if _definition(playbook, stage) != _definition(other, stages.setdefault(stage.name, stage)):
-                raise _differing(stage.name, other, playbook)
+            other, one = first.setdefault(stage.name, (playbook, stage))
+            if _definition(playbook, stage) != _definition(other, one):
+                where = one.document.at() if one.document else other.path
+                what = f"playbook {playbook.name} means another stage by {stage.name!r} than playbook {other.name}"
+                remedy = "write both alike, better once in a part that both use, or give one of them another name"
+                raise stage.problem((), f"{what} in {where}", remedy)
     return Playbook(
         name=NAME,
         description=f"the playbooks {', '.join(playbook.name for playbook in playbooks)}",
         path=playbooks[0].path.parent,
         digest=hashlib.sha256("\n".join(playbook.digest for playbook in playbooks).encode()).hexdigest(),
         cluster=playbooks[0].cluster,
-        stages=tuple(stages.values()),
-        limits={name: first[name].limits[name] for name in stages},
+        stages=tuple(stage for _, stage in first.values()),
+        limits={name: playbook.limits[name] for name, (playbook, _) in first.items()},
         demo=(),
-        origins={name: first[name].origins[name] for name in stages if name in first[name].origins},
         members=tuple(playbooks),
     )
 
@@ -63,13 +65,3 @@ def union(playbooks: Sequence[Playbook]) -> Playbook:
 def _definition(playbook: Playbook, stage: Stage[Any, Any]) -> tuple[Any, ...]:
     """What a playbook says of a stage."""
     return (stage.kind, stage.options, stage.needs, stage.base, playbook.limits[stage.name])
-
-
-def _differing(name: str, one: Playbook, other: Playbook) -> PlaybookError:
-    place = ("stages", name)
-    first = f"playbook {one.name} in {one.origins[name].at(place)}"
-    return other.origins[name].problem(
-        place,
-        f"playbook {other.name} means another stage by {name!r} than {first}",
-        "write both alike, better once in a part that both use, or give one of them another name",
-    )

@@ -20,8 +20,8 @@ from canarylab.download import NotPublishedError, fetch, keep, shown
 from canarylab.errors import StageError, UsageError
 from canarylab.paths import cache_home
 from canarylab.pins import pins
-from canarylab.yamlfile import fast as fast_yaml
 from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.reader import LOADER
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -206,7 +206,7 @@ def _named(obj: Any) -> tuple[str, str]:
 def _yaml(content: bytes, url: str) -> list[Any]:
     """All documents. By the parser in C where there is one: these files have tens of thousands of lines."""
     try:
-        return list(yaml.load_all(content, Loader=fast_yaml.LOADER))
+        return list(yaml.load_all(content, Loader=LOADER))
     except yaml.YAMLError as error:
         raise _unexpected(url, "YAML", content[:60].decode(errors="replace")) from error
 

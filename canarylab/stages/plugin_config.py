@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from canarylab.errors import StageError
-from canarylab.yamlfile import fast as fast_yaml
+from canarylab.yamlfile.reader import load_yaml
 
 CONFIG_MAP = "argo-rollouts-config"
 KEY = "trafficRouterPlugins"
@@ -23,7 +23,7 @@ def entries(config: dict[str, Any] | None) -> list[Entry]:
     """The plugins that it names. Raises StageError where it can't be read: the controller can't, either."""
     text = ((config or {}).get("data") or {}).get(KEY) or ""
     try:
-        found = fast_yaml.load(text) or []
+        found = load_yaml(text) or []
     except yaml.YAMLError:
         found = None
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from canarylab.errors import MachineError
-from canarylab.yamlfile import fast as fast_yaml
+from canarylab.yamlfile.reader import load_yaml
 
 RECORD_LABELS = {"owner": "helm"}
 """The labels of the Secrets in which Helm keeps one record a revision (helm.sh, "storage backends")."""
@@ -65,7 +65,7 @@ class Release:
 @functools.lru_cache(maxsize=32)
 def parse_objects(printed: str) -> tuple[dict[str, Any], ...]:
     """The objects of a rendered chart, definitions without their `spec`. Not to be changed: they are read once."""
-    found = (fast_yaml.load(_without_schema(document)) for document in printed.split("\n---"))
+    found = (load_yaml(_without_schema(document)) for document in printed.split("\n---"))
     return tuple(obj for obj in found if obj)
 
 

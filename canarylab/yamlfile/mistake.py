@@ -8,9 +8,9 @@ from pathlib import Path
 import yaml
 
 from canarylab.errors import StageError
-from canarylab.kube.objects import Object
-from canarylab.yamlfile.fast import LOADER
+from canarylab.kube.objects import Object, dig
 from canarylab.yamlfile.problems import Place, key_path, located
+from canarylab.yamlfile.reader import composed
 
 
 @dataclass(frozen=True)
@@ -34,37 +34,22 @@ class Mistake:
 
 def line_of(file: Path, obj: Object, place: Place) -> int:
     """The line of a place in an object, from 1; of what is above it where it isn't there itself."""
-    for root in yaml.compose_all(file.read_text("utf-8"), LOADER):
-        if _scalar_at(root, "kind") == obj["kind"] and _scalar_at(root, "metadata", "name") == obj["metadata"]["name"]:
-            return _deepest(root, place)
+    for document, root in composed(file.read_text("utf-8")):
+        if all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name"))):
+            return _line(root, place)
     return 1
 
 
-def _deepest(node: yaml.Node, place: Place) -> int:
-    line = node.start_mark.line + 1
+def _line(node: yaml.Node, place: Place) -> int:
+    """That of a key, where there is one."""
+    line = node.start_mark.line
     for part in place:
-        found = _child(node, part)
-        if found is None:
+        if isinstance(node, yaml.MappingNode):
+            below = {key.value: (key, value) for key, value in node.value}
+        else:
+            below = dict(enumerate((item, item) for item in node.value)) if isinstance(node, yaml.SequenceNode) else {}
+        if part not in below:
             break
-        line, node = found
-    return line
-
-
-def _child(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:
-    """What stands under a key or at a position, with its line: that of the key, where there is one."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == part:
-                return key.start_mark.line + 1, value
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part].start_mark.line + 1, node.value[part]
-    return None
-
-
-def _scalar_at(node: yaml.Node, *path: str) -> str | None:
-    for part in path:
-        found = _child(node, part)
-        if found is None:
-            return None
-        _, node = found
-    return str(node.value) if isinstance(node, yaml.ScalarNode) else None
+        first, node = below[part]
+        line = first.start_mark.line
+    return line + 1

@@ -21,8 +21,8 @@ from canarylab.rollouts.validation import references as rollout_references
 from canarylab.rollouts.validation import steps as rollout_steps
 from canarylab.rollouts.validation import strategy as rollout_strategy
 from canarylab.yamlfile import mistake
-from canarylab.yamlfile.plain import read_documents
 from canarylab.yamlfile.problems import key_path
+from canarylab.yamlfile.reader import read_documents
 
 _MANIFESTS = sorted(folder for folder in (REPOSITORY / "manifests").iterdir() if any(folder.glob("rollout*.yaml")))
 _AT_ONCE = 2

@@ -16,7 +16,7 @@ from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
 from canarylab.playbook.reading import MAX_BYTES
 from canarylab.playbook.registry import Registry
-from canarylab.yamlfile.marks import parse
+from canarylab.yamlfile.strict import parse
 
 HEAD = "name: x\ncluster: {profile: xx}\n"
 STAGES = f"{HEAD}stages:\n"
@@ -59,7 +59,7 @@ def test_a_playbook_holds_what_the_file_says(folder):
 def test_stages_are_made_of_their_kind_options_needs_and_source(folder):
     base, istiod, injection, image = loaded(folder, VALID).stages
     assert isinstance(base, Helm)
-    assert (base.name, base.needs, base.source) == ("istio-base", (), folder / "p.yaml")
+    assert (base.name, base.needs, base.document.file) == ("istio-base", (), folder / "p.yaml")
     assert (istiod.options.chart, istiod.options.version, istiod.needs) == ("istio/istiod", "1.31", ("istio-base",))
     assert istiod.options.values == {"pilot": {"env": {"A": "true"}, "replicas": 2, "ratio": 0.5, "off": None}}
     assert injection.options.labels[0].key == "istio-injection"
@@ -112,7 +112,7 @@ def test_a_deadline_is_in_seconds_minutes_or_hours(folder, text, seconds):
     ],
 )
 def test_scalars_mean_what_the_core_schema_of_yaml_says(text, value):
-    found = parse(f"a: {text}\n", Path("p.yaml")).plain()["a"]
+    found = parse(f"a: {text}\n", Path("p.yaml"))[()].value["a"]
     assert found == value
     assert type(found) is type(value)
 
@@ -277,6 +277,17 @@ BAD = {
         "write the value out",
     ),
     "a bomb": ("a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n", "1: a: &a is an anchor", "write the value out"),
+    "an anchor given twice": ("a: &x 1\nb: &x 2\n", "1: a: &x is an anchor", "write the value out"),
+    "an anchor and its alias": ("a: &x 1\nb: *x\n", "1: a: &x is an anchor", "write the value out"),
+    "an alias in a list of mappings": (
+        "a:\n  - b: 1\n    c: {d: 2}\n  - e: *x\n",
+        "4: a[1].e: *x is an alias",
+        "quotes",
+    ),
+    "an alias for a key": ("a:\n  b: 1\n*x : 2\n", "3: (file): *x is an alias", "quotes"),
+    "an anchor at a key": ("a:\n  &x b: 1\n", "2: a: &x is an anchor", "write the value out"),
+    "a tag with nothing below": ("a: !x\n", "1: a: '!x' is a tag of YAML", "write the value out"),
+    "tags on endless lists": ("!x [" * 200_000, "1: (file): '!x' is a tag of YAML", "write the value out"),
     "a merge key": (f"{STAGES}  <<: {{a: 1}}\n", "4: stages: << merges mappings", "write the keys out"),
     "a python tag": (
         "name: !!python/object/apply:os.system [ls]\n",
@@ -518,8 +529,8 @@ class Two(BaseModel):
     ],
 )
 def test_a_list_of_the_wrong_length_is_counted_in_words(folder, names, said, remedy):
-    root = parse(f"names: {names}\n", Path("p.yaml"))
-    error = error_of(lambda: Document(folder / "p.yaml", root).validate(Two, (), root.plain()))
+    document = Document(folder / "p.yaml", parse(f"names: {names}\n", Path("p.yaml")))
+    error = error_of(lambda: document.validate(Two, document.value))
     assert str(error) == f"p.yaml:1: names: {said}\nnext: {remedy}"
 
 

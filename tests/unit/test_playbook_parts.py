@@ -62,7 +62,7 @@ def test_a_playbooks_own_stage_may_need_one_of_a_part(folder):
 
 def test_a_stage_of_a_part_remembers_the_parts_file_for_what_is_found_wrong_later(folder):
     istiod = loaded(folder, "[istio]").stages[1]
-    assert istiod.source == folder / "parts" / "istio.yaml"
+    assert istiod.document.file == folder / "parts" / "istio.yaml"
     assert "parts/istio.yaml:3: stages.istiod.deadline: too short" in str(istiod.problem("deadline", "too short", ""))
 
 

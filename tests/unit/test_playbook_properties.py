@@ -17,8 +17,8 @@ from canarylab.contract.playbook import Playbook
 from canarylab.errors import PlaybookError
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import load
-from canarylab.yamlfile.fast import LOADER
-from canarylab.yamlfile.marks import parse
+from canarylab.yamlfile.reader import LOADER
+from canarylab.yamlfile.strict import parse
 
 FIRST_LINE = re.compile(r"p\.yaml:(\d+): (\(file\)|[^ ].*?): .+")
 WORDS = [
@@ -117,7 +117,7 @@ def replaced(value, place, new):
     return changed
 
 
-PLAIN = parse(VALID, Path("p.yaml")).plain()
+PLAIN = parse(VALID, Path("p.yaml"))[()].value
 
 
 @settings(settings.get_profile("loader"))
@@ -153,7 +153,7 @@ values = st.recursive(
 @settings(settings.get_profile("loader"))
 @given(value=values.filter(lambda value: value is not None))
 def test_json_comes_back_as_it_was(parser, value):
-    assert parse(json.dumps(value, ensure_ascii=False), Path("p.yaml"), parser).plain() == value
+    assert parse(json.dumps(value, ensure_ascii=False), Path("p.yaml"), parser)[()].value == value
 
 
 @settings(settings.get_profile("loader"))

@@ -9,10 +9,10 @@ from playbook_samples import REGISTRY, VALID, written
 from canarylab.playbook.loader import PLAYBOOKS, load
 from canarylab.playbook.registry import Registry
 from canarylab.playbook.schema import FILE, as_text, generate
-from canarylab.yamlfile.marks import parse
+from canarylab.yamlfile.strict import parse
 
 VALIDATOR = jsonschema.Draft202012Validator(generate(REGISTRY))
-PLAIN = parse(VALID, FILE).plain()
+PLAIN = parse(VALID, FILE)[()].value
 
 
 STALE = "the kinds have changed: run `python -m canarylab.playbook.schema` and commit what it writes"
@@ -81,7 +81,7 @@ def test_what_the_loader_refuses_the_schema_refuses(wrong, tmp_path):
 @pytest.mark.parametrize("file", sorted(PLAYBOOKS.glob("*.yaml")), ids=lambda file: file.name)
 def test_every_playbook_of_the_repository_loads_and_is_valid(file):
     assert load(file).name == file.stem
-    jsonschema.validate(parse(file.read_text(encoding="utf-8"), file).plain(), generate(Registry.discovered()))
+    jsonschema.validate(parse(file.read_text(encoding="utf-8"), file)[()].value, generate(Registry.discovered()))
 
 
 def test_the_example_of_the_readme_loads(tmp_path):

@@ -35,7 +35,7 @@ from canarylab.tools.helm import (
     version_argv,
 )
 from canarylab.tools.runner import run_once
-from canarylab.yamlfile.plain import read_documents
+from canarylab.yamlfile.reader import read_documents
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
