@@ -6,13 +6,12 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from canarylab.applied import record
 from canarylab.commands.run import Options, run, tell_bugs
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
-from canarylab.contract.stage import Stage
+from canarylab.contract.stage import AnyStage
 from canarylab.demo.perform import perform
 from canarylab.demo.reset import reset
 from canarylab.demo.side_by_side import Demonstration, Ended, attempt, run_all
@@ -23,7 +22,6 @@ from canarylab.events import DemoInfo, Failure, Notice, RunStarted
 from canarylab.lock import locked
 from canarylab.report.text import first_line
 
-AnyStage = Stage[Any, Any]
 Work = Callable[[Context], None]
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from canarylab import applied as record
 from canarylab.contract.context import Context
-from canarylab.contract.stage import Stage
+from canarylab.contract.stage import AnyStage
 from canarylab.errors import CanarylabError, NotYetObservableError
 
-AnyStage = Stage[Any, Any]
 _SECONDS = 120.0
 
 

@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from canarylab import graph
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits, Playbook
-from canarylab.contract.stage import Change, Stage
+from canarylab.contract.stage import AnyStage, Change
 from canarylab.engine.survey import survey
 from canarylab.errors import (
     EXIT_BUG,
@@ -33,7 +32,6 @@ from canarylab.events import Notice, RunFinished, RunStarted, StageChange, Stage
 from canarylab.kube.client import ApiError
 from canarylab.yamlfile.problems import choose
 
-AnyStage = Stage[Any, Any]
 _RETRY_PAUSE = 1.0
 
 

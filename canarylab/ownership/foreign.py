@@ -10,18 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canarylab.errors import StageError
 from canarylab.kube.apply import subject
+from canarylab.kube.objects import Object
 from canarylab.kube.workloads import workload_health
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
     from canarylab.tools.helm import Release
-
-Object = dict[str, Any]
 
 _RELEASE = "meta.helm.sh/release-name"
 _NAMESPACE = "meta.helm.sh/release-namespace"
