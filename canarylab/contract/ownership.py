@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from canarylab.kube.objects import Object
 from canarylab.removal import Removal
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.tools.helm import Release
 
-Object = dict[str, Any]
-Render = Callable[[], list[Object]]
+Render = Callable[[], Sequence[Object]]
 """The objects that a chart would make, for those who need them: Helm takes a while."""
 
 
@@ -86,7 +86,7 @@ class Ownership:
 
     def others(
         self, ctx: Context, api_version: str, kind: str, labels: Mapping[str, str] | None = None
-    ) -> list[Object]:
+    ) -> list[dict[str, Any]]:
         """The objects of a kind that somebody else made."""
         return []
 

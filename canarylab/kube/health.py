@@ -6,11 +6,10 @@ Each takes the object as it is there, None where it isn't, and returns None or w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from canarylab.kube.objects import condition, pod_trouble
+from canarylab.kube.objects import Object, condition, pod_trouble
 
-Live = dict[str, Any] | None
+Live = Object | None
 
 _MANAGER = "kube-controller-manager"
 _ARGO = "Argo's controller (argo-rollouts)"
@@ -132,7 +131,7 @@ def http_route_health(route: Live, name: str) -> str | None:
     return None
 
 
-def _unmet(obj: dict[str, Any], generation: int, kinds: Iterable[str]) -> str | None:
+def _unmet(obj: Object, generation: int, kinds: Iterable[str]) -> str | None:
     """The first of these conditions that doesn't hold for the newest spec, with what is said of it."""
     for kind in kinds:
         found = condition(obj, kind)
@@ -143,7 +142,7 @@ def _unmet(obj: dict[str, Any], generation: int, kinds: Iterable[str]) -> str | 
     return None
 
 
-def _is_unseen(obj: dict[str, Any]) -> bool:
+def _is_unseen(obj: Object) -> bool:
     return bool(obj.get("status", {}).get("observedGeneration", 0) < obj["metadata"].get("generation", 0))
 
 

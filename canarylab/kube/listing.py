@@ -26,7 +26,7 @@ def is_served(cluster: Cluster, api_version: str, kind: str) -> bool:
     return True
 
 
-def listed(ctx: Context, api_version: str, kind: str, namespace: str | None = None) -> list[dict[str, Any]]:
+def list_if_served(ctx: Context, api_version: str, kind: str, namespace: str | None = None) -> list[dict[str, Any]]:
     """All objects of that kind; none where the kind isn't served, or no more.
 
     Raises ApiError where it can't be known: not allowed, or no answer for too long.

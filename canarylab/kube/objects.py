@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Object = Mapping[str, Any]
+"""An object as the API speaks it, to be read."""
 
 
 def dig(obj: Any, *path: str) -> Any:
@@ -21,7 +22,7 @@ def listed(obj: Any, *path: str) -> Sequence[Any]:
     return value if isinstance(value, list) else ()
 
 
-def condition(obj: dict[str, Any], kind: str) -> dict[str, Any]:
+def condition(obj: Object, kind: str) -> dict[str, Any]:
     """The condition of that type, {} where the object has none."""
     for found in obj.get("status", {}).get("conditions", []):
         if found.get("type") == kind:
@@ -29,7 +30,7 @@ def condition(obj: dict[str, Any], kind: str) -> dict[str, Any]:
     return {}
 
 
-def has_been_healthy(rollout: dict[str, Any]) -> bool:
+def has_been_healthy(rollout: Object) -> bool:
     """Whether a Rollout ever was. Its first revision is called stable at once, even if none of its pods ever ran.
 
     Argo's controller adds the condition Healthy when it is so for the first time, and keeps it from then on
@@ -38,7 +39,7 @@ def has_been_healthy(rollout: dict[str, Any]) -> bool:
     return bool(condition(rollout, "Healthy"))
 
 
-def pod_trouble(pod: dict[str, Any]) -> str | None:
+def pod_trouble(pod: Object) -> str | None:
     """Why a pod doesn't get ready, in its own words: a waiting reason, a failed exit, or that it can't be scheduled."""
     name = pod["metadata"]["name"]
     scheduled = condition(pod, "PodScheduled")
@@ -53,7 +54,7 @@ def pod_trouble(pod: dict[str, Any]) -> str | None:
     return None
 
 
-def _container_trouble(container: dict[str, Any]) -> str | None:
+def _container_trouble(container: Object) -> str | None:
     state = container.get("state", {})
     waiting = state.get("waiting", {})
     if waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
@@ -64,7 +65,7 @@ def _container_trouble(container: dict[str, Any]) -> str | None:
     return None
 
 
-def load_balancer_address(service: dict[str, Any]) -> str | None:
+def load_balancer_address(service: Object) -> str | None:
     """The first address or hostname of a LoadBalancer Service, None while it is pending."""
     for ingress in service.get("status", {}).get("loadBalancer", {}).get("ingress", []):
         return str(ingress.get("ip") or ingress.get("hostname"))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from canarylab.kube import health
 from canarylab.kube.client import ApiError
-from canarylab.kube.objects import condition, pod_trouble
+from canarylab.kube.objects import Object, condition, pod_trouble
 from canarylab.kube.watch import Watch
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
-
-Object = dict[str, Any]
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 """The label of what a Gateway's controller makes for it (https://gateway-api.sigs.k8s.io/geps/gep-1762/)."""
@@ -103,7 +101,7 @@ def with_images(obj: dict[str, Any], renamed: Callable[[str], str]) -> dict[str,
     return obj
 
 
-def _carriers(cluster: Cluster, live: Object) -> list[Object]:
+def _carriers(cluster: Cluster, live: Object) -> Sequence[Object]:
     """What a Gateway's controller deployed to carry its traffic."""
     if live["kind"] != "Gateway":
         return []
@@ -111,7 +109,7 @@ def _carriers(cluster: Cluster, live: Object) -> list[Object]:
     return cluster.list("apps/v1", "Deployment", live["metadata"].get("namespace"), labels)
 
 
-def _pods(cluster: Cluster, live: Object) -> list[Object] | None:
+def _pods(cluster: Cluster, live: Object) -> Sequence[Object] | None:
     """Its pods; None where it has no selector of its own: a Rollout may refer to a Deployment's template instead."""
     if live["kind"] == "Pod":
         return [live]
@@ -123,7 +121,7 @@ def _is_ready(pod: Object) -> bool:
     return condition(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
-def _cause(cluster: Cluster, live: Object, pods: list[Object]) -> str | None:
+def _cause(cluster: Cluster, live: Object, pods: Sequence[Object]) -> str | None:
     """What the first pod in trouble says: 'image not found' helps more than '0 of 1 available'.
 
     While a pod is being set up, as with a volume that isn't there, only its events tell what is in the way; where

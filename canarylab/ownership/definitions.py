@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.apply import subject
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.kube.listing import listed
+from canarylab.kube.listing import list_if_served
 from canarylab.ownership.foreign import ISTIOD, is_of_playbook
 from canarylab.removal import Removal
 
@@ -21,7 +21,7 @@ def removal(ctx: Context, definition: dict[str, Any]) -> Removal:
     """What a teardown does with a definition of ours that is there, `definition` as it is live. Reads only."""
     spec = definition["spec"]
     version = next(version["name"] for version in spec["versions"] if version.get("served", True))
-    objects = listed(ctx, f"{spec['group']}/{version}", spec["names"]["kind"])
+    objects = list_if_served(ctx, f"{spec['group']}/{version}", spec["names"]["kind"])
     others = [obj for obj in objects if not (_is_ours(obj, ctx.profile) or _is_of_our_istio(ctx, obj))]
     if not others:
         return Removal(subject(definition), "removed")

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from canarylab.contract.ownership import Foreign, Object, WantedRelease
+from canarylab.contract.ownership import Foreign, WantedRelease
 from canarylab.errors import StageError
 from canarylab.kube.apply import subject
+from canarylab.kube.objects import Object
 from canarylab.kube.workloads import workload_health
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.apply import subject
+from canarylab.kube.objects import Object
 from canarylab.ownership import foreign as respect
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
 
-def refuse_shared(ctx: Context, stage: str, objects: Iterable[dict[str, Any]]) -> None:
+def refuse_shared(ctx: Context, stage: str, objects: Iterable[Object]) -> None:
     """Raise ClashError for a Gateway that would configure somebody else's gateway too.
 
     Istio applies a Gateway to every pod that its selector matches, in whatever namespace.
@@ -33,7 +34,7 @@ def refuse_shared(ctx: Context, stage: str, objects: Iterable[dict[str, Any]]) -
                 )
 
 
-def _is_gateway(obj: dict[str, Any]) -> bool:
+def _is_gateway(obj: Object) -> bool:
     return obj["kind"] == "Gateway" and str(obj["apiVersion"]).startswith("networking.istio.io/")
 
 

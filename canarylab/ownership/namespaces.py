@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError
-from canarylab.kube.listing import listed
+from canarylab.kube.listing import list_if_served
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
 
@@ -104,7 +104,7 @@ def _of_others(ctx: Context, name: str) -> list[str]:
     for api_version, kind in ctx.cluster.namespaced_kinds():
         if kind not in _PASSING:
             try:
-                objects = listed(ctx, api_version, kind, name)
+                objects = list_if_served(ctx, api_version, kind, name)
             except ApiError as error:  # not allowed, or an extension of the API that doesn't answer: it can't be known
                 found.append(f"{kind} that can't be listed ({error.what})")
                 continue

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from canarylab import applied
-from canarylab.contract.ownership import Foreign, Object, Ownership, Render, WantedRelease
+from canarylab.contract.ownership import Foreign, Ownership, Render, WantedRelease
 from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import Object
 from canarylab.ownership import foreign, gateways, helm_removal, namespaces
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class GuestCluster(Ownership):
 
     def others(
         self, ctx: Context, api_version: str, kind: str, labels: Mapping[str, str] | None = None
-    ) -> list[Object]:
+    ) -> list[dict[str, Any]]:
         found = ctx.cluster.list(api_version, kind, labels=labels)
         return [obj for obj in found if not self.is_ours(ctx, obj["metadata"].get("labels") or {})]
 

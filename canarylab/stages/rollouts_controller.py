@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from canarylab.kube.objects import Object
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
-
-Object = dict[str, Any]
 
 NAME = "argo-rollouts"
 LABELS = {"app.kubernetes.io/name": NAME}

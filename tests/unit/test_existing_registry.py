@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -75,7 +77,7 @@ def serve():
     """A server that answers every path with one status; yields its host and port."""
     servers = []
 
-    def start(status):
+    def start(status, tls=None):
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 self.send_response(status)
@@ -86,6 +88,8 @@ def serve():
                 pass
 
         servers.append(HTTPServer(("127.0.0.1", 0), Handler))
+        if tls:
+            servers[-1].socket = tls.wrap_socket(servers[-1].socket, server_side=True)
         threading.Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
         return f"127.0.0.1:{servers[-1].server_port}"
 
@@ -98,6 +102,42 @@ def serve():
 @pytest.mark.parametrize("status", [200, 401])
 def test_a_registry_near_by_that_speaks_no_tls_is_asked_in_the_clear(serve, status):
     assert is_plain(Address.parse(serve(status)))
+
+
+@pytest.fixture
+def serve_tls(serve, tmp_path, monkeypatch):
+    """The same over TLS, with a certificate that this system trusts if `trusted`."""
+
+    def start(*, trusted):
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        made = (
+            "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=registry -addext subjectAltName=IP:127.0.0.1"
+        )
+        argv = [*made.split(), "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(argv, check=True, capture_output=True, timeout=60)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        if trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        return serve(200, context)
+
+    return start
+
+
+def test_a_registry_near_by_that_speaks_tls_is_asked_over_it(serve_tls):
+    assert not is_plain(Address.parse(serve_tls(trusted=True)))
+
+
+def test_a_registry_near_by_whose_certificate_is_not_trusted_is_not_asked_in_the_clear(serve_tls):
+    with pytest.raises(StageError, match="its certificate isn't trusted: self"):
+        is_plain(Address.parse(serve_tls(trusted=False)))
+
+
+def test_a_registry_near_by_is_not_asked_through_a_proxy(serve, monkeypatch):
+    for variable in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert is_plain(Address.parse(serve(200)))
 
 
 def test_something_near_by_that_is_no_registry_is_refused(serve):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,14 +10,29 @@ import pytest
 
 from canarylab.paths import REPOSITORY
 
-TASKS = REPOSITORY / "tasks.py"
+TASKS = REPOSITORY / "canarylab" / "tasks.py"
 COMMANDS = {"up", "plan", "demo", "teardown", "status", "watch", "doctor", "tunnel", "images", "env"}
-SLOW = {"pydantic", "lightkube", "rich", "sh", "httpx2", "requests", "supervisor", "canarylab"}
+SLOW = {"pydantic", "lightkube", "rich", "sh", "httpx2", "requests", "supervisor"}
+QUICK = {"canarylab", "canarylab.tasks"}
+"""All of the package that a list of the commands may import."""
+OWN = """
+from invoke import Collection, task
+import canarylab.tasks
+
+@task
+def mine(c):
+    "Something of one's own."
+
+ns = Collection(mine)
+ns.add_collection(canarylab.tasks.ns)
+"""
 
 
-def invoke(*words):
+def invoke(*words, cwd=REPOSITORY):
     argv = [sys.executable, "-m", "invoke", *words]
-    return subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    # Where Python starts it looks for modules, so that elsewhere it has to be told where this package is.
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +55,10 @@ def test_tasks_parse_and_hand_over_and_nothing_else():
     assert len(TASKS.read_text().splitlines()) < 180
 
 
+def test_the_repositorys_own_tasks_are_the_packages():
+    assert len((REPOSITORY / "tasks.py").read_text().splitlines()) < 10
+
+
 def test_listing_the_commands_imports_nothing_slow():
     program = f"""
 import sys
@@ -46,7 +66,8 @@ sys.argv = ["invoke", "--list"]
 sys.path.insert(0, {str(REPOSITORY)!r})
 from invoke.main import program
 program.run(exit=False)
-print("imported:", *sorted(set(sys.modules) & {SLOW!r}))
+ours = {{name for name in sys.modules if name.partition(".")[0] == "canarylab"}} - {QUICK!r}
+print("imported:", *sorted(set(sys.modules) & {SLOW!r} | ours))
 """
     argv = [sys.executable, "-c", program]
     done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True)
@@ -89,3 +110,46 @@ def test_a_context_is_refused_where_the_provider_makes_a_cluster_of_its_own():
     done = invoke("plan", "--provider", "embedded", "--context", "prod")
     assert done.returncode == 2
     assert "--context prod means nothing to provider embedded" in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A folder with a tasks.py that has the commands beside one of its own."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "tasks.py").write_text(OWN)
+    return folder
+
+
+def test_a_tasks_py_of_ones_own_can_take_the_commands_in(elsewhere):
+    done = invoke("--list", "--list-format=json", cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    inside = next(each for each in json.loads(done.stdout)["collections"] if each["name"] == "canary")
+    assert {task["name"] for task in inside["tasks"]} == COMMANDS
+    assert "--from" in invoke("--help", "canary.up", cwd=elsewhere).stdout
+
+
+def test_from_elsewhere_names_are_those_of_this_repositorys_playbooks(elsewhere):
+    done = invoke("canary.plan", "--playbook", "basic", cwd=elsewhere)
+    assert done.returncode == 2
+    assert "basic-canary" in done.stdout + done.stderr
+
+
+def test_from_elsewhere_paths_are_those_of_the_folder(elsewhere):
+    (elsewhere / "mine.yaml").write_text("name: mine\ndescription: of my own\nusing: [istio]\n")
+    done = invoke("canary.plan", "--playbook", "mine.yaml", cwd=elsewhere)
+    assert done.returncode == 2
+    assert "mine.yaml:3" in done.stdout + done.stderr
+
+
+def test_from_elsewhere_the_default_playbook_its_parts_and_its_files_are_found(elsewhere):
+    done = invoke("canary.plan", "--provider", "nope", cwd=elsewhere)
+    assert (done.returncode, "known: embedded, existing, minikube" in done.stdout + done.stderr) == (2, True)
+    done = invoke("canary.plan", "--only", "nope", "--provider", "embedded", "--profile", "nobody", cwd=elsewhere)
+    assert (done.returncode, "rollouts-demo" in done.stdout + done.stderr) == (2, True), done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_the_commands(shell):
+    assert "--complete --" in invoke("--print-completion-script", shell).stdout
+    assert {"up", "demo"} <= set(invoke("--complete", "--", "invoke ").stdout.split())
+    assert "--playbook" in invoke("--complete", "--", "invoke up --").stdout.split()

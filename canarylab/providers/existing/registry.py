@@ -8,7 +8,6 @@ can be changed on its way, and the credentials read.
 from __future__ import annotations
 
 import functools
-import http.client
 import ipaddress
 import json
 import re
@@ -18,6 +17,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+import httpx2 as httpx
 
 from canarylab.errors import StageError, UsageError
 from canarylab.images.image import Image
@@ -154,20 +155,21 @@ def is_plain(address: Address) -> bool:
     if address.scheme or not is_private(address.host):
         return address.scheme == "http"
     try:
-        _ask(http.client.HTTPSConnection(address.host, timeout=_SECONDS, context=ssl.create_default_context()))
-    except ssl.SSLCertVerificationError as error:
-        raise _unreachable(address, f"its certificate isn't trusted: {error.verify_message}") from error
-    except (ssl.SSLError, ConnectionResetError, http.client.HTTPException):  # it speaks something else
-        return _speaks_plain(address)
-    except OSError as error:
+        _ask(address, "https")
+    except httpx.TransportError as error:
+        reason = _of_the_system(error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise _unreachable(address, f"its certificate isn't trusted: {reason.verify_message}") from error
+        if isinstance(error, httpx.ProtocolError) or isinstance(reason, (ssl.SSLError, ConnectionResetError)):
+            return _speaks_plain(address)  # it speaks something else
         raise _unreachable(address, str(error)) from error
     return False
 
 
 def _speaks_plain(address: Address) -> bool:
     try:
-        status = _ask(http.client.HTTPConnection(address.host, timeout=_SECONDS))
-    except (OSError, http.client.HTTPException) as error:
+        status = _ask(address, "http")
+    except httpx.TransportError as error:
         raise _unreachable(address, str(error)) from error
     if status not in (_OK, _UNAUTHORIZED):
         raise _unreachable(address, f"it answered /v2/ with {status}, as no registry does")
@@ -184,13 +186,17 @@ def is_private(host: str) -> bool:
     return bool(found) and all(ipaddress.ip_address(str(address).partition("%")[0]).is_private for address in found)
 
 
-def _ask(connection: http.client.HTTPConnection) -> int:
-    """The status of the one request that every registry answers."""
-    try:
-        connection.request("GET", "/v2/")
-        return connection.getresponse().status
-    finally:
-        connection.close()
+def _ask(address: Address, scheme: str) -> int:
+    """The status of the one request that every registry answers; by this system's certificates and no proxy."""
+    url, trusted = f"{scheme}://{address.host}/v2/", ssl.create_default_context()
+    return httpx.get(url, timeout=_SECONDS, verify=trusted, trust_env=False).status_code
+
+
+def _of_the_system(error: BaseException | None) -> OSError | None:
+    """What the system said, below what the client made of it."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
 
 
 def _unreachable(address: Address, why: str) -> StageError:

@@ -12,6 +12,7 @@ from pydantic import Field
 from canarylab.contract.ownership import Foreign
 from canarylab.contract.stage import StageOptions
 from canarylab.kube.apply import Comparison, placed
+from canarylab.kube.objects import Object
 from canarylab.kube.workloads import workload_health
 from canarylab.ownership import foreign as respect
 from canarylab.removal import Removal
@@ -74,7 +75,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
             )
         return Foreign(_named(controller), version or "")
 
-    def _misfit(self, ctx: Context, controller: dict[str, Any], version: str | None) -> str | None:
+    def _misfit(self, ctx: Context, controller: Object, version: str | None) -> str | None:
         container = controller["spec"]["template"]["spec"]["containers"][0]
         if "--namespaced" in [*container.get("command", []), *container.get("args", [])]:
             return "it looks at the Rollouts of its own namespace only"
@@ -83,7 +84,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         return workload_health(ctx.cluster, controller)
 
 
-def _named(controller: dict[str, Any]) -> str:
+def _named(controller: Object) -> str:
     meta = controller["metadata"]
     return f"Deployment {meta['namespace']}/{meta['name']}"
 

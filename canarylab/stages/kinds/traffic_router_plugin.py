@@ -22,8 +22,6 @@ from canarylab.stages.plugin_config import CONFIG_MAP, KEY
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
-Object = dict[str, Any]
-
 _RBAC = "rbac.authorization.k8s.io"
 _RIGHTS = [
     {"apiGroups": [""], "resources": ["services"], "verbs": ["get"]},
@@ -54,7 +52,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     default_deadline: ClassVar[float] = 360.0
     """More than the startup probe allows for a download."""
 
-    def objects(self, ctx: Context) -> list[Object]:
+    def objects(self, ctx: Context) -> list[dict[str, Any]]:
         """The rights; none where the controller is somebody else's."""
         if self._foreign(ctx):
             return []
@@ -81,7 +79,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
         at = "when the plugin is configured" if configuration.diff else plugin_config.written_at(config)
         return [*super().observe(ctx), configuration, self._controller(ctx, at)]
 
-    def _configuration(self, ctx: Context, config: Object | None) -> Comparison:
+    def _configuration(self, ctx: Context, config: dict[str, Any] | None) -> Comparison:
         """Ours among the plugins; those that others put there stay."""
         plugin = ctx.provider.router_plugin(ctx, self.options.plugin, self.options.version)
         checked = {"sha256": plugin.sha256} if plugin.sha256 else {}
@@ -98,15 +96,15 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
         is_there = found.live and rollouts_controller.is_told(found.live["spec"]["template"])
         return found if is_there else Comparison(found.wanted, None, found.diff)
 
-    def _deployment(self, configured_at: str) -> Object:
+    def _deployment(self, configured_at: str) -> dict[str, Any]:
         template = rollouts_controller.pods(configured_at)
         return self._part("apps/v1", "Deployment", rollouts_controller.NAME, spec={"template": template})
 
-    def _part(self, api_version: str, kind: str, name: str, **rest: Any) -> Object:
+    def _part(self, api_version: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:
         meta = {"name": name, "namespace": self.options.namespace}
         return {"apiVersion": api_version, "kind": kind, "metadata": meta, **rest}
 
-    def _config(self, ctx: Context) -> Object | None:
+    def _config(self, ctx: Context) -> dict[str, Any] | None:
         return ctx.cluster.get("v1", "ConfigMap", CONFIG_MAP, self.options.namespace)
 
     def changes(self, observed: list[Comparison]) -> list[Change]:
