@@ -28,32 +28,32 @@ class Pins:
     modules: dict[str, str]
     go: str
 
-    def of(self, module: str) -> str:
+    def version_of(self, module: str) -> str:
         return self.modules[module]
 
     @property
     def kubernetes(self) -> str:
-        return self.of("k8s.io/kubernetes")
+        return self.version_of("k8s.io/kubernetes")
 
     @property
     def coredns(self) -> str:
-        return self.of("github.com/coredns/coredns")
+        return self.version_of("github.com/coredns/coredns")
 
     @property
     def etcd(self) -> str:
-        return self.of("go.etcd.io/etcd/server/v3").removeprefix("v")
+        return self.version_of("go.etcd.io/etcd/server/v3").removeprefix("v")
 
     @property
     def rollouts(self) -> str:
-        return self.of("github.com/argoproj/argo-rollouts")
+        return self.version_of("github.com/argoproj/argo-rollouts")
 
     @property
     def helm(self) -> str:
-        return self.of("helm.sh/helm/v4")
+        return self.version_of("helm.sh/helm/v4")
 
     @property
     def gateway_api(self) -> str:
-        return self.of("sigs.k8s.io/gateway-api").removeprefix("v")
+        return self.version_of("sigs.k8s.io/gateway-api").removeprefix("v")
 
     @property
     def istio(self) -> str:
@@ -62,7 +62,7 @@ class Pins:
         As a pre-release, since it is also an image's tag and a label's value, which can't hold a plus.
         """
         line = re.search(r"^\s*istio\.io/api v(\d+\.\d+\.\d+)", (NODE / "go.mod").read_text(), re.MULTILINE)
-        commit = self.of("istio.io/istio").rsplit("-", 1)[-1]
+        commit = self.version_of("istio.io/istio").rsplit("-", 1)[-1]
         return f"{line[1] if line else '0.0.0'}-{commit}"
 
 

@@ -43,7 +43,7 @@ def test_every_pin_is_found_in_go_mod(name, pattern):
 
 def test_a_module_that_is_not_pinned_is_an_error_and_not_a_guess():
     with pytest.raises(KeyError):
-        PINS.of("example.org/nobody")
+        PINS.version_of("example.org/nobody")
 
 
 def test_istios_version_can_be_an_images_tag_and_a_labels_value():
