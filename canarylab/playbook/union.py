@@ -31,10 +31,12 @@ def load_all(
     `profile`, `provider` and `context` replace what the files say. Raises as `load` does.
     """
     registry = registry or Registry.discovered()
-    cluster = load(find_playbook(default, folder), registry=registry).cluster
-    found = (load(file, registry=registry) for file in playbooks_in(folder).values())
+    default_file = find_playbook(default, folder)
+    found = {file: load(file, registry=registry) for file in playbooks_in(folder).values()}
+    cluster = found[default_file].cluster
     wanted = overridden(cluster, profile, provider, context, registry)
-    return [dataclasses.replace(each, cluster=wanted) for each in found if each.demo and each.cluster == cluster]
+    together = (each for each in found.values() if each.demo and each.cluster == cluster)
+    return [dataclasses.replace(each, cluster=wanted) for each in together]
 
 
 def union(playbooks: Sequence[Playbook]) -> Playbook:
