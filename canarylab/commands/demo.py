@@ -11,13 +11,13 @@ from canarylab import applied
 from canarylab.commands.run import Options, run, tell_bugs
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
+from canarylab.contract.stage import AnyStage
 from canarylab.demo.perform import perform
 from canarylab.demo.reset import reset
 from canarylab.demo.side_by_side import Demonstration, Ended, attempt, run_all
 from canarylab.engine import bring_up
 from canarylab.engine.look import lacking
 from canarylab.engine.outcome import Run
-from canarylab.engine.schedule import AnyStage
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, StageError, UsageError
 from canarylab.events import DemoInfo, Failure, Notice, RunStarted
 from canarylab.lock import locked

@@ -8,9 +8,9 @@ from typing import Any
 
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
+from canarylab.contract.stage import AnyStage
 from canarylab.demo import plugin
 from canarylab.engine.look import Look, look
-from canarylab.engine.schedule import AnyStage
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.client import FIELD_MANAGER
 from canarylab.ownership.foreign import belongs_to

@@ -11,9 +11,10 @@ from canarylab import applied
 from canarylab.commands.run import Options, run, tell_bugs
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
+from canarylab.contract.stage import AnyStage
 from canarylab.engine.look import look
 from canarylab.engine.outcome import Outcome, Run
-from canarylab.engine.schedule import AnyStage, run_reversed
+from canarylab.engine.schedule import run_reversed
 from canarylab.engine.select import select_dependents
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
 from canarylab.events import Failure, Notice, Removed, RunStarted, StageChange, StageInfo

@@ -130,3 +130,7 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     def facts(self, ctx: Context) -> dict[str, Any]:  # noqa: ARG002 - the default has none
         """What `status` shows of the stage beside its state, such as a version or an address."""
         return {}
+
+
+AnyStage = Stage[Any, Any]
+"""A stage of whichever kind."""

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
-from canarylab.contract.stage import Change
+from canarylab.contract.stage import AnyStage, Change
 from canarylab.engine.look import survey
 from canarylab.engine.outcome import Outcome, Run
-from canarylab.engine.schedule import AnyStage, needs_among, run
+from canarylab.engine.schedule import needs_among, run
 from canarylab.errors import CommandError, NotYetObservableError, StageError
 from canarylab.events import RunStarted, StageChange, StageInfo
 from canarylab.kube.client import ApiError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from canarylab.contract.context import Context
-from canarylab.engine.schedule import AnyStage
+from canarylab.contract.stage import AnyStage
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.events import Notice
 

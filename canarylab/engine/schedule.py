@@ -7,15 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
 
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
-from canarylab.contract.stage import Stage
+from canarylab.contract.stage import AnyStage
 from canarylab.engine.outcome import Outcome, Run, attempt, reason
 from canarylab.events import Notice, StageFinished, StageStarted
 
-AnyStage = Stage[Any, Any]
 Work = Callable[[Context, AnyStage, Limits], Outcome]
 """What is done with one stage. Whatever it raises becomes the stage's outcome."""
 

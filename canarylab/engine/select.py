@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from canarylab import graph
 from canarylab.contract.playbook import Playbook
-from canarylab.engine.schedule import AnyStage
+from canarylab.contract.stage import AnyStage
 from canarylab.errors import UsageError
 from canarylab.yamlfile.problems import choose
 

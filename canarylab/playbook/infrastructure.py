@@ -5,15 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Collection
-from typing import Any
 
 from canarylab import graph
 from canarylab.contract.playbook import Limits, Playbook
 from canarylab.contract.provider import Provider
-from canarylab.contract.stage import Stage
+from canarylab.contract.stage import AnyStage
 from canarylab.yamlfile.problems import choose
-
-AnyStage = Stage[Any, Any]
 
 
 def with_infrastructure(playbook: Playbook, provider: Provider) -> Playbook:
