@@ -10,23 +10,22 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import canarylab.providers
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Consent, Context
 from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.provider import Provider
-from canarylab.discovery import discover
 from canarylab.engine.outcome import exit_code, settled
 from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError
 from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
+from canarylab.playbook.registry import Registry
 from canarylab.playbook.union import load_all, union
 from canarylab.report import choose
 
@@ -86,8 +85,9 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
 
 
 def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
-    playbooks = _playbooks(options)
-    provider = _provider(playbooks[0].cluster)
+    registry = Registry.discovered()
+    playbooks = _playbooks(options, registry)
+    provider = _provider(playbooks[0].cluster, registry.providers)
     if options.context and not provider.ownership.takes_context:
         raise UsageError(
             f"--context {options.context} means nothing to provider {provider.name}: it makes a cluster of its own",
@@ -98,24 +98,23 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
     return Context(playbook, provider, bus, cancel, consent=options.consent, flags=options.flags)
 
 
-def _playbooks(options: Options) -> list[Playbook]:
+def _playbooks(options: Options, registry: Registry) -> list[Playbook]:
     """The one that is named, or all that go together."""
     profile, provider, context = options.profile, options.provider, options.context
     if not options.everything:
         file = find_playbook(DEFAULT_PLAYBOOK if options.playbook is None else options.playbook)
-        return [load(file, profile=profile, provider=provider, context=context)]
+        return [load(file, profile=profile, provider=provider, context=context, registry=registry)]
     if options.playbook is not None:
         raise UsageError(
             f"--all and --playbook {options.playbook} exclude each other",
             remedy="leave one of them out: --all means every playbook that has a demonstration and the default "
             "one's cluster",
         )
-    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context)
+    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context, registry=registry)
 
 
-def _provider(spec: ClusterSpec) -> Provider:
+def _provider(spec: ClusterSpec, known: Mapping[str, type[Provider]]) -> Provider:
     """The provider that the playbook or a flag names, else the one that fits this system."""
-    known = discover(canarylab.providers, Provider, "name")  # type: ignore[type-abstract]  # it finds subclasses
     system = platform.system()
     if spec.provider:
         return known[spec.provider](spec)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.kube.apply import subject
 from canarylab.kube.objects import Object
 from canarylab.ownership import foreign as respect
+from canarylab.ownership import foreign
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -21,13 +22,13 @@ def refuse_shared(ctx: Context, stage: str, objects: Iterable[Object]) -> None:
     selectors = [(obj, obj["spec"].get("selector") or {}) for obj in objects if _is_gateway(obj)]
     if not selectors:
         return
-    others = [found for found in _workloads(ctx) if not respect.is_of_playbook(ctx, found)]
+    others = [found for found in _workloads(ctx) if not foreign.is_of_playbook(ctx, found)]
     for gateway, selector in selectors:
         for found in others:
             labels = found["spec"]["template"]["metadata"].get("labels") or {}
             if selector and selector.items() <= labels.items():
                 words = ", ".join(f"{key}={value}" for key, value in selector.items())
-                raise respect.clash(
+                raise foreign.clash(
                     stage,
                     f"{subject(gateway)} would open its ports on somebody else's gateway, {subject(found)}",
                     f"its selector {words} matches the pods of both",

@@ -11,8 +11,7 @@ from canarylab.errors import StageError
 from canarylab.kube.apply import subject
 from canarylab.kube.client import OWNER_LABEL
 from canarylab.kube.watch import Watch
-from canarylab.ownership import definitions, namespaces
-from canarylab.ownership import foreign as respect
+from canarylab.ownership import definitions, foreign, namespaces
 from canarylab.removal import Removal
 from canarylab.tools.helm import RECORD_LABELS, Release
 
@@ -69,7 +68,7 @@ def _kept_definitions(ctx: Context, release: Release) -> list[dict[str, Any]]:
     """The release's definitions as they are there; Istio's charts tell Helm to keep them."""
     wanted = [obj for obj in release.objects if obj["kind"] == "CustomResourceDefinition"]
     live = [ctx.cluster.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"]) for obj in wanted]
-    return [obj for obj in live if obj is not None and respect.belongs_to(obj, release.name, release.namespace)]
+    return [obj for obj in live if obj is not None and foreign.belongs_to(obj, release.name, release.namespace)]
 
 
 def found_label(name: str) -> str:
@@ -82,7 +81,7 @@ def labels_of_found(ctx: Context, records: Sequence[Release], render: Render) ->
     if records:  # what an earlier revision of ours says holds; it may be about to be dropped
         return {key: value for record in records for key, value in found_labels(record).items()}
     wanted = [obj for obj in render() if obj["kind"] == "CustomResourceDefinition"]
-    return {found_label(obj["metadata"]["name"]): "true" for obj in wanted if respect.read(ctx.cluster, obj)}
+    return {found_label(obj["metadata"]["name"]): "true" for obj in wanted if foreign.read(ctx.cluster, obj)}
 
 
 def found_labels(release: Release) -> dict[str, str]:
@@ -108,8 +107,8 @@ def _of_control_plane(ctx: Context, release: Release) -> list[dict[str, Any]]:
 
 
 def _other_istiods(ctx: Context, release: Release) -> list[dict[str, Any]]:
-    found = ctx.cluster.list("apps/v1", "Deployment", labels=respect.ISTIOD)
-    return [obj for obj in found if not respect.belongs_to(obj, release.name, release.namespace)]
+    found = ctx.cluster.list("apps/v1", "Deployment", labels=foreign.ISTIOD)
+    return [obj for obj in found if not foreign.belongs_to(obj, release.name, release.namespace)]
 
 
 def _managers(obj: dict[str, Any]) -> set[str]:

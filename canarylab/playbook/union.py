@@ -30,12 +30,12 @@ def load_all(
     `profile`, `provider` and `context` replace what the files say. Raises as `load` does.
     """
     registry = registry or Registry.discovered()
-    first, others = find_playbook(default, folder), playbooks_in(folder).values()
-    loaded = {file: load(file, registry=registry) for file in (first, *(file for file in others if file != first))}
-    cluster = loaded[first].cluster
+    default_file = find_playbook(default, folder)
+    found = {file: load(file, registry=registry) for file in playbooks_in(folder).values()}
+    cluster = found[default_file].cluster
     wanted = overridden(cluster, profile, provider, context, registry)
-    found = (loaded[file] for file in others)
-    return [dataclasses.replace(each, cluster=wanted) for each in found if each.demo and each.cluster == cluster]
+    together = (each for each in found.values() if each.demo and each.cluster == cluster)
+    return [dataclasses.replace(each, cluster=wanted) for each in together]
 
 
 def union(playbooks: Sequence[Playbook]) -> Playbook:

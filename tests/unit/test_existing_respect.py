@@ -15,7 +15,7 @@ from support.runs import context_of
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.ownership import foreign as respect
+from canarylab.ownership import foreign
 from canarylab.ownership.foreign import ClashError
 from canarylab.ownership.helm_removal import found_label
 from canarylab.removal import Removal
@@ -94,7 +94,7 @@ def theirs(world, image="docker.io/istio/pilot:1.31.2", ports=(80, 3000), **stat
     ],
 )
 def test_a_version_fits_from_the_playbooks_minor_on(found, fits):
-    assert respect.is_at_least(found, "1.31.0") == fits
+    assert foreign.is_at_least(found, "1.31.0") == fits
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_version_fits_from_the_playbooks_minor_on(found, fits):
     ],
 )
 def test_a_version_is_read_from_the_tag(image, version):
-    assert respect.version_of({"spec": {"template": {"spec": {"containers": [{"image": image}]}}}}) == version
+    assert foreign.version_of({"spec": {"template": {"spec": {"containers": [{"image": image}]}}}}) == version
 
 
 # -- releases ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from tunnel_world import (
 )
 
 from canarylab.cancel import Cancel
-from canarylab.providers.minikube import keeper, needs, processes, vm
+from canarylab.providers.minikube import keeper, processes, vm
 from canarylab.providers.minikube.keeper import Keeper
 from canarylab.providers.minikube.memory import Choice, Kept
 from canarylab.tools.runner import Background, SystemRunner
@@ -39,7 +39,7 @@ RIGHT_LINES = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="no errors
 @pytest.fixture(autouse=True)
 def minikube(monkeypatch, isolated_home):
     monkeypatch.setenv("MINIKUBE_HOME", str(isolated_home / "minikube"))
-    monkeypatch.setattr(needs, "is_root", lambda: False)
+    monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: False)
     monkeypatch.setattr(keeper, "_PAUSES", (0.0, 0.0))
     monkeypatch.setattr(keeper, "_LOOK_SECONDS", 0.0)
     minikube_home().mkdir()

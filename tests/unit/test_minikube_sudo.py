@@ -16,6 +16,7 @@ from canarylab.errors import CommandError, MachineError
 from canarylab.events import Notice
 from canarylab.providers.minikube import needs, resolver, starting, sudo, tunnel, vm
 from canarylab.providers.minikube.memory import Choice
+from canarylab.tools.sudo import allowed, run
 
 UP = "up"
 
@@ -29,7 +30,7 @@ class Terminal:
 def minikube(monkeypatch, isolated_home):
     monkeypatch.setenv("MINIKUBE_HOME", str(isolated_home / "minikube"))
     monkeypatch.delenv("SUDO_USER", raising=False)
-    monkeypatch.setattr(needs, "is_root", lambda: False)
+    monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: False)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(sys, "stdin", Terminal(True))
     minikube_home().mkdir()
@@ -155,20 +156,20 @@ def test_a_machine_without_sudo_goes_on_without(monkeypatch):
     host = Host()
     session(host)
     assert host.asked == []
-    assert not sudo.allowed(host)
+    assert not allowed(host)
 
 
 def test_root_needs_no_sudo(monkeypatch):
-    monkeypatch.setattr(needs, "is_root", lambda: True)
+    monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: True)
     host = Host(may_sudo=False)
     session(host)
-    sudo.run(host, ["ip", "route", "add", SERVICES, "via", VM])
+    run(host, ["ip", "route", "add", SERVICES, "via", VM])
     assert host.asked == []
     assert host.commands == [f"ip route add {SERVICES} via {VM}"]
 
 
 def test_minikube_never_runs_as_root_for_a_user(monkeypatch):
-    monkeypatch.setattr(needs, "is_root", lambda: True)
+    monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: True)
     monkeypatch.setenv("SUDO_USER", "ada")
     with pytest.raises(MachineError, match="run the same command as ada, without sudo"):
         session(Host())
@@ -177,7 +178,7 @@ def test_minikube_never_runs_as_root_for_a_user(monkeypatch):
 def test_what_is_run_as_root_asks_nobody():
     host = Host(may_sudo=False)
     with pytest.raises(CommandError, match="sudo ended with 1"):
-        sudo.run(host, ["ip", "route", "add", SERVICES, "via", VM])
+        run(host, ["ip", "route", "add", SERVICES, "via", VM])
     assert host.commands == [f"sudo -n ip route add {SERVICES} via {VM}"]
 
 
@@ -202,7 +203,7 @@ def keepers():
 
 
 def test_the_password_is_kept_while_it_is_needed_and_no_longer(monkeypatch):
-    monkeypatch.setattr(sudo, "_REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr("canarylab.tools.sudo._REFRESH_SECONDS", 0.01)
     host = Counted()
 
     def inside(ctx):
@@ -217,7 +218,7 @@ def test_the_password_is_kept_while_it_is_needed_and_no_longer(monkeypatch):
 
 
 def test_the_password_is_kept_no_longer_than_the_command(monkeypatch):
-    monkeypatch.setattr(sudo, "_REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr("canarylab.tools.sudo._REFRESH_SECONDS", 0.01)
     session(Counted())
     for thread in keepers():
         thread.join(10)

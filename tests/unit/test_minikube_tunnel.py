@@ -35,7 +35,6 @@ from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.events import Notice
 from canarylab.providers.minikube import (
     keeper,
-    needs,
     nodeport,
     others,
     processes,
@@ -61,7 +60,7 @@ NO_SUPERVISOR = "this needs no supervisor"
 @pytest.fixture(autouse=True)
 def minikube(monkeypatch, isolated_home):
     monkeypatch.setenv("MINIKUBE_HOME", str(isolated_home / "minikube"))
-    monkeypatch.setattr(needs, "is_root", lambda: False)
+    monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: False)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     minikube_home().mkdir()
     write_profile()
@@ -375,7 +374,7 @@ def test_a_registry_that_is_half_written_has_no_entries(text):
 @pytest.fixture
 def real(tmp_path_factory, monkeypatch):
     """The programs on the PATH, and a context whose processes are real."""
-    monkeypatch.setattr(needs, "is_root", lambda: True)
+    monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: True)
     world = install(tmp_path_factory.mktemp("w"), monkeypatch)
     ctx = context(SystemRunner(Cancel()), service(given="10.96.7.7"))
     yield world, ctx

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import load_balancer_address
-from canarylab.ownership import foreign as respect
+from canarylab.ownership import foreign
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -22,7 +22,7 @@ def status(ctx: Context) -> TunnelStatus:
         services = _balanced(ctx)
     except CanarylabError as error:
         return TunnelStatus(False, None, "none", {}, (error.what,), NOTE)
-    ours = [service for service in services if respect.is_of_playbook(ctx, service)]
+    ours = [service for service in services if foreign.is_of_playbook(ctx, service)]
     addresses = {_name(service): load_balancer_address(service) or _PENDING for service in ours}
     waiting = [_explained(name) for name, address in addresses.items() if address == _PENDING]
     return TunnelStatus(True, None, "the cluster's load balancer", addresses, tuple(waiting), NOTE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import CancelledError, UsageError
 from canarylab.kube.client import OWNER_LABEL
+from canarylab.terminal import confirmed
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -35,7 +36,7 @@ def require_consent(ctx: Context, command: str, ask: Callable[[str], bool] | Non
         reasons += injected_strangers(ctx)
     if not reasons:
         return
-    question = ask or (_ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
+    question = ask or (confirmed if sys.stdin.isatty() and sys.stderr.isatty() else None)
     if question is None:
         raise UsageError(
             f"`{command}` asks before it goes on, and there is no terminal to ask on",
@@ -44,12 +45,6 @@ def require_consent(ctx: Context, command: str, ask: Callable[[str], bool] | Non
         )
     if not question("\n".join([*reasons, f"{command} all the same?"])):
         raise CancelledError("nothing was changed")
-
-
-def _ask(question: str) -> bool:
-    """On stderr: stdout may be read by a program."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def production_signs(cluster: Cluster, profile: str) -> list[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError, CommandError
 from canarylab.kube.objects import load_balancer_address
-from canarylab.providers.minikube import needs, others, registry, resolver, routes, sudo, vm
+from canarylab.providers.minikube import needs, others, registry, resolver, routes, vm
 from canarylab.removal import Removal
+from canarylab.tools import sudo
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

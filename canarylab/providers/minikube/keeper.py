@@ -20,10 +20,11 @@ from typing import Protocol
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import CanarylabError, CancelledError, CommandError
-from canarylab.providers.minikube import others, processes, registry, routes, sudo
+from canarylab.providers.minikube import others, processes, registry, routes
 from canarylab.providers.minikube.memory import Choice, Kept
 from canarylab.providers.minikube.processes import Process
 from canarylab.providers.minikube.vm import Vm
+from canarylab.tools import sudo
 from canarylab.tools.minikube import ENVIRONMENT, Minikube, TunnelBlock, parse_tunnel
 from canarylab.tools.runner import Background, Runner, SystemRunner
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from typing import TYPE_CHECKING
 
@@ -78,7 +77,3 @@ def _belongs_to_another(address: str, profile: str) -> bool:
     """Whether the address was given to another profile's machine since."""
     owner = vm.by_address(address)
     return owner is not None and owner.profile != profile
-
-
-def is_root() -> bool:
-    return os.geteuid() == 0

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from canarylab.cancel import wait_until
 from canarylab.errors import CanarylabError, CommandError, StageError
 from canarylab.events import Notice
-from canarylab.providers.minikube import keeper, needs, others, problems, resolver, routes, sudo
+from canarylab.providers.minikube import keeper, needs, others, problems, resolver, routes
 from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.tools import sudo
 from canarylab.tools.supervisord import Program, Supervisor
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def make_route(ctx: Context, machine: Vm) -> str:
             sudo.run(ctx.runner, routes.delete_argv(found))
         sudo.run(ctx.runner, routes.add_argv(machine.route))
     except CommandError as error:
-        if needs.is_root():
+        if sudo.is_root():
             raise
         return f"the route {machine.route} can't be made: {error.why or error.what}"
     _make_resolver(ctx, machine)

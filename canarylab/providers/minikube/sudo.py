@@ -10,23 +10,18 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from canarylab.errors import CanarylabError, MachineError
+from canarylab.errors import MachineError
 from canarylab.events import Notice
 from canarylab.providers.minikube import needs
-from canarylab.tools.runner import Result, Runner
+from canarylab.tools import sudo
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.contract.provider import Provider
-
-_TIMEOUT = 30.0
-_REFRESH_SECONDS = 60.0
-"""sudo forgets a password after 5 minutes; less than a minute is rarely set."""
 
 
 @contextmanager
@@ -37,33 +32,19 @@ def session(ctx: Context, provider: Provider, command: str) -> Iterator[None]:  
     told. Raises MachineError as `refuse_sudo_invoke`.
     """
     refuse_sudo_invoke()
-    purposes = [] if needs.is_root() else needs.of(ctx, command)
-    if purposes and not allowed(ctx.runner):
+    purposes = [] if sudo.is_root() else needs.of(ctx, command)
+    if purposes and not sudo.allowed(ctx.runner):
         _ask(ctx, purposes)
-    if purposes and allowed(ctx.runner):
-        with _kept_alive(ctx, command):
+    if purposes and sudo.allowed(ctx.runner):
+        with sudo.kept_alive(ctx.runner, lambda: needs.of(ctx, command)):
             yield
     else:
         yield
 
 
-def allowed(runner: Runner) -> bool:
-    """Whether root can be had now without asking anybody."""
-    if needs.is_root():
-        return True
-    return (
-        shutil.which("sudo") is not None and runner.run(["sudo", "-n", "true"], timeout=_TIMEOUT, ok=(0, 1)).code == 0
-    )
-
-
-def run(runner: Runner, argv: Sequence[str]) -> Result:
-    """Run it as root, without a question. Raises CommandError where that fails or isn't allowed."""
-    return runner.run(argv if needs.is_root() else ["sudo", "-n", *argv], timeout=_TIMEOUT)
-
-
 def refuse_sudo_invoke() -> None:
     """Raise MachineError where the whole command was started with sudo."""
-    if needs.is_root() and (user := os.environ.get("SUDO_USER")):
+    if sudo.is_root() and (user := os.environ.get("SUDO_USER")):
         raise MachineError(
             "minikube must not run as root",
             why="with sudo its files and virtual machine become root's, and are then out of the user's reach",
@@ -76,27 +57,5 @@ def _ask(ctx: Context, purposes: Sequence[str]) -> None:
         return
     wanted = " and ".join(purposes)
     ctx.emit(Notice(f"sudo is needed for {wanted}; it is asked for once, now"))
-    if ctx.runner.attended(["sudo", "-v", "-p", f"[sudo] password of %p, for {wanted}: "]) != 0:
+    if not sudo.ask(ctx.runner, wanted):
         ctx.emit(Notice("sudo was refused: going on without it"))
-
-
-@contextmanager
-def _kept_alive(ctx: Context, command: str) -> Iterator[None]:
-    over = threading.Event()
-    thread = threading.Thread(target=_refresh, args=(ctx, command, over), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-
-
-def _refresh(ctx: Context, command: str, over: threading.Event) -> None:
-    """Until it is over or nothing needs root any more."""
-    while not over.wait(_REFRESH_SECONDS):
-        try:
-            if not needs.of(ctx, command):
-                return
-            ctx.runner.run(["sudo", "-n", "-v"], timeout=_TIMEOUT)
-        except CanarylabError:  # cancelled, or refused: whoever needs root next says so
-            return

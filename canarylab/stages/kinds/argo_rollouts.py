@@ -14,7 +14,7 @@ from canarylab.contract.stage import StageOptions
 from canarylab.kube.apply import Comparison, placed
 from canarylab.kube.objects import Object
 from canarylab.kube.workloads import workload_health
-from canarylab.ownership import foreign as respect
+from canarylab.ownership import foreign
 from canarylab.removal import Removal
 from canarylab.stages import rollouts_controller
 from canarylab.stages.objects import ObjectsStage
@@ -44,8 +44,8 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         return [placed(ctx.cluster, obj, self.options.namespace) for obj in ours]
 
     def observe(self, ctx: Context) -> list[Comparison]:
-        if foreign := self._foreign(ctx):
-            ctx.progress(f"{foreign.subject} ({foreign.version}) is somebody else's, and fits: it is used as it is")
+        if found := self._foreign(ctx):
+            ctx.progress(f"{found.subject} ({found.version}) is somebody else's, and fits: it is used as it is")
         return super().observe(ctx)
 
     def remove(self, ctx: Context) -> list[Removal]:
@@ -68,9 +68,9 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         """The controller that somebody else installed, if there is one. Raises ClashError where it doesn't fit."""
         if not (controller := rollouts_controller.others(ctx)):
             return None
-        version = respect.version_of(controller)
+        version = foreign.version_of(controller)
         if misfit := self._misfit(ctx, controller, version):
-            raise respect.clash(
+            raise foreign.clash(
                 self.name, f"Argo Rollouts is there already ({_named(controller)}), and doesn't fit", misfit
             )
         return Foreign(_named(controller), version or "")
@@ -79,7 +79,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         container = controller["spec"]["template"]["spec"]["containers"][0]
         if "--namespaced" in [*container.get("command", []), *container.get("args", [])]:
             return "it looks at the Rollouts of its own namespace only"
-        if version is None or not respect.is_at_least(version, self.options.version):
+        if version is None or not foreign.is_at_least(version, self.options.version):
             return f"it is of version {version or 'unknown'}, the playbook wants {self.options.version} or a later one"
         return workload_health(ctx.cluster, controller)
 

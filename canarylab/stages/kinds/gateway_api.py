@@ -14,7 +14,7 @@ from canarylab.contract.stage import StageOptions
 from canarylab.kube.apply import Comparison, subject
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
-from canarylab.ownership import foreign as respect
+from canarylab.ownership import foreign
 from canarylab.removal import Removal
 from canarylab.stages.objects import ObjectsStage
 
@@ -79,8 +79,8 @@ class GatewayApiStage(ObjectsStage[GatewayApiOptions]):
     def _require_fit(self, others: Sequence[dict[str, Any]]) -> None:
         """Raise ClashError where a definition is of an earlier release than the playbook wants."""
         for obj in others:
-            if not respect.is_at_least(_version(obj), self.options.version):
-                raise respect.clash(
+            if not foreign.is_at_least(_version(obj), self.options.version):
+                raise foreign.clash(
                     self.name,
                     "the Gateway API is there already, and doesn't fit",
                     f"{subject(obj)} is of version {_version(obj)}, the playbook wants {self.options.version} or a "

@@ -13,7 +13,7 @@ from canarylab.events import Notice
 from canarylab.kube.apply import Comparison, compare, diff_of, subject
 from canarylab.kube.watch import Watch
 from canarylab.kube.workloads import workload_health
-from canarylab.ownership import foreign as respect
+from canarylab.ownership import foreign
 from canarylab.removal import Removal
 from canarylab.stages import plugin_config, rollouts_controller
 from canarylab.stages.objects import ObjectsStage
@@ -227,7 +227,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
             return None
         config = ctx.cluster.get("v1", "ConfigMap", CONFIG_MAP, controller["metadata"]["namespace"])
         if not plugin_config.names(config, self.options.plugin):
-            raise respect.clash(
+            raise foreign.clash(
                 self.name,
                 f"Argo Rollouts is there already ({subject(controller)}), without the plugin {self.options.plugin}",
                 "a controller that is somebody else's is neither configured nor started anew",

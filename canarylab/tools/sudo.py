@@ -1,0 +1,61 @@
+"""sudo: whether root can be had without a question, and a password kept while something still needs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from canarylab.errors import CanarylabError
+from canarylab.tools.runner import Result, Runner
+
+TIMEOUT = 30.0
+_REFRESH_SECONDS = 60.0
+"""sudo forgets a password after 5 minutes; less than a minute is rarely set."""
+
+
+def is_root() -> bool:
+    """Whether this process needs no sudo."""
+    return os.geteuid() == 0
+
+
+def allowed(runner: Runner) -> bool:
+    """Whether root can be had now without asking anybody."""
+    if is_root():
+        return True
+    if shutil.which("sudo") is None:
+        return False
+    return runner.run(["sudo", "-n", "true"], timeout=TIMEOUT, ok=range(256)).code == 0
+
+
+def run(runner: Runner, argv: Sequence[str], timeout: float = TIMEOUT) -> Result:
+    """Run it as root, without a question, which would hang unseen. Raises CommandError where it fails or mustn't."""
+    return runner.run(argv if is_root() else ["sudo", "-n", *argv], timeout=timeout)
+
+
+def ask(runner: Runner, purpose: str) -> bool:
+    """Ask for the password on the terminal; whether it was given."""
+    return runner.attended(["sudo", "-v", "-p", f"[sudo] password of %p, for {purpose}: "]) == 0
+
+
+@contextmanager
+def kept_alive(runner: Runner, is_needed: Callable[[], object] = lambda: True) -> Iterator[None]:
+    """Keep sudo from forgetting the password meanwhile, until nothing needs it any more."""
+    over = threading.Event()
+    threading.Thread(target=_refresh, args=(runner, is_needed, over), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _refresh(runner: Runner, is_needed: Callable[[], object], over: threading.Event) -> None:
+    while not over.wait(_REFRESH_SECONDS):
+        try:
+            if not is_needed():
+                return
+            runner.run(["sudo", "-n", "-v"], timeout=TIMEOUT)
+        except CanarylabError:  # cancelled, or refused: whoever needs root next says so
+            return
