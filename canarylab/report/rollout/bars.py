@@ -9,7 +9,7 @@ from rich.text import Text
 
 from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.text import count
-from canarylab.rollouts.view import Role
+from canarylab.rollouts.revisions import Role
 from canarylab.watch.state import State
 from canarylab.watch.traffic import Traffic
 from canarylab.watch.view import ROLE_STYLES, Weights

@@ -7,13 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from canarylab.kube.times import timestamp
 from canarylab.report import is_terminal
 from canarylab.report.json_lines import to_json
 from canarylab.report.lines import as_text
 from canarylab.report.output import Output
 from canarylab.report.rollout.as_json import document
 from canarylab.report.rollout.changes import changes, timed
-from canarylab.report.times import timestamp
 from canarylab.watch.state import State
 
 Clock = Callable[[], float]
