@@ -22,7 +22,7 @@ def timestamp(epoch: float) -> str:
 
 
 def duration(value: int | str) -> float | None:
-    """A pause's duration in seconds: a number, `30` or a Go duration such as `1h30m`; None if it is none of them, or negative.
+    """A duration in seconds: a number, `30` or Go's such as `1h30m`; None if it is none of them, or negative.
 
     As Argo reads it: RolloutPause.DurationSeconds in argo-rollouts/pkg/apis/rollouts/v1alpha1/types.go.
     """

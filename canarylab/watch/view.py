@@ -19,10 +19,6 @@ from canarylab.watch.snapshot import Snapshot
 
 _PERCENT = 100
 
-PHASE_STYLES = {"Healthy": "bold green", "Paused": "bold yellow", "Progressing": "bold cyan", "Degraded": "bold red"}
-ROLE_STYLES = {"canary": "yellow", "preview": "yellow", "stable": "green", "active": "green", "": "magenta"}
-"""In rich's words. A revision of no role shouldn't have traffic, so it stands out where it does."""
-
 
 @dataclass(frozen=True)
 class Steps:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.watch.gateways import Gateways
+from canarylab.watch.screen import Screen
 from canarylab.watch.snapshot import Snapshot, read, watches
 from canarylab.watch.state import Lasting, Silence, State
 from canarylab.watch.traffic import Meter, Reading
@@ -16,7 +17,6 @@ from canarylab.watch.view import WatchView
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.report.rollout.screen import Screen
 
 _EVERY = 1.0
 """Seconds between two questions to the gateways."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canarylab.report.lines import Line, Piece, line
+from canarylab.report.rollout.styles import PHASE_STYLES
 from canarylab.report.text import count
 from canarylab.report.times import time_of_day
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import State
 from canarylab.watch.traffic import Traffic
-from canarylab.watch.view import PHASE_STYLES, WatchView
+from canarylab.watch.view import WatchView
 
 _TROUBLE = "red"
 

@@ -14,11 +14,11 @@ from canarylab.report.rollout import revisions
 from canarylab.report.rollout.bars import bars, no_traffic
 from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.rollout.rail import rail
+from canarylab.report.rollout.styles import PHASE_STYLES
 from canarylab.report.text import clean
 from canarylab.report.times import left, time_of_day
 from canarylab.rollouts.view import Replicas
 from canarylab.watch.state import State
-from canarylab.watch.view import PHASE_STYLES
 
 _LABEL = 10
 _MOST_LINES = 3

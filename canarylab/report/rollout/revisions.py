@@ -13,13 +13,13 @@ from canarylab.report.live_row import cut
 from canarylab.report.rollout.columns import Layout
 from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.rollout.shorten import at_the_front, images, in_the_middle
+from canarylab.report.rollout.styles import ROLE_STYLES
 from canarylab.report.text import clean, count
 from canarylab.report.times import age, due
 from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import State
 from canarylab.watch.traffic import Traffic
-from canarylab.watch.view import ROLE_STYLES
 
 _GAP = "  "
 _INDENT = " " * 4
