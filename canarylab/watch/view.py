@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.times import epoch
 from canarylab.rollouts import steps
+from canarylab.rollouts.analysis import AnalysisRunView
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.routes.weights import RouteWeight
 from canarylab.rollouts.routes.weights import weights as route_weights
 from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.strategy import steps_done, steps_of
 from canarylab.rollouts.view import RolloutView
-from canarylab.watch.analysis import Analysis
 from canarylab.watch.snapshot import Snapshot
 
 _PERCENT = 100
@@ -54,6 +54,17 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """An AnalysisRun of the Rollout. `purpose` is step, background, pre-promotion or post-promotion."""
+
+    purpose: str
+    run: AnalysisRunView
+
+    def __str__(self) -> str:
+        return f"{self.purpose} analysis {self.run.phase}: {self.run.tally}"
+
+
+@dataclass(frozen=True)
 class WatchView:
     """One state. `advice` is a command for the user, without its cluster; "" where nothing waits for him."""
 
@@ -77,7 +88,7 @@ class WatchView:
             steps=_steps(rollout),
             weights=_weights(seen, snapshot),
             services=_services(rollout, seen.revisions),
-            analyses=tuple(Analysis.of(purpose, run) for purpose, run in snapshot.analysis_runs),
+            analyses=tuple(Analysis(purpose, AnalysisRunView.of(run)) for purpose, run in snapshot.analysis_runs),
             ends_at=ends_at,
             advice=_advice(seen, ends_at),
         )

@@ -154,6 +154,7 @@ def test_a_replica_set_says_why_it_has_no_pods():
 def test_an_analysis_says_what_it_measured_last():
     run = {
         "metadata": {"name": "web-2-1"},
+        "spec": {"metrics": [{"name": "success"}, {"name": "slow"}, {"name": "not begun"}]},
         "status": {
             "phase": "Running",
             "metricResults": [

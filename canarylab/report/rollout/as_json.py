@@ -9,7 +9,7 @@ from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import State
 from canarylab.watch.traffic import Traffic
-from canarylab.watch.view import Steps, Weights
+from canarylab.watch.view import Analysis, Steps, Weights
 
 
 def document(state: State) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def document(state: State) -> dict[str, Any]:
         "services": [{"service": name, "revision": number} for name, number in view.services],
         "replicas": vars(view.rollout.replicas),
         "revisions": [_revision(one, state.traffic) for one in view.revisions if one.is_shown],
-        "analyses": [{**vars(one), "metrics": [vars(metric) for metric in one.metrics]} for one in view.analyses],
+        "analyses": [_analysis(one) for one in view.analyses],
         "traffic": _traffic(state.traffic),
         "no_answer_since": _time(state.silence.since) if state.silence else None,
     }
@@ -74,6 +74,13 @@ def _revision(one: RevisionView, traffic: Traffic) -> dict[str, Any]:
 def _pod(pod: PodView) -> dict[str, Any]:
     shown = {key: getattr(pod, key) for key in ("name", "ip", "ready", "state")}
     return {**shown, "trouble": pod.own_words, "restarts": pod.restarts, "created": _time(pod.created)}
+
+
+def _analysis(one: Analysis) -> dict[str, Any]:
+    keys = ("name", "phase", "good", "count", "errors", "value", "message")
+    metrics = [{key: getattr(each, key) for key in keys} for each in one.run.begun]
+    name, phase, message = one.run.name, one.run.phase, one.run.message
+    return {"name": name, "purpose": one.purpose, "phase": phase, "message": message, "metrics": metrics}
 
 
 def _traffic(traffic: Traffic) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _of_view(before: State | None, after: State) -> Iterator[Line]:
     told = {str(one) for one in was.analyses} if was else set()
     for one in view.analyses:
         if str(one) not in told:
-            yield line(str(one), _TROUBLE if one.phase in ("Failed", "Error") else "")
+            yield line(str(one), _TROUBLE if one.run.phase in ("Failed", "Error") else "")
 
 
 def _step(view: WatchView) -> str:

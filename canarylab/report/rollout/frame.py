@@ -90,7 +90,7 @@ class _Page:
             lines += self._said("traffic", no_traffic(self.state.traffic), "dim")
         lines += self._said("replicas", _counts(view.rollout.replicas))
         for one in view.analyses:
-            lines += self._said("analysis", f"{one.purpose}, {one.phase}: {one.measured}")
+            lines += self._said("analysis", f"{one.purpose}, {one.run.phase}: {one.run.tally}")
         return lines
 
     def _steps(self) -> list[Text]:
