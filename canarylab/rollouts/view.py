@@ -20,6 +20,7 @@ from canarylab.rollouts.strategy import Strategy, steps_done, steps_of, strategy
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
+    from canarylab.kube.client import Cluster
 
 API_VERSION = "argoproj.io/v1alpha1"
 _ALL = 100
@@ -139,9 +140,14 @@ def get(ctx: Context, namespace: str, name: str) -> dict[str, Any]:
 
 def view_of(ctx: Context, rollout: Object) -> RolloutView:
     """The Rollout with its ReplicaSets and pods as they are now."""
+    return RolloutView.of(rollout, *parts_of(ctx.cluster, rollout))
+
+
+def parts_of(cluster: Cluster, rollout: Object) -> tuple[Sequence[Object], Sequence[Object]]:
+    """The ReplicaSets and the pods that its selector selects, of which some may be another's."""
     namespace, labels = rollout["metadata"]["namespace"], dig(rollout, "spec", "selector", "matchLabels")
-    sets, pods = (ctx.cluster.list(version, kind, namespace, labels) for version, kind in _PARTS)
-    return RolloutView.of(rollout, sets, pods)
+    replica_sets, pods = (list(cluster.list(*kind, namespace, labels)) for kind in _PARTS)
+    return replica_sets, pods
 
 
 _PARTS = (("apps/v1", "ReplicaSet"), ("v1", "Pod"))
