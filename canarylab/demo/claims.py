@@ -7,7 +7,9 @@ from typing import Literal
 from canarylab.contract.step import Claim
 from canarylab.rollouts.causes import injection
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.view import PodView, RevisionView, RolloutView
+from canarylab.rollouts.pods import PodView
+from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.view import RolloutView
 
 
 def equal(text: str, expected: object, seen: object, cause: str = "") -> Claim:

@@ -19,8 +19,9 @@ from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.causes.cause import RESET
 from canarylab.rollouts.causes.pods import can_have_no_image
+from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.routes import leftover as leftover_routes
-from canarylab.rollouts.view import API_VERSION, RevisionView, RolloutView, get, read, view_of, watches
+from canarylab.rollouts.view import API_VERSION, RolloutView, get, read, view_of, watches
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.apply import subject
 from canarylab.kube.objects import Object
-from canarylab.ownership import foreign as respect
 from canarylab.ownership import foreign
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ Argo explains them at https://argo-rollouts.readthedocs.io/en/stable/features/an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from canarylab.kube.objects import Object, dig
+from canarylab.kube.objects import Object, dig, listed
+from canarylab.kube.times import epoch
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.view import API_VERSION
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _KIND = "AnalysisRun"
 _REVISION = "rollout.argoproj.io/revision"
 _STEP_INDEX = "step-index"
+_NOT_BEGUN = "Pending"
 _ENDED = ("Successful", "Failed", "Error", "Inconclusive")
 
 
@@ -43,24 +44,42 @@ class Measured:
 
 @dataclass(frozen=True)
 class MetricView:
-    """A metric of a run. `condition` is what its template asks of a value; `measured` has the last ten at most."""
+    """A metric of a run. `condition` is what its template asks of a value; `measured` has the last ten at most.
+
+    `good` of `count` measurements were content, `errors` had no answer. `value` is the last one's, as the metric's
+    provider wrote it, and `message` what the controller says of the metric or of that measurement.
+    """
 
     name: str
     condition: str
     phase: str
     measured: tuple[Measured, ...]
+    good: int
+    count: int
+    errors: int
+    value: str
+    message: str
 
     def __str__(self) -> str:
         return f"{self.phase}: {', '.join(map(str, self.measured)) or 'nothing measured'}"
 
+    @property
+    def tally(self) -> str:
+        """How often it was content, and what it measured last."""
+        words = [f"{self.name} {self.good} of {self.count} good"]
+        words += [f"last {self.value}"] if self.value else []
+        why = f" ({self.message})" if self.message else ""
+        words += [f"{self.errors} without an answer{why}"] if self.errors else []
+        return ", ".join(words)
+
 
 @dataclass(frozen=True)
 class AnalysisRunView:
-    """A run that a step `analysis` of a Rollout began. `step` is that step's index, from 0."""
+    """A run of a Rollout. `step` is the index, from 0, of the step `analysis` that began it; None where none did."""
 
     name: str
     revision: int
-    step: int
+    step: int | None
     phase: str
     message: str
     cut_short: bool
@@ -71,20 +90,30 @@ class AnalysisRunView:
     def of(cls, run: Object) -> AnalysisRunView:
         meta, status = run["metadata"], run.get("status", {})
         results = {result["name"]: result for result in status.get("metricResults", ())}
-        began = status.get("startedAt")
+        began, index = status.get("startedAt"), dig(meta, "labels", _STEP_INDEX)
+        metrics = listed(run, "spec", "metrics")
         return cls(
             name=meta["name"],
             revision=_revision(run),
-            step=int(meta["labels"][_STEP_INDEX]),
-            phase=status.get("phase") or "Pending",
+            step=None if index is None else int(index),
+            phase=status.get("phase") or _NOT_BEGUN,
             message=status.get("message", ""),
             cut_short=bool(dig(run, "spec", "terminate")),
-            metrics=tuple(_metric(metric, results.get(metric["name"], {}), began) for metric in run["spec"]["metrics"]),
+            metrics=tuple(_metric(metric, results.get(metric["name"], {}), began) for metric in metrics),
         )
 
     @property
     def ended(self) -> bool:
         return self.phase in _ENDED
+
+    @property
+    def begun(self) -> Sequence[MetricView]:
+        return [metric for metric in self.metrics if metric.phase != _NOT_BEGUN]
+
+    @property
+    def tally(self) -> str:
+        """Of each metric that has begun, in a few words."""
+        return "; ".join(metric.tally for metric in self.begun) or self.message or "nothing measured yet"
 
     def __str__(self) -> str:
         measured = "; ".join(f"{metric.name} {metric}" for metric in self.metrics if metric.measured)
@@ -120,17 +149,23 @@ def _revision(run: Object) -> int:
 
 def _metric(metric: Object, result: Object, began: str | None) -> MetricView:
     success, failure = metric.get("successCondition"), metric.get("failureCondition")
+    last: Object = next(iter(result.get("measurements", ())[-1:]), {})
     return MetricView(
         name=metric["name"],
         condition=success or (f"not {failure}" if failure else "any value"),
-        phase=result.get("phase", "Pending"),
+        phase=result.get("phase", _NOT_BEGUN),
         measured=tuple(_measured(one, began) for one in result.get("measurements", ()) if one.get("finishedAt")),
+        good=result.get("successful", 0),
+        count=result.get("count", 0),
+        errors=result.get("error", 0),
+        value=last.get("value") or "",
+        message=result.get("message") or last.get("message") or "",
     )
 
 
 def _measured(measurement: Object, began: str | None) -> Measured:
-    ended = _time(measurement["finishedAt"])
-    after = (ended - _time(began)).total_seconds() if began else 0.0
+    ended, start = epoch(measurement["finishedAt"]), epoch(began)
+    after = ended - start if ended and start else 0.0
     return Measured(
         measurement["phase"], _short(measurement.get("value", "")), measurement.get("message", ""), max(0.0, after)
     )
@@ -142,7 +177,3 @@ def _short(value: str) -> str:
         return f"{float(value):.4g}"
     except ValueError:
         return value
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

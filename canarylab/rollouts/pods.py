@@ -5,42 +5,53 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from canarylab.kube.objects import Object, dig
-from canarylab.report.times import epoch
-from canarylab.rollouts.view import PodView
+from canarylab.kube.objects import Object, dig, pod_trouble
+from canarylab.kube.times import epoch
 
 
 @dataclass(frozen=True)
-class Pod:
-    """`ready` is ready containers of all, `created` seconds since 1970."""
+class PodView:
+    """A pod. `ready` is what kubectl shows as READY: native sidecars count, which the plugin leaves out."""
 
     name: str
     ip: str
     ready: str
     state: str
     """Running, Pending, ContainerCreating, Terminating, ...: kubectl's column STATUS."""
-    trouble: str
+    trouble: str | None
     restarts: int
     created: float | None
+    """In seconds since 1970."""
+    leaving: bool
 
     @classmethod
-    def of(cls, seen: PodView, pod: Object) -> Pod:
-        status = pod.get("status") or {}
-        containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    def of(cls, pod: Object) -> PodView:
+        spec, status = pod["spec"], pod.get("status") or {}
+        sidecars = [one["name"] for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
+        names = {*sidecars, *(one["name"] for one in spec["containers"])}
+        states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        ready = sum(1 for state in states if state["name"] in names and state.get("ready"))
+        leaving = dig(pod, "metadata", "deletionTimestamp") is not None
         return cls(
-            name=seen.name,
+            name=pod["metadata"]["name"],
             ip=status.get("podIP") or "",
-            ready=seen.ready,
-            state="Terminating" if seen.leaving else _state(pod),
-            trouble=_own_words(seen.trouble or "", seen.name),
-            restarts=sum(one.get("restartCount", 0) for one in containers),
+            ready=f"{ready}/{len(names)}",
+            state="Terminating" if leaving else _state(pod),
+            trouble=pod_trouble(dict(pod)),
+            restarts=sum(state.get("restartCount", 0) for state in states),
             created=epoch(dig(pod, "metadata", "creationTimestamp")),
+            leaving=leaving,
         )
 
     @property
     def is_ready(self) -> bool:
         done, _, all_of_them = self.ready.partition("/")
         return self.state == "Running" and done == all_of_them
+
+    @property
+    def own_words(self) -> str:
+        """Its trouble without its name, beside which it is shown; "" without any."""
+        return re.sub(rf"^Pod {re.escape(self.name)}(, |: | )", "", self.trouble or "")
 
     @property
     def order(self) -> tuple[float, str]:
@@ -57,8 +68,3 @@ def _state(pod: Object) -> str:
     if any(dig(one, "state", "running") is not None for one in status.get("containerStatuses", ())):
         return "Running"
     return str(status.get("reason") or status.get("phase") or "Pending")
-
-
-def _own_words(trouble: str, name: str) -> str:
-    """Without the pod's name, beside which it is shown."""
-    return re.sub(rf"^Pod {re.escape(name)}(, |: | )", "", trouble)

@@ -34,11 +34,12 @@ class Sides:
         canary, rule = dig(rollout, *CANARY), dig(rollout, *ISTIO, "destinationRule")
         if rule is not None:
             return cls("subset", dig(rule, "stableSubsetName") or "", dig(rule, "canarySubsetName") or "")
-        if dig(canary, "pingPong"):
-            ping, pong = dig(canary, "pingPong", "pingService") or "", dig(canary, "pingPong", "pongService") or ""
-            stable_is_pong = dig(rollout, "status", "canary", "stablePingPong") == "pong"
-            return cls("Service", *((pong, ping) if stable_is_pong else (ping, pong)))
-        return cls("Service", dig(canary, "stableService") or "", dig(canary, "canaryService") or "")
+        services = [dig(canary, key) or "" for key in ("stableService", "canaryService")]
+        if not any(services):  # Argo refuses both kinds of Services together, and looks at these first
+            services = [dig(canary, "pingPong", key) or "" for key in ("pingService", "pongService")]
+            if dig(rollout, "status", "canary", "stablePingPong") == "pong":
+                services.reverse()
+        return cls("Service", *services)
 
     def side(self, service: str, subset: str) -> Literal["stable", "canary", ""]:
         """Which of the two a destination means; "" if neither. Of the host Argo, too, looks at the Service alone."""

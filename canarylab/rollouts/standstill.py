@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from canarylab.kube.objects import dig, listed
+from canarylab.rollouts.strategy import steps_done, steps_of
 
 BY_HAND = "manually paused"
 """What Argo's controller says of a Rollout with spec.paused."""
@@ -32,11 +33,10 @@ def standstill(rollout: Mapping[str, Any]) -> str:
 
 
 def _waits(rollout: Mapping[str, Any], reason: str) -> str:
-    canary, blue_green = (dig(rollout, "spec", "strategy", name) for name in ("canary", "blueGreen"))
-    index, steps = dig(rollout, "status", "currentStepIndex") or 0, listed(canary, "steps")
+    index, steps = steps_done(rollout), steps_of(rollout)
     if reason == _STEP and index < len(steps) and dig(steps[index], "pause", "duration") is not None:
         return ""
-    if reason == _BLUE_GREEN and dig(blue_green, "autoPromotionSeconds"):
+    if reason == _BLUE_GREEN and dig(rollout, "spec", "strategy", "blueGreen", "autoPromotionSeconds"):
         return ""
     where = f" at step {index}/{len(steps)}" if steps else ""
     return f"it is paused{where} ({reason}) until somebody promotes it"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from canarylab.kube.objects import Object
-from canarylab.report.times import duration
+from canarylab.kube.times import duration
 
 
 def in_words(step: Object) -> str:

@@ -8,61 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import ExpectationError
-from canarylab.kube.objects import Object, dig, pod_trouble
+from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
+from canarylab.rollouts.revisions import RevisionView, images_of, revisions_of
 from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.standstill import standstill
+from canarylab.rollouts.strategy import Strategy, steps_done, steps_of, strategy_of
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-
-Role = Literal["stable", "canary", "active", "preview", ""]
-Strategy = Literal["canary", "blueGreen"]
+    from canarylab.kube.client import Cluster
 
 API_VERSION = "argoproj.io/v1alpha1"
-HASH_LABEL = "rollouts-pod-template-hash"
-_REVISION = "rollout.argoproj.io/revision"
 _ALL = 100
-
-
-@dataclass(frozen=True)
-class PodView:
-    """A pod. `ready` is what kubectl shows as READY: native sidecars count, which the plugin leaves out."""
-
-    name: str
-    ready: str
-    trouble: str | None
-    leaving: bool
-
-    @classmethod
-    def of(cls, pod: Object) -> PodView:
-        spec, status = pod["spec"], pod.get("status", {})
-        sidecars = [one["name"] for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
-        names = {*sidecars, *(one["name"] for one in spec["containers"])}
-        states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-        ready = sum(1 for state in states if state["name"] in names and state.get("ready"))
-        leaving = dig(pod, "metadata", "deletionTimestamp") is not None
-        return cls(pod["metadata"]["name"], f"{ready}/{len(names)}", pod_trouble(dict(pod)), leaving)
-
-
-@dataclass(frozen=True)
-class RevisionView:
-    """A ReplicaSet of a Rollout. `images` maps container to image; `status` is Healthy, Progressing or ScaledDown."""
-
-    number: int
-    hash: str
-    name: str
-    role: Role
-    status: str
-    available: int
-    images: Mapping[str, str]
-    pods: tuple[PodView, ...]
-
-    def __str__(self) -> str:
-        return f"revision {self.number} ({', '.join(self.images.values())})"
 
 
 @dataclass(frozen=True)
@@ -105,14 +66,14 @@ class RolloutView:
     def of(cls, rollout: Object, replica_sets: Iterable[Object], pods: Iterable[Object]) -> RolloutView:
         phase, message = _phase(rollout)
         status = rollout.get("status", {})
-        revisions = _revisions(rollout, replica_sets, tuple(pods))
+        revisions = revisions_of(rollout, replica_sets, tuple(pods))
         return cls(
             namespace=rollout["metadata"]["namespace"],
             name=rollout["metadata"]["name"],
             strategy=strategy_of(rollout),
             phase=phase,
             message=message,
-            step=f"{_index(rollout)}/{len(_steps(rollout))}" if _steps(rollout) else None,
+            step=f"{steps_done(rollout)}/{len(steps_of(rollout))}" if steps_of(rollout) else None,
             set_weight=_set_weight(rollout),
             actual_weight=_actual_weight(rollout, revisions),
             replicas=Replicas(
@@ -126,7 +87,7 @@ class RolloutView:
             stable_hash=status.get("stableRS", ""),
             aborted=bool(status.get("abort")),
             standstill=standstill(rollout),
-            images=_images(dig(rollout, "spec", "template")),
+            images=images_of(dig(rollout, "spec", "template")),
             revisions=revisions,
         )
 
@@ -179,14 +140,14 @@ def get(ctx: Context, namespace: str, name: str) -> dict[str, Any]:
 
 def view_of(ctx: Context, rollout: Object) -> RolloutView:
     """The Rollout with its ReplicaSets and pods as they are now."""
+    return RolloutView.of(rollout, *parts_of(ctx.cluster, rollout))
+
+
+def parts_of(cluster: Cluster, rollout: Object) -> tuple[Sequence[Object], Sequence[Object]]:
+    """The ReplicaSets and the pods that its selector selects, of which some may be another's."""
     namespace, labels = rollout["metadata"]["namespace"], dig(rollout, "spec", "selector", "matchLabels")
-    sets, pods = (ctx.cluster.list(version, kind, namespace, labels) for version, kind in _PARTS)
-    return RolloutView.of(rollout, sets, pods)
-
-
-def strategy_of(rollout: Object) -> Strategy:
-    """blueGreen where the spec names it, else canary: that without steps is a rolling update."""
-    return "canary" if dig(rollout, "spec", "strategy", "blueGreen") is None else "blueGreen"
+    replica_sets, pods = (list(cluster.list(*kind, namespace, labels)) for kind in _PARTS)
+    return replica_sets, pods
 
 
 _PARTS = (("apps/v1", "ReplicaSet"), ("v1", "Pod"))
@@ -207,14 +168,6 @@ def _phase(rollout: Object) -> tuple[str, str]:
     return status.get("phase", "Progressing"), status.get("message", "")
 
 
-def _steps(rollout: Object) -> Sequence[Object]:
-    return dig(rollout, "spec", "strategy", "canary", "steps") or ()
-
-
-def _index(rollout: Object) -> int:
-    return dig(rollout, "status", "currentStepIndex") or 0
-
-
 def _active_weight(rollout: Object) -> int:
     """All or nothing: whether the active Service selects the newest revision."""
     active, current = dig(rollout, "status", "blueGreen", "activeSelector"), dig(rollout, "status", "currentPodHash")
@@ -225,7 +178,7 @@ def _set_weight(rollout: Object) -> int:
     """The weight of the last setWeight step reached; all of it once the steps are done, none after an abort."""
     if strategy_of(rollout) == "blueGreen":
         return _active_weight(rollout)
-    steps, index = _steps(rollout), _index(rollout)
+    steps, index = steps_of(rollout), steps_done(rollout)
     if dig(rollout, "status", "abort"):
         return 0
     if index >= len(steps):
@@ -238,7 +191,7 @@ def _actual_weight(rollout: Object, revisions: Iterable[RevisionView]) -> int:
     """The weight that the traffic router was given; without a router, the canary's share of the available pods."""
     if strategy_of(rollout) == "blueGreen":
         return _active_weight(rollout)
-    if _index(rollout) >= len(_steps(rollout)):
+    if steps_done(rollout) >= len(steps_of(rollout)):
         return full_weight(dig(rollout, *CANARY))
     available = dig(rollout, "status", "availableReplicas") or 0
     if not available:
@@ -248,54 +201,3 @@ def _actual_weight(rollout: Object, revisions: Iterable[RevisionView]) -> int:
         return int(canary * full_weight(dig(rollout, *CANARY)) // available)
     weight = dig(rollout, "status", "canary", "weights", "canary", "weight")
     return _set_weight(rollout) if weight is None else int(weight)
-
-
-def _revisions(rollout: Object, replica_sets: Iterable[Object], pods: Sequence[Object]) -> tuple[RevisionView, ...]:
-    owned = [one for one in replica_sets if _owned_by(one, rollout)]
-    found = [_revision(rollout, one, [pod for pod in pods if _owned_by(pod, one)]) for one in owned]
-    return tuple(sorted(found, key=lambda revision: -revision.number))
-
-
-def _revision(rollout: Object, replica_set: Object, pods: Sequence[Object]) -> RevisionView:
-    meta = replica_set["metadata"]
-    digest = dig(meta, "labels", HASH_LABEL) or ""
-    return RevisionView(
-        number=int(dig(meta, "annotations", _REVISION) or 0),
-        hash=digest,
-        name=meta["name"],
-        role=_role(rollout, digest),
-        status=_replica_set_status(replica_set),
-        available=dig(replica_set, "status", "availableReplicas") or 0,
-        images=_images(replica_set["spec"]["template"]),
-        pods=tuple(PodView.of(pod) for pod in pods),
-    )
-
-
-def _role(rollout: Object, digest: str) -> Role:
-    """What the Argo plugin calls it, except that a revision has one role: with blueGreen, that of its Service."""
-    is_current = digest == dig(rollout, "status", "currentPodHash")
-    if strategy_of(rollout) == "blueGreen":
-        if digest == dig(rollout, "status", "blueGreen", "activeSelector"):
-            return "active"
-        return "preview" if is_current else ""
-    if digest == dig(rollout, "status", "stableRS"):
-        return "stable"
-    return "canary" if is_current else ""
-
-
-def _replica_set_status(replica_set: Object) -> str:
-    wanted = replica_set["spec"].get("replicas", 1)
-    status = replica_set.get("status", {})
-    unobserved = status.get("observedGeneration", 0) < replica_set["metadata"].get("generation", 0)
-    if unobserved or status.get("availableReplicas", 0) < wanted:
-        return "Progressing"
-    return "Healthy" if wanted else "ScaledDown"
-
-
-def _images(template: Object | None) -> dict[str, str]:
-    return {one["name"]: one["image"] for one in dig(template, "spec", "containers") or ()}
-
-
-def _owned_by(obj: Object, owner: Object) -> bool:
-    owners = dig(obj, "metadata", "ownerReferences") or ()
-    return any(reference["uid"] == owner["metadata"]["uid"] for reference in owners)

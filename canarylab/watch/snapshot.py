@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from canarylab.kube.client import UnknownKindError
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
+from canarylab.rollouts import analysis, view
 from canarylab.rollouts.routes import weights as routes
 from canarylab.rollouts.routes.route import Place
-from canarylab.rollouts.view import API_VERSION
+from canarylab.rollouts.view import API_VERSION, parts_of
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
-_REPLICA_SET, _POD = ("apps/v1", "ReplicaSet"), ("v1", "Pod")
 _RUNS = (
     ("step", ("canary", "currentStepAnalysisRunStatus")),
     ("background", ("canary", "currentBackgroundAnalysisRunStatus")),
@@ -42,11 +42,9 @@ def read(cluster: Cluster, namespace: str, name: str) -> Snapshot | None:
     rollout = cluster.get(API_VERSION, "Rollout", name, namespace)
     if rollout is None:
         return None
-    labels = dig(rollout, "spec", "selector", "matchLabels")
     return Snapshot(
         rollout,
-        cluster.list(*_REPLICA_SET, namespace, labels),
-        cluster.list(*_POD, namespace, labels),
+        *parts_of(cluster, rollout),
         [found for each in routes.of(rollout) if (found := _route(cluster, each)) is not None],
         list(_analysis_runs(cluster, rollout, namespace)),
     )
@@ -55,9 +53,8 @@ def read(cluster: Cluster, namespace: str, name: str) -> Snapshot | None:
 def watches(snapshot: Snapshot) -> list[Watch]:
     """What to watch to see every change of it."""
     namespace = snapshot.rollout["metadata"]["namespace"]
-    kinds = [(API_VERSION, "Rollout"), _REPLICA_SET, _POD, (API_VERSION, "AnalysisRun")]
     routed = {(one["apiVersion"], one["kind"], one["metadata"]["namespace"]) for one in snapshot.routes}
-    return [Watch(*kind, namespace) for kind in kinds] + [Watch(*each) for each in sorted(routed)]
+    return [*view.watches(namespace), analysis.watch(namespace)] + [Watch(*each) for each in sorted(routed)]
 
 
 def _route(cluster: Cluster, which: Place) -> Object | None:

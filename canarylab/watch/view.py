@@ -5,47 +5,19 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from canarylab.kube.objects import Object, condition, dig
-from canarylab.report.times import epoch
+from canarylab.kube.objects import Object, dig
+from canarylab.kube.times import epoch
 from canarylab.rollouts import steps
-from canarylab.rollouts.pods import Pod
+from canarylab.rollouts.analysis import AnalysisRunView
+from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.routes.weights import RouteWeight
 from canarylab.rollouts.routes.weights import weights as route_weights
 from canarylab.rollouts.routing import CANARY, full_weight
-from canarylab.rollouts.view import Replicas, Role, RolloutView, Strategy
-from canarylab.watch.analysis import Analysis
+from canarylab.rollouts.strategy import steps_done, steps_of
+from canarylab.rollouts.view import RolloutView
 from canarylab.watch.snapshot import Snapshot
 
-_SCALE_DOWN = "scale-down-deadline"
-"""The annotation in which Argo's controller keeps when an old ReplicaSet is scaled down."""
 _PERCENT = 100
-
-PHASE_STYLES = {"Healthy": "bold green", "Paused": "bold yellow", "Progressing": "bold cyan", "Degraded": "bold red"}
-ROLE_STYLES = {"canary": "yellow", "preview": "yellow", "stable": "green", "active": "green", "": "magenta"}
-"""In rich's words. A revision of no role shouldn't have traffic, so it stands out where it does."""
-
-
-@dataclass(frozen=True)
-class Revision:
-    """A ReplicaSet of the Rollout. Times are seconds since 1970."""
-
-    number: int
-    hash: str
-    role: Role
-    status: str
-    images: tuple[str, ...]
-    wanted: int
-    ready: int
-    created: float | None
-    scales_down_at: float | None
-    trouble: str
-    """Why it has fewer pods than it wants, in its controller's words; "" where it says nothing."""
-    pods: tuple[Pod, ...]
-
-    @property
-    def is_shown(self) -> bool:
-        """Old revisions stay for a rollback, without pods."""
-        return bool(self.role or self.wanted or self.pods)
 
 
 @dataclass(frozen=True)
@@ -82,23 +54,25 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """An AnalysisRun of the Rollout. `purpose` is step, background, pre-promotion or post-promotion."""
+
+    purpose: str
+    run: AnalysisRunView
+
+    def __str__(self) -> str:
+        return f"{self.purpose} analysis {self.run.phase}: {self.run.tally}"
+
+
+@dataclass(frozen=True)
 class WatchView:
     """One state. `advice` is a command for the user, without its cluster; "" where nothing waits for him."""
 
-    namespace: str
-    name: str
-    strategy: Strategy
-    phase: str
-    message: str
-    aborted: bool
-    updating: bool
+    rollout: RolloutView
     steps: Steps | None
     weights: Weights | None
     services: tuple[tuple[str, int], ...]
     """With blueGreen: the Services and the revisions that they select."""
-    replicas: Replicas
-    revisions: tuple[Revision, ...]
-    """From the newest to the oldest."""
     analyses: tuple[Analysis, ...]
     ends_at: float | None
     """When a pause ends by itself, in seconds since 1970."""
@@ -108,37 +82,29 @@ class WatchView:
     def of(cls, snapshot: Snapshot) -> WatchView:
         rollout = snapshot.rollout
         seen = RolloutView.of(rollout, snapshot.replica_sets, snapshot.pods)
-        revisions = _revisions(seen, snapshot)
         ends_at = _ends_at(rollout)
         return cls(
-            namespace=seen.namespace,
-            name=seen.name,
-            strategy=seen.strategy,
-            phase=seen.phase,
-            message=seen.message,
-            aborted=seen.aborted,
-            updating=seen.updating,
+            rollout=seen,
             steps=_steps(rollout),
             weights=_weights(seen, snapshot),
-            services=_services(rollout, revisions),
-            replicas=seen.replicas,
-            revisions=revisions,
-            analyses=tuple(Analysis.of(purpose, run) for purpose, run in snapshot.analysis_runs),
+            services=_services(rollout, seen.revisions),
+            analyses=tuple(Analysis(purpose, AnalysisRunView.of(run)) for purpose, run in snapshot.analysis_runs),
             ends_at=ends_at,
             advice=_advice(seen, ends_at),
         )
 
     @property
-    def status(self) -> str:
-        return f"{self.phase} ({self.message})" if self.message else self.phase
+    def revisions(self) -> tuple[RevisionView, ...]:
+        """From the newest to the oldest."""
+        return self.rollout.revisions
 
     @property
-    def revision_by_address(self) -> Mapping[str, Revision]:
+    def revision_by_address(self) -> Mapping[str, RevisionView]:
         """Which revision answers at a pod's IP address."""
         return {pod.ip: revision for revision in self.revisions for pod in revision.pods if pod.ip}
 
     @property
-    def split(self) -> tuple[tuple[Revision, float], ...]:
+    def split(self) -> tuple[tuple[RevisionView, float], ...]:
         """Who should get which percent of the traffic: the canary, if there is one, then stable; or the active one."""
         if self.weights is None:
             return tuple((one, float(_PERCENT)) for one in self.revisions if one.role == "active")
@@ -155,35 +121,9 @@ class WatchView:
         return shares, () if routed else tuple((one.hash, one.ready) for one in self.revisions)
 
 
-def _revisions(seen: RolloutView, snapshot: Snapshot) -> tuple[Revision, ...]:
-    sets = {one["metadata"]["name"]: one for one in snapshot.replica_sets}
-    pods = {one["metadata"]["name"]: one for one in snapshot.pods}
-    found = []
-    for one in seen.revisions:
-        replica_set = sets[one.name]
-        found.append(
-            Revision(
-                number=one.number,
-                hash=one.hash,
-                role=one.role,
-                status=one.status,
-                images=tuple(one.images.values()),
-                wanted=replica_set["spec"].get("replicas", 1),
-                ready=dig(replica_set, "status", "readyReplicas") or 0,
-                created=epoch(dig(replica_set, "metadata", "creationTimestamp")),
-                scales_down_at=epoch(dig(replica_set, "metadata", "annotations", _SCALE_DOWN)),
-                trouble=condition(dict(replica_set), "ReplicaFailure").get("message", ""),
-                pods=tuple(sorted((Pod.of(pod, pods[pod.name]) for pod in one.pods), key=lambda pod: pod.order)),
-            )
-        )
-    return tuple(found)
-
-
 def _steps(rollout: Object) -> Steps | None:
-    found = dig(rollout, "spec", "strategy", "canary", "steps")
-    if not found:
-        return None
-    return Steps(tuple(map(steps.in_words, found)), dig(rollout, "status", "currentStepIndex") or 0)
+    found = steps_of(rollout)
+    return Steps(tuple(map(steps.in_words, found)), steps_done(rollout)) if found else None
 
 
 def _weights(seen: RolloutView, snapshot: Snapshot) -> Weights | None:
@@ -196,7 +136,7 @@ def _weights(seen: RolloutView, snapshot: Snapshot) -> Weights | None:
     return Weights(set_to, actual, whole, routing is not None, routed)
 
 
-def _services(rollout: Object, revisions: Sequence[Revision]) -> tuple[tuple[str, int], ...]:
+def _services(rollout: Object, revisions: Sequence[RevisionView]) -> tuple[tuple[str, int], ...]:
     wanted = dig(rollout, "spec", "strategy", "blueGreen") or {}
     status = dig(rollout, "status", "blueGreen") or {}
     numbers = {one.hash: one.number for one in revisions}
@@ -223,9 +163,8 @@ def _ends_at(rollout: Object) -> float | None:
 
 
 def _pause_seconds(rollout: Object) -> float | None:
-    found = dig(rollout, "spec", "strategy", "canary", "steps") or ()
-    index = dig(rollout, "status", "currentStepIndex") or 0
-    return steps.pause_seconds(found[index]) if index < len(found) else None
+    at_hand = steps_of(rollout)[steps_done(rollout) :]
+    return steps.pause_seconds(at_hand[0]) if at_hand else None
 
 
 def _advice(seen: RolloutView, ends_at: float | None) -> str:

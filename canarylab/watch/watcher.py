@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.watch.gateways import Gateways
+from canarylab.watch.screen import Screen
 from canarylab.watch.snapshot import Snapshot, read, watches
 from canarylab.watch.state import Lasting, Silence, State
 from canarylab.watch.traffic import Meter, Reading
@@ -16,7 +17,6 @@ from canarylab.watch.view import WatchView
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.report.rollout.screen import Screen
 
 _EVERY = 1.0
 """Seconds between two questions to the gateways."""
@@ -42,7 +42,7 @@ class Watcher:
     def follow(self) -> NoReturn:
         """Ends by an error only: CancelledError once interrupted, another CanarylabError once the Rollout is gone."""
         counting = threading.Thread(
-            target=self._count, name=f"traffic of {self._view.namespace}/{self._view.name}", daemon=True
+            target=self._count, name=f"traffic of {self._view.rollout.namespace}/{self._view.rollout.name}", daemon=True
         )
         self._show()
         counting.start()
@@ -57,9 +57,9 @@ class Watcher:
         """Always a reason to wait on."""
         if self._bug is not None:
             raise self._bug
-        view = self._view
+        rollout = self._view.rollout
         try:
-            snapshot = read(self._ctx.cluster, view.namespace, view.name)
+            snapshot = read(self._ctx.cluster, rollout.namespace, rollout.name)
         except ApiError as error:
             if not error.may_pass:
                 raise
@@ -70,7 +70,7 @@ class Watcher:
         else:
             if snapshot is None:
                 raise CanarylabError(
-                    f"Rollout {view.namespace}/{view.name} was deleted",
+                    f"Rollout {rollout.namespace}/{rollout.name} was deleted",
                     why="somebody else deleted it while it was watched",
                     remedy="the same command shows it again once it is back",
                 )
@@ -81,7 +81,7 @@ class Watcher:
         return "the user watches"
 
     def _count(self) -> None:
-        gateways = Gateways(self._ctx.cluster, self._view.namespace)
+        gateways = Gateways(self._ctx.cluster, self._view.rollout.namespace)
         try:
             while not self._over.is_set():
                 started = time.monotonic()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from demo_world import HASHES, World, pod
 
-from canarylab.rollouts.view import PodView, RolloutView
+from canarylab.rollouts.pods import PodView
+from canarylab.rollouts.view import RolloutView
 
 NOTHING = "revision 1 (localhost/argoproj/rollouts-demo:blue) is active, SetWeight 0, ActualWeight 0"
 

@@ -285,6 +285,7 @@ def test_blue_green_shows_its_services():
 
 def test_an_analysis_has_a_line_of_its_own():
     metric = {"name": "success", "phase": "Running", "count": 3, "successful": 3, "measurements": [{"value": "99"}]}
-    run = {"metadata": {"name": "web-2"}, "status": {"phase": "Running", "metricResults": [metric]}}
+    spec = {"metrics": [{"name": "success"}]}
+    run = {"metadata": {"name": "web-2"}, "spec": spec, "status": {"phase": "Running", "metricResults": [metric]}}
     lines = shown(state(dataclasses.replace(paused(), analysis_runs=[("step", run)])))
     assert line_of(lines, "analysis ") == "analysis  step, Running: success 3 of 3 good, last 99"

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from canarylab.report.times import age, due, duration, epoch, left, timestamp
+from canarylab.kube.times import duration, epoch, timestamp
+from canarylab.report.times import age, due, left
 from canarylab.rollouts.steps import in_words, pause_seconds
 
 

@@ -11,7 +11,7 @@ from canarylab.watch.view import WatchView
 
 def test_a_pause_says_at_which_step_it_is_and_when_it_ends():
     view = WatchView.of(paused())
-    assert (view.status, view.steps.index, view.steps.current) == ("Paused (CanaryPauseStep)", 1, "pause 20s")
+    assert (view.rollout.status, view.steps.index, view.steps.current) == ("Paused (CanaryPauseStep)", 1, "pause 20s")
     assert view.ends_at == NOW + 8
     assert view.advice == ""
 
@@ -31,7 +31,7 @@ def test_somebody_elses_pause_has_no_end_even_at_a_step_that_has():
 def test_what_was_aborted_can_be_tried_again():
     snapshot = paused(phase="Degraded", message="RolloutAborted", abort=True, pauseConditions=[], controllerPause=False)
     view = WatchView.of(snapshot)
-    assert view.aborted
+    assert view.rollout.aborted
     assert view.advice == "retry rollout web"
 
 
@@ -51,7 +51,7 @@ def test_at_rest_stable_gets_everything_and_all_steps_are_done():
     view = WatchView.of(at_rest())
     assert [(one.number, share) for one, share in view.split] == [(1, 100.0)]
     assert view.steps.current == ""
-    assert not view.updating
+    assert not view.rollout.updating
 
 
 def test_a_route_that_says_something_else_than_the_status_is_astray():
@@ -132,7 +132,7 @@ def test_a_pod_says_what_it_is_doing_and_what_is_in_its_way(state, seen, trouble
     status = [{"name": "web", "ready": False, "restartCount": 2, "state": state}]
     snapshot = dataclasses.replace(paused(), pods=[pod(2, "d4", containerStatuses=status)])
     [found] = WatchView.of(snapshot).revisions[0].pods
-    assert (found.state, found.trouble, found.restarts, found.ready) == (seen, trouble, 2, "0/1")
+    assert (found.state, found.own_words, found.restarts, found.ready) == (seen, trouble, 2, "0/1")
     assert not found.is_ready
 
 
@@ -154,6 +154,7 @@ def test_a_replica_set_says_why_it_has_no_pods():
 def test_an_analysis_says_what_it_measured_last():
     run = {
         "metadata": {"name": "web-2-1"},
+        "spec": {"metrics": [{"name": "success"}, {"name": "slow"}, {"name": "not begun"}]},
         "status": {
             "phase": "Running",
             "metricResults": [

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from canarylab.demo.history.fenceposts import fenceposts
 from canarylab.kube.objects import Object, condition, dig
-from canarylab.rollouts.view import HASH_LABEL, strategy_of
+from canarylab.rollouts.revisions import HASH_LABEL
+from canarylab.rollouts.strategy import strategy_of
 
 Promise = Literal["surge", "weights", ""]
 """What Argo keeps to during an update: maxSurge and maxUnavailable, enough pods for each weight, or neither."""

@@ -121,7 +121,7 @@ def _metric(metric: MetricView, verdict: Verdict | None, cause: str) -> Claim:
 
 
 def _went_on(view: RolloutView, run: AnalysisRunView) -> Claim:
-    past = not view.updating or _steps_done(view) > run.step
+    past = not view.updating or (run.step is not None and _steps_done(view) > run.step)
     cause = "somebody promoted it while the analysis went on" if run.cut_short else claims.cause(view)
     seen = f"{view}{', the analysis cut short' if run.cut_short else ''}"
     hopeless = run.cut_short or view.phase == "Degraded"

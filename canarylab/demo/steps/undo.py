@@ -11,7 +11,8 @@ from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOp
 from canarylab.demo import claims, plugin
 from canarylab.demo.expecting import expect
 from canarylab.errors import ExpectationError
-from canarylab.rollouts.view import RevisionView, RolloutView, read
+from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.view import RolloutView, read
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

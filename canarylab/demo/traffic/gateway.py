@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 from canarylab.contract.step import StepOptions
 from canarylab.demo.traffic.client import PATH, Target
 from canarylab.errors import ExpectationError
+from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes.backends import pods_behind
-from canarylab.rollouts.view import HASH_LABEL
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

@@ -16,7 +16,8 @@ from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import dig
-from canarylab.rollouts.view import RevisionView, RolloutView
+from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from canarylab.report.times import timestamp
+from canarylab.kube.times import timestamp
+from canarylab.rollouts.pods import PodView
+from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import State
 from canarylab.watch.traffic import Traffic
-from canarylab.watch.view import Revision, Steps, Weights
+from canarylab.watch.view import Analysis, Steps, Weights
 
 
 def document(state: State) -> dict[str, Any]:
     """Nothing in it changes merely by time going by, so that equal documents are the same state."""
     view = state.view
     return {
-        "namespace": view.namespace,
-        "rollout": view.name,
-        "strategy": view.strategy,
-        "phase": view.phase,
-        "message": view.message,
-        "aborted": view.aborted,
+        "namespace": view.rollout.namespace,
+        "rollout": view.rollout.name,
+        "strategy": view.rollout.strategy,
+        "phase": view.rollout.phase,
+        "message": view.rollout.message,
+        "aborted": view.rollout.aborted,
         "steps": _steps(view.steps),
         "ends_at": _time(view.ends_at),
         "weights": _weights(view.weights),
         "services": [{"service": name, "revision": number} for name, number in view.services],
-        "replicas": vars(view.replicas),
+        "replicas": vars(view.rollout.replicas),
         "revisions": [_revision(one, state.traffic) for one in view.revisions if one.is_shown],
-        "analyses": [{**vars(one), "metrics": [vars(metric) for metric in one.metrics]} for one in view.analyses],
+        "analyses": [_analysis(one) for one in view.analyses],
         "traffic": _traffic(state.traffic),
         "no_answer_since": _time(state.silence.since) if state.silence else None,
     }
@@ -45,20 +47,20 @@ def _weights(weights: Weights | None) -> dict[str, Any] | None:
     return {"set": weights.set, "actual": weights.actual, "of": weights.whole, "routes": routes}
 
 
-def _revision(one: Revision, traffic: Traffic) -> dict[str, Any]:
+def _revision(one: RevisionView, traffic: Traffic) -> dict[str, Any]:
     flow = traffic.flows.get(one.hash)
     return {
         "revision": one.number,
         "role": one.role,
         "hash": one.hash,
         "status": one.status,
-        "images": one.images,
+        "images": tuple(one.images.values()),
         "wanted": one.wanted,
         "ready": one.ready,
         "created": _time(one.created),
         "scales_down_at": _time(one.scales_down_at),
         "trouble": one.trouble,
-        "pods": [{**vars(pod), "created": _time(pod.created)} for pod in one.pods],
+        "pods": [_pod(pod) for pod in one.pods],
         "traffic": flow
         and {
             "requests_per_second": round(flow.rate, 2),
@@ -67,6 +69,18 @@ def _revision(one: Revision, traffic: Traffic) -> dict[str, Any]:
             "percent": round(flow.share, 2),
         },
     }
+
+
+def _pod(pod: PodView) -> dict[str, Any]:
+    shown = {key: getattr(pod, key) for key in ("name", "ip", "ready", "state")}
+    return {**shown, "trouble": pod.own_words, "restarts": pod.restarts, "created": _time(pod.created)}
+
+
+def _analysis(one: Analysis) -> dict[str, Any]:
+    keys = ("name", "phase", "good", "count", "errors", "value", "message")
+    metrics = [{key: getattr(each, key) for key in keys} for each in one.run.begun]
+    name, phase, message = one.run.name, one.run.phase, one.run.message
+    return {"name": name, "purpose": one.purpose, "phase": phase, "message": message, "metrics": metrics}
 
 
 def _traffic(traffic: Traffic) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from canarylab.report.rollout.glyphs import Glyphs
+from canarylab.report.rollout.styles import ROLE_STYLES
 from canarylab.report.text import count
-from canarylab.rollouts.view import Role
+from canarylab.rollouts.revisions import Role
 from canarylab.watch.state import State
 from canarylab.watch.traffic import Traffic
-from canarylab.watch.view import ROLE_STYLES, Weights
+from canarylab.watch.view import Weights
 
 _MIN, _MAX = 10, 40
 _GAP = "  "

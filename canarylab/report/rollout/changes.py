@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canarylab.report.lines import Line, Piece, line
+from canarylab.report.rollout.styles import PHASE_STYLES
 from canarylab.report.text import count
 from canarylab.report.times import time_of_day
+from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import State
 from canarylab.watch.traffic import Traffic
-from canarylab.watch.view import PHASE_STYLES, Revision, WatchView
+from canarylab.watch.view import WatchView
 
 _TROUBLE = "red"
 
@@ -45,9 +47,9 @@ def _of_view(before: State | None, after: State) -> Iterator[Line]:
         return
     if before and was and was.split_key != view.split_key:
         yield from _traffic(was, before.traffic)
-    if was is None or was.status != view.status:
-        name = "" if was else f"{view.namespace}/{view.name}: "
-        yield line(name + view.status, PHASE_STYLES.get(view.phase, ""))
+    if was is None or was.rollout.status != view.rollout.status:
+        name = "" if was else f"{view.rollout.namespace}/{view.rollout.name}: "
+        yield line(name + view.rollout.status, PHASE_STYLES.get(view.rollout.phase, ""))
     for say in (_step, _weight):
         if (words := say(view)) and words != (was and say(was)):
             yield line(words)
@@ -59,18 +61,18 @@ def _of_view(before: State | None, after: State) -> Iterator[Line]:
     told = {str(one) for one in was.analyses} if was else set()
     for one in view.analyses:
         if str(one) not in told:
-            yield line(str(one), _TROUBLE if one.phase in ("Failed", "Error") else "")
+            yield line(str(one), _TROUBLE if one.run.phase in ("Failed", "Error") else "")
 
 
 def _step(view: WatchView) -> str:
-    if view.steps is None or view.aborted:
+    if view.steps is None or view.rollout.aborted:
         return ""
     done = f"{view.steps.index}/{len(view.steps.words)} steps done"
     return f"{done}, now {view.steps.current}" if view.steps.current else done
 
 
 def _weight(view: WatchView) -> str:
-    if view.weights is None or not view.updating:
+    if view.weights is None or not view.rollout.updating:
         return ""
     of = f" of {view.weights.whole}" if view.weights.whole != 100 else ""  # noqa: PLR2004 - percent
     return f"weight {view.weights.actual}{of} to the canary"
@@ -85,34 +87,34 @@ def _of_revisions(before: WatchView | None, after: WatchView) -> Iterator[Line]:
             yield from _of_pods(was, revision)
 
 
-def _of_revision(before: Revision | None, after: Revision) -> Iterator[Line]:
+def _of_revision(before: RevisionView | None, after: RevisionView) -> Iterator[Line]:
     name = _name(after)
     if before is None or before.role != after.role:
         lost = before.role if before and not after.role else ""
-        yield line(f"{name} isn't {lost} any more" if lost else f"{name}: {', '.join(after.images)}")
+        yield line(f"{name} isn't {lost} any more" if lost else f"{name}: {', '.join(after.images.values())}")
     if before is None or (before.ready, before.wanted) != (after.ready, after.wanted):
         yield line(f"{name}: {_pods(after)}")
     if after.trouble and (before is None or before.trouble != after.trouble):
         yield line(f"{name}: {after.trouble}", _TROUBLE)
 
 
-def _of_pods(before: Revision | None, after: Revision) -> Iterator[Line]:
+def _of_pods(before: RevisionView | None, after: RevisionView) -> Iterator[Line]:
     former = {pod.name: pod for pod in before.pods} if before else {}
     for pod in after.pods:
         was = former.get(pod.name)
-        if pod.trouble and not (was and was.trouble):  # its words go on changing
-            yield line(f"Pod {pod.name}: {pod.trouble}", _TROUBLE)
+        if pod.own_words and not (was and was.own_words):  # its words go on changing
+            yield line(f"Pod {pod.name}: {pod.own_words}", _TROUBLE)
         if was and pod.restarts > was.restarts:
             yield line(f"Pod {pod.name} has restarted, {count(pod.restarts, 'time')} by now", _TROUBLE)
 
 
-def _pods(revision: Revision) -> str:
+def _pods(revision: RevisionView) -> str:
     if revision.wanted:
         return f"{revision.ready}/{revision.wanted} pods ready"
     return f"scales down, {count(revision.ready, 'pod')} still ready" if revision.ready else "scaled down"
 
 
-def _name(revision: Revision) -> str:
+def _name(revision: RevisionView) -> str:
     return f"revision {revision.number}" + (f" ({revision.role})" if revision.role else "")
 
 

@@ -14,11 +14,11 @@ from canarylab.report.rollout import revisions
 from canarylab.report.rollout.bars import bars, no_traffic
 from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.rollout.rail import rail
+from canarylab.report.rollout.styles import PHASE_STYLES
 from canarylab.report.text import clean
 from canarylab.report.times import left, time_of_day
 from canarylab.rollouts.view import Replicas
 from canarylab.watch.state import State
-from canarylab.watch.view import PHASE_STYLES
 
 _LABEL = 10
 _MOST_LINES = 3
@@ -51,8 +51,12 @@ class _Page:
 
     def title(self) -> Text:
         """A rule, as what has changed stands above it."""
-        view, rule = self.state.view, self.glyphs.marks.bar_left
-        title = Text.assemble((f"{rule}{rule} ", "dim"), (view.name, "bold"), f"  {view.strategy} in {view.namespace} ")
+        view, rule = self.state.view.rollout, self.glyphs.marks.bar_left
+        title = Text.assemble(
+            (f"{rule}{rule} ", "dim"),
+            (view.name, "bold"),
+            f"  {view.strategy} in {view.namespace} ",
+        )
         clock = f" {time_of_day(self.now)} {rule}{rule}"
         title.truncate(max(1, self.width - len(clock) - 1), overflow="crop")
         return title.append(rule * (self.width - cell_len(title.plain) - len(clock)) + clock, "dim")
@@ -60,11 +64,11 @@ class _Page:
     def phase(self) -> list[Text]:
         view, marks = self.state.view, self.glyphs.marks
         known = {"Healthy": marks.done, "Paused": self.glyphs.paused, "Degraded": marks.failed}
-        head = f"{known.get(view.phase) or marks.frame(self.now)} {view.phase}"
-        words = [clean(view.message), left(view.ends_at - self.now) if view.ends_at is not None else ""]
+        head = f"{known.get(view.rollout.phase) or marks.frame(self.now)} {view.rollout.phase}"
+        words = [clean(view.rollout.message), left(view.ends_at - self.now) if view.ends_at is not None else ""]
         lines = self._wrapped(", ".join(filter(None, words)), self.width - len(head) - 2) or [""]
-        style = "red" if view.phase == "Degraded" else ""
-        first = Text.assemble((head, PHASE_STYLES.get(view.phase, "bold")), "  ", (lines[0], style))
+        style = "red" if view.rollout.phase == "Degraded" else ""
+        first = Text.assemble((head, PHASE_STYLES.get(view.rollout.phase, "bold")), "  ", (lines[0], style))
         return [first, *(Text(" " * (len(head) + 2) + line, style) for line in lines[1:])]
 
     def silence(self) -> list[Text]:
@@ -84,9 +88,9 @@ class _Page:
         lines += [self._labelled(label, bar) for label, bar in drawn.items()]
         if "traffic" not in drawn:
             lines += self._said("traffic", no_traffic(self.state.traffic), "dim")
-        lines += self._said("replicas", _counts(view.replicas))
+        lines += self._said("replicas", _counts(view.rollout.replicas))
         for one in view.analyses:
-            lines += self._said("analysis", f"{one.purpose}, {one.phase}: {one.measured}")
+            lines += self._said("analysis", f"{one.purpose}, {one.run.phase}: {one.run.tally}")
         return lines
 
     def _steps(self) -> list[Text]:
@@ -94,8 +98,8 @@ class _Page:
         if view.steps is None:
             return []
         done = f"{view.steps.index}/{len(view.steps.words)} done"
-        line = Text(f"aborted, {done}", "red") if view.aborted else Text(done)
-        if view.steps.current and not view.aborted:
+        line = Text(f"aborted, {done}", "red") if view.rollout.aborted else Text(done)
+        if view.steps.current and not view.rollout.aborted:
             line.append("  ")
             room = self.width - _LABEL - len(line)
             line.append_text(rail(view.steps, self._waits(), self.glyphs, room))
@@ -104,7 +108,7 @@ class _Page:
     def _waits(self) -> str:
         """How long the step at hand takes, where it is a pause."""
         view = self.state.view
-        if view.phase != "Paused" or view.steps is None or not view.steps.current.startswith("pause"):
+        if view.rollout.phase != "Paused" or view.steps is None or not view.steps.current.startswith("pause"):
             return ""
         return "until it is promoted" if view.ends_at is None else left(view.ends_at - self.now)
 

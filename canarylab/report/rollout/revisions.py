@@ -13,12 +13,13 @@ from canarylab.report.live_row import cut
 from canarylab.report.rollout.columns import Layout
 from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.rollout.shorten import at_the_front, images, in_the_middle
+from canarylab.report.rollout.styles import ROLE_STYLES
 from canarylab.report.text import clean, count
 from canarylab.report.times import age, due
-from canarylab.rollouts.pods import Pod
+from canarylab.rollouts.pods import PodView
+from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import State
 from canarylab.watch.traffic import Traffic
-from canarylab.watch.view import ROLE_STYLES, Revision
 
 _GAP = "  "
 _INDENT = " " * 4
@@ -41,20 +42,20 @@ def rows(state: State, now: float, glyphs: Glyphs, width: int, room: int) -> lis
     return lines + old
 
 
-def _visible(shown: Sequence[Revision], pods: Mapping[str, Sequence[Text]], room: int) -> set[str]:
+def _visible(shown: Sequence[RevisionView], pods: Mapping[str, Sequence[Text]], room: int) -> set[str]:
     """The pods that get their lines: all, or those in trouble first, then those of the newest revisions."""
     if sum(map(len, pods.values())) <= room:
         return set(pods)
     visible, used = set(), len(shown)  # each revision may need a line that counts its other pods
     every = [pod for one in shown for pod in one.pods]
-    for pod in sorted(every, key=lambda pod: (not pod.trouble, pod.is_ready)):
+    for pod in sorted(every, key=lambda pod: (not pod.own_words, pod.is_ready)):
         used += len(pods[pod.name])
         if used <= room:
             visible.add(pod.name)
     return visible
 
 
-def _others(one: Revision, visible: set[str]) -> list[Text]:
+def _others(one: RevisionView, visible: set[str]) -> list[Text]:
     hidden = [pod for pod in one.pods if pod.name not in visible]
     if not hidden:
         return []
@@ -66,7 +67,7 @@ def _others(one: Revision, visible: set[str]) -> list[Text]:
 @dataclass(frozen=True)
 class _Table:
     traffic: Traffic
-    shown: Sequence[Revision]
+    shown: Sequence[RevisionView]
     layout: Layout
     now: float
     glyphs: Glyphs
@@ -75,7 +76,7 @@ class _Table:
     def header(self) -> Text:
         return self.layout.header() if self.shown else Text("no revision yet", "dim")
 
-    def revision(self, one: Revision) -> Text:
+    def revision(self, one: RevisionView) -> Text:
         flow = self.traffic.flows.get(one.hash)
         style = ROLE_STYLES[one.role] if one.role or (flow and flow.requests) else "dim"
         image = at_the_front(images(one, self.shown), self.layout.image, self.glyphs.marks.ellipsis)
@@ -92,7 +93,7 @@ class _Table:
             line.append(_GAP + self.glyphs.columns(flow.history[-size:], most), style)
         return line
 
-    def _figures(self, one: Revision) -> dict[str, str]:
+    def _figures(self, one: RevisionView) -> dict[str, str]:
         cells = {"pods": f"{one.ready}/{one.wanted}" if one.wanted else str(one.ready)}
         if one.created is not None:
             cells["age"] = age(self.now - one.created)
@@ -103,13 +104,13 @@ class _Table:
             cells |= {"share": f"{flow.share:.1f} %", "failed": f"{flow.errors:,}"}
         return cells
 
-    def remarks(self, one: Revision) -> list[Text]:
+    def remarks(self, one: RevisionView) -> list[Text]:
         lines = self._trouble(one.trouble)
         if one.scales_down_at is not None and one.wanted:
             lines.append(Text(f"{_INDENT}scales down {due(one.scales_down_at - self.now)}", "dim"))
         return lines
 
-    def pod(self, pod: Pod) -> list[Text]:
+    def pod(self, pod: PodView) -> list[Text]:
         mark, style = self._pod_mark(pod)
         name = in_the_middle(pod.name, self.layout.pod, self.glyphs.marks.ellipsis).ljust(self.layout.pod)
         cells = {"pods": pod.ready}
@@ -123,11 +124,11 @@ class _Table:
         beside = _GAP + ", ".join(said)
         if said and cell_len(line.plain + beside) <= self.width:
             line.append(beside, style)
-        return [line, *self._trouble(pod.trouble)]
+        return [line, *self._trouble(pod.own_words)]
 
-    def _pod_mark(self, pod: Pod) -> tuple[str, str]:
+    def _pod_mark(self, pod: PodView) -> tuple[str, str]:
         marks = self.glyphs.marks
-        if pod.trouble:
+        if pod.own_words:
             return marks.failed, "red"
         if pod.state == "Terminating":
             return marks.skipped, "dim"

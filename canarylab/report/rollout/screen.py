@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from canarylab.kube.times import timestamp
 from canarylab.report import is_terminal
 from canarylab.report.json_lines import to_json
 from canarylab.report.lines import as_text
 from canarylab.report.output import Output
 from canarylab.report.rollout.as_json import document
 from canarylab.report.rollout.changes import changes, timed
-from canarylab.report.times import timestamp
+from canarylab.watch.screen import Clock, Screen
 from canarylab.watch.state import State
-
-Clock = Callable[[], float]
-"""Seconds since 1970."""
-
-
-class Screen(ABC):
-    """Takes every state, one at a time."""
-
-    @abstractmethod
-    def show(self, state: State) -> None: ...
-
-    def close(self) -> None:
-        """There will be no more."""
-        return
 
 
 def screen(output: str, stream: TextIO, command: str, gone: Callable[[], None]) -> Screen:
@@ -39,7 +25,7 @@ def screen(output: str, stream: TextIO, command: str, gone: Callable[[], None]) 
     if output == "json":
         return JsonScreen(_Pipe(stream, gone))
     if is_terminal(stream):
-        from canarylab.report.rollout.live import LiveScreen
+        from canarylab.report.rollout.live import LiveScreen  # rich's, which takes its time to load
 
         return LiveScreen(stream, command)
     return LinesScreen(_Pipe(stream, gone))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from canarylab.watch.view import Revision
+from canarylab.rollouts.revisions import RevisionView
 
 _DIGEST = 12
 """Characters of a digest that are shown, as `docker images` does."""
@@ -26,10 +26,10 @@ def in_the_middle(text: str, width: int, ellipsis: str) -> str:
     return (text[:head] + ellipsis + text[len(text) - tail :])[: max(0, width)]
 
 
-def images(one: Revision, among: Sequence[Revision]) -> str:
+def images(one: RevisionView, among: Sequence[RevisionView]) -> str:
     """Those in which it differs from the other revisions, as a sidecar's doesn't; without registry and path."""
-    common = set.intersection(*(set(each.images) for each in among))
-    own = [image for image in one.images if image not in common] or one.images
+    common = set.intersection(*(set(each.images.values()) for each in among))
+    own = [image for image in one.images.values() if image not in common] or [*one.images.values()]
     return ", ".join(_bare(image) for image in own)
 
 

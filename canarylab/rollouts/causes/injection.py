@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from canarylab.kube import sidecars
 from canarylab.rollouts.causes.cause import Cause, kubectl, plugin
 from canarylab.rollouts.causes.pods import Pods, pods_of
-from canarylab.rollouts.view import RevisionView, RolloutView
+from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

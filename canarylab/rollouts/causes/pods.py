@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from canarylab.kube.objects import Object, condition, dig, pod_trouble
 from canarylab.kube.workloads import newest_warning
 from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.validation import images
-from canarylab.rollouts.view import RevisionView, RolloutView
+from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes.route import Destination, service_of
 from canarylab.rollouts.routes.seen import Shares, evenly
-from canarylab.rollouts.view import HASH_LABEL
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster

@@ -10,7 +10,7 @@ from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.match import Asked, Condition, Match
 from canarylab.rollouts.routes.route import ALL, Destination, Place, Route, first, most_specific, service_of, shares_of
 from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, managed_routes
-from canarylab.rollouts.view import strategy_of
+from canarylab.rollouts.strategy import strategy_of
 
 API_VERSION = "networking.istio.io/v1"
 KIND = "VirtualService"

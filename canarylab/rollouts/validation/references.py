@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
 from canarylab.rollouts.routes.route import Route
 from canarylab.rollouts.routing import (
@@ -22,7 +23,7 @@ from canarylab.rollouts.routing import (
 )
 from canarylab.rollouts.validation.known import Known
 from canarylab.rollouts.validation.steps import INVALID
-from canarylab.rollouts.view import API_VERSION, HASH_LABEL
+from canarylab.rollouts.view import API_VERSION
 from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, choose, shown
 

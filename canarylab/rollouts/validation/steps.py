@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
+from canarylab.kube.times import duration
 from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, choose, shown
@@ -29,8 +30,6 @@ _STEPS = (*CANARY, "steps")
 _ALL = 100
 _ALIKE = 0.8
 _MATCHES = ("exact", "prefix", "regex")
-_DURATION = re.compile(r"\+?(\d{1,9}|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
-"""A number of seconds, not longer than 32 bits hold, or what Go's time.ParseDuration takes and isn't negative."""
 _FIELD = re.compile(
     r"(?!metadata)|metadata\.((name|namespace|uid|labels|annotations)$|(labels|annotations)\['[\w./-]+'\]$)"
 )
@@ -87,13 +86,13 @@ def _weight(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
 
 
 def _pause(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
-    duration = dig(value, "duration")
-    if duration is None or (_is_whole(duration) and duration >= 0):
+    given = dig(value, "duration")
+    if given is None or (_is_whole(given) and given >= 0):
         return
-    if not isinstance(duration, str) or not _DURATION.fullmatch(duration):
+    if not isinstance(given, str) or duration(given) is None:
         yield Mistake(
             (*place, "duration"),
-            f"{shown(duration)} is no duration",
+            f"{shown(given)} is no duration",
             f"{INVALID}Duration needs to be greater than 0",
             "write seconds as a whole number, or with a unit that Go knows: 90, 90s, 5m, 1h30m; `pause: {}` waits for "
             "somebody to promote",

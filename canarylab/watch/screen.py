@@ -1,0 +1,22 @@
+"""What the watcher shows its states on; the report draws them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from canarylab.watch.state import State
+
+Clock = Callable[[], float]
+"""Seconds since 1970."""
+
+
+class Screen(ABC):
+    """Takes every state, one at a time."""
+
+    @abstractmethod
+    def show(self, state: State) -> None: ...
+
+    def close(self) -> None:
+        """There will be no more."""
+        return
