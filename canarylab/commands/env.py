@@ -11,7 +11,7 @@ from canarylab.errors import EXIT_DONE
 
 def env(options: Options) -> int:
     def work(ctx: Context) -> int:
-        folder = ctx.provider.programs(ctx)
+        folder = ctx.provider.sources.programs(ctx)
         context = ctx.profile if ctx.provider.owns_cluster else ctx.cluster.context
         print(f'# eval "$({ctx.command("env")})", then: kubectl --context {context} get rollouts')
         if folder is not None:

@@ -44,7 +44,7 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
     receipt: Receipt = []
 
     def work(ctx: Context) -> int:
-        with locked(ctx.paths.lock, "teardown"), ctx.provider.session(ctx, "teardown"):
+        with locked(ctx.paths.lock, "teardown"), ctx.provider.infrastructure.session(ctx, "teardown"):
             stages = _selected(ctx, only)
             infos = tuple(StageInfo(stage.name, stage.kind, ()) for stage in stages)
             ctx.emit(RunStarted("teardown", ctx.playbook.name, ctx.profile, ctx.provider.name, infos))
@@ -60,9 +60,9 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
                     if not ctx.provider.owns_cluster:
                         removal.rest("record", record.remove)
                     if not shared:
-                        removal.rest("rest", ctx.provider.leftovers)
+                        removal.rest("rest", ctx.provider.infrastructure.leftovers)
                 if purge:
-                    removal.rest("cache", ctx.provider.purge)
+                    removal.rest("cache", ctx.provider.infrastructure.purge)
             except CanarylabError as error:
                 code, removal.failed = error.exit_code, True
                 ctx.emit(Failure(str(error), code))

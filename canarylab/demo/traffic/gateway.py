@@ -100,7 +100,7 @@ def is_of_rollout(ctx: Context, gateway: Mapping[str, Any]) -> bool:
 
 
 def _endpoint(ctx: Context, gateway: dict[str, Any], port: int) -> tuple[str, int]:
-    endpoint = ctx.provider.endpoint(ctx, gateway, port)
+    endpoint = ctx.provider.access.endpoint(ctx, gateway, port)
     if endpoint is None:
         raise ExpectationError(
             "the gateway has no address",
@@ -112,5 +112,5 @@ def _endpoint(ctx: Context, gateway: dict[str, Any], port: int) -> tuple[str, in
             if ctx.provider.owns_cluster
             else f"`{ctx.command('tunnel status')}` says where to look",
         )
-    ctx.provider.check_route(ctx, endpoint[0])
+    ctx.provider.access.check_route(ctx, endpoint[0])
     return endpoint

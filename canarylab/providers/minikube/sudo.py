@@ -22,7 +22,6 @@ from canarylab.tools.runner import Result, Runner
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.contract.provider import Provider
 
 _TIMEOUT = 30.0
 _REFRESH_SECONDS = 60.0
@@ -30,7 +29,7 @@ _REFRESH_SECONDS = 60.0
 
 
 @contextmanager
-def session(ctx: Context, provider: Provider, command: str) -> Iterator[None]:  # noqa: ARG001 - the provider's contract
+def session(ctx: Context, command: str) -> Iterator[None]:
     """Around a command: the password is asked for once, at its start, and kept only while something still needs it.
 
     Nobody is asked without a terminal: then the tunnel is replaced by its way around, and what can't be removed is

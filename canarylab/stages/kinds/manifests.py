@@ -67,7 +67,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         refuse_dangling(ctx, documents, lambda: [obj for stage in stages for _, obj in stage._placed()])
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
-        return [with_images(obj, ctx.provider.image_reference) for _, obj in self._placed()]
+        return [with_images(obj, ctx.provider.images.reference) for _, obj in self._placed()]
 
     def health(self, ctx: Context) -> str | None:
         reason = super().health(ctx)
