@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError
-from canarylab.kube.objects import load_balancer_address
+from canarylab.kube.objects import load_balancer_address, load_balancers
 from canarylab.providers.embedded import tunnel
 from canarylab.removal import Removal
 from canarylab.tools.supervisord import Program
@@ -53,15 +53,11 @@ class NetworkAccess(Access):
         pid = self._provider.supervisor(ctx).process(tunnel.PROGRAM)
         if pid is not None and not tunnel.has_route(ctx.runner, network):
             problems.append(f"the route to {network.ranges.services} is missing")
-        addresses: dict[str, str] = {}
+        balanced = {}
         try:
-            services = self.cluster(ctx).list("v1", "Service")
+            balanced = load_balancers(self.cluster(ctx).list("v1", "Service"))
         except CanarylabError as error:
             problems.append(error.what)
-            services = []
-        for service in services:
-            if service["spec"].get("type") == "LoadBalancer":
-                name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
-                addresses[name] = load_balancer_address(service) or "pending"
+        addresses = {name: load_balancer_address(service) or "pending" for name, service in balanced.items()}
         route = f"{network.ranges.services} -> {network.ranges.node_address}"
         return TunnelStatus(pid is not None, pid, route, addresses, tuple(problems))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canarylab.contract.absent import NoTunnel
 from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import CanarylabError
-from canarylab.kube.objects import load_balancer_address
+from canarylab.kube.objects import load_balancer_address, load_balancers
 from canarylab.ownership import foreign
 from canarylab.providers.existing import userconfig
 
@@ -36,14 +36,14 @@ class ContextAccess(NoTunnel):
     def check_route(self, ctx: Context, address: str) -> None:
         """Raise unless a LoadBalancer Service of this cluster says that it answers there."""
         try:
-            known = {load_balancer_address(service) for service in _balanced(ctx)}
+            balanced = load_balancers(ctx.cluster.list("v1", "Service"))
         except CanarylabError as error:
             raise CanarylabError(
                 f"no request is sent to {address}: the cluster can't be asked whether it is one of its own",
                 why=str(error),
                 remedy="invoke doctor",
             ) from error
-        if address not in known:
+        if address not in map(load_balancer_address, balanced.values()):
             raise CanarylabError(
                 f"no request is sent to {address}: no LoadBalancer Service of context {ctx.cluster.context} has it",
                 remedy="`invoke tunnel status` shows the addresses that they have",
@@ -55,11 +55,11 @@ class ContextAccess(NoTunnel):
     def tunnel_status(self, ctx: Context) -> TunnelStatus:
         """The addresses of the playbook's Services. Always there, as long as the cluster answers."""
         try:
-            services = _balanced(ctx)
+            balanced = load_balancers(ctx.cluster.list("v1", "Service"))
         except CanarylabError as error:
             return TunnelStatus(False, None, "none", {}, (error.what,), NOTE)
-        ours = [service for service in services if foreign.is_of_playbook(ctx, service)]
-        addresses = {_name(service): load_balancer_address(service) or _PENDING for service in ours}
+        ours = {name: service for name, service in balanced.items() if foreign.is_of_playbook(ctx, service)}
+        addresses = {name: load_balancer_address(service) or _PENDING for name, service in ours.items()}
         waiting = [_explained(name) for name, address in addresses.items() if address == _PENDING]
         return TunnelStatus(True, None, "the cluster's load balancer", addresses, tuple(waiting), NOTE)
 
@@ -71,11 +71,3 @@ def _explained(name: str) -> str:
         "(clouds have one; kind has cloud-provider-kind, bare machines MetalLB). "
         f"`kubectl -n {namespace} describe service {service}` shows what it says"
     )
-
-
-def _balanced(ctx: Context) -> list[dict[str, Any]]:
-    return [service for service in ctx.cluster.list("v1", "Service") if service["spec"].get("type") == "LoadBalancer"]
-
-
-def _name(service: dict[str, Any]) -> str:
-    return f"{service['metadata']['namespace']}/{service['metadata']['name']}"

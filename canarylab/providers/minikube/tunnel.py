@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
-from canarylab.kube.objects import load_balancer_address
+from canarylab.kube.objects import load_balancer_address, load_balancers
 from canarylab.providers.minikube import clearing, keeper, nodeport, others, routes, starting, vm
 from canarylab.providers.minikube.memory import Choice, Kept
 from canarylab.providers.minikube.problems import explain
@@ -144,11 +144,10 @@ def _problems(ctx: Context, machine: Vm, kept: Kept) -> list[str]:
 def _addresses(ctx: Context, said: Callable[[dict[str, Any]], str]) -> tuple[dict[str, str], list[str]]:
     """By namespace/name of each LoadBalancer Service; and why, where they can't be listed."""
     try:
-        services = ctx.cluster.list("v1", "Service")
+        balanced = load_balancers(ctx.cluster.list("v1", "Service"))
     except CanarylabError as error:
         return {}, [error.what]
-    balanced = [service for service in services if service["spec"].get("type") == "LoadBalancer"]
-    return {f"{each['metadata']['namespace']}/{each['metadata']['name']}": said(each) for each in balanced}, []
+    return {name: said(service) for name, service in balanced.items()}, []
 
 
 def _hidden(machine: Vm) -> StageError:
