@@ -81,7 +81,7 @@ def on_macos(monkeypatch, tmp_path):
 def test_the_machine_is_read_from_the_profile():
     machine = vm.find(PROFILE)
     assert (machine.address, machine.services, machine.dns) == (VM, SERVICES, "10.96.0.10")
-    assert not machine.is_walled_in
+    assert not machine.has_builtin_network
 
 
 @pytest.mark.parametrize("broken", ["", "null", "[]", "{}", '{"Nodes": null}', '{"Driver": "qemu2", "Nodes": []}'])

@@ -34,7 +34,7 @@ class TunnelAccess(Access):
             return
         if machine.is_hidden:
             raise _hidden(machine)
-        if machine.is_walled_in:
+        if machine.has_builtin_network:
             starting.go_around(ctx, machine, "minikube has no tunnel for qemu's builtin network")
             return
         ctx.paths.create()
