@@ -39,12 +39,14 @@ def demo(options: Options, *, start_over: bool) -> int:
             raise UsageError(f"playbook {ctx.playbook.name} has no demo{nothing}", remedy=remedy)
         with locked(ctx.paths.lock, "demo"):
             if ctx.playbook.members:
-                ctx.provider.cluster(ctx)  # where there is none, that is said once, and not by each demonstration
+                ctx.provider.access.cluster(
+                    ctx
+                )  # where there is none, that is said once, and not by each demonstration
             if start_over:
                 return _reset(ctx, options)
             absent = lacking(ctx)
             bring_up.preflight(ctx, absent)
-            with ctx.provider.session(ctx, "demo"), _session_of_up(ctx, absent):
+            with ctx.provider.infrastructure.session(ctx, "demo"), _session_of_up(ctx, absent):
                 bring_up.examine(ctx, absent)
                 return _run(ctx, "demo", absent, _contexts(ctx, options), lambda one: perform(one, one.playbook.demo))
 
@@ -60,7 +62,7 @@ def _reset(ctx: Context, options: Options) -> int:
         if missing:
             names = ", ".join(one.playbook.name for one in missing)
             ctx.emit(Notice(f"nothing to reset, since not all of it is up: {names}"))
-    with ctx.provider.session(ctx, "demo"):
+    with ctx.provider.infrastructure.session(ctx, "demo"):
         return _run(ctx, "demo --reset", (), contexts, lambda one: reset(one, one.playbook.demo))
 
 
@@ -68,7 +70,7 @@ def _reset(ctx: Context, options: Options) -> int:
 def _session_of_up(ctx: Context, absent: Sequence[AnyStage]) -> Iterator[None]:
     """What `up` asks and makes sure of, where something is to be brought up."""
     if absent:
-        with ctx.provider.session(ctx, "up"):
+        with ctx.provider.infrastructure.session(ctx, "up"):
             yield
     else:
         yield

@@ -21,7 +21,7 @@ def doctor(options: Options, *, fix: bool) -> int:
     findings: list[Finding] = []
 
     def work(ctx: Context) -> int:
-        findings.extend(ctx.provider.findings(ctx))
+        findings.extend(ctx.provider.infrastructure.findings(ctx))
         if fix:
             findings[:] = _mended(ctx, findings)
         return EXIT_MACHINE if any(finding.fatal and not finding.ok for finding in findings) else EXIT_DONE
@@ -36,7 +36,7 @@ def _mended(ctx: Context, findings: list[Finding]) -> list[Finding]:
     """Mend what can be, and look again."""
     done = mend(ctx, findings)
     for _ in range(_LOOKS if done else 0):
-        findings = ctx.provider.findings(ctx)
+        findings = ctx.provider.infrastructure.findings(ctx)
         if not set(done).intersection(repairs(findings)):
             break
         ctx.cancel.sleep(_PAUSE)

@@ -11,7 +11,7 @@ from canarylab.errors import EXIT_DONE
 
 def env(options: Options) -> int:
     def work(ctx: Context) -> int:
-        folder = ctx.provider.programs(ctx)
+        folder = ctx.provider.sources.programs(ctx)
         print(
             f'# eval "$({ctx.command("env")})", then: kubectl --context {ctx.ownership.context_name(ctx)} get rollouts'
         )

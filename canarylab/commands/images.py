@@ -24,7 +24,7 @@ def images(options: Options, *, build: bool, platform: str | None) -> int:
 
     def work(ctx: Context) -> int:
         if not build and platform is None:
-            _show(ctx.provider.images(ctx), options.output)
+            _show(ctx.provider.images.ours(ctx), options.output)
             return EXIT_DONE
         with locked(ctx.paths.lock, "images build"):
             architectures = _architectures(ctx, platform)
@@ -44,7 +44,7 @@ def _stages(ctx: Context) -> list[ImageStage]:
 
 def _architectures(ctx: Context, platform: str | None) -> tuple[str, ...]:
     if platform is None:
-        return ctx.provider.architectures(ctx)
+        return ctx.provider.images.architectures(ctx)
     architecture = platform.removeprefix("linux/")
     if architecture not in _ARCHITECTURES:
         known = " or ".join(f"linux/{name}" for name in _ARCHITECTURES)

@@ -129,7 +129,9 @@ def _gateway(ctx: Context) -> str | None:
     try:
         services = sorted(_ours(ctx, ctx.cluster.list("v1", "Service")), key=lambda service: _rank(ctx, service))
         balanced = [service for service in services if service["spec"].get("type") == "LoadBalancer"]
-        found = (ctx.provider.endpoint(ctx, service, service["spec"]["ports"][0]["port"]) for service in balanced)
+        found = (
+            ctx.provider.access.endpoint(ctx, service, service["spec"]["ports"][0]["port"]) for service in balanced
+        )
         return next((endpoint[0] for endpoint in found if endpoint), None)
     except CanarylabError:
         return None  # the stages say why

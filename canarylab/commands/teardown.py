@@ -34,7 +34,7 @@ def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
     receipt = _Receipt()
 
     def work(ctx: Context) -> int:
-        with locked(ctx.paths.lock, "teardown"), ctx.provider.session(ctx, "teardown"):
+        with locked(ctx.paths.lock, "teardown"), ctx.provider.infrastructure.session(ctx, "teardown"):
             stages = _selected(ctx, only)
             infos = tuple(StageInfo(stage.name, stage.kind, ()) for stage in stages)
             ctx.emit(RunStarted("teardown", ctx.playbook.name, ctx.profile, ctx.provider.name, infos))
@@ -85,9 +85,9 @@ def _remove_all(
             if not ctx.ownership.is_deleted_whole:
                 receipt.write(ctx, "applied", applied.remove(ctx))
             if not shared:
-                receipt.write(ctx, "rest", ctx.provider.leftovers(ctx))
+                receipt.write(ctx, "rest", ctx.provider.infrastructure.leftovers(ctx))
         if purge:
-            receipt.write(ctx, "cache", ctx.provider.purge(ctx))
+            receipt.write(ctx, "cache", ctx.provider.infrastructure.purge(ctx))
     except CanarylabError as error:
         code = error.exit_code
         ctx.emit(Failure(str(error), code))

@@ -22,7 +22,7 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
     def work(ctx: Context) -> int:
         stages = select(ctx.playbook, only, start)
         bring_up.preflight(ctx, stages)
-        with locked(ctx.paths.lock, "up"), ctx.provider.session(ctx, "up"):
+        with locked(ctx.paths.lock, "up"), ctx.provider.infrastructure.session(ctx, "up"):
             outcome = bring_up.up(ctx, stages)
             code = EXIT_DONE
             if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes:

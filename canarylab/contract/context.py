@@ -66,7 +66,7 @@ class Context:
     @property
     def cluster(self) -> Cluster:
         """The client of the cluster's API. Raises NotYetObservableError while there is no cluster."""
-        return self.provider.cluster(self)
+        return self.provider.access.cluster(self)
 
     @property
     def remaining(self) -> float:

@@ -1,10 +1,14 @@
 """The contract of a provider: it supplies the cluster that a playbook's stages run on.
 
-A provider is one module or folder here with one subclass of Provider; `canarylab.discovery` finds it by itself.
+A provider is one module or folder in `canarylab/providers/` with one subclass of Provider, which
+`canarylab.discovery` finds by itself. It is composed of four parts: the infrastructure, the sources of what is
+installed, the images, and the access to the cluster. `canarylab.contract.absent` has parts for what one doesn't have.
 """
 
 from __future__ import annotations
 
+import functools
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from canarylab.contract.ownership import Ownership
-from canarylab.errors import MachineError
+from canarylab.errors import MachineError, NotYetObservableError
+from canarylab.files import delete
 from canarylab.kube.objects import load_balancer_address
+from canarylab.removal import Removal
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
     from canarylab.contract.stage import Stage
     from canarylab.images.image import Image, Wanted
     from canarylab.kube.client import Cluster
-    from canarylab.removal import Removal
 
 
 @dataclass(frozen=True)
@@ -65,22 +70,8 @@ class RouterPlugin:
     """What a user should know of it, such as that it stands in for another."""
 
 
-class Provider(ABC):
-    """Subclasses set `name` and implement the rest; they keep nothing that can't be read again from the machine."""
-
-    name: ClassVar[str]
-    ownership: ClassVar[Ownership] = Ownership()
-    """Whose cluster it is, and what follows from that. By default it is this tool's own."""
-    image_needs: ClassVar[tuple[str, ...]] = ("cluster",)
-    """The infrastructure stages that must be up before an image can be built and handed over."""
-
-    def __init__(self, spec: ClusterSpec) -> None:
-        self.spec = spec
-
-    @classmethod
-    @abstractmethod
-    def fits(cls, system: str) -> bool:
-        """Whether it is the default on this `platform.system()`."""
+class Infrastructure(ABC):
+    """What is there before a playbook's own stages, and what stays when they are gone."""
 
     @abstractmethod
     def findings(self, ctx: Context) -> list[Finding]:
@@ -106,11 +97,22 @@ class Provider(ABC):
 
     @abstractmethod
     def stages(self) -> Sequence[Stage[Any, Any]]:
-        """The infrastructure, in order; the last one is named `cluster`."""
+        """In order; the last one is named `cluster`."""
 
-    @abstractmethod
-    def cluster(self, ctx: Context) -> Cluster:
-        """The client of the API. Raises NotYetObservableError while there is no cluster."""
+    def leftovers(self, ctx: Context) -> list[Removal]:
+        """Remove what may be left of the profile once its stages are gone, and say what was found."""
+        return [Removal(f"files in {ctx.paths.root}", "removed")] if delete(ctx.paths.root) else []
+
+    def purge(self, ctx: Context) -> list[Removal]:  # noqa: ARG002 - for those that need it
+        """Remove what all profiles share, such as the program cache."""
+        return []
+
+
+class Sources(ABC):
+    """Where charts, manifests, plugins and programs come from.
+
+    Each method raises UsageError for what isn't published or pinned, StageError for what can't be fetched.
+    """
 
     @abstractmethod
     def chart(self, ctx: Context, reference: str, version: str) -> Path:
@@ -128,6 +130,68 @@ class Provider(ABC):
     def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
         """Where Argo's controller gets that traffic-router plugin, for the architecture of the cluster's nodes."""
 
+    def programs(self, ctx: Context) -> Path | None:  # noqa: ARG002 - for those that need it
+        """A folder with kubectl, helm and the Argo plugin where the provider brings its own; None: from the PATH."""
+        return None
+
+
+class Images(ABC):
+    """How images that are built on this machine come into the cluster."""
+
+    needs: tuple[str, ...] = ("cluster",)
+    """The infrastructure stages that must be up before an image can be built and handed over."""
+
+    @abstractmethod
+    def ours(self, ctx: Context) -> list[Image]:
+        """The images in the cluster that carry this tool's label."""
+
+    @abstractmethod
+    def deliver(self, ctx: Context, wanted: Wanted) -> None:
+        """Build it for every architecture of the cluster, read what was built, and have the cluster use it.
+
+        An older image of the same name is replaced. Raises StageError for a wrong architecture.
+        """
+
+    @abstractmethod
+    def remove(self, ctx: Context, reference: str) -> Literal["removed", "absent"] | Removal:
+        """Delete it; a Removal says why it is left where whoever keeps it, such as a registry, doesn't delete."""
+
+    def architectures(self, ctx: Context) -> tuple[str, ...]:
+        """Of the cluster's nodes, sorted, as Go names them: amd64, arm64."""
+        nodes = ctx.cluster.list("v1", "Node")
+        return tuple(sorted({node["status"]["nodeInfo"]["architecture"] for node in nodes}))
+
+    def reference(self, reference: str) -> str:
+        """What an image that a playbook calls `localhost/...` is called in the cluster, where a registry has it."""
+        return reference
+
+
+class Access(ABC):
+    """The ways to the cluster: to its API, and to its LoadBalancer Services."""
+
+    def __init__(self) -> None:
+        self._client: Cluster | None = None
+        self._connecting = threading.Lock()
+
+    def cluster(self, ctx: Context) -> Cluster:
+        """The client of the API, connected once. Raises NotYetObservableError while there is no cluster."""
+        with self._connecting:  # stages ask side by side, and a login must not be asked for twice
+            if self._client is None:
+                self._client = self.connect(ctx)
+            return self._client
+
+    def connect(self, ctx: Context) -> Cluster:
+        """A new client: of the profile's own kubeconfig, as the stage `cluster` has written it."""
+        from canarylab.kube.client import Cluster
+
+        if not ctx.paths.kubeconfig.exists():
+            raise NotYetObservableError("there is no cluster yet", remedy=ctx.command("up"))
+        return Cluster(ctx.paths.kubeconfig, ctx.profile)
+
+    def forget_client(self) -> None:
+        """The cluster has another address or other keys since."""
+        self._client = None
+
     def endpoint(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:  # noqa: ARG002
         """Address and port at which a port of a LoadBalancer Service answers; None while it has no address."""
         address = load_balancer_address(service)
@@ -138,29 +202,6 @@ class Provider(ABC):
         """Raise unless a request to `address` would reach this cluster and nothing else. Asked before the first one."""
 
     @abstractmethod
-    def images(self, ctx: Context) -> list[Image]:
-        """The images in the cluster that carry this tool's label."""
-
-    @abstractmethod
-    def deliver_image(self, ctx: Context, wanted: Wanted) -> None:
-        """Build it for every architecture of the cluster, read what was built, and have the cluster use it.
-
-        An older image of the same name is replaced. Raises StageError for a wrong architecture.
-        """
-
-    @abstractmethod
-    def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"] | Removal:
-        """Delete it; a Removal says why it is left where whoever keeps it, such as a registry, doesn't delete."""
-
-    @abstractmethod
-    def architectures(self, ctx: Context) -> tuple[str, ...]:
-        """Of the cluster's nodes, sorted, as Go names them: amd64, arm64."""
-
-    def image_reference(self, reference: str) -> str:
-        """What an image that a playbook calls `localhost/...` is called in the cluster, where a registry has it."""
-        return reference
-
-    @abstractmethod
     def tunnel_start(self, ctx: Context) -> None: ...
 
     @abstractmethod
@@ -169,14 +210,43 @@ class Provider(ABC):
     @abstractmethod
     def tunnel_status(self, ctx: Context) -> TunnelStatus: ...
 
-    @abstractmethod
-    def programs(self, ctx: Context) -> Path | None:
-        """A folder with kubectl, helm and the Argo plugin where the provider brings its own; else None."""
 
-    @abstractmethod
-    def leftovers(self, ctx: Context) -> list[Removal]:
-        """Remove what may be left of the profile once its stages are gone, and say what was found."""
+class Provider(ABC):
+    """Subclasses set `name` and choose their parts; they keep nothing that can't be read again from the machine.
 
+    A part is made when it is first asked for, so that naming the providers stays quick.
+    """
+
+    name: ClassVar[str]
+    ownership: ClassVar[Ownership] = Ownership()
+    """Whose cluster it is, and what follows from that. By default it is this tool's own."""
+
+    def __init__(self, spec: ClusterSpec) -> None:
+        self.spec = spec
+
+    @classmethod
+    def fits(cls, system: str) -> bool:  # noqa: ARG003 - by default only where a playbook or a flag asks for it
+        """Whether it is the default on this `platform.system()`."""
+        return False
+
+    @property
     @abstractmethod
-    def purge(self, ctx: Context) -> list[Removal]:
-        """Remove what all profiles share, such as the program cache."""
+    def infrastructure(self) -> Infrastructure: ...
+
+    @property
+    @abstractmethod
+    def access(self) -> Access: ...
+
+    @functools.cached_property
+    def sources(self) -> Sources:
+        """By default none."""
+        from canarylab.contract.absent import NoSources
+
+        return NoSources()
+
+    @functools.cached_property
+    def images(self) -> Images:
+        """By default none."""
+        from canarylab.contract.absent import NoImages
+
+        return NoImages()

@@ -19,5 +19,5 @@ def require_images(ctx: Context, step: Step, option: str, references: Iterable[s
     Of an image that a registry may have, only its pods can tell.
     """
     for reference in references:
-        if missing := images.absent(ctx, ctx.provider.image_reference(reference)):
+        if missing := images.absent(ctx, ctx.provider.images.reference(reference)):
             raise ExpectationError(missing.what, where=step.where(option), why=missing.why, remedy=missing.remedy)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def plugin(ctx: Context) -> Plugin:
     """The provider's own plugin, or the one on the PATH."""
     cluster = ctx.cluster
-    return Plugin(cluster.kubeconfig, cluster.context, ctx.provider.programs(ctx))
+    return Plugin(cluster.kubeconfig, cluster.context, ctx.provider.sources.programs(ctx))
 
 
 def run(ctx: Context, argv: list[str]) -> str:

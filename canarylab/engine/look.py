@@ -67,7 +67,7 @@ def lacking(ctx: Context) -> list[AnyStage]:
 
     What is there in part, or can't be looked at, isn't among them: `up` repairs, and says what is in its way.
     """
-    below = {stage.name for stage in ctx.provider.stages()}
+    below = {stage.name for stage in ctx.provider.infrastructure.stages()}
     stages = [stage for stage in ctx.playbook.stages if stage.name not in below]
     if not stages or not _is_there(ctx):
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Object = Mapping[str, Any]
@@ -63,6 +63,12 @@ def _container_trouble(container: Object) -> str | None:
     if ended.get("exitCode") and not container.get("ready"):
         return f"ended with {ended['exitCode']} ({ended.get('reason')})"
     return None
+
+
+def load_balancers(services: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those of type LoadBalancer, by namespace/name."""
+    balanced = (service for service in services if service["spec"].get("type") == "LoadBalancer")
+    return {f"{each['metadata']['namespace']}/{each['metadata']['name']}": each for each in balanced}
 
 
 def load_balancer_address(service: Object) -> str | None:

@@ -20,13 +20,13 @@ def with_infrastructure(playbook: Playbook, provider: Provider) -> Playbook:
     provider needs for images, unless another need leads there already. Raises PlaybookError for a stage that takes the
     name of one of the provider's, and for a need that is neither the provider's nor the playbook's.
     """
-    below = tuple(provider.stages())
+    below = tuple(provider.infrastructure.stages())
     names = tuple(stage.name for stage in below)
     _refuse_taken_names(playbook, names)
     _refuse_unknown_needs(playbook, names)
     return dataclasses.replace(
         playbook,
-        stages=(*below, *_attached(playbook.stages, below, provider.image_needs)),
+        stages=(*below, *_attached(playbook.stages, below, provider.images.needs)),
         limits={stage.name: Limits(stage.default_deadline, stage.default_retries) for stage in below} | playbook.limits,
     )
 

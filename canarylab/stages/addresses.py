@@ -25,7 +25,7 @@ def awaited(ctx: Context, objects: Iterable[dict[str, Any]]) -> str | None:
     if not any(stage.kind == "tunnel" for stage in ctx.playbook.stages):
         return None
     for name in _without_address(ctx, objects):
-        status = ctx.provider.tunnel_status(ctx)
+        status = ctx.provider.access.tunnel_status(ctx)
         if status.running and status.addresses.get(name) == _PENDING:
             return next((problem for problem in status.problems if name in problem), f"no address yet for {name}")
     return None

@@ -73,20 +73,20 @@ def test_linux_has_a_default():
 
 
 def test_its_stages_are_in_order_and_the_last_is_the_cluster(provider):
-    names = [stage.name for stage in provider.stages()]
+    names = [stage.name for stage in provider.infrastructure.stages()]
     assert names[-1] == "cluster"
     assert len(set(names)) == len(names)
-    for position, stage in enumerate(provider.stages()):
+    for position, stage in enumerate(provider.infrastructure.stages()):
         assert set(stage.needs) <= set(names[:position])
 
 
 def test_what_images_need_are_stages_of_its_own(provider):
-    assert provider.image_needs
-    assert set(provider.image_needs) <= {stage.name for stage in provider.stages()}
+    assert provider.images.needs
+    assert set(provider.images.needs) <= {stage.name for stage in provider.infrastructure.stages()}
 
 
 def test_its_stages_keep_the_contract_of_a_stage(provider):
-    for stage in provider.stages():
+    for stage in provider.infrastructure.stages():
         assert stage.kind == stage.name
         assert issubclass(stage.Options, StageOptions)
         assert not stage.in_cluster
@@ -96,15 +96,15 @@ def test_its_stages_keep_the_contract_of_a_stage(provider):
 
 def test_on_nothing_a_plan_says_that_all_of_it_would_be_made(provider, ctx, isolated_home):
     before = files(isolated_home)
-    run = bring_up.plan(ctx, provider.stages())
+    run = bring_up.plan(ctx, provider.infrastructure.stages())
     assert {name: outcome.state for name, outcome in run.outcomes.items()} == {
-        stage.name: "planned" for stage in provider.stages()
+        stage.name: "planned" for stage in provider.infrastructure.stages()
     }, [outcome.reason for outcome in run.outcomes.values()]
     assert files(isolated_home) == before
 
 
 def test_what_its_stages_would_change_follows_from_what_was_observed_alone(provider, ctx):
-    for stage in provider.stages():
+    for stage in provider.infrastructure.stages():
         observed = stage.observe(ctx.for_stage(stage.name, ctx.deadline))
         first, second = stage.changes(observed), stage.changes(observed)
         assert first == second
@@ -114,10 +114,10 @@ def test_what_its_stages_would_change_follows_from_what_was_observed_alone(provi
 
 def test_removing_nothing_finds_nothing_and_changes_nothing(provider, ctx, isolated_home):
     before = files(isolated_home)
-    for stage in reversed(provider.stages()):
+    for stage in reversed(provider.infrastructure.stages()):
         assert stage.remove(ctx.for_stage(stage.name, ctx.deadline)) == []
-    assert provider.leftovers(ctx) == []
-    assert provider.purge(ctx) == []
+    assert provider.infrastructure.leftovers(ctx) == []
+    assert provider.infrastructure.purge(ctx) == []
     assert files(isolated_home) == before
 
 
@@ -127,33 +127,33 @@ def test_removing_nothing_finds_nothing_and_changes_nothing(provider, ctx, isola
 def test_there_is_no_cluster_to_talk_to(provider, ctx):
     """One that isn't ours may only be out of reach: that nothing is there mustn't be taken from it."""
     with pytest.raises(NotYetObservableError if provider.ownership.is_deleted_whole else ApiError) as caught:
-        provider.cluster(ctx).list("v1", "Namespace")
+        provider.access.cluster(ctx).list("v1", "Namespace")
     assert caught.value.what
 
 
 def test_there_are_no_images_and_none_to_remove(provider, ctx):
-    assert provider.images(ctx) == []
-    assert provider.remove_image(ctx, "localhost/nobody/has:it") == "absent"
+    assert provider.images.ours(ctx) == []
+    assert provider.images.remove(ctx, "localhost/nobody/has:it") == "absent"
 
 
 def test_there_is_no_tunnel_and_none_to_stop(provider, ctx):
-    status = provider.tunnel_status(ctx)
+    status = provider.access.tunnel_status(ctx)
     assert (status.running, status.pid, status.addresses) == (False, None, {})
-    assert provider.tunnel_stop(ctx) == []
+    assert provider.access.tunnel_stop(ctx) == []
 
 
 def test_no_address_is_taken_for_one_of_the_cluster(provider, ctx):
     with pytest.raises(CanarylabError) as caught:
-        provider.check_route(ctx, "10.210.128.10")
+        provider.access.check_route(ctx, "10.210.128.10")
     assert caught.value.remedy
 
 
 def test_what_it_does_not_have_is_refused_with_what_to_do(provider, ctx):
     for ask in (
-        lambda: provider.chart(ctx, "nobody/has-this-chart", "0.0.0"),
-        lambda: provider.rollouts_manifest(ctx, "0.0.0"),
-        lambda: provider.gateway_api_manifest(ctx, "0.0.0"),
-        lambda: provider.router_plugin(ctx, "nobody/has-this-plugin", "0.0.0"),
+        lambda: provider.sources.chart(ctx, "nobody/has-this-chart", "0.0.0"),
+        lambda: provider.sources.rollouts_manifest(ctx, "0.0.0"),
+        lambda: provider.sources.gateway_api_manifest(ctx, "0.0.0"),
+        lambda: provider.sources.router_plugin(ctx, "nobody/has-this-plugin", "0.0.0"),
     ):
         with pytest.raises(CanarylabError) as caught:
             ask()
@@ -163,9 +163,9 @@ def test_what_it_does_not_have_is_refused_with_what_to_do(provider, ctx):
 def test_its_architecture_is_named_as_go_names_it(provider, ctx):
     if not provider.ownership.is_deleted_whole:
         with pytest.raises(ApiError):  # its nodes have to be asked
-            provider.architectures(ctx)
+            provider.images.architectures(ctx)
         return
-    found = provider.architectures(ctx)
+    found = provider.images.architectures(ctx)
     assert found
     assert set(found) <= {"amd64", "arm64"}
 
@@ -173,8 +173,10 @@ def test_its_architecture_is_named_as_go_names_it(provider, ctx):
 def test_a_second_one_sees_the_same(cls, provider, ctx):
     """It keeps nothing that can't be read again from the machine."""
     second, other_ctx, _ = provider_on_nothing(cls)
-    assert second.tunnel_status(other_ctx) == provider.tunnel_status(ctx)
-    assert [stage.name for stage in second.stages()] == [stage.name for stage in provider.stages()]
+    assert second.access.tunnel_status(other_ctx) == provider.access.tunnel_status(ctx)
+    assert [stage.name for stage in second.infrastructure.stages()] == [
+        stage.name for stage in provider.infrastructure.stages()
+    ]
 
 
 # -- findings ---------------------------------------------------------------------------------------------------------
@@ -204,7 +206,7 @@ def test_looking_at_the_machine_changes_nothing_and_every_bad_finding_has_a_reme
     machine(monkeypatch, tmp_path)
     provider, ctx, _ = provider_on_nothing(cls)
     before = files(isolated_home)
-    findings = provider.findings(ctx)
+    findings = provider.infrastructure.findings(ctx)
     assert findings
     assert all(isinstance(finding, Finding) and finding.subject and finding.seen for finding in findings)
     assert [finding.subject for finding in findings if not finding.ok and not finding.remedy] == []
@@ -213,7 +215,7 @@ def test_looking_at_the_machine_changes_nothing_and_every_bad_finding_has_a_reme
 
 
 def test_two_findings_are_not_about_the_same(provider, ctx):
-    subjects = [finding.subject for finding in provider.findings(ctx)]
+    subjects = [finding.subject for finding in provider.infrastructure.findings(ctx)]
     assert len(set(subjects)) == len(subjects)
 
 

@@ -1,4 +1,4 @@
-"""A provider whose cluster, images and tunnel are kept in memory."""
+"""A provider whose cluster, images and tunnel are kept in memory. It is all four of its parts itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from support.fake_cluster import FakeCluster
 
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import ClusterSpec
-from canarylab.contract.provider import Finding, Provider, RouterPlugin, TunnelStatus
+from canarylab.contract.provider import (
+    Access,
+    Finding,
+    Images,
+    Infrastructure,
+    Provider,
+    RouterPlugin,
+    Sources,
+    TunnelStatus,
+)
 from canarylab.contract.stage import Stage
 from canarylab.errors import NotYetObservableError
 from canarylab.images.build import build
@@ -19,7 +28,7 @@ from canarylab.images.oci import read_archive
 from canarylab.removal import Removal
 
 
-class FakeProvider(Provider):
+class FakeProvider(Provider, Infrastructure, Sources, Images, Access):
     """Without a cluster, `cluster` raises as a real one's does before it is up. Tests set what they need."""
 
     name: ClassVar[str] = "fake"
@@ -37,17 +46,19 @@ class FakeProvider(Provider):
         self.manifest = Path("/nowhere.json")
         self.definitions = Path("/nowhere.json")
         self.plugin = RouterPlugin("https://plugins.example/plugin", "0" * 64)
-        self.infrastructure: Sequence[Stage[Any, Any]] = ()
+        self.below: Sequence[Stage[Any, Any]] = ()
 
-    @classmethod
-    def fits(cls, system: str) -> bool:  # noqa: ARG003 - the contract's
-        return False
+    @property
+    def infrastructure(self) -> FakeProvider:
+        return self
+
+    sources = images = access = infrastructure  # type: ignore[assignment]
 
     def findings(self, ctx: Context) -> list[Finding]:  # noqa: ARG002
         return []
 
     def stages(self) -> Sequence[Stage[Any, Any]]:
-        return self.infrastructure
+        return self.below
 
     def cluster(self, ctx: Context) -> FakeCluster:  # type: ignore[override]  # noqa: ARG002
         if self.there is None:
@@ -69,16 +80,16 @@ class FakeProvider(Provider):
     def check_route(self, ctx: Context, address: str) -> None:
         pass
 
-    def images(self, ctx: Context) -> list[Image]:  # noqa: ARG002
+    def ours(self, ctx: Context) -> list[Image]:  # noqa: ARG002
         return list(self.held.values())
 
-    def deliver_image(self, ctx: Context, wanted: Wanted) -> None:
+    def deliver(self, ctx: Context, wanted: Wanted) -> None:
         archive = build(ctx, wanted, self.node_architecture)
         self.loaded.append((archive, wanted.image))
         if not self.forgetful:
             self.held[wanted.image] = read_archive(archive, wanted.image)
 
-    def remove_image(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:  # noqa: ARG002
+    def remove(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:  # noqa: ARG002
         return "removed" if self.held.pop(reference, None) else "absent"
 
     def architectures(self, ctx: Context) -> tuple[str, ...]:  # noqa: ARG002
@@ -98,8 +109,5 @@ class FakeProvider(Provider):
     def programs(self, ctx: Context) -> Path | None:  # noqa: ARG002
         return Path("/programs")
 
-    def leftovers(self, ctx: Context) -> list[Removal]:  # noqa: ARG002
-        return []
-
-    def purge(self, ctx: Context) -> list[Removal]:  # noqa: ARG002
+    def leftovers(self, ctx: Context) -> list[Removal]:  # noqa: ARG002 - it has no folder
         return []

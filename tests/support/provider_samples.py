@@ -58,4 +58,8 @@ def provider_on_nothing(cls: type[Provider]) -> tuple[Provider, Context, FakeRun
         path.write_text(_KUBECONFIG)
     spec = ClusterSpec(profile=PROFILE, **SPECS.get(cls.name, {}))
     provider, runner = cls(spec), FakeRunner(READS[cls.name])
-    return provider, context_of(*provider.stages(), provider=provider, runner=runner, profile=PROFILE), runner
+    return (
+        provider,
+        context_of(*provider.infrastructure.stages(), provider=provider, runner=runner, profile=PROFILE),
+        runner,
+    )

@@ -313,11 +313,12 @@ class FakeRunner:
 
 
 class FakeProvider:
-    """Supplies the world's cluster; notes which addresses were checked before they were used."""
+    """Supplies the world's cluster; notes which addresses were checked before they were used. It is all its parts."""
 
     ownership = Ownership()
 
     def __init__(self, world: World) -> None:
+        self.infrastructure = self.sources = self.images = self.access = self
         self._cluster = FakeCluster(world)
         self.checked: list[str] = []
         self.ports: dict[int, int] = {}
@@ -329,7 +330,7 @@ class FakeProvider:
     def programs(self, _ctx: Context) -> Path:
         return Path("/programs")
 
-    def image_reference(self, reference: str) -> str:
+    def reference(self, reference: str) -> str:
         return reference
 
     def endpoint(self, _ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:

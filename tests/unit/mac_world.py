@@ -164,8 +164,7 @@ class Mac:
     def findings(self, **spec: Any) -> list[Finding]:
         known = {**self.answers, "sysctl -i": "".join(f"{key}: {value}\n" for key, value in self.sysctl.items())}
         runner = HostRunner(known)
-        provider: Any = SimpleNamespace(spec=self.spec.model_copy(update=spec))
-        return doctor.findings(context_of(runner=runner), provider)
+        return doctor.findings(context_of(runner=runner), self.spec.model_copy(update=spec))
 
     def finding(self, subject: str, **spec: Any) -> Finding:
         [found] = [finding for finding in self.findings(**spec) if finding.subject == subject]

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.provider import Finding
 from canarylab.errors import CommandError
 from canarylab.providers.minikube import MinikubeProvider
+from canarylab.providers.minikube.infrastructure import VirtualMachine
 from canarylab.tools.runner import Result
 
 PROFILE = "unit-test"
@@ -47,13 +49,19 @@ def recorded(name: str) -> Case:
     return cases()[_RECORDED[name]]
 
 
-class _Able(MinikubeProvider):
+class _Able(VirtualMachine):
     """On a machine of which doctor finds what the test says."""
 
     found: list[Finding]
 
     def findings(self, ctx: Context) -> list[Finding]:  # noqa: ARG002 - the contract's
         return self.found
+
+
+class _Provider(MinikubeProvider):
+    @cached_property
+    def infrastructure(self) -> _Able:
+        return _Able(self.spec)
 
 
 def event(kind: str, **data: str) -> str:
@@ -92,10 +100,12 @@ class World:
     """What doctor finds on this machine."""
 
     def context(self, spec: ClusterSpec | None = None, **consent: bool) -> Context:
-        provider = _Able(spec or ClusterSpec(profile=PROFILE, driver="qemu"))
-        provider.found = self.findings
+        provider = _Provider(spec or ClusterSpec(profile=PROFILE, driver="qemu"))
+        provider.infrastructure.found = self.findings
         self.heard = Heard()
-        ctx = context_of(*provider.stages(), provider=provider, runner=self, emit=self.heard.append, profile=PROFILE)
+        ctx = context_of(
+            *provider.infrastructure.stages(), provider=provider, runner=self, emit=self.heard.append, profile=PROFILE
+        )
         ctx.consent = Consent(**consent)
         return ctx.for_stage("cluster", float("inf"))
 

@@ -109,7 +109,10 @@ REGISTRY = Registry(
 class FakeProvider:
     """The two things of a provider that are put under a playbook: programs, machine, cluster, each on the last."""
 
-    image_needs = ("machine",)
+    needs = ("machine",)
+
+    def __init__(self) -> None:
+        self.infrastructure = self.images = self
 
     def stages(self) -> Sequence[Stage[Any, Any]]:
         options = StageOptions()

@@ -304,8 +304,8 @@ def test_an_interrupted_teardown_ends_with_a_summary_too(world, events):
 )
 def test_what_belongs_to_no_stage_goes_with_the_whole(world, only, purge, asked):
     seen = []
-    world.provider.leftovers = lambda _ctx: seen.append("rest") or []
-    world.provider.purge = lambda _ctx: seen.append("cache") or []
+    world.provider.infrastructure.leftovers = lambda _ctx: seen.append("rest") or []
+    world.provider.infrastructure.purge = lambda _ctx: seen.append("cache") or []
     teardown(JSON, only, purge=purge)
     assert seen == asked
 
@@ -322,7 +322,7 @@ def test_what_another_applied_playbook_needs_is_left_with_the_reason(world, even
     world.add("app", ["istiod"])
     applied_too(world, "mirror", "cluster", "istiod")
     leftovers = []
-    world.provider.leftovers = lambda _ctx: leftovers.append(1) or []
+    world.provider.infrastructure.leftovers = lambda _ctx: leftovers.append(1) or []
     assert teardown(JSON, [], purge=False) == EXIT_DONE
     assert world.log == ["remove app"]
     printed = events()
@@ -487,7 +487,7 @@ def perform(world, monkeypatch):
 
         monkeypatch.setattr(runs, "_context", context)
 
-    world.provider.infrastructure = world.stages[:1]
+    world.provider.below = world.stages[:1]
     return give
 
 
@@ -663,7 +663,7 @@ def test_a_reset_of_all_leaves_out_what_is_not_up_and_says_so(world, perform, ev
     ],
 )
 def test_doctor_ends_with_whether_the_machine_can_do_it(world, capsys, finding, code):
-    world.provider.findings = lambda _ctx: [finding]
+    world.provider.infrastructure.findings = lambda _ctx: [finding]
     assert doctor(TEXT, fix=False) == code
     printed = capsys.readouterr().out
     assert finding.seen in printed

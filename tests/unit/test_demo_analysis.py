@@ -78,7 +78,7 @@ class Analysed(Stage):
     def __init__(self) -> None:
         super().__init__()
         self.cluster = Cluster(self)
-        self.provider.cluster = lambda _ctx: self.cluster  # type: ignore[assignment,method-assign,return-value]
+        self.provider.access.cluster = lambda _ctx: self.cluster  # type: ignore[assignment,method-assign,return-value]
         self.world.set_image("yellow")
         self.let_everything_happen()
         self.world.phase, self.world.message, self.world.pause = "Progressing", "waiting for all steps", []

@@ -96,7 +96,7 @@ class TestImages:
     def test_one_that_the_cluster_has_not_is_told_with_those_it_has(self, updating: Stage):
         node = {"status": {"images": [{"names": [f"{IMAGE}:blue"]}]}}
         updating.world.others["Node"] = [node]
-        updating.provider.images = lambda _ctx: []  # type: ignore[attr-defined]
+        updating.provider.images.ours = lambda _ctx: []  # type: ignore[attr-defined]
         canary_pod(updating, **waiting("ErrImageNeverPull"))
         error = expect(updating, status="Paused")
         assert f"the cluster has no image {IMAGE}:yellow, which Pod {POD} wants" in str(error.why)

@@ -552,7 +552,7 @@ class TestBeforeAnythingIsMeasured:
         def elsewhere(_ctx: object, _address: str) -> None:
             raise ExpectationError("the route leads elsewhere")
 
-        stage.provider.check_route = elsewhere  # type: ignore[method-assign]
+        stage.provider.access.check_route = elsewhere  # type: ignore[method-assign]
         assert "leads elsewhere" in refused(stage, 5)
         assert (stage.facts, stage.world.mesh.answered) == ([], 0)
 

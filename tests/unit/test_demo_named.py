@@ -97,7 +97,7 @@ class TestImages:
     def steps(self, stage: Stage, tmp_path: Path) -> tuple[Step, ...]:
         images = [{"names": [f"{IMAGE}:blue"]}, {"names": [f"{IMAGE}:yellow"]}]
         stage.world.others["Node"] = [{"status": {"images": images}}]
-        stage.provider.images = lambda _ctx: []  # type: ignore[attr-defined]
+        stage.provider.images.ours = lambda _ctx: []  # type: ignore[attr-defined]
         return of_file(stage, tmp_path, PLAYBOOK.replace("dema", "demo"))
 
     def test_one_that_cannot_be_had_is_told_before_anything_is_performed(

@@ -133,7 +133,7 @@ class TestSetImage:
         assert paused.facts[-1].seen == f"revision 3 ({IMAGE}:green)"
 
     def test_an_image_goes_by_the_name_that_the_cluster_has_for_it(self, stage: Stage):
-        stage.provider.image_reference = lambda reference: {"pushed:green": f"{IMAGE}:green"}[reference]
+        stage.provider.images.reference = lambda reference: {"pushed:green": f"{IMAGE}:green"}[reference]
         set_image(image="pushed:green").run(stage.ctx, None)
         assert stage.facts[-1].seen == f"revision 2 ({IMAGE}:green)"
 

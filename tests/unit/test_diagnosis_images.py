@@ -84,7 +84,7 @@ class TestAbsent:
         def images(_ctx):
             raise UsageError("the playbook names no registry")
 
-        provider.images = images
+        provider.images.ours = images
         with pytest.raises(UsageError):
             asked(f"{DEMO}:bleu", provider)
 
@@ -118,5 +118,5 @@ class TestInManifests:
         preflight(FakeProvider())
 
     def test_one_that_a_registry_has_under_another_name_passes(self, preflight, provider):
-        provider.image_reference = lambda image: image.replace("localhost", "registry.example.com/team")
+        provider.images.reference = lambda image: image.replace("localhost", "registry.example.com/team")
         preflight(provider)

@@ -58,7 +58,7 @@ class World:
         self.looked = 0
         self.runner = AskedRunner({"brew install x": "poured\n", "sudo -n true": 1})
         self.provider = FakeProvider()
-        self.provider.findings = self.findings
+        self.provider.infrastructure.findings = self.findings
 
     def findings(self, _ctx):
         self.looked += 1
@@ -269,7 +269,7 @@ def bare_mac(tmp_path_factory, monkeypatch):
 def test_a_mac_with_nothing_but_homebrew_can_do_it_after_one_fix(bare_mac, monkeypatch, capsys):
     provider = FakeProvider()
     provider.spec = ClusterSpec(profile="unit-test", driver="qemu", network="socket_vmnet")
-    provider.findings = lambda ctx: minikube_doctor.findings(ctx, provider)
+    provider.infrastructure.findings = lambda ctx: minikube_doctor.findings(ctx, provider.spec)
 
     def context(_options, bus, cancel):
         ctx = context_of(provider=provider, emit=bus, cancel=cancel)

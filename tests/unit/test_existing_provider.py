@@ -70,8 +70,12 @@ def made(config, monkeypatch):  # noqa: ARG001 - the kubeconfig has to be there
         provider = ExistingProvider(ClusterSpec(profile="unit-test", context="mine", registry=registry))
         cluster = FakeCluster(*(objects or [node()]))
         cluster.context = "mine"
-        monkeypatch.setattr(provider, "_cluster", cluster)
-        return provider, context_of(*provider.stages(), *stages, provider=provider, runner=FakeRunner()), cluster
+        monkeypatch.setattr(provider.access, "_client", cluster)
+        return (
+            provider,
+            context_of(*provider.infrastructure.stages(), *stages, provider=provider, runner=FakeRunner()),
+            cluster,
+        )
 
     return make
 
@@ -134,7 +138,7 @@ def test_a_node_that_is_not_ready_is_none():
 @pytest.mark.parametrize("command", ["tunnel start", "tunnel stop"])
 def test_there_is_no_tunnel_to_start_or_stop(made, command):
     provider, ctx, _ = made()
-    with pytest.raises(UsageError, match="load balancer"), provider.session(ctx, command):
+    with pytest.raises(UsageError, match="load balancer"), provider.infrastructure.session(ctx, command):
         pass
 
 
@@ -142,35 +146,35 @@ def test_there_is_no_tunnel_to_start_or_stop(made, command):
 def test_a_cluster_that_does_not_answer_is_told_before_anything_is_done(made, command):
     provider, ctx, cluster = made()
     cluster.unready = "the API server doesn't answer"
-    with pytest.raises(CanarylabError, match="doesn't answer") as caught, provider.session(ctx, command):
+    with pytest.raises(CanarylabError, match="doesn't answer") as caught, provider.infrastructure.session(ctx, command):
         pytest.fail("it went on")
     assert caught.value.remedy
 
 
 def test_a_teardown_of_a_profile_that_is_not_there_leaves_no_folder(made):
     provider, ctx, _ = made()
-    with provider.session(ctx, "teardown"):
+    with provider.infrastructure.session(ctx, "teardown"):
         assert stat.S_IMODE(ctx.paths.kubeconfig.stat().st_mode) == 0o600, "Helm needs it meanwhile"
-        assert provider.stages()[0].remove(ctx) == []
-        assert provider.leftovers(ctx) == []
+        assert provider.infrastructure.stages()[0].remove(ctx) == []
+        assert provider.infrastructure.leftovers(ctx) == []
     assert not ctx.paths.root.exists()
 
 
 def test_the_own_kubeconfig_follows_the_users(made, config):
     provider, ctx, _ = made()
-    [stage] = provider.stages()
+    [stage] = provider.infrastructure.stages()
     stage.apply(ctx, stage.observe(ctx))
     assert stage.changes(stage.observe(ctx)) == []
     config.write_text(yaml.safe_dump({**CONFIG, "users": [{"name": "u", "user": {"token": "new"}}]}))
     assert [change.action for change in stage.changes(stage.observe(ctx))] == ["update"]
-    with provider.session(ctx, "demo"):
+    with provider.infrastructure.session(ctx, "demo"):
         assert kubeconfig.load(ctx.paths.kubeconfig) == userconfig.single("mine")
     assert ctx.paths.kubeconfig.exists()
 
 
 def test_its_stage_removes_the_copy_and_leaves_the_cluster(made, config):
     provider, ctx, _ = made()
-    [stage] = provider.stages()
+    [stage] = provider.infrastructure.stages()
     before = config.read_bytes()
     stage.apply(ctx, stage.observe(ctx))
     assert [(removal.subject, removal.outcome) for removal in stage.remove(ctx)] == [
@@ -182,9 +186,9 @@ def test_its_stage_removes_the_copy_and_leaves_the_cluster(made, config):
 
 def test_with_yes_a_production_cluster_is_worked_on(made):
     provider, ctx, _ = made(*(node(f"n{number}") for number in range(9)))
-    with pytest.raises(UsageError, match="9 nodes"), provider.session(ctx, "up"):
+    with pytest.raises(UsageError, match="9 nodes"), provider.infrastructure.session(ctx, "up"):
         pytest.fail("it went on")
-    with provider.session(dataclasses.replace(ctx, consent=Consent(yes=True)), "up"):
+    with provider.infrastructure.session(dataclasses.replace(ctx, consent=Consent(yes=True)), "up"):
         pass
 
 
@@ -223,8 +227,8 @@ BLUE = "127.0.0.1:9/team/app:blue"
 )
 def test_removing_an_image_says_what_became_of_it(made, monkeypatch, shelf, outcome):
     provider, ctx, _ = made()
-    monkeypatch.setattr(provider, "_registry", shelf)
-    assert provider.remove_image(ctx, BLUE) == outcome
+    monkeypatch.setattr(provider.images, "_registry", shelf)
+    assert provider.images.remove(ctx, BLUE) == outcome
     stage = ImageStage("blue", ImageOptions(path="app", image="localhost/app:blue"))
     told = stage.remove(ctx)
     assert [removal.outcome for removal in told] == {"absent": [], "removed": ["removed"]}.get(str(outcome), ["left"])
@@ -234,13 +238,13 @@ def test_a_playbook_that_builds_images_needs_a_registry(made):
     stage = ImageStage("blue", ImageOptions(path="app", image="localhost/app:blue"))
     provider, ctx, _ = made(registry=None, stages=[stage])
     with pytest.raises(UsageError, match="names no registry"):
-        provider.images(ctx)
+        provider.images.ours(ctx)
 
 
 def test_a_playbook_that_builds_none_does_not(made):
     provider, ctx, _ = made(registry=None)
-    assert provider.images(ctx) == []
-    assert provider.image_reference("localhost/app:blue") == "localhost/app:blue"
+    assert provider.images.ours(ctx) == []
+    assert provider.images.reference("localhost/app:blue") == "localhost/app:blue"
 
 
 # -- the way to Services ----------------------------------------------------------------------------------------------
@@ -248,23 +252,23 @@ def test_a_playbook_that_builds_none_does_not(made):
 
 def test_only_addresses_of_the_clusters_own_services_are_asked(made):
     provider, ctx, _ = made(service("ip", {"ip": "10.9.0.1"}), service("host", {"hostname": "lb.example.com"}))
-    provider.check_route(ctx, "10.9.0.1")
-    provider.check_route(ctx, "lb.example.com")
+    provider.access.check_route(ctx, "10.9.0.1")
+    provider.access.check_route(ctx, "lb.example.com")
     with pytest.raises(CanarylabError, match=r"no request is sent to 10\.9\.0\.2"):
-        provider.check_route(ctx, "10.9.0.2")
+        provider.access.check_route(ctx, "10.9.0.2")
 
 
 def test_others_services_are_none_of_the_playbooks(made):
     labelled = service("ours", {"ip": "10.9.0.1"}, labels={"canarylab.dev/profile": "unit-test"})
     provider, ctx, _ = made(labelled, service("theirs"))
-    status = provider.tunnel_status(ctx)
+    status = provider.access.tunnel_status(ctx)
     assert (status.running, status.addresses, status.problems) == (True, {"ns/ours": "10.9.0.1"}, ())
     assert "no tunnel is needed" in status.note
 
 
 def test_a_service_that_waits_for_an_address_is_explained(made):
     provider, ctx, _ = made(service("ours", labels={"canarylab.dev/profile": "unit-test"}))
-    [problem] = provider.tunnel_status(ctx).problems
+    [problem] = provider.access.tunnel_status(ctx).problems
     assert "Service ns/ours has no address yet" in problem
     assert "kubectl -n ns describe service ours" in problem
 
@@ -275,10 +279,10 @@ def test_a_service_that_waits_for_an_address_is_explained(made):
 def test_programs_come_from_the_path_if_they_are_all_there(made, tmp_path, monkeypatch):
     provider, ctx, _ = made()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provider.programs(ctx) is None, "nothing is built either"
+    assert provider.sources.programs(ctx) is None, "nothing is built either"
     built = tmp_path / "built"
     monkeypatch.setattr(doctor, "built_programs", lambda: built)
-    assert provider.programs(ctx) == built
+    assert provider.sources.programs(ctx) == built
     for name in doctor.CLIENTS:
         (tmp_path / name).touch(mode=0o755)
-    assert provider.programs(ctx) is None
+    assert provider.sources.programs(ctx) is None

@@ -181,7 +181,7 @@ def test_what_stands_in_the_way_is_told_all_at_once_and_nothing_is_installed(mon
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
     with pytest.raises(MachineError) as caught:
-        provider.require_host(context_of(provider=provider, runner=FakeRunner()))
+        provider.infrastructure.require_host(context_of(provider=provider, runner=FakeRunner()))
     assert "architecture: riscv64" in str(caught.value)
     assert "user: user 1000" in str(caught.value)
     assert "sudo -E" in str(caught.value)

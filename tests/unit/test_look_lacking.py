@@ -52,7 +52,7 @@ def test_what_is_there_in_part_is_left_to_up():
 def test_the_providers_own_stages_are_not_looked_at():
     cluster = Below("cluster")
     provider = FakeProvider(FakeCluster())
-    provider.infrastructure = [cluster]
+    provider.below = [cluster]
     ctx = context_of(cluster, Scripted("a"), provider=provider)
     assert [stage.name for stage in lacking(ctx)] == ["a"]
     assert cluster.log == []

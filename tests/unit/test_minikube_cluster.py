@@ -25,7 +25,7 @@ def world():
 
 
 def stage_of(ctx):
-    return ctx.provider.stages()[-1]
+    return ctx.provider.infrastructure.stages()[-1]
 
 
 def changes(ctx):

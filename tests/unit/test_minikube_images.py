@@ -11,6 +11,7 @@ from support.oci_archives import AMD64, ARM64, archive, elf
 from canarylab.errors import StageError
 from canarylab.images.image import SOURCE_LABEL, Wanted
 from canarylab.providers.minikube import images
+from canarylab.providers.minikube.images import NodeImages
 from canarylab.tools.runner import Result
 
 REFERENCE = "localhost/argoproj/rollouts-demo:blue"
@@ -80,6 +81,7 @@ def wanted(tmp_path, monkeypatch):
         yield wanted.folder
 
     monkeypatch.setattr(images, "prepared", prepared)
+    monkeypatch.setattr(NodeImages, "architectures", lambda *_: ("amd64",))
     return Wanted(folder, REFERENCE, {"COLOR": "blue"})
 
 
@@ -88,18 +90,18 @@ def wanted(tmp_path, monkeypatch):
 
 def test_an_image_is_built_in_the_cluster_and_then_read(world, ctx, wanted):
     world.builds = ("new", world.made("new", labels={SOURCE_LABEL: wanted.digest}))
-    images.deliver(ctx, wanted, "amd64")
+    NodeImages().deliver(ctx, wanted)
     [build] = world.called("image build")
     assert f"--tag={REFERENCE}" in build
     assert "--build-opt=opt=build-arg:COLOR=blue" in build
     assert "--build-opt=opt=build-arg:TARGETARCH=amd64" in build
     assert world.called("image save")
-    assert [image.labels[SOURCE_LABEL] for image in images.images(ctx)] == [wanted.digest]
+    assert [image.labels[SOURCE_LABEL] for image in NodeImages().ours(ctx)] == [wanted.digest]
 
 
 def test_a_build_that_made_nothing_is_an_error_with_what_it_printed(ctx, wanted):
     with pytest.raises(StageError) as caught:
-        images.deliver(ctx, wanted, "amd64")
+        NodeImages().deliver(ctx, wanted)
     assert "wasn't built" in caught.value.what
     assert "'buildctl': No such file" in caught.value.why
 
@@ -109,7 +111,7 @@ def test_an_old_image_of_the_same_name_is_removed_and_the_new_one_built_again(wo
     new = ("new", world.made("new", labels={SOURCE_LABEL: wanted.digest}))
     world.keeps_old = True
     world.builds = new
-    images.deliver(ctx, wanted, "amd64")
+    NodeImages().deliver(ctx, wanted)
     assert world.held[REFERENCE] == new
     assert len(world.called("image build")) == 2
 
@@ -117,13 +119,13 @@ def test_an_old_image_of_the_same_name_is_removed_and_the_new_one_built_again(wo
 def test_an_image_that_was_built_from_something_else_is_not_believed(world, ctx, wanted):
     world.builds = ("new", world.made("new", labels={SOURCE_LABEL: "something else"}))
     with pytest.raises(StageError, match="has another image under that name"):
-        images.deliver(ctx, wanted, "amd64")
+        NodeImages().deliver(ctx, wanted)
 
 
 def test_the_same_image_built_again_is_fine(world, ctx, wanted):
     world.hold(REFERENCE, "same", labels={SOURCE_LABEL: wanted.digest})
     world.builds = world.held[REFERENCE]
-    images.deliver(ctx, wanted, "amd64")
+    NodeImages().deliver(ctx, wanted)
     assert len(world.called("image build")) == 1
 
 
@@ -131,20 +133,21 @@ def test_a_save_that_wrote_nothing_is_an_error(world, ctx, monkeypatch):
     world.hold(REFERENCE, "one")
     monkeypatch.setattr(shutil, "copy", lambda *_: None)
     with pytest.raises(StageError, match="minikube saved nothing"):
-        images.images(ctx)
+        NodeImages().ours(ctx)
 
 
 def test_an_image_of_another_architecture_is_refused(world, ctx, wanted):
     labels = {SOURCE_LABEL: wanted.digest}
     world.builds = ("new", world.made("new", "arm64", ARM64, labels))
     with pytest.raises(StageError, match="of another architecture"):
-        images.deliver(ctx, wanted, "amd64")
+        NodeImages().deliver(ctx, wanted)
 
 
-def test_a_program_that_is_not_what_the_image_says_is_refused(world, ctx, wanted):
+def test_a_program_that_is_not_what_the_image_says_is_refused(world, ctx, wanted, monkeypatch):
     world.builds = ("new", world.made("new", "arm64", AMD64, {SOURCE_LABEL: wanted.digest}))
+    monkeypatch.setattr(NodeImages, "architectures", lambda *_: ("arm64",))
     with pytest.raises(StageError, match="its program is amd64"):
-        images.deliver(ctx, wanted, "arm64")
+        NodeImages().deliver(ctx, wanted)
 
 
 # -- list, remove -----------------------------------------------------------------------------------------------------
@@ -152,36 +155,36 @@ def test_a_program_that_is_not_what_the_image_says_is_refused(world, ctx, wanted
 
 def test_an_image_is_saved_once_and_then_remembered_by_its_id(world, ctx):
     world.hold(REFERENCE, "one")
-    first, second = images.images(ctx), images.images(ctx)
+    first, second = NodeImages().ours(ctx), NodeImages().ours(ctx)
     assert first == second
     assert len(world.called("image save")) == 1
     world.hold(REFERENCE, "two", labels={SOURCE_LABEL: "newer"})
-    assert [image.labels[SOURCE_LABEL] for image in images.images(ctx)] == ["newer"]
+    assert [image.labels[SOURCE_LABEL] for image in NodeImages().ours(ctx)] == ["newer"]
 
 
 def test_two_names_of_one_image_are_two_images(world, ctx):
     world.hold(REFERENCE, "one")
     world.hold("localhost/other:blue", "one")
-    assert [image.reference for image in images.images(ctx)] == [REFERENCE, "localhost/other:blue"]
+    assert [image.reference for image in NodeImages().ours(ctx)] == [REFERENCE, "localhost/other:blue"]
 
 
 def test_images_of_others_are_not_listed_nor_unpacked(world, ctx):
     world.hold("registry.k8s.io/pause:3.10", "pause")
     world.hold("localhost/somebodys:own", "own", labels={})
-    assert images.images(ctx) == []
+    assert NodeImages().ours(ctx) == []
     assert not [line for line in world.called("image save") if "pause" in line]
 
 
 def test_without_a_profile_there_are_no_images(world, ctx):
     world.hooks["image"] = lambda: Result("", "", 14, 0.0)
-    assert images.images(ctx) == []
-    assert images.remove(ctx, REFERENCE) == "absent"
+    assert NodeImages().ours(ctx) == []
+    assert NodeImages().remove(ctx, REFERENCE) == "absent"
 
 
 def test_an_image_is_removed_and_looked_for_again(world, ctx):
     world.hold(REFERENCE, "one")
-    assert images.remove(ctx, REFERENCE) == "removed"
-    assert images.remove(ctx, REFERENCE) == "absent"
+    assert NodeImages().remove(ctx, REFERENCE) == "removed"
+    assert NodeImages().remove(ctx, REFERENCE) == "absent"
 
 
 def test_an_image_that_stays_although_minikube_said_nothing_is_an_error(world, ctx, monkeypatch):
@@ -190,9 +193,9 @@ def test_an_image_that_stays_although_minikube_said_nothing_is_an_error(world, c
     silent = Result("", "! Failed to remove images", 0, 0.0)
     monkeypatch.setattr(world, "_answer", lambda name, words: silent if words[1] == "rm" else answer(name, words))
     with pytest.raises(StageError, match="can't be removed"):
-        images.remove(ctx, REFERENCE)
+        NodeImages().remove(ctx, REFERENCE)
 
 
 def test_the_profile_is_named_in_every_command(world, ctx):
-    images.images(ctx)
+    NodeImages().ours(ctx)
     assert all(f"-p {PROFILE}" in line for line in world.called("image"))

@@ -14,9 +14,12 @@ from tunnel_world import PROFILE, SERVICES, VM, Host, context, minikube_home, wr
 from canarylab.cancel import Cancel
 from canarylab.errors import CommandError, MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import needs, resolver, starting, sudo, tunnel, vm
+from canarylab.providers.minikube import needs, resolver, starting, sudo, vm
 from canarylab.providers.minikube.memory import Choice
+from canarylab.providers.minikube.tunnel import TunnelAccess
 from canarylab.tools.sudo import allowed, run
+
+ACCESS = TunnelAccess()
 
 UP = "up"
 
@@ -39,7 +42,7 @@ def minikube(monkeypatch, isolated_home):
 
 def session(host, command=UP, events=None, inside=lambda _: None):
     ctx = context(host, events=events)
-    with sudo.session(ctx, ctx.provider, command):
+    with sudo.session(ctx, command):
         inside(ctx)
 
 
@@ -137,7 +140,7 @@ def test_a_route_that_only_minikubes_registry_remembers_is_asked_for_too():
 def test_without_a_terminal_nobody_is_asked_and_the_way_around_is_taken(monkeypatch):
     monkeypatch.setattr(sys, "stdin", Terminal(False))
     host = Host(may_sudo=False)
-    session(host, inside=lambda ctx: tunnel.start(ctx, ctx.provider))
+    session(host, inside=ACCESS.tunnel_start)
     assert host.asked == []
     assert host.privileged == []
     assert Choice.load(context(host).paths.root).way == "nodeport"
@@ -145,7 +148,7 @@ def test_without_a_terminal_nobody_is_asked_and_the_way_around_is_taken(monkeypa
 
 def test_a_wrong_password_goes_on_without():
     host, events = Host(may_sudo=False, password=False), []
-    session(host, events=events, inside=lambda ctx: tunnel.start(ctx, ctx.provider))
+    session(host, events=events, inside=ACCESS.tunnel_start)
     assert len(host.asked) == 1
     assert any("sudo was refused" in event.message for event in events if isinstance(event, Notice))
     assert Choice.load(context(host).paths.root).way == "nodeport"

@@ -23,7 +23,7 @@ def world(tmp_path, monkeypatch):
 
 
 def remove(ctx):
-    return ctx.provider.stages()[-1].remove(ctx)
+    return ctx.provider.infrastructure.stages()[-1].remove(ctx)
 
 
 def subjects(removals, outcome="removed"):
@@ -204,7 +204,7 @@ def test_the_profiles_folder_goes_last_and_caches_stay(world, isolated_home):
     charts = isolated_home / "cache" / "canarylab" / "charts"
     charts.mkdir(parents=True)
     started = time.monotonic()
-    removals = ctx.provider.leftovers(ctx)
+    removals = ctx.provider.infrastructure.leftovers(ctx)
     assert not ctx.paths.root.exists()
     assert charts.exists()
     assert [removal.outcome for removal in removals if "cache" in removal.subject] == ["left"]

@@ -42,14 +42,16 @@ from canarylab.providers.minikube import (
     resolver,
     routes,
     starting,
-    tunnel,
     vm,
 )
 from canarylab.providers.minikube.memory import Choice, Kept
 from canarylab.providers.minikube.routes import Route, Way
+from canarylab.providers.minikube.tunnel import TunnelAccess
 from canarylab.removal import Removal
 from canarylab.stages.kinds.tunnel import TunnelStage
 from canarylab.tools.runner import SystemRunner
+
+ACCESS = TunnelAccess()
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -78,7 +80,7 @@ def on_macos(monkeypatch, tmp_path):
 def test_the_machine_is_read_from_the_profile():
     machine = vm.find(PROFILE)
     assert (machine.address, machine.services, machine.dns) == (VM, SERVICES, "10.96.0.10")
-    assert not machine.is_walled_in
+    assert not machine.has_builtin_network
 
 
 @pytest.mark.parametrize("broken", ["", "null", "[]", "{}", '{"Nodes": null}', '{"Driver": "qemu2", "Nodes": []}'])
@@ -135,13 +137,13 @@ def test_a_request_goes_out_only_by_the_route_into_the_machine():
     host, ctx = Host(), None
     ctx = context(host)
     with pytest.raises(CanarylabError, match=rf"it would go by {ROUTER}, not into the virtual machine at {VM}"):
-        tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+        ACCESS.check_route(ctx, "10.96.7.7")
     host.table[SERVICES] = "192.168.105.9"
     with pytest.raises(CanarylabError, match=r"by 192\.168\.105\.9"):
-        tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+        ACCESS.check_route(ctx, "10.96.7.7")
     host.table[SERVICES] = VM
-    tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
-    tunnel.check_route(ctx, ctx.provider, VM)
+    ACCESS.check_route(ctx, "10.96.7.7")
+    ACCESS.check_route(ctx, VM)
 
 
 def test_a_machine_behind_a_router_is_not_this_machines_own():
@@ -150,7 +152,7 @@ def test_a_machine_behind_a_router_is_not_this_machines_own():
     ctx = context(host)
     for address in ("10.96.7.7", VM):
         with pytest.raises(CanarylabError, match="no request is sent"):
-            tunnel.check_route(ctx, ctx.provider, address)
+            ACCESS.check_route(ctx, address)
 
 
 @pytest.mark.usefixtures("on_macos")
@@ -158,9 +160,9 @@ def test_macos_routes_are_checked_the_same_way():
     host = Host()
     ctx = context(host)
     with pytest.raises(CanarylabError, match=f"by {ROUTER}"):
-        tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+        ACCESS.check_route(ctx, "10.96.7.7")
     host.table[SERVICES] = VM
-    tunnel.check_route(ctx, ctx.provider, "10.96.7.7")
+    ACCESS.check_route(ctx, "10.96.7.7")
 
 
 # -- the route, made beforehand ---------------------------------------------------------------------------------------
@@ -247,15 +249,15 @@ def no_supervisor(monkeypatch):
 def test_without_sudo_the_services_answer_at_ports_of_the_machine():
     events = []
     ctx = context(Host(may_sudo=False), service(), events=events)
-    tunnel.start(ctx, ctx.provider)
-    status = tunnel.status(ctx, ctx.provider)
+    ACCESS.tunnel_start(ctx)
+    status = ACCESS.tunnel_status(ctx)
     assert (status.running, status.pid, status.problems) == (True, None, ())
     assert status.addresses == {"ns/gateway": f"{VM}:30080"}
     assert "NodePort" in status.note
     assert "nobody to ask for the password" in status.note
     assert [type(event) for event in events] == [Notice]
-    assert tunnel.endpoint(ctx, ctx.provider, service(), 80) == (VM, 30080)
-    assert tunnel.endpoint(ctx, ctx.provider, service(), 3000) is None
+    assert ACCESS.endpoint(ctx, service(), 80) == (VM, 30080)
+    assert ACCESS.endpoint(ctx, service(), 3000) is None
     assert TunnelStage("tunnel", StageOptions()).changes(status) == []
 
 
@@ -264,8 +266,8 @@ def test_behind_qemus_builtin_network_nobody_is_asked_for_root():
     write_profile(Network="builtin")
     host = Host()
     ctx = context(host)
-    tunnel.start(ctx, ctx.provider)
-    assert "builtin network" in tunnel.status(ctx, ctx.provider).note
+    ACCESS.tunnel_start(ctx)
+    assert "builtin network" in ACCESS.tunnel_status(ctx).note
     assert host.privileged == []
 
 
@@ -273,7 +275,7 @@ def test_a_machine_out_of_reach_has_no_way_around():
     write_profile(Network="user", address="10.0.2.15")
     ctx = context(Host())
     with pytest.raises(StageError) as caught:
-        tunnel.start(ctx, ctx.provider)
+        ACCESS.tunnel_start(ctx)
     assert "network: socket_vmnet" in str(caught.value)
     assert Choice.load(ctx.paths.root) is None
 
@@ -281,9 +283,9 @@ def test_a_machine_out_of_reach_has_no_way_around():
 def test_the_way_around_says_when_the_machine_is_gone():
     host = Host(may_sudo=False)
     ctx = context(host)
-    tunnel.start(ctx, ctx.provider)
+    ACCESS.tunnel_start(ctx)
     host.is_on_link = False
-    status = tunnel.status(ctx, ctx.provider)
+    status = ACCESS.tunnel_status(ctx)
     assert not status.running
     assert "no request is sent" in status.problems[0]
 
@@ -293,7 +295,7 @@ def test_containers_on_macos_need_a_tunnel_in_a_terminal():
     write_profile(Driver="docker")
     ctx = context(Host())
     with pytest.raises(StageError, match=f"minikube -p {PROFILE} tunnel"):
-        tunnel.start(ctx, ctx.provider)
+        ACCESS.tunnel_start(ctx)
 
 
 def test_a_service_without_ports_yet_is_pending():
@@ -303,17 +305,17 @@ def test_a_service_without_ports_yet_is_pending():
 
 def test_through_the_tunnel_a_service_answers_at_its_own_address():
     ctx = context(Host())
-    assert tunnel.endpoint(ctx, ctx.provider, service(given="10.96.7.7"), 80) == ("10.96.7.7", 80)
-    assert tunnel.endpoint(ctx, ctx.provider, service(), 80) is None
+    assert ACCESS.endpoint(ctx, service(given="10.96.7.7"), 80) == ("10.96.7.7", 80)
+    assert ACCESS.endpoint(ctx, service(), 80) is None
 
 
 def test_without_a_cluster_there_is_nothing_to_start():
     (minikube_home() / "profiles" / PROFILE / "config.json").unlink()
     ctx = context(Host())
     with pytest.raises(NotYetObservableError):
-        tunnel.start(ctx, ctx.provider)
-    assert tunnel.status(ctx, ctx.provider).problems == ("there is no cluster yet",)
-    assert tunnel.stop(ctx, ctx.provider) == []
+        ACCESS.tunnel_start(ctx)
+    assert ACCESS.tunnel_status(ctx).problems == ("there is no cluster yet",)
+    assert ACCESS.tunnel_stop(ctx) == []
 
 
 # -- whose a tunnel is ------------------------------------------------------------------------------------------------
@@ -396,45 +398,41 @@ def until(ready, seconds=30):
 @linux
 def test_the_tunnel_runs_in_the_background_and_is_told_of(real):
     world, ctx = real
-    tunnel.start(ctx, ctx.provider)
-    status = tunnel.status(ctx, ctx.provider)
+    ACCESS.tunnel_start(ctx)
+    status = ACCESS.tunnel_status(ctx)
     assert (status.running, status.problems, status.note) == (True, (), "")
     assert status.route == f"{SERVICES} -> {VM}"
     assert status.addresses == {"ns/gateway": "10.96.7.7"}
     assert registered() == [status.pid]
     assert (world / "routes").read_text() == f"{SERVICES} {VM}\n"
-    tunnel.start(ctx, ctx.provider)
-    assert tunnel.status(ctx, ctx.provider).pid == status.pid, "what runs is left alone"
-    assert tunnel.stop(ctx, ctx.provider) == [
+    ACCESS.tunnel_start(ctx)
+    assert ACCESS.tunnel_status(ctx).pid == status.pid, "what runs is left alone"
+    assert ACCESS.tunnel_stop(ctx) == [
         Removal("tunnel process", "removed"),
         Removal(f"route {SERVICES} -> {VM}", "removed"),
     ]
     assert (world / "routes").read_text() == ""
     assert registered() == []
-    assert tunnel.stop(ctx, ctx.provider) == []
-    assert not tunnel.status(ctx, ctx.provider).running
+    assert ACCESS.tunnel_stop(ctx) == []
+    assert not ACCESS.tunnel_status(ctx).running
 
 
 @linux
 def test_a_tunnel_that_is_killed_comes_back(real):
     _, ctx = real
-    tunnel.start(ctx, ctx.provider)
-    first = tunnel.status(ctx, ctx.provider).pid
+    ACCESS.tunnel_start(ctx)
+    first = ACCESS.tunnel_status(ctx).pid
     os.kill(first, signal.SIGKILL)
-    until(
-        lambda: tunnel.status(ctx, ctx.provider).pid not in (None, first) and tunnel.status(ctx, ctx.provider).running
-    )
+    until(lambda: ACCESS.tunnel_status(ctx).pid not in (None, first) and ACCESS.tunnel_status(ctx).running)
 
 
 @linux
 def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
     _, ctx = real
-    tunnel.start(ctx, ctx.provider)
-    first = tunnel.status(ctx, ctx.provider).pid
+    ACCESS.tunnel_start(ctx)
+    first = ACCESS.tunnel_status(ctx).pid
     os.kill(starting.supervisor(ctx).process(keeper.PROGRAM), signal.SIGKILL)
-    until(
-        lambda: tunnel.status(ctx, ctx.provider).pid not in (None, first) and tunnel.status(ctx, ctx.provider).running
-    )
+    until(lambda: ACCESS.tunnel_status(ctx).pid not in (None, first) and ACCESS.tunnel_status(ctx).running)
     assert others.tunnels(ctx) == []
 
 
@@ -443,7 +441,7 @@ def test_what_a_killed_tunnel_left_is_taken_back(real):
     world, ctx = real
     write_registry((PROFILE, 99999999, VM))
     (world / "routes").write_text(f"{SERVICES} {VM}\n")
-    removals = tunnel.stop(ctx, ctx.provider)
+    removals = ACCESS.tunnel_stop(ctx)
     assert [removal.subject for removal in removals] == [
         f"route {SERVICES} -> {VM}",
         f"entry of tunnel 99999999 in {registry.path()}",
@@ -474,9 +472,9 @@ def test_what_minikube_refuses_is_explained(real, refusal, explained):
     world, ctx = real
     (world / "refusal").write_text(refusal)
     with pytest.raises(StageError) as caught:
-        tunnel.start(ctx, ctx.provider)
+        ACCESS.tunnel_start(ctx)
     assert explained in str(caught.value)
-    assert not tunnel.status(ctx, ctx.provider).running
+    assert not ACCESS.tunnel_status(ctx).running
 
 
 @linux
@@ -484,7 +482,7 @@ def test_an_error_of_minikubes_router_is_explained_at_once(real):
     world, ctx = real
     (world / "router").write_text("conflicting route: 10.96.0.0/12 via 192.168.105.99 dev bridge100")
     with pytest.raises(StageError) as caught:
-        tunnel.start(ctx, ctx.provider)
+        ACCESS.tunnel_start(ctx)
     assert "conflicting route: 10.96.0.0/12 via 192.168.105.99" in str(caught.value)
     assert "another profile's tunnel with the same range" in str(caught.value)
 
@@ -493,13 +491,13 @@ def test_an_error_of_minikubes_router_is_explained_at_once(real):
 def test_where_minikube_has_no_tunnel_the_way_around_is_taken(real):
     world, ctx = real
     (world / "refusal").write_text("16 X Exiting due to MK_UNIMPLEMENTED: minikube tunnel is not currently implemented")
-    tunnel.start(ctx, ctx.provider)
-    status = tunnel.status(ctx, ctx.provider)
+    ACCESS.tunnel_start(ctx)
+    status = ACCESS.tunnel_status(ctx)
     assert status.running
     assert status.addresses == {"ns/gateway": f"{VM}:30080"}
     (world / "refusal").unlink()
-    tunnel.start(ctx, ctx.provider)
-    assert tunnel.status(ctx, ctx.provider).pid, "each `tunnel start` tries for a tunnel again"
+    ACCESS.tunnel_start(ctx)
+    assert ACCESS.tunnel_status(ctx).pid, "each `tunnel start` tries for a tunnel again"
 
 
 @linux
@@ -508,16 +506,16 @@ def test_a_foreign_tunnel_is_used_while_it_works_named_and_never_ended(real):
     (world / "routes").write_text(f"{SERVICES} {VM}\n")
     foreign = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
     assert foreign.stdout.readline() == b"Status:\t\n"
-    tunnel.start(ctx, ctx.provider)
-    status = tunnel.status(ctx, ctx.provider)
+    ACCESS.tunnel_start(ctx)
+    status = ACCESS.tunnel_status(ctx)
     assert (status.running, status.pid) == (True, foreign.pid)
     assert f"process {foreign.pid} since" in status.note
     (world / "routes").write_text("")
     with pytest.raises(StageError, match="TUNNEL_ALREADY_RUNNING") as caught:
-        tunnel.start(ctx, ctx.provider)
+        ACCESS.tunnel_start(ctx)
     assert f"process {foreign.pid} since" in str(caught.value)
     (world / "routes").write_text(f"{SERVICES} {VM}\n")
-    [removal] = tunnel.stop(ctx, ctx.provider)
+    [removal] = ACCESS.tunnel_stop(ctx)
     assert (removal.outcome, str(foreign.pid) in removal.subject) == ("left", True)
     assert (world / "routes").read_text() == f"{SERVICES} {VM}\n", "its route is its own"
     assert foreign.poll() is None
@@ -533,7 +531,7 @@ def test_without_root_what_is_left_is_told_with_its_command():
     host.table[SERVICES] = VM
     ctx = context(host)
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
-    [removal] = tunnel.stop(ctx, ctx.provider)
+    [removal] = ACCESS.tunnel_stop(ctx)
     assert removal.outcome == "failed"
     assert f"sudo ip route delete {SERVICES} via {VM}" in removal.reason
     assert Choice.load(ctx.paths.root).way == "stopped", "the next one knows whose it is"
@@ -546,14 +544,14 @@ def test_once_the_profile_is_gone_its_route_and_its_resolver_are_still_known():
     starting.make_route(ctx, vm.find(PROFILE))
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
     (minikube_home() / "profiles" / PROFILE / "config.json").unlink()
-    removals = tunnel.leftovers(ctx, ctx.provider)
+    removals = ACCESS.tunnel_stop(ctx)
     assert [removal.subject for removal in removals] == [
         f"route {SERVICES} -> {VM}",
         f"file {resolver.FOLDER / 'cluster.local'}",
     ]
     assert host.table == {}
     assert list(resolver.FOLDER.iterdir()) == []
-    assert tunnel.leftovers(ctx, ctx.provider) == []
+    assert ACCESS.tunnel_stop(ctx) == []
 
 
 def test_a_route_that_is_another_profiles_by_now_stays():
@@ -563,7 +561,7 @@ def test_a_route_that_is_another_profiles_by_now_stays():
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
     (minikube_home() / "profiles" / PROFILE / "config.json").unlink()
     write_profile("heir", VM)
-    assert tunnel.leftovers(ctx, ctx.provider) == []
+    assert ACCESS.tunnel_stop(ctx) == []
     assert host.table == {SERVICES: VM}
 
 
@@ -571,7 +569,7 @@ def test_a_route_to_the_same_range_elsewhere_stays():
     host = Host()
     host.table[SERVICES] = "10.8.0.1"
     ctx = context(host)
-    assert tunnel.stop(ctx, ctx.provider) == []
+    assert ACCESS.tunnel_stop(ctx) == []
     assert host.table == {SERVICES: "10.8.0.1"}
 
 
@@ -583,7 +581,7 @@ def kept_status(monkeypatch, host, kept):
     ctx = context(host)
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
     kept.save(ctx.paths.root)
-    return tunnel.status(ctx, ctx.provider)
+    return ACCESS.tunnel_status(ctx)
 
 
 def test_a_lost_route_is_a_tunnel_that_does_not_run(monkeypatch):

@@ -18,7 +18,7 @@ from canarylab.providers.embedded import EmbeddedProvider
 from canarylab.providers.embedded.programs import built as built_programs
 from canarylab.providers.embedded.programs.built import built, digest
 from canarylab.providers.embedded.programs.images import references
-from canarylab.providers.published_plugins import CHECKSUMS
+from canarylab.providers.sources.published_plugins import CHECKSUMS
 
 PINS = pins.pins()
 VERSION = r"\d+\.\d+\.\d+"
@@ -71,7 +71,7 @@ def test_the_playbooks_charts_are_those_that_are_packaged():
     charts = stages_of("helm-release")
     assert charts
     for _, _, stage in charts:
-        chart = provider.chart(context_of(provider=provider), stage["chart"], str(stage["version"]))
+        chart = provider.sources.chart(context_of(provider=provider), stage["chart"], str(stage["version"]))
         assert chart.name == f"{stage['chart'].rsplit('/', 1)[-1]}-{PINS.istio}.tgz"
 
 
@@ -80,7 +80,7 @@ def test_the_playbooks_argo_rollouts_is_the_one_that_is_built():
     found = stages_of("argo-rollouts")
     assert found
     for _, _, stage in found:
-        _, image = provider.rollouts_manifest(context_of(provider=provider), stage["version"])
+        _, image = provider.sources.rollouts_manifest(context_of(provider=provider), stage["version"])
         assert (image,) == references(PINS)["argo-rollouts"]
 
 
@@ -89,14 +89,14 @@ def test_the_playbooks_gateway_api_is_the_one_that_is_built():
     found = stages_of("gateway-api")
     assert found
     for _, _, stage in found:
-        manifest = provider.gateway_api_manifest(context_of(provider=provider), stage["version"])
+        manifest = provider.sources.gateway_api_manifest(context_of(provider=provider), stage["version"])
         assert manifest == built().gateway_api_manifest
 
 
 def test_another_gateway_api_is_refused_with_the_one_there_is():
     provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
     with pytest.raises(UsageError, match=r"no Gateway API 1\.0\.0") as caught:
-        provider.gateway_api_manifest(context_of(provider=provider), "1.0.0")
+        provider.sources.gateway_api_manifest(context_of(provider=provider), "1.0.0")
     assert PINS.gateway_api in str(caught.value)
 
 
@@ -110,7 +110,7 @@ def test_the_playbooks_plugins_have_known_checksums_for_both_architectures():
 def test_the_stand_in_answers_to_the_name_of_the_plugin_and_lies_where_the_controller_is_told():
     provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
     [name] = CHECKSUMS
-    plugin = provider.router_plugin(context_of(provider=provider), name, "0.17.0")
+    plugin = provider.sources.router_plugin(context_of(provider=provider), name, "0.17.0")
     assert f'const Name = "{name}"' in (pins.NODE / "internal" / "gatewayapi" / "config.go").read_text()
     folder, _, program = plugin.location.removeprefix("file://").rpartition("/")
     containerfile = (pins.NODE / "images" / "argo-rollouts.Containerfile").read_text()
@@ -122,7 +122,7 @@ def test_the_stand_in_answers_to_the_name_of_the_plugin_and_lies_where_the_contr
 def test_a_plugin_without_a_stand_in_is_refused_with_the_one_there_is():
     provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
     with pytest.raises(UsageError, match="no traffic-router plugin 'somebody/router'") as caught:
-        provider.router_plugin(context_of(provider=provider), "somebody/router", "1.0.0")
+        provider.sources.router_plugin(context_of(provider=provider), "somebody/router", "1.0.0")
     assert "argoproj-labs/gatewayAPI" in str(caught.value)
 
 
@@ -132,7 +132,7 @@ def test_a_plugin_without_a_stand_in_is_refused_with_the_one_there_is():
 def test_a_chart_that_is_not_packaged_is_refused_with_those_that_are(chart, version):
     provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
     with pytest.raises(UsageError) as caught:
-        provider.chart(context_of(provider=provider), chart, version)
+        provider.sources.chart(context_of(provider=provider), chart, version)
     assert f"{chart} of version {version}" in str(caught.value)
     assert f"istio/base {PINS.istio.split('-')[0]}" in str(caught.value)
 
@@ -140,7 +140,7 @@ def test_a_chart_that_is_not_packaged_is_refused_with_those_that_are(chart, vers
 def test_another_argo_rollouts_is_refused_with_the_one_there_is():
     provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
     with pytest.raises(UsageError, match=r"no Argo Rollouts 0\.1\.0") as caught:
-        provider.rollouts_manifest(context_of(provider=provider), "0.1.0")
+        provider.sources.rollouts_manifest(context_of(provider=provider), "0.1.0")
     assert PINS.rollouts.removeprefix("v") in str(caught.value)
 
 

@@ -12,7 +12,9 @@ from canarylab.download import MIRROR
 from canarylab.errors import CanarylabError, StageError, UsageError
 from canarylab.paths import cache_home
 from canarylab.pins import pins
-from canarylab.providers.published import chart, gateway_api_manifest, near, rollouts_manifest
+from canarylab.providers.sources.published import PublishedSources, near
+
+SOURCES = PublishedSources()
 
 PUBLISHED = {
     (name, version): f"{name} {version}".encode()
@@ -63,7 +65,7 @@ def kept():
 
 
 def test_a_chart_is_fetched_by_the_index_and_kept_under_its_name_and_version(server, ctx):
-    path = chart(ctx, "istio/base", "1.31.0")
+    path = SOURCES.chart(ctx, "istio/base", "1.31.0")
     assert path == cache_home() / "charts" / "base-1.31.0.tgz"
     assert kept() == {"base-1.31.0.tgz": b"base 1.31.0"}
     assert server.requests == [INDEX, f"{CHARTS}/base-1.31.0.tgz"]
@@ -73,9 +75,9 @@ def test_a_chart_is_fetched_by_the_index_and_kept_under_its_name_and_version(ser
 def test_with_a_warm_cache_nothing_is_asked_for(ctx, monkeypatch):
     def ask():
         return (
-            chart(ctx, "istio/base", "1.31.0"),
-            rollouts_manifest(ctx, "1.10.1"),
-            gateway_api_manifest(ctx, "1.6.0"),
+            SOURCES.chart(ctx, "istio/base", "1.31.0"),
+            SOURCES.rollouts_manifest(ctx, "1.10.1"),
+            SOURCES.gateway_api_manifest(ctx, "1.6.0"),
         )
 
     first = ask()
@@ -90,7 +92,7 @@ def test_an_address_in_the_index_is_one_of_the_mirror_too(server, ctx):
         INDEX: yaml.safe_dump({"entries": {"base": [entry]}}).encode(),
         "/elsewhere.example/charts/base.tgz": b"x",
     }
-    assert chart(ctx, "istio/base", "1.31.0").read_bytes() == b"x"
+    assert SOURCES.chart(ctx, "istio/base", "1.31.0").read_bytes() == b"x"
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "", None])
@@ -100,7 +102,7 @@ def test_a_chart_that_is_not_what_the_index_says_is_not_kept(server, ctx, digest
         entry["digest"] = digest
     server.files[INDEX] = yaml.safe_dump(content).encode()
     with pytest.raises(StageError, match="what came isn't chart base") as caught:
-        chart(ctx, "istio/base", "1.31.0")
+        SOURCES.chart(ctx, "istio/base", "1.31.0")
     assert caught.value.where == f"{server.url}{CHARTS}/base-1.31.0.tgz"
     assert hashlib.sha256(b"base 1.31.0").hexdigest() in caught.value.why
     assert kept() == {}
@@ -111,7 +113,7 @@ def test_a_digest_may_say_how_it_was_made(server, ctx):
     for entry in content["entries"]["base"]:
         entry["digest"] = f"sha256:{entry['digest']}"
     server.files[INDEX] = yaml.safe_dump(content).encode()
-    assert chart(ctx, "istio/base", "1.31.0").read_bytes() == b"base 1.31.0"
+    assert SOURCES.chart(ctx, "istio/base", "1.31.0").read_bytes() == b"base 1.31.0"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_a_digest_may_say_how_it_was_made(server, ctx):
 @pytest.mark.usefixtures("server")
 def test_a_version_that_is_not_published_is_answered_with_those_that_come_near(ctx, wanted, named):
     with pytest.raises(UsageError, match=f"there is no chart base of version {wanted}") as caught:
-        chart(ctx, "istio/base", wanted)
+        SOURCES.chart(ctx, "istio/base", wanted)
     assert caught.value.remedy == f"use one of {', '.join(named)}"
     assert kept() == {}
 
@@ -138,23 +140,23 @@ def test_where_there_are_only_pre_releases_they_are_named():
 @pytest.mark.usefixtures("server")
 def test_a_chart_that_is_not_published_is_answered_with_those_that_are(ctx):
     with pytest.raises(UsageError, match="there is no chart 'basse'") as caught:
-        chart(ctx, "istio/basse", "1.31.0")
+        SOURCES.chart(ctx, "istio/basse", "1.31.0")
     assert caught.value.remedy == "did you mean base? known: base, gateway, istiod"
 
 
 @pytest.mark.parametrize("reference", ["bitnami/nginx", "base", ""])
 def test_a_repository_that_nobody_knows_is_refused_without_asking(server, ctx, reference):
     with pytest.raises(UsageError, match="there is no chart repository"):
-        chart(ctx, reference, "1.31.0")
+        SOURCES.chart(ctx, reference, "1.31.0")
     assert server.requests == []
 
 
 @pytest.mark.parametrize("version", ["v1.31.0", "latest", "../../../1.31.0", "1.31", ""])
 def test_what_is_no_version_is_refused_without_asking(server, ctx, version):
     for ask in (
-        lambda: chart(ctx, "istio/base", version),
-        lambda: rollouts_manifest(ctx, version),
-        lambda: gateway_api_manifest(ctx, version),
+        lambda: SOURCES.chart(ctx, "istio/base", version),
+        lambda: SOURCES.rollouts_manifest(ctx, version),
+        lambda: SOURCES.gateway_api_manifest(ctx, version),
     ):
         with pytest.raises(UsageError, match="isn't a version"):
             ask()
@@ -175,7 +177,7 @@ def test_what_is_no_version_is_refused_without_asking(server, ctx, version):
 def test_an_index_that_is_none_is_shown_and_not_a_bug(server, ctx, page):
     server.files[INDEX] = page
     with pytest.raises(StageError, match="what came isn't") as caught:
-        chart(ctx, "istio/base", "1.31.0")
+        SOURCES.chart(ctx, "istio/base", "1.31.0")
     assert caught.value.where == f"{server.url}{INDEX}"
     assert kept() == {}
 
@@ -183,7 +185,7 @@ def test_an_index_that_is_none_is_shown_and_not_a_bug(server, ctx, page):
 def test_a_chart_that_the_index_names_and_the_mirror_lacks_is_told(server, ctx):
     del server.files[f"{CHARTS}/base-1.31.0.tgz"]
     with pytest.raises(StageError, match="there is no such file") as caught:
-        chart(ctx, "istio/base", "1.31.0")
+        SOURCES.chart(ctx, "istio/base", "1.31.0")
     assert caught.value.where == f"{server.url}{CHARTS}/base-1.31.0.tgz"
 
 
@@ -192,7 +194,7 @@ def test_a_chart_that_the_index_names_and_the_mirror_lacks_is_told(server, ctx):
 
 @pytest.mark.usefixtures("server")
 def test_the_manifest_becomes_the_list_that_the_stage_reads(ctx):
-    path, image = rollouts_manifest(ctx, "1.10.1")
+    path, image = SOURCES.rollouts_manifest(ctx, "1.10.1")
     assert [obj["kind"] for obj in json.loads(path.read_text())] == ["ServiceAccount", "Deployment"]
     assert image == "quay.io/argoproj/argo-rollouts:v1.10.1"
     assert list(kept()) == ["argo-rollouts-1.10.1.json"]
@@ -201,7 +203,7 @@ def test_the_manifest_becomes_the_list_that_the_stage_reads(ctx):
 @pytest.mark.usefixtures("server")
 def test_a_version_that_is_not_released_is_answered_with_the_one_that_is_tested(ctx):
     with pytest.raises(UsageError, match="there is no release") as caught:
-        rollouts_manifest(ctx, "1.10.9")
+        SOURCES.rollouts_manifest(ctx, "1.10.9")
     assert f"use {pins().rollouts.removeprefix('v')}, " in caught.value.remedy
 
 
@@ -209,7 +211,7 @@ def test_a_version_that_is_not_released_is_answered_with_the_one_that_is_tested(
 def test_a_manifest_that_is_none_is_shown_and_not_kept(server, ctx, page):
     server.files[INSTALL] = page
     with pytest.raises(StageError, match="what came isn't"):
-        rollouts_manifest(ctx, "1.10.1")
+        SOURCES.rollouts_manifest(ctx, "1.10.1")
     assert kept() == {}
 
 
@@ -218,7 +220,7 @@ def test_a_manifest_that_is_none_is_shown_and_not_kept(server, ctx, page):
 
 @pytest.mark.usefixtures("server")
 def test_the_definitions_of_the_standard_channel_become_a_list_too(ctx):
-    [definition] = json.loads(gateway_api_manifest(ctx, "1.6.0").read_text())
+    [definition] = json.loads(SOURCES.gateway_api_manifest(ctx, "1.6.0").read_text())
     assert definition["metadata"]["name"] == "httproutes.gateway.networking.k8s.io"
     assert list(kept()) == ["gateway-api-1.6.0.json"]
 
@@ -226,7 +228,7 @@ def test_the_definitions_of_the_standard_channel_become_a_list_too(ctx):
 @pytest.mark.usefixtures("server")
 def test_definitions_that_are_not_released_are_answered_with_those_that_are_tested(ctx):
     with pytest.raises(UsageError, match=r"there is no release 1\.99\.0 of the Gateway API") as caught:
-        gateway_api_manifest(ctx, "1.99.0")
+        SOURCES.gateway_api_manifest(ctx, "1.99.0")
     assert f"use {pins().gateway_api}, " in caught.value.remedy
 
 
@@ -234,12 +236,12 @@ def test_definitions_that_are_not_released_are_answered_with_those_that_are_test
 def test_definitions_that_are_none_are_shown_and_not_kept(server, ctx, page):
     server.files[DEFINITIONS] = page
     with pytest.raises(StageError, match="what came isn't"):
-        gateway_api_manifest(ctx, "1.6.0")
+        SOURCES.gateway_api_manifest(ctx, "1.6.0")
     assert kept() == {}
 
 
 def test_without_a_network_the_error_says_what_to_do(ctx):
-    for ask in (lambda: chart(ctx, "istio/base", "1.31.0"), lambda: rollouts_manifest(ctx, "1.10.1")):
+    for ask in (lambda: SOURCES.chart(ctx, "istio/base", "1.31.0"), lambda: SOURCES.rollouts_manifest(ctx, "1.10.1")):
         with pytest.raises(CanarylabError) as caught:
             ask()
         assert caught.value.where

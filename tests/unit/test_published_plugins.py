@@ -10,7 +10,7 @@ from support.runs import context_of
 
 from canarylab.download import MIRROR
 from canarylab.errors import StageError, UsageError
-from canarylab.providers.published_plugins import CHECKSUMS, router_plugin
+from canarylab.providers.sources.published_plugins import CHECKSUMS, router_plugin
 
 NAME = "argoproj-labs/gatewayAPI"
 RELEASES = "github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi/releases/download"

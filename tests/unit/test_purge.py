@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("isolated_home")
 
 def purge():
     provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
-    return provider.purge(context_of(provider=provider, runner=FakeRunner({"chmod -R u+w": ""})))
+    return provider.infrastructure.purge(context_of(provider=provider, runner=FakeRunner({"chmod -R u+w": ""})))
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def test_where_the_cluster_cannot_say_its_architecture_it_is_the_hosts(world, mo
     def unknown(_ctx):
         raise trouble
 
-    world.provider.architectures = unknown
+    world.provider.images.architectures = unknown
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     wanted = stage("istio")
     with pytest.raises(MachineError):

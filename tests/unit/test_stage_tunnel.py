@@ -54,7 +54,7 @@ def test_it_is_stopped_where_it_runs():
     provider = FakeProvider()
     ctx = context_of(provider=provider)
     assert STAGE.remove(ctx) == []
-    provider.tunnel_start(ctx)
+    provider.access.tunnel_start(ctx)
     assert STAGE.remove(ctx) == [Removal("tunnel process", "removed")]
     assert not provider.tunnel.running
 

@@ -71,8 +71,8 @@ class SetImage(Step):
 
     def _wanted(self, ctx: Context, stable: str) -> str:
         if self.options.images is not None:
-            return successor(stable, [ctx.provider.image_reference(image) for image in self.options.images])
-        return ctx.provider.image_reference(self.options.image) if self.options.image is not None else stable
+            return successor(stable, [ctx.provider.images.reference(image) for image in self.options.images])
+        return ctx.provider.images.reference(self.options.image) if self.options.image is not None else stable
 
 
 def stable_image(ctx: Context, view: RolloutView, container: str) -> str:

@@ -100,7 +100,7 @@ def is_of_rollout(ctx: Context, gateway: Mapping[str, Any]) -> bool:
 
 
 def _endpoint(ctx: Context, gateway: dict[str, Any], port: int) -> tuple[str, int]:
-    endpoint = ctx.provider.endpoint(ctx, gateway, port)
+    endpoint = ctx.provider.access.endpoint(ctx, gateway, port)
     if endpoint is None:
         why, remedy = ctx.ownership.without_address(ctx)
         raise ExpectationError(
@@ -109,5 +109,5 @@ def _endpoint(ctx: Context, gateway: dict[str, Any], port: int) -> tuple[str, in
             why=why,
             remedy=remedy,
         )
-    ctx.provider.check_route(ctx, endpoint[0])
+    ctx.provider.access.check_route(ctx, endpoint[0])
     return endpoint

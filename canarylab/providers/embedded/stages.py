@@ -57,7 +57,7 @@ class ProgramsStage(_Infrastructure):
         return [Change("build", f"programs and images {observed}", "not in the cache: 5 to 15 minutes once")]
 
     def apply(self, ctx: Context, observed: str | None) -> None:  # noqa: ARG002 - there is one thing to do
-        self.provider.require_host(ctx)
+        self.provider.infrastructure.require_host(ctx)
         Builder(ctx, built()).run()
 
     def health(self, ctx: Context) -> str | None:  # noqa: ARG002
@@ -107,7 +107,7 @@ class MachineStage(_Infrastructure):
         return not (observed.disk or observed.network or observed.running or observed.other_rules)
 
     def apply(self, ctx: Context, observed: MachineState) -> None:
-        self.provider.require_host(ctx)
+        self.provider.infrastructure.require_host(ctx)
         self.provider.keep_ranges(ctx)
         machine, network = self.provider.machine(ctx), self.provider.network(ctx)
         if observed.other_rules or not observed.network:
@@ -238,7 +238,7 @@ class ClusterStage(_Infrastructure):
 
     def health(self, ctx: Context) -> str | None:
         """The API server and the node: what everything after this relies on."""
-        cluster = self.provider.cluster(ctx)
+        cluster = self.provider.access.cluster(ctx)
         if not_ready := cluster.ready():
             return not_ready
         node = cluster.get("v1", "Node", node_name(ctx.profile))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from canarylab.contract.stage import Change, Stage, StageOptions
@@ -15,7 +16,6 @@ from canarylab.removal import Removal
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.providers.existing import ExistingProvider
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class ClusterStage(Stage[StageOptions, Connection]):
     Options = StageOptions
     in_cluster = False
 
-    def __init__(self, provider: ExistingProvider) -> None:
+    def __init__(self, context: str) -> None:
         super().__init__(self.kind, StageOptions())
-        self.provider = provider
+        self._context = context
 
     def observe(self, ctx: Context) -> Connection:
-        name, file = self.provider.context, ctx.paths.kubeconfig
+        name, file = self._context, ctx.paths.kubeconfig
         return Connection(name, str(file), kubeconfig.load(file), userconfig.single(name))
 
     def changes(self, observed: Connection) -> list[Change]:
@@ -56,7 +56,7 @@ class ClusterStage(Stage[StageOptions, Connection]):
 
     def health(self, ctx: Context) -> str | None:
         """The API server, and a node for pods to run on."""
-        return requirements.trouble(self.provider.cluster(ctx))
+        return requirements.trouble(ctx.cluster)
 
     def watches(self) -> Sequence[Watch]:
         return (Watch("v1", "Node"),)
@@ -69,13 +69,13 @@ class ClusterStage(Stage[StageOptions, Connection]):
 
     def removals(self, ctx: Context) -> list[Removal]:
         """The file. The cluster itself is never touched."""
-        if not ctx.paths.kubeconfig.exists() or self.provider.is_passing:
+        if not ctx.paths.kubeconfig.exists() or temporary_mark(ctx).exists():
             return []
-        left = Removal(f"cluster of context {self.provider.context}", "left", "it isn't ours")
+        left = Removal(f"cluster of context {self._context}", "left", "it isn't ours")
         return [Removal(f"kubeconfig {ctx.paths.kubeconfig}", "removed"), left]
 
     def facts(self, ctx: Context) -> dict[str, Any]:
-        cluster = self.provider.cluster(ctx)
+        cluster = ctx.cluster
         return {
             "context": cluster.context,
             "kubernetes": ".".join(map(str, cluster.version())),
@@ -86,3 +86,8 @@ class ClusterStage(Stage[StageOptions, Connection]):
 def write(ctx: Context, config: dict[str, Any]) -> None:
     ctx.paths.create()
     write_private(ctx.paths.kubeconfig, kubeconfig.as_text(config))
+
+
+def temporary_mark(ctx: Context) -> Path:
+    """It is there while the profile's folder was made for one command alone, and goes with it."""
+    return ctx.paths.root / "for-one-command"

@@ -14,15 +14,15 @@ from canarylab.providers.existing.registry import Address, is_plain
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
+    from canarylab.contract.playbook import ClusterSpec
     from canarylab.kube.client import Cluster
-    from canarylab.providers.existing import ExistingProvider
 
 CLIENTS = ("helm", "kubectl", "kubectl-argo-rollouts")
 _BUILDERS = ("buildah", "podman", "docker")
 
 
-def findings(ctx: Context, provider: ExistingProvider) -> list[Finding]:
-    return [_clients(), _builder(), _skopeo(), *_cluster(ctx, provider), _registry(provider)]
+def findings(ctx: Context, spec: ClusterSpec) -> list[Finding]:
+    return [_clients(), _builder(), _skopeo(), *cluster(ctx, spec), _registry(spec)]
 
 
 def built_programs() -> Path | None:
@@ -52,15 +52,15 @@ def _skopeo() -> Finding:
     return Finding("skopeo", found is not None, found or "missing", "apt-get install skopeo, or brew install skopeo")
 
 
-def _cluster(ctx: Context, provider: ExistingProvider) -> list[Finding]:
-    name = provider.context
+def cluster(ctx: Context, spec: ClusterSpec) -> list[Finding]:
+    name = userconfig.require(spec.context)
     found = [Finding("context", True, f"{name} in {', '.join(map(str, userconfig.files()))}")]
     remedy = f"kubectl --context {name} get nodes"
     try:
-        cluster = provider.cluster(ctx)
-        if reason := requirements.trouble(cluster):
+        client = ctx.cluster
+        if reason := requirements.trouble(client):
             return [*found, Finding("cluster", False, reason, remedy)]
-        return [*found, _version(cluster), _nodes(cluster), _rights(cluster)]
+        return [*found, _version(client), _nodes(client), _rights(client)]
     except CanarylabError as error:
         return [*found, Finding("cluster", False, error.what, error.remedy or remedy)]
 
@@ -83,8 +83,8 @@ def _rights(cluster: Cluster) -> Finding:
     return Finding("rights", not missing, seen, "use a context with the role cluster-admin")
 
 
-def _registry(provider: ExistingProvider) -> Finding:
-    text = provider.spec.registry
+def _registry(spec: ClusterSpec) -> Finding:
+    text = spec.registry
     if not text:
         remedy = "under the playbook's `cluster`: registry: HOST/PATH"
         return Finding(

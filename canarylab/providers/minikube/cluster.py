@@ -24,7 +24,6 @@ from canarylab.tools.minikube import Minikube
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.contract.playbook import ClusterSpec
-    from canarylab.providers.minikube import MinikubeProvider
 
 _WAIT_SECONDS = 360.0
 """minikube's own limit for a cluster that comes up (`--wait-timeout`)."""
@@ -51,14 +50,10 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
     in_cluster = False
     default_deadline = 1800.0  # the first start fetches a system's image and Kubernetes, a gigabyte and more
 
-    def __init__(self, provider: MinikubeProvider) -> None:
+    def __init__(self, spec: ClusterSpec) -> None:
         super().__init__(self.kind, StageOptions())
-        self.provider = provider
-        self.minikube = Minikube(provider.spec.profile)
-
-    @property
-    def _spec(self) -> ClusterSpec:
-        return self.provider.spec
+        self._spec = spec
+        self.minikube = Minikube(spec.profile)
 
     # -- observe ------------------------------------------------------------------------------------------------------
 
@@ -126,7 +121,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
 
     def _make(self, ctx: Context) -> None:
         """Between the first word to minikube and its last the profile's folder says that it is half made."""
-        self.provider.require_host(ctx)
+        ctx.provider.infrastructure.require_host(ctx)
         ctx.paths.create()
         teardown.half_made(ctx).touch()
         self._start(ctx)
@@ -210,13 +205,13 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             )
         ctx.paths.create()
         write_private(ctx.paths.kubeconfig, kubeconfig.as_text(own))
-        self.provider.forget_client()
+        ctx.provider.access.forget_client()
 
     # -- the rest of a stage ------------------------------------------------------------------------------------------
 
     def health(self, ctx: Context) -> str | None:
         """The API server and the nodes: what everything after this relies on."""
-        cluster = self.provider.cluster(ctx)
+        cluster = ctx.cluster
         if not_ready := cluster.ready():
             return not_ready
         found = cluster.list("v1", "Node")

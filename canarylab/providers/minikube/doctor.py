@@ -22,7 +22,7 @@ from canarylab.providers.minikube.checks.host import Host, look
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.contract.provider import Provider
+    from canarylab.contract.playbook import ClusterSpec
 
 Check = Callable[[Host], Iterable[Finding]]
 
@@ -46,9 +46,9 @@ CHECKS: tuple[tuple[str, Check], ...] = (
 """In the order in which they are told, and mended: what is installed comes before the service of it that is started."""
 
 
-def findings(ctx: Context, provider: Provider) -> list[Finding]:
+def findings(ctx: Context, spec: ClusterSpec) -> list[Finding]:
     """What every check found, in their order. One that can't be made is told as such, and isn't fatal."""
-    host = look(ctx, provider.spec)
+    host = look(ctx, spec)
     with ThreadPoolExecutor(len(CHECKS)) as pool:
         found = list(pool.map(lambda check: _made(host, *check), CHECKS))
     return [finding for each in found for finding in each]

@@ -13,11 +13,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from canarylab.errors import StageError
+from canarylab.contract.provider import Images
+from canarylab.errors import NotYetObservableError, StageError
 from canarylab.files import write_private
 from canarylab.images.build import prepared
 from canarylab.images.image import SOURCE_LABEL, Image, Wanted
 from canarylab.images.oci import read_archive, verify_architecture
+from canarylab.pins import architecture
 from canarylab.providers.minikube.call import call, profiles
 from canarylab.providers.minikube.problems import failure
 from canarylab.tools.minikube import CLUSTER_MISSING, USAGE, ListedImage, Minikube, parse_images
@@ -34,35 +36,57 @@ _BUILD_SECONDS = 900.0
 _TAIL_LINES = 8
 
 
-def images(ctx: Context) -> list[Image]:
-    """The images in the cluster that carry this tool's label; none where no cluster runs."""
-    found = []
-    for listed in _listed(ctx):
-        for tag in listed.tags:
-            if tag.startswith(_OURS) or _memory(ctx, listed.id).exists():
-                image = _read(ctx, listed.id, tag)
-                found += [image] if SOURCE_LABEL in image.labels else []
-    return sorted(found, key=lambda image: image.reference)
+class NodeImages(Images):
+    """Each is built by the node, in the cluster's own store."""
 
+    def ours(self, ctx: Context) -> list[Image]:
+        """The images in the cluster that carry this tool's label; none where no cluster runs."""
+        found = []
+        for listed in _listed(ctx):
+            for tag in listed.tags:
+                if tag.startswith(_OURS) or _memory(ctx, listed.id).exists():
+                    image = _read(ctx, listed.id, tag)
+                    found += [image] if SOURCE_LABEL in image.labels else []
+        return sorted(found, key=lambda image: image.reference)
 
-def deliver(ctx: Context, wanted: Wanted, architecture: str) -> None:
-    """Build it in the cluster, and make sure that it is what the cluster has now under that name."""
-    with prepared(ctx, wanted, architecture) as folder:
-        before = _id_of(ctx, wanted.image)
-        ctx.progress(f"building {wanted.image} in the cluster for {architecture}")
-        built = _build(ctx, wanted, architecture, folder)
-        after = _id_of(ctx, wanted.image)
-        if after is not None and after == before and not _is_wanted(ctx, after, wanted):
-            ctx.progress("the node kept the old image of that name: removing it, and building again")
-            remove(ctx, wanted.image)
-            built = _build(ctx, wanted, architecture, folder)
+    def deliver(self, ctx: Context, wanted: Wanted) -> None:
+        """Build it in the cluster, and make sure that it is what the cluster has now under that name."""
+        target = self.architectures(ctx)[0]
+        with prepared(ctx, wanted, target) as folder:
+            before = _id_of(ctx, wanted.image)
+            ctx.progress(f"building {wanted.image} in the cluster for {target}")
+            built = _build(ctx, wanted, target, folder)
             after = _id_of(ctx, wanted.image)
-    if after is None:
-        raise _not_built(wanted.image, built, "the cluster has no image of that name after the build")
-    ctx.progress("reading the built image")
-    verify_architecture(_read(ctx, after, wanted.image), architecture)
-    if not _is_wanted(ctx, after, wanted):
-        raise _not_built(wanted.image, built, "the cluster has another image under that name")
+            if after is not None and after == before and not _is_wanted(ctx, after, wanted):
+                ctx.progress("the node kept the old image of that name: removing it, and building again")
+                self.remove(ctx, wanted.image)
+                built = _build(ctx, wanted, target, folder)
+                after = _id_of(ctx, wanted.image)
+        if after is None:
+            raise _not_built(wanted.image, built, "the cluster has no image of that name after the build")
+        ctx.progress("reading the built image")
+        verify_architecture(_read(ctx, after, wanted.image), target)
+        if not _is_wanted(ctx, after, wanted):
+            raise _not_built(wanted.image, built, "the cluster has another image under that name")
+
+    def remove(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:
+        if _id_of(ctx, reference) is None:
+            return "absent"
+        result = call(ctx, Minikube(ctx.profile).image_remove(reference), timeout=_LIST_SECONDS)
+        if _id_of(ctx, reference) is not None:  # it ends with 0 whatever happens
+            raise StageError(
+                f"{reference} can't be removed",
+                why=tail(result.stderr or result.stdout, _TAIL_LINES),
+                remedy="a pod still runs it: remove that first",
+            )
+        return "removed"
+
+    def architectures(self, ctx: Context) -> tuple[str, ...]:
+        """As the nodes say it; without a cluster the host's, since a virtual machine is never of another one."""
+        try:
+            return super().architectures(ctx)
+        except NotYetObservableError:
+            return (architecture(),)
 
 
 def _is_wanted(ctx: Context, image_id: str, wanted: Wanted) -> bool:
@@ -89,19 +113,6 @@ def _not_built(reference: str, built: Result, why: str) -> StageError:
         why=f"{why}; the build printed: {said or 'nothing'}",
         remedy="`invoke up` builds it again",
     )
-
-
-def remove(ctx: Context, reference: str) -> Literal["removed", "absent"]:
-    if _id_of(ctx, reference) is None:
-        return "absent"
-    result = call(ctx, Minikube(ctx.profile).image_remove(reference), timeout=_LIST_SECONDS)
-    if _id_of(ctx, reference) is not None:  # it ends with 0 whatever happens
-        raise StageError(
-            f"{reference} can't be removed",
-            why=tail(result.stderr or result.stdout, _TAIL_LINES),
-            remedy="a pod still runs it: remove that first",
-        )
-    return "removed"
 
 
 def _listed(ctx: Context) -> list[ListedImage]:

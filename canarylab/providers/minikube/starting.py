@@ -73,7 +73,7 @@ def go_around(ctx: Context, machine: Vm, why: str) -> None:
             why=f"{why}; and ports of the virtual machine can't be reached either: {error.what}",
             remedy="make it anew with a network that this machine is part of (network: socket_vmnet in the playbook, "
             "then `invoke up --recreate`)"
-            if machine.is_walled_in
+            if machine.has_builtin_network
             else "run `invoke tunnel start` in a terminal, where it can ask for the password",
         ) from error
     ctx.paths.create()

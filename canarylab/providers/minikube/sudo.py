@@ -21,11 +21,10 @@ from canarylab.tools import sudo
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.contract.provider import Provider
 
 
 @contextmanager
-def session(ctx: Context, provider: Provider, command: str) -> Iterator[None]:  # noqa: ARG001 - the provider's contract
+def session(ctx: Context, command: str) -> Iterator[None]:
     """Around a command: the password is asked for once, at its start, and kept only while something still needs it.
 
     Nobody is asked without a terminal: then the tunnel is replaced by its way around, and what can't be removed is

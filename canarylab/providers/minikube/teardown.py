@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canarylab.files import delete, write_private
-from canarylab.lock import is_held
-from canarylab.paths import cache_home
-from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.minikube import strays, user_context, vm
 from canarylab.providers.minikube.call import ASK_SECONDS, call, profile_setting, profiles
 from canarylab.providers.minikube.problems import failure
@@ -18,11 +14,8 @@ from canarylab.tools.minikube import Minikube, complaints, config_set
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.contract.provider import Provider
 
 _DELETE_SECONDS = 300.0
-_CACHES = ("charts", "go", "images")
-"""What this provider keeps for all profiles below the cache's folder."""
 
 
 def half_made(ctx: Context) -> Path:
@@ -101,45 +94,3 @@ def _put_setting_back(ctx: Context, setting: str) -> list[Removal]:
             return [Removal(subject, "failed", f"put it back with: minikube config set profile {setting}")]
     _note(ctx).unlink(missing_ok=True)
     return [Removal(subject, "left", f"it names {setting}, as before")]
-
-
-# -- the rest ---------------------------------------------------------------------------------------------------------
-
-
-def leftovers(ctx: Context, provider: Provider) -> list[Removal]:
-    """The tunnel's traces, forgotten machines, and the profile's folder."""
-    from canarylab.providers.minikube import tunnel
-
-    removals = [*tunnel.leftovers(ctx, provider), *strays.end_orphans(ctx)]
-    if delete(ctx.paths.root):
-        removals.append(Removal(f"files in {ctx.paths.root}", "removed"))
-    if removals:
-        removals += _kept()
-    return removals
-
-
-def _kept() -> list[Removal]:
-    kept = []
-    if cache_home().exists():
-        reason = "the next `up` is faster; `teardown --purge` removes them"
-        kept.append(Removal(f"charts, images and caches in {cache_home()}", "left", reason))
-    if (vm.home() / "cache").exists():
-        reason = "minikube's own, for all its profiles; `minikube delete --all --purge` removes it"
-        kept.append(Removal(f"downloads in {vm.home() / 'cache'}", "left", reason))
-    return kept
-
-
-def purge(ctx: Context) -> list[Removal]:
-    """What this tool keeps for all profiles; minikube's own cache is the user's."""
-
-    found = [cache_home() / name for name in _CACHES if (cache_home() / name).exists()]
-    if not found:
-        return []
-    if is_held(built().folder.with_name("lock")):
-        return [Removal(f"caches in {cache_home()}", "left", "another run works with them at this moment")]
-    for folder in found:
-        ctx.runner.run(["chmod", "-R", "u+w", str(folder)], timeout=300)  # Go writes its module cache read-only
-        delete(folder)
-    with suppress(OSError):  # the embedded provider's programs are in it
-        cache_home().rmdir()
-    return [Removal(f"{', '.join(folder.name for folder in found)} in {cache_home()}", "removed")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from canarylab.contract.provider import TunnelStatus
+from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
-from canarylab.kube.objects import load_balancer_address
+from canarylab.kube.objects import load_balancer_address, load_balancers
 from canarylab.providers.minikube import clearing, keeper, nodeport, others, routes, starting, vm
 from canarylab.providers.minikube.memory import Choice, Kept
 from canarylab.providers.minikube.problems import explain
@@ -17,94 +17,103 @@ from canarylab.tools.minikube import Minikube
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.contract.provider import Provider
 
 _PENDING = "pending"
 
 
-def start(ctx: Context, provider: Provider) -> None:
-    """Have the Services answer on this machine, by the tunnel or by the way around it, which is remembered.
+class TunnelAccess(Access):
+    """By the profile's kubeconfig, and the tunnel or the way around it."""
 
-    Raises StageError where there is no way at all, and for a route or a tunnel of somebody else that is in the way.
-    """
-    machine = _machine(ctx)
-    if status(ctx, provider).running and not _goes_around(ctx):
-        return
-    if machine.is_hidden:
-        raise _hidden(machine)
-    if machine.is_walled_in:
-        starting.go_around(ctx, machine, "minikube has no tunnel for qemu's builtin network")
-        return
-    ctx.paths.create()
-    starting.stop_keeper(ctx)
-    others.refuse(ctx)
-    if why := starting.make_route(ctx, machine):
-        starting.go_around(ctx, machine, why)
-    else:
-        starting.run_keeper(ctx, machine)
+    def tunnel_start(self, ctx: Context) -> None:
+        """Have the Services answer on this machine, by the tunnel or by the way around it, which is remembered.
 
+        Raises StageError where there is no way at all, and for a route or a tunnel of somebody else that is in the way.
+        """
+        machine = _machine(ctx)
+        if self.tunnel_status(ctx).running and not _goes_around(ctx):
+            return
+        if machine.is_hidden:
+            raise _hidden(machine)
+        if machine.has_builtin_network:
+            starting.go_around(ctx, machine, "minikube has no tunnel for qemu's builtin network")
+            return
+        ctx.paths.create()
+        starting.stop_keeper(ctx)
+        others.refuse(ctx)
+        if why := starting.make_route(ctx, machine):
+            starting.go_around(ctx, machine, why)
+        else:
+            starting.run_keeper(ctx, machine)
 
-def stop(ctx: Context, provider: Provider) -> list[Removal]:  # noqa: ARG001 - the provider's contract
-    """End the tunnel and take back what it made, and nothing of others."""
-    choice = Choice.load(ctx.paths.root)
-    if choice:  # from now on the keeper puts no route back
-        Choice("stopped", choice.vm).save(ctx.paths.root)
-    traces = clearing.Traces(ctx)
-    traces.remove()  # first: minikube, without a terminal, would ask for sudo in vain
-    was_running = starting.stop_keeper(ctx)
-    traces.remove()
-    removals = [*([Removal("tunnel process", "removed")] if was_running else []), *traces.removals()]
-    if not any(removal.outcome == "failed" for removal in removals):
-        removals += clearing.registry_entries(ctx)
-        Choice.forget(ctx.paths.root)
-    return removals + [
-        Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
-        for found in others.tunnels(ctx)
-    ]
+    def tunnel_stop(self, ctx: Context) -> list[Removal]:
+        """End the tunnel and take back what it made, and nothing of others."""
+        choice = Choice.load(ctx.paths.root)
+        if choice:  # from now on the keeper puts no route back
+            Choice("stopped", choice.vm).save(ctx.paths.root)
+        traces = clearing.Traces(ctx)
+        traces.remove()  # first: minikube, without a terminal, would ask for sudo in vain
+        was_running = starting.stop_keeper(ctx)
+        traces.remove()
+        removals = [*([Removal("tunnel process", "removed")] if was_running else []), *traces.removals()]
+        if not any(removal.outcome == "failed" for removal in removals):
+            removals += clearing.registry_entries(ctx)
+            Choice.forget(ctx.paths.root)
+        return removals + [
+            Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
+            for found in others.tunnels(ctx)
+        ]
 
+    def tunnel_status(self, ctx: Context) -> TunnelStatus:
+        machine, choice = vm.find(ctx.profile), Choice.load(ctx.paths.root)
+        if machine is None:
+            return TunnelStatus(running=False, pid=None, route="", addresses={}, problems=("there is no cluster yet",))
+        if choice and choice.way == "nodeport":
+            return self._around(ctx, machine, choice.why)
+        kept = Kept.load(ctx.paths.root)
+        process, note = others.own(ctx.runner, kept), ""
+        is_kept = choice is not None and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM)
+        if not is_kept:
+            process = next(iter(others.tunnels(ctx)), None)
+            note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
+        is_there = is_kept or process is not None
+        problems = _problems(ctx, machine, kept if is_kept else Kept()) if is_there else []
+        addresses, unseen = _addresses(ctx, lambda service: load_balancer_address(service) or _PENDING)
+        return TunnelStatus(
+            running=is_there and not problems,
+            pid=process.pid if process else None,
+            route=str(machine.route),
+            addresses=addresses,
+            problems=(*problems, *unseen),
+            note=note,
+        )
 
-def leftovers(ctx: Context, provider: Provider) -> list[Removal]:
-    """What is left of the tunnel once the profile is gone; to be called while the tool's folder is still there."""
-    return stop(ctx, provider)
+    def endpoint(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:
+        """Where a port of a LoadBalancer Service answers; None while it doesn't."""
+        if _goes_around(ctx):
+            node_port = nodeport.of(service, port)
+            return (_machine(ctx).address, node_port) if node_port else None
+        address = load_balancer_address(service)
+        return (address, port) if address else None
 
+    def check_route(self, ctx: Context, address: str) -> None:
+        """Raise unless a request to `address` would go into this profile's machine."""
+        routes.require(ctx.runner, address, _machine(ctx).address, ctx.profile)
 
-def status(ctx: Context, provider: Provider) -> TunnelStatus:  # noqa: ARG001 - the provider's contract
-    machine, choice = vm.find(ctx.profile), Choice.load(ctx.paths.root)
-    if machine is None:
-        return TunnelStatus(running=False, pid=None, route="", addresses={}, problems=("there is no cluster yet",))
-    if choice and choice.way == "nodeport":
-        return _around(ctx, machine, choice.why)
-    kept = Kept.load(ctx.paths.root)
-    process, note = others.own(ctx.runner, kept), ""
-    is_kept = choice is not None and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM)
-    if not is_kept:
-        process = next(iter(others.tunnels(ctx)), None)
-        note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
-    is_there = is_kept or process is not None
-    problems = _problems(ctx, machine, kept if is_kept else Kept()) if is_there else []
-    addresses, unseen = _addresses(ctx, lambda service: load_balancer_address(service) or _PENDING)
-    return TunnelStatus(
-        running=is_there and not problems,
-        pid=process.pid if process else None,
-        route=str(machine.route),
-        addresses=addresses,
-        problems=(*problems, *unseen),
-        note=note,
-    )
-
-
-def endpoint(ctx: Context, provider: Provider, service: dict[str, Any], port: int) -> tuple[str, int] | None:  # noqa: ARG001
-    """Where a port of a LoadBalancer Service answers; None while it doesn't."""
-    if _goes_around(ctx):
-        node_port = nodeport.of(service, port)
-        return (_machine(ctx).address, node_port) if node_port else None
-    address = load_balancer_address(service)
-    return (address, port) if address else None
-
-
-def check_route(ctx: Context, provider: Provider, address: str) -> None:  # noqa: ARG001 - the provider's contract
-    """Raise unless a request to `address` would go into this profile's machine."""
-    routes.require(ctx.runner, address, _machine(ctx).address, ctx.profile)
+    def _around(self, ctx: Context, machine: Vm, why: str) -> TunnelStatus:
+        problems = []
+        try:
+            self.check_route(ctx, machine.address)
+        except CanarylabError as error:
+            problems.append(error.what)
+        addresses, unseen = _addresses(ctx, lambda service: nodeport.shown(service, machine.address))
+        return TunnelStatus(
+            running=not problems,
+            pid=None,
+            route=f"none: ports of {machine.address}",
+            addresses=addresses,
+            problems=(*problems, *unseen),
+            note=f"a way around, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel",
+        )
 
 
 def _machine(ctx: Context) -> Vm:
@@ -117,23 +126,6 @@ def _machine(ctx: Context) -> Vm:
 def _goes_around(ctx: Context) -> bool:
     choice = Choice.load(ctx.paths.root)
     return choice is not None and choice.way == "nodeport"
-
-
-def _around(ctx: Context, machine: Vm, why: str) -> TunnelStatus:
-    problems = []
-    try:
-        check_route(ctx, ctx.provider, machine.address)
-    except CanarylabError as error:
-        problems.append(error.what)
-    addresses, unseen = _addresses(ctx, lambda service: nodeport.shown(service, machine.address))
-    return TunnelStatus(
-        running=not problems,
-        pid=None,
-        route=f"none: ports of {machine.address}",
-        addresses=addresses,
-        problems=(*problems, *unseen),
-        note=f"a way around, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel",
-    )
 
 
 def _problems(ctx: Context, machine: Vm, kept: Kept) -> list[str]:
@@ -152,11 +144,10 @@ def _problems(ctx: Context, machine: Vm, kept: Kept) -> list[str]:
 def _addresses(ctx: Context, said: Callable[[dict[str, Any]], str]) -> tuple[dict[str, str], list[str]]:
     """By namespace/name of each LoadBalancer Service; and why, where they can't be listed."""
     try:
-        services = ctx.cluster.list("v1", "Service")
+        balanced = load_balancers(ctx.cluster.list("v1", "Service"))
     except CanarylabError as error:
         return {}, [error.what]
-    balanced = [service for service in services if service["spec"].get("type") == "LoadBalancer"]
-    return {f"{each['metadata']['namespace']}/{each['metadata']['name']}": said(each) for each in balanced}, []
+    return {name: said(service) for name, service in balanced.items()}, []
 
 
 def _hidden(machine: Vm) -> StageError:

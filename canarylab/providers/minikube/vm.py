@@ -38,7 +38,7 @@ class Vm:
         return str(ipaddress.ip_network(self.services)[10])
 
     @property
-    def is_walled_in(self) -> bool:
+    def has_builtin_network(self) -> bool:
         """Whether qemu's own network keeps it apart from this machine: minikube refuses a tunnel there."""
         return self.driver.startswith("qemu") and self.network in _BUILTIN
 

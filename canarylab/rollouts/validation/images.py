@@ -62,7 +62,7 @@ def refuse_absent(ctx: Context, documents: Iterable[tuple[Path, Object]]) -> Non
     built = _built(ctx)
     for file, obj in documents:
         for place, written in _images(obj):
-            image = ctx.provider.image_reference(written)
+            image = ctx.provider.images.reference(written)
             if image in built:
                 continue
             found = _not_built(ctx, image, built) if _no_cluster(ctx) else absent(ctx, image)
@@ -81,7 +81,7 @@ def _images(obj: Object) -> Iterator[tuple[Place, str]]:
 def _built(ctx: Context) -> dict[str, str]:
     """Image to stage, of the stages of the playbook that build one."""
     stages = [stage for stage in ctx.playbook.stages if stage.kind == "image"]
-    return {ctx.provider.image_reference(stage.options.image): stage.name for stage in stages}
+    return {ctx.provider.images.reference(stage.options.image): stage.name for stage in stages}
 
 
 def _no_cluster(ctx: Context) -> bool:
@@ -116,7 +116,7 @@ def _on_nodes(ctx: Context) -> set[str] | None:
 
 def _handed_over(ctx: Context) -> set[str]:
     """Our own, as the provider finds them: of a new one, a node tells only after some seconds."""
-    return {image.reference for image in ctx.provider.images(ctx)}
+    return {image.reference for image in ctx.provider.images.ours(ctx)}
 
 
 def _repository(image: str) -> str:

@@ -38,7 +38,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         """None where somebody else's controller does the work; all but the namespace where that is somebody else's."""
         if self._foreign(ctx):
             return []
-        manifest, image = ctx.provider.rollouts_manifest(ctx, self.options.version)
+        manifest, image = ctx.provider.sources.rollouts_manifest(ctx, self.options.version)
         wanted = _objects(manifest, self.options.namespace, image)
         ours = wanted if self._may_have_namespace(ctx) else wanted[1:]
         return [placed(ctx.cluster, obj, self.options.namespace) for obj in ours]

@@ -41,7 +41,7 @@ class GatewayApiStage(ObjectsStage[GatewayApiOptions]):
         """None where somebody else's definitions do."""
         if self._others(ctx):
             return []
-        return list(_objects(ctx.provider.gateway_api_manifest(ctx, self.options.version)))
+        return list(_objects(ctx.provider.sources.gateway_api_manifest(ctx, self.options.version)))
 
     def observe(self, ctx: Context) -> list[Comparison]:
         if others := self._others(ctx):

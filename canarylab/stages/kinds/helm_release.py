@@ -225,7 +225,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         return newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
 
     def _chart(self, ctx: Context) -> Path:
-        return ctx.provider.chart(ctx, self.options.chart, self.options.version)
+        return ctx.provider.sources.chart(ctx, self.options.chart, self.options.version)
 
     def _files(self, ctx: Context) -> list[Path]:
         return self._value_files(ctx.provider.name)
@@ -242,7 +242,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
 
 
 def _helm(ctx: Context) -> Helm:
-    folder, cluster = ctx.provider.programs(ctx), ctx.cluster
+    folder, cluster = ctx.provider.sources.programs(ctx), ctx.cluster
     if folder:  # of the version that node/ pins
         return Helm(folder / "helm", cluster.kubeconfig, cluster.context)
     program = Path("helm")

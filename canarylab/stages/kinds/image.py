@@ -42,13 +42,13 @@ class ImageStage(Stage[ImageOptions, ImageState]):
 
     def wanted(self, ctx: Context) -> Wanted:
         """What is to be built, under the name that it has in the cluster."""
-        reference = ctx.provider.image_reference(self.options.image)
+        reference = ctx.provider.images.reference(self.options.image)
         return Wanted(self.base / self.options.path, reference, self.options.build_args)
 
     def observe(self, ctx: Context) -> ImageState:
         wanted = self.wanted(ctx)
-        found = tuple(image for image in ctx.provider.images(ctx) if image.reference == wanted.image)
-        return ImageState(found, ctx.provider.architectures(ctx), wanted)
+        found = tuple(image for image in ctx.provider.images.ours(ctx) if image.reference == wanted.image)
+        return ImageState(found, ctx.provider.images.architectures(ctx), wanted)
 
     def changes(self, observed: ImageState) -> list[Change]:
         name = observed.wanted.image
@@ -67,21 +67,21 @@ class ImageStage(Stage[ImageOptions, ImageState]):
         return not observed.images
 
     def apply(self, ctx: Context, observed: ImageState) -> None:
-        ctx.provider.deliver_image(ctx, observed.wanted)
+        ctx.provider.images.deliver(ctx, observed.wanted)
 
     def health(self, ctx: Context) -> str | None:  # noqa: ARG002
         return None  # nothing to wait for: what was handed over is there or isn't, and `observe` says so
 
     def remove(self, ctx: Context) -> list[Removal]:
-        reference = ctx.provider.image_reference(self.options.image)
-        outcome = ctx.provider.remove_image(ctx, reference)
+        reference = ctx.provider.images.reference(self.options.image)
+        outcome = ctx.provider.images.remove(ctx, reference)
         if isinstance(outcome, Removal):
             return [outcome]
         return [Removal(f"image {reference}", "removed")] if outcome == "removed" else []
 
     def removals(self, ctx: Context) -> list[Removal]:
-        reference = ctx.provider.image_reference(self.options.image)
-        found = any(image.reference == reference for image in ctx.provider.images(ctx))
+        reference = ctx.provider.images.reference(self.options.image)
+        found = any(image.reference == reference for image in ctx.provider.images.ours(ctx))
         return [Removal(f"image {reference}", "removed")] if found else []
 
     def facts(self, ctx: Context) -> dict[str, Any]:

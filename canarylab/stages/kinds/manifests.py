@@ -67,7 +67,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
-        return [with_images(obj, ctx.provider.image_reference) for obj in found]
+        return [with_images(obj, ctx.provider.images.reference) for obj in found]
 
     def health(self, ctx: Context) -> str | None:
         reason = super().health(ctx)

@@ -188,7 +188,7 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
 def _architectures(ctx: Context) -> tuple[str, ...]:
     """The nodes'; the host's where the cluster is stopped and can't say: minikube's machines are never of another."""
     try:
-        return ctx.provider.architectures(ctx)
+        return ctx.provider.images.architectures(ctx)
     except (NotYetObservableError, ApiError):
         return (architecture(),)
 

@@ -81,7 +81,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
 
     def _configuration(self, ctx: Context, config: dict[str, Any] | None) -> Comparison:
         """Ours among the plugins; those that others put there stay."""
-        plugin = ctx.provider.router_plugin(ctx, self.options.plugin, self.options.version)
+        plugin = ctx.provider.sources.router_plugin(ctx, self.options.plugin, self.options.version)
         checked = {"sha256": plugin.sha256} if plugin.sha256 else {}
         entry = {"name": self.options.plugin, "location": plugin.location, **checked}
         body = self._part("v1", "ConfigMap", CONFIG_MAP, data={KEY: plugin_config.with_entry(config, entry)})
@@ -139,7 +139,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     def facts(self, ctx: Context) -> dict[str, Any]:
         if self._foreign(ctx):
             return {"installed by": "somebody else"}
-        plugin = ctx.provider.router_plugin(ctx, self.options.plugin, self.options.version)
+        plugin = ctx.provider.sources.router_plugin(ctx, self.options.plugin, self.options.version)
         return {"plugin": plugin.location, **({"note": plugin.note} if plugin.note else {})}
 
     # -- changing -----------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
 
         Interrupted between the two, the next run sees by the time that the controller was not started since.
         """
-        plugin = ctx.provider.router_plugin(ctx, self.options.plugin, self.options.version)
+        plugin = ctx.provider.sources.router_plugin(ctx, self.options.plugin, self.options.version)
         if plugin.note:
             ctx.emit(Notice(plugin.note))
         config = configuration.live

@@ -22,16 +22,16 @@ class TunnelStage(Stage[StageOptions, TunnelStatus]):
     in_cluster: ClassVar[bool] = False
 
     def observe(self, ctx: Context) -> TunnelStatus:
-        return ctx.provider.tunnel_status(ctx)
+        return ctx.provider.access.tunnel_status(ctx)
 
     def changes(self, observed: TunnelStatus) -> list[Change]:
         return [] if observed.running else [Change("start", "tunnel", "it isn't running")]
 
     def apply(self, ctx: Context, observed: TunnelStatus) -> None:  # noqa: ARG002 - there is one thing to do
-        ctx.provider.tunnel_start(ctx)
+        ctx.provider.access.tunnel_start(ctx)
 
     def health(self, ctx: Context) -> str | None:
-        status = ctx.provider.tunnel_status(ctx)
+        status = ctx.provider.access.tunnel_status(ctx)
         if status.problems:
             return status.problems[0]
         if not status.running:
@@ -43,12 +43,12 @@ class TunnelStage(Stage[StageOptions, TunnelStatus]):
         return (Watch("v1", "Service"),)
 
     def remove(self, ctx: Context) -> list[Removal]:
-        return ctx.provider.tunnel_stop(ctx)
+        return ctx.provider.access.tunnel_stop(ctx)
 
     def removals(self, ctx: Context) -> list[Removal]:
-        return [Removal("tunnel process", "removed")] if ctx.provider.tunnel_status(ctx).pid else []
+        return [Removal("tunnel process", "removed")] if ctx.provider.access.tunnel_status(ctx).pid else []
 
     def facts(self, ctx: Context) -> dict[str, Any]:
-        status = ctx.provider.tunnel_status(ctx)
+        status = ctx.provider.access.tunnel_status(ctx)
         process = {"pid": status.pid} if status.pid else {}
         return {**process, "route": status.route, **status.addresses}

@@ -83,7 +83,7 @@ class Node:
         return kubeconfig.load(self.own_kubeconfig)
 
     def cluster(self) -> Cluster:
-        return self._provider.cluster(self._ctx)
+        return self._provider.access.cluster(self._ctx)
 
     def api(self) -> str:
         """State of the API server as minikube names it."""
@@ -103,7 +103,7 @@ class Node:
     def start(self, service_range: str, progress: Callable[[str], None]) -> None:
         """Bring it up, or up again; `progress` gets programs, machine, cluster, ready as each begins."""
         self._reserve(service_range)
-        for stage in self._provider.stages():
+        for stage in self._provider.infrastructure.stages():
             progress(stage.kind)
             observed = stage.observe(self._ctx)
             if stage.changes(observed):
@@ -136,9 +136,9 @@ class Node:
             self._provider.supervisor(self._ctx).shutdown(self._ctx.cancel)
 
     def delete(self) -> None:
-        for stage in reversed(self._provider.stages()):
+        for stage in reversed(self._provider.infrastructure.stages()):
             stage.remove(self._ctx)
-        self._provider.leftovers(self._ctx)
+        self._provider.infrastructure.leftovers(self._ctx)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Charts from their public repository, install manifests of Argo and the Gateway API from their releases.
 
-For clusters that pull their images from the internet. What came is checked and kept, and never asked for again.
+What came is checked and kept, and never asked for again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from urllib.parse import urljoin
 
 import yaml
 
+from canarylab.contract.provider import RouterPlugin, Sources
 from canarylab.download import NotPublishedError, fetch, keep, shown
 from canarylab.errors import StageError, UsageError
 from canarylab.paths import cache_home
 from canarylab.pins import pins
+from canarylab.providers.sources.published_plugins import router_plugin
 from canarylab.yamlfile.problems import choose
 from canarylab.yamlfile.reader import LOADER
 
@@ -36,37 +38,36 @@ _SHOWN = 5
 """How many versions an error names."""
 
 
-def chart(ctx: Context, reference: str, version: str) -> Path:
-    """The packaged chart, its digest held against the repository's index.
+class PublishedSources(Sources):
+    """For clusters that pull their images from the internet."""
 
-    Raises UsageError for a chart or version that isn't published, StageError where it can't be fetched.
-    """
-    alias, _, name = reference.partition("/")
-    if alias not in REPOSITORIES:
-        raise UsageError(f"there is no chart repository {alias!r}", where=reference, remedy=choose(alias, REPOSITORIES))
-    _require_version(version)
-    kept = _folder() / f"{name}-{version}.tgz"
-    if not kept.exists():
-        ctx.progress(f"fetching chart {reference} {version}")
-        keep(kept, _fetched(ctx, _Repository.read(ctx, alias), name, version))
-    return kept
+    def chart(self, ctx: Context, reference: str, version: str) -> Path:
+        """The packaged chart, its digest held against the repository's index.
 
+        Raises UsageError for a chart or version that isn't published, StageError where it can't be fetched.
+        """
+        alias, _, name = reference.partition("/")
+        if alias not in REPOSITORIES:
+            said = f"there is no chart repository {alias!r}"
+            raise UsageError(said, where=reference, remedy=choose(alias, REPOSITORIES))
+        _require_version(version)
+        kept = _folder() / f"{name}-{version}.tgz"
+        if not kept.exists():
+            ctx.progress(f"fetching chart {reference} {version}")
+            keep(kept, _fetched(ctx, _Repository.read(ctx, alias), name, version))
+        return kept
 
-def rollouts_manifest(ctx: Context, version: str) -> tuple[Path, str]:
-    """Argo Rollouts' install manifest as a JSON list, and the controller's image.
+    def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:
+        """Raises UsageError for a version that isn't released, StageError where it can't be fetched."""
+        tested = pins().rollouts.removeprefix("v")
+        return _install_manifest(ctx, _ROLLOUTS, version, tested), f"{_ROLLOUTS_IMAGE}:v{version}"
 
-    Raises UsageError for a version that isn't released, StageError where it can't be fetched.
-    """
-    tested = pins().rollouts.removeprefix("v")
-    return _install_manifest(ctx, _ROLLOUTS, version, tested), f"{_ROLLOUTS_IMAGE}:v{version}"
+    def gateway_api_manifest(self, ctx: Context, version: str) -> Path:
+        """Raises as `rollouts_manifest` does."""
+        return _install_manifest(ctx, _GATEWAY_API, version, pins().gateway_api)
 
-
-def gateway_api_manifest(ctx: Context, version: str) -> Path:
-    """The definitions of the Gateway API's standard channel as a JSON list.
-
-    Raises as `rollouts_manifest` does.
-    """
-    return _install_manifest(ctx, _GATEWAY_API, version, pins().gateway_api)
+    def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
+        return router_plugin(ctx, name, version)
 
 
 def _folder() -> Path:

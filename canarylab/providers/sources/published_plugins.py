@@ -43,7 +43,7 @@ def router_plugin(ctx: Context, name: str, version: str) -> RouterPlugin:
             f"the checksums of version {version} of the plugin {name} aren't known",
             remedy=f"use {', '.join(versions)}; docs/adr/0016 says how to add another",
         )
-    architectures = ctx.provider.architectures(ctx)
+    architectures = ctx.provider.images.architectures(ctx)
     if len(architectures) != 1 or architectures[0] not in versions[version]:
         raise StageError(
             f"the plugin {name} can't be for nodes of {' and '.join(architectures) or 'no known architecture'}",

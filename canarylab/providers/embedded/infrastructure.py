@@ -1,0 +1,66 @@
+"""What this host must be for the embedded cluster, its stages, and what is left of them in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from canarylab.contract.provider import Finding, Infrastructure
+from canarylab.contract.stage import Stage
+from canarylab.files import delete
+from canarylab.lock import is_held
+from canarylab.paths import ProfilePaths, cache_home, state_home
+from canarylab.providers.embedded import host
+from canarylab.providers.embedded.machine import STAMP
+from canarylab.providers.embedded.programs.built import built
+from canarylab.providers.embedded.stages import ClusterStage, MachineStage, ProgramsStage
+from canarylab.removal import Removal
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+    from canarylab.providers.embedded import EmbeddedProvider
+
+
+class HostInfrastructure(Infrastructure):
+    """Programs in the cache of all profiles; machine and cluster on this host."""
+
+    def __init__(self, provider: EmbeddedProvider) -> None:
+        self._provider = provider
+
+    def findings(self, ctx: Context) -> list[Finding]:
+        return host.findings(ctx, built(), internet=self._provider.spec.internet)
+
+    def require_host(self, ctx: Context) -> None:
+        """As every provider; then install what it lacks."""
+        super().require_host(ctx)
+        host.install_packages(ctx)
+
+    def stages(self) -> Sequence[Stage[Any, Any]]:
+        return (
+            ProgramsStage(self._provider),
+            MachineStage(self._provider, needs=["programs"]),
+            ClusterStage(self._provider, needs=["machine"]),
+        )
+
+    def leftovers(self, ctx: Context) -> list[Removal]:
+        root = ProfilePaths(ctx.profile).root
+        if not delete(root):
+            return []
+        kept = Removal(
+            f"programs in {cache_home()}", "left", "the next `up` is faster; `teardown --purge` removes them"
+        )
+        return [Removal(f"files in {root}", "removed"), kept]
+
+    def purge(self, ctx: Context) -> list[Removal]:
+        users = sorted(path.parent.name for path in state_home().glob(f"*/{STAMP}"))
+        if users:
+            reason = f"used by {', '.join(users)}"
+            return [Removal(f"programs in {cache_home()}", "left", reason)]
+        if is_held(built().folder.with_name("lock")):
+            return [Removal(f"programs in {cache_home()}", "left", "another run builds them at this moment")]
+        delete_readonly = ["chmod", "-R", "u+w", str(cache_home())]
+        if not cache_home().exists():
+            return []
+        ctx.runner.run(delete_readonly, timeout=300)  # Go writes its module cache read-only
+        delete(cache_home())
+        return [Removal(f"programs and caches in {cache_home()}", "removed")]

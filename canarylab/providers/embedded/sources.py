@@ -1,0 +1,64 @@
+"""Charts, manifests and the plugin that were built from the modules that node/go.mod pins."""
+
+# ruff: noqa: ARG002 - the contract names the arguments
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canarylab import pins
+from canarylab.contract.provider import RouterPlugin, Sources
+from canarylab.errors import UsageError
+from canarylab.providers.embedded.programs.built import built
+from canarylab.providers.embedded.programs.charts import CHARTS
+from canarylab.providers.embedded.programs.images import GATEWAY_API_PLUGIN, ROLLOUTS
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+_GATEWAY_API = "argoproj-labs/gatewayAPI"
+"""The plugin for which there is a stand-in: node/internal/gatewayapi."""
+
+
+class PinnedSources(Sources):
+    """One version of each: the pinned one."""
+
+    def programs(self, ctx: Context) -> Path:
+        return built().bin
+
+    def chart(self, ctx: Context, reference: str, version: str) -> Path:
+        name = reference.rsplit("/", 1)[-1]
+        packaged = pins.pins().istio
+        if reference not in CHARTS or packaged.split("-", 1)[0] != version:
+            known = ", ".join(f"{chart} {packaged.split('-', 1)[0]}" for chart in CHARTS)
+            raise UsageError(
+                f"the embedded provider has no chart {reference} of version {version}",
+                why="there is no chart repository: charts come from the modules that node/go.mod pins",
+                remedy=f"use one of {known}",
+            )
+        return built().charts / f"{name}-{packaged}.tgz"
+
+    def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:
+        if pins.pins().rollouts.removeprefix("v") != version:
+            raise UsageError(
+                f"the embedded provider has no Argo Rollouts {version}",
+                remedy=f"use {pins.pins().rollouts.removeprefix('v')}, which node/go.mod pins",
+            )
+        return built().rollouts_manifest, f"{ROLLOUTS}:{pins.pins().rollouts}"
+
+    def gateway_api_manifest(self, ctx: Context, version: str) -> Path:
+        if pins.pins().gateway_api != version:
+            raise UsageError(
+                f"the embedded provider has no Gateway API {version}",
+                remedy=f"use {pins.pins().gateway_api}, which node/go.mod pins",
+            )
+        return built().gateway_api_manifest
+
+    def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
+        if name != _GATEWAY_API:
+            raise UsageError(
+                f"the embedded provider has no traffic-router plugin {name!r}", remedy=f"use {_GATEWAY_API}"
+            )
+        note = f"{name} can't be had here: a plugin of this tool stands in for it (docs/embedded.md, Gateway API)"
+        return RouterPlugin(f"file://{GATEWAY_API_PLUGIN}", note=note)
