@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -109,3 +112,15 @@ def test_every_program_that_the_pages_name_is_run_by_a_test() -> None:
         file.read_text() for file in (REPOSITORY / "tests").rglob("test_*.py") if file.name != Path(__file__).name
     )
     assert {name for name in named if name not in tests} == set()
+
+
+@pytest.mark.parametrize(
+    "program", [*REPOSITORY.glob("benchmarks/[dwr]*.py"), *REPOSITORY.glob("docs/*.py")], ids=_name
+)
+def test_every_program_finds_what_it_imports(program: Path) -> None:
+    """Those that need a cluster are run by tests/e2e; that their imports are right is seen without one."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    argv = [sys.executable, str(program), "--help"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: ")
