@@ -66,8 +66,14 @@ class Between(Step):
         self._act()
 
 
+class AllAtOnce(Record):
+    """The time stands still, however slow the machine is."""
+
+    clock = staticmethod(lambda: 0.0)
+
+
 def recording(state, **expected):
-    return step(Record, state=state, rollout="demo", namespace="default", **expected)
+    return step(AllAtOnce, state=state, rollout="demo", namespace="default", **expected)
 
 
 @pytest.fixture

@@ -118,6 +118,13 @@ def test_minikubes_status_block_is_told():
     assert last.started == processes.find(SystemRunner(Cancel()), os.getpid()).started
 
 
+def test_a_route_is_told_only_with_the_process_that_holds_it():
+    """The first block may be printed before the process was looked up: whoever reads of it asks for the process."""
+    kept = Kept_(routed(), Child(RIGHT_LINES, code=0))
+    kept.serve()
+    assert [one.pid for one in kept.told if one.route] == [os.getpid()]
+
+
 def test_errors_of_the_block_are_told():
     lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="conflicting route: x").splitlines()
     kept = Kept_(routed(), Child(lines, code=0))

@@ -500,12 +500,20 @@ def test_where_minikube_has_no_tunnel_the_way_around_is_taken(real):
     assert ACCESS.tunnel_status(ctx).pid, "each `tunnel start` tries for a tunnel again"
 
 
+@pytest.fixture
+def foreign(real):
+    """A tunnel that somebody else runs. What a failed test leaves of it would be found by every test after it."""
+    world, _ = real
+    with subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE) as found:
+        assert found.stdout.readline() == b"Status:\t\n"
+        yield found
+        (world / "stopped").touch()
+
+
 @linux
-def test_a_foreign_tunnel_is_used_while_it_works_named_and_never_ended(real):
+def test_a_foreign_tunnel_is_used_while_it_works_named_and_never_ended(real, foreign):
     world, ctx = real
     (world / "routes").write_text(f"{SERVICES} {VM}\n")
-    foreign = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
-    assert foreign.stdout.readline() == b"Status:\t\n"
     ACCESS.tunnel_start(ctx)
     status = ACCESS.tunnel_status(ctx)
     assert (status.running, status.pid) == (True, foreign.pid)
@@ -519,8 +527,6 @@ def test_a_foreign_tunnel_is_used_while_it_works_named_and_never_ended(real):
     assert (removal.outcome, str(foreign.pid) in removal.subject) == ("left", True)
     assert (world / "routes").read_text() == f"{SERVICES} {VM}\n", "its route is its own"
     assert foreign.poll() is None
-    foreign.send_signal(signal.SIGINT)
-    foreign.communicate()
 
 
 # -- taking back ------------------------------------------------------------------------------------------------------

@@ -134,6 +134,7 @@ def test_what_was_stopped_can_be_started_again(supervisor):
 
 
 def test_a_program_that_cannot_be_started_is_told_with_its_log(supervisor, monkeypatch):
+    supervisor.start(SLEEP, Cancel())  # with all its time: supervisord itself may be slow to come
     monkeypatch.setattr("canarylab.tools.supervisord._START_SECONDS", 0.3)
     with pytest.raises(StageError) as caught:
         supervisor.start(Program("none", ["/no/such/program"]), Cancel())

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from unittest.mock import patch
 
 import pytest
+from invoke import Program
 
 from canarylab.paths import REPOSITORY
 
@@ -28,11 +33,29 @@ ns.add_collection(canarylab.tasks.ns)
 """
 
 
-def invoke(*words, cwd=REPOSITORY):
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def invoke(*words):
+    """What `invoke` does with these words in the repository's folder, in this process: a new one takes a second."""
+    out, err = io.StringIO(), io.StringIO()
+    argv = ["invoke", *words]
+    with chdir(REPOSITORY), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", argv):
+        with pytest.raises(SystemExit) as ended:
+            Program(version="tests").run(argv)
+    return Done(ended.value.code or 0, out.getvalue(), err.getvalue())
+
+
+def invoke_in(folder, *words):
+    """The same in another folder, in a process of its own, since `tasks` is another module there."""
     argv = [sys.executable, "-m", "invoke", *words]
     # Where Python starts it looks for modules, so that elsewhere it has to be told where this package is.
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +116,8 @@ def test_up_can_be_told_where_to_begin():
 
 
 def test_the_exit_code_is_that_of_the_package():
-    done = invoke("status", "--output", "xml")
+    argv = [sys.executable, "-m", "invoke", "status", "--output", "xml"]
+    done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "there is no output 'xml'" in done.stderr) == (2, True)
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -121,30 +145,30 @@ def elsewhere(tmp_path_factory):
 
 
 def test_a_tasks_py_of_ones_own_can_take_the_commands_in(elsewhere):
-    done = invoke("--list", "--list-format=json", cwd=elsewhere)
+    done = invoke_in(elsewhere, "--list", "--list-format=json")
     assert done.returncode == 0, done.stderr
     inside = next(each for each in json.loads(done.stdout)["collections"] if each["name"] == "canary")
     assert {task["name"] for task in inside["tasks"]} == COMMANDS
-    assert "--from" in invoke("--help", "canary.up", cwd=elsewhere).stdout
+    assert "--from" in invoke_in(elsewhere, "--help", "canary.up").stdout
 
 
 def test_from_elsewhere_names_are_those_of_this_repositorys_playbooks(elsewhere):
-    done = invoke("canary.plan", "--playbook", "basic", cwd=elsewhere)
+    done = invoke_in(elsewhere, "canary.plan", "--playbook", "basic")
     assert done.returncode == 2
     assert "basic-canary" in done.stdout + done.stderr
 
 
 def test_from_elsewhere_paths_are_those_of_the_folder(elsewhere):
     (elsewhere / "mine.yaml").write_text("name: mine\ndescription: of my own\nusing: [istio]\n")
-    done = invoke("canary.plan", "--playbook", "mine.yaml", cwd=elsewhere)
+    done = invoke_in(elsewhere, "canary.plan", "--playbook", "mine.yaml")
     assert done.returncode == 2
     assert "mine.yaml:3" in done.stdout + done.stderr
 
 
 def test_from_elsewhere_the_default_playbook_its_parts_and_its_files_are_found(elsewhere):
-    done = invoke("canary.plan", "--provider", "nope", cwd=elsewhere)
+    done = invoke_in(elsewhere, "canary.plan", "--provider", "nope")
     assert (done.returncode, "known: embedded, existing, minikube" in done.stdout + done.stderr) == (2, True)
-    done = invoke("canary.plan", "--only", "nope", "--provider", "embedded", "--profile", "nobody", cwd=elsewhere)
+    done = invoke_in(elsewhere, "canary.plan", "--only", "nope", "--provider", "embedded", "--profile", "nobody")
     assert (done.returncode, "rollouts-demo" in done.stdout + done.stderr) == (2, True), done.stdout
 
 

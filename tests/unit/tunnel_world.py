@@ -26,7 +26,8 @@ from canarylab.events import Event
 from canarylab.stages.kinds.tunnel import TunnelStage
 from canarylab.tools.runner import Result, Runner
 
-PROFILE = "unit-test"
+PROFILE = f"unit-{os.getpid()}"
+"""Of this process: every `minikube tunnel` of the machine is looked at, those of other runs of these tests, too."""
 VM = "192.168.105.4"
 SERVICES = "10.96.0.0/12"
 LAN = ipaddress.ip_network("192.168.105.0/24")

@@ -8,7 +8,8 @@ list's resourceVersion on, so that no state in between is missed. If the API ser
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,16 @@ _CATCH_UP = 10.0
 
 
 class Recorder(LeftOpen):
-    """Records a Rollout from construction until `stop`. Raises ExpectationError where there is none, or no order."""
+    """Records a Rollout from construction until `stop`. Raises ExpectationError where there is none, or no order.
 
-    def __init__(self, ctx: Context, namespace: str, rollout: str) -> None:
+    `clock` gives seconds from some point on.
+    """
+
+    def __init__(self, ctx: Context, namespace: str, rollout: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._rollout: str = get(ctx, namespace, rollout)["metadata"]["uid"]
         self._name = f"{namespace}/{rollout}"
         self._moved, self._over = threading.Condition(), threading.Event()
-        self._streams = [Stream(ctx.cluster, watch, self._moved, self._over) for watch in watches(namespace)]
+        self._streams = [Stream(ctx.cluster, watch, self._moved, self._over, clock) for watch in watches(namespace)]
         check_order([stream.listed_at for stream in self._streams])
         for stream in self._streams:
             stream.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from canarylab.demo.history.resource_versions import number
@@ -26,10 +26,17 @@ class Stream:
     All of it is guarded by the condition that is notified of each change.
     """
 
-    def __init__(self, cluster: Cluster, watch: Watch, moved: threading.Condition, over: threading.Event) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        watch: Watch,
+        moved: threading.Condition,
+        over: threading.Event,
+        clock: Callable[[], float],
+    ) -> None:
         self.watch = watch
-        self._cluster, self._moved, self._over = cluster, moved, over
-        self._started = time.monotonic()
+        self._cluster, self._moved, self._over, self._clock = cluster, moved, over, clock
+        self._started = clock()
         snapshot = cluster.snapshot(watch)
         self.listed: tuple[Object, ...] = snapshot.items
         self.listed_at = number(snapshot.version)
@@ -97,7 +104,7 @@ class Stream:
                 return  # the other watch brought it before
             self._version = meta["resourceVersion"]
             if event != "BOOKMARK":
-                seconds, deleted = time.monotonic() - self._started, event == "DELETED"
+                seconds, deleted = self._clock() - self._started, event == "DELETED"
                 self.changes.append(Change(number(self._version), seconds, deleted, obj))
                 if deleted:
                     self._known.pop(meta["uid"], None)

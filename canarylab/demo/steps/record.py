@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -48,6 +49,8 @@ class Record(Step):
 
     kind: ClassVar[str] = "record"
     Options: ClassVar[type[StepOptions]] = RecordOptions
+    clock: ClassVar[Callable[[], float]] = time.monotonic
+    """Seconds from some point on: when each change was seen."""
     options: RecordOptions
 
     @property
@@ -63,7 +66,7 @@ class Record(Step):
     def _start(self, ctx: Context, session: Session) -> None:
         if session.find(self._name, Recorder):
             raise self._misplaced("is recorded already", "remove the second `record: {state: start, ...}`")
-        recorder = Recorder(ctx, self.options.namespace, self.options.rollout)
+        recorder = Recorder(ctx, self.options.namespace, self.options.rollout, type(self).clock)
         session.leave(self._name, recorder)
         what = f"every change of {self.options.rollout}, its ReplicaSets and pods"
         self.report(ctx, [Claim("recording", what, f"from resourceVersion {recorder.since} on", holds=True)])

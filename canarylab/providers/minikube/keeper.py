@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import CanarylabError, CancelledError, CommandError
@@ -163,17 +163,26 @@ class Keeper:
 
 
 class _Output:
-    """What a tunnel prints: its newest status block, and its last words."""
+    """What a tunnel prints: its newest status block, and its last words.
+
+    Nothing is told before its process is known: whoever reads of a route that works also reads whose it is.
+    """
 
     def __init__(self, tell: Callable[[Kept], None]) -> None:
         self.block: TunnelBlock | None = None
         self._tell = tell
         self._lines: list[str] = []
         self._kept = Kept()
+        self._lock = threading.Lock()  # the lines come in a thread of their own, the first before `of` is called
 
     def of(self, pid: int, found: Process | None) -> None:
-        self._kept = dataclasses.replace(self._kept, pid=pid, started=found.started if found else "")
-        self._tell(self._kept)
+        self._add(pid=pid, started=found.started if found else "")
+
+    def _add(self, **known: Any) -> None:
+        with self._lock:
+            self._kept = dataclasses.replace(self._kept, **known)
+            if self._kept.pid is not None:
+                self._tell(self._kept)
 
     def __call__(self, line: str) -> None:
         print(line, flush=True)
@@ -183,10 +192,7 @@ class _Output:
         if line.strip().startswith(_LAST_ENTRY) and (block := parse_tunnel("\n".join([*self._lines, ""]))):
             self.block = block
             self._lines.clear()
-            self._kept = dataclasses.replace(
-                self._kept, route=f"{block.destination} -> {block.gateway}", errors=dict(block.errors)
-            )
-            self._tell(self._kept)
+            self._add(route=f"{block.destination} -> {block.gateway}", errors=dict(block.errors))
 
     def last_words(self) -> str:
         return "\n".join(line for line in self._lines if line.strip())
