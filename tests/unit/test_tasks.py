@@ -44,9 +44,14 @@ def invoke(*words):
     """What `invoke` does with these words in the repository's folder, in this process: a new one takes a second."""
     out, err = io.StringIO(), io.StringIO()
     argv = ["invoke", *words]
-    with chdir(REPOSITORY), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", argv):
-        with pytest.raises(SystemExit) as ended:
-            Program(version="tests").run(argv)
+    with (
+        chdir(REPOSITORY),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        patch.object(sys, "argv", argv),
+        pytest.raises(SystemExit) as ended,
+    ):
+        Program(version="tests").run(argv)
     return Done(ended.value.code or 0, out.getvalue(), err.getvalue())
 
 
