@@ -24,6 +24,7 @@ GONE = ApiError("too old resource version: 104 (900)", 410, where="/api/v1/names
 class Provider:
     def __init__(self, cluster):
         self._cluster = cluster
+        self.access = self
 
     def cluster(self, _ctx):
         return self._cluster
