@@ -19,7 +19,7 @@ from canarylab.removal import Removal
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.playbook.document import Document
+    from canarylab.yamlfile.document import Document
     from canarylab.yamlfile.problems import Place
 
 Action = Literal["create", "update", "repair", "start", "build", "remove"]

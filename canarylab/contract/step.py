@@ -17,7 +17,7 @@ from canarylab.events import Fact
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.playbook.document import Document
+    from canarylab.yamlfile.document import Document
 
 
 def _as_in_yaml(field: str) -> str:

@@ -79,3 +79,12 @@ class Discovery(Connection):
             if "/" not in entry["name"]:
                 resource = Resource(api_version, entry["name"], entry["namespaced"])
                 self._resources[(api_version, entry["kind"])] = resource
+
+
+def is_served(cluster: Discovery, api_version: str, kind: str) -> bool:
+    """Whether the cluster knows the kind now: one that it doesn't has no objects, and none to watch."""
+    try:
+        cluster.resource(api_version, kind)
+    except UnknownKindError:
+        return False
+    return True

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.apply import subject
 from canarylab.kube.client import OWNER_LABEL
-from canarylab.kube.listing import list_if_served
 from canarylab.ownership.foreign import ISTIOD, is_of_playbook
+from canarylab.ownership.listing import list_if_served
 from canarylab.removal import Removal
 
 if TYPE_CHECKING:

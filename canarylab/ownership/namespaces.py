@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError
-from canarylab.kube.listing import list_if_served
 from canarylab.kube.watch import Watch
+from canarylab.ownership.listing import list_if_served
 from canarylab.removal import Removal
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from canarylab.contract.step import Step
-from canarylab.playbook.document import Document
+from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.problems import Place, choose
 from canarylab.yamlfile.strict import Found
 

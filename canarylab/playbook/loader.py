@@ -14,10 +14,10 @@ from canarylab.contract.step import Step
 from canarylab.errors import UsageError
 from canarylab.paths import REPOSITORY
 from canarylab.playbook import every_step
-from canarylab.playbook.document import Document
 from canarylab.playbook.parts import Part, base_of, parts_of
 from canarylab.playbook.reading import read
 from canarylab.playbook.registry import Registry
+from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.problems import choose
 
 PLAYBOOKS = REPOSITORY / "playbooks"

@@ -12,8 +12,8 @@ from typing import Any
 
 from canarylab.contract.playbook import PartFile
 from canarylab.paths import REPOSITORY, normal
-from canarylab.playbook.document import Document
 from canarylab.playbook.reading import read
+from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.problems import choose
 
 _FOLDER = "parts"

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from canarylab.errors import PlaybookError
-from canarylab.playbook.document import Document
+from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.problems import file_problem, problem
 from canarylab.yamlfile.strict import parse
 

@@ -16,11 +16,10 @@ import pytest
 from support.generated_rollouts import Documents, generated
 
 from canarylab.paths import REPOSITORY
-from canarylab.rollouts.validation import known
+from canarylab.rollouts.validation import known, mistake
 from canarylab.rollouts.validation import references as rollout_references
 from canarylab.rollouts.validation import steps as rollout_steps
 from canarylab.rollouts.validation import strategy as rollout_strategy
-from canarylab.yamlfile import mistake
 from canarylab.yamlfile.problems import key_path
 from canarylab.yamlfile.reader import read_documents
 

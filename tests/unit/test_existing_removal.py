@@ -11,9 +11,8 @@ from support.helm_world import HelmWorld
 from support.runs import context_of
 
 from canarylab.errors import StageError
-from canarylab.kube import listing
 from canarylab.kube.client import OWNER_LABEL, ApiError
-from canarylab.ownership import definitions, namespaces
+from canarylab.ownership import definitions, listing, namespaces
 from canarylab.ownership.helm_removal import found_label
 from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage

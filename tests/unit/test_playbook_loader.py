@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import EXIT_USAGE, CanarylabError, PlaybookError, UsageError
-from canarylab.playbook.document import Document
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
 from canarylab.playbook.reading import MAX_BYTES
 from canarylab.playbook.registry import Registry
+from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.strict import parse
 
 HEAD = "name: x\ncluster: {profile: xx}\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
-from canarylab.kube.listing import is_served
+from canarylab.kube.discovery import is_served
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes.objects import KINDS, objects, routes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canarylab.kube.listing import is_served
+from canarylab.kube.discovery import is_served
 from canarylab.kube.objects import Object
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes import http_routes, virtual_services

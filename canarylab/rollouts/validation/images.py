@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.yamlfile.mistake import Mistake
+from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.yamlfile.problems import Place, choose
 
 if TYPE_CHECKING:

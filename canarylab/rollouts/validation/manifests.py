@@ -12,7 +12,7 @@ from canarylab.kube.objects import Object
 from canarylab.rollouts.validation import steps as rollout_steps
 from canarylab.rollouts.validation import strategy as rollout_strategy
 from canarylab.rollouts.validation import virtual_services
-from canarylab.yamlfile.mistake import Mistake
+from canarylab.rollouts.validation.mistake import Mistake
 
 _FAMILIES = {
     ("networking.istio.io", "VirtualService"): (virtual_services.mistakes,),

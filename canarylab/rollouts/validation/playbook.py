@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.validation.known import Known
+from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.validation.references import mistakes
-from canarylab.yamlfile.mistake import Mistake
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

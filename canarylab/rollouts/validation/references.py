@@ -22,9 +22,9 @@ from canarylab.rollouts.routing import (
     managed_routes,
 )
 from canarylab.rollouts.validation.known import Known
+from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.validation.steps import INVALID
 from canarylab.rollouts.view import API_VERSION
-from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, choose, shown
 
 _BLUE_GREEN = ("spec", "strategy", "blueGreen")

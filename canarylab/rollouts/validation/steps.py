@@ -14,7 +14,7 @@ from typing import Any
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.times import duration
 from canarylab.rollouts.routing import CANARY, full_weight
-from canarylab.yamlfile.mistake import Mistake
+from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.yamlfile.problems import Place, choose, shown
 
 INVALID = "Argo would take the Rollout and leave it Degraded, with InvalidSpec: "

@@ -10,8 +10,8 @@ from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routing import CANARY, ROUTING
+from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.validation.steps import INVALID, routes_by
-from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, shown
 
 _SELECTOR = ("spec", "selector")

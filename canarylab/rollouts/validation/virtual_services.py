@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.virtual_services import routes
-from canarylab.yamlfile.mistake import Mistake
+from canarylab.rollouts.validation.mistake import Mistake
 
 
 def mistakes(virtual_service: Object) -> Iterator[Mistake]:

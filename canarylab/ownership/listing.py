@@ -9,21 +9,11 @@ from canarylab.kube.client import ApiError, UnknownKindError
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.kube.client import Cluster
 
 SECONDS = 30.0
 """For how long it is tried again: a kind whose definition has just been changed isn't served for some seconds."""
 _PAUSE = 0.5
 _NOT_FOUND = 404
-
-
-def is_served(cluster: Cluster, api_version: str, kind: str) -> bool:
-    """Whether the cluster knows the kind now: one that it doesn't has no objects, and none to watch."""
-    try:
-        cluster.resource(api_version, kind)
-    except UnknownKindError:
-        return False
-    return True
 
 
 def list_if_served(ctx: Context, api_version: str, kind: str, namespace: str | None = None) -> list[dict[str, Any]]:
