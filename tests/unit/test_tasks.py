@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from unittest.mock import patch
 
@@ -30,9 +30,11 @@ def invoke(*words):
     """What `invoke` does with these words in the repository's folder, in this process: a new one takes a second."""
     out, err = io.StringIO(), io.StringIO()
     argv = ["invoke", *words]
-    with chdir(REPOSITORY), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", argv):
-        with pytest.raises(SystemExit) as ended:
-            Program(version="tests").run(argv)
+    seen_by_it = (chdir(REPOSITORY), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", argv))
+    with ExitStack() as stack, pytest.raises(SystemExit) as ended:
+        for change in seen_by_it:
+            stack.enter_context(change)
+        Program(version="tests").run(argv)
     return Done(ended.value.code or 0, out.getvalue(), err.getvalue())
 
 
