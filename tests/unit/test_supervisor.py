@@ -22,7 +22,8 @@ from canarylab.tools.supervisord import Program, Supervisor, _alive
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(sys.platform != "linux", reason="only Linux needs it")]
 
-SLEEP = Program("sleeper", ["sleep", "1000"])
+SLEEP = Program("sleeper", ["sleep", "1000"], stop_seconds=1)
+"""It hears SIGTERM at once, but between fork and exec it is still a copy of supervisord, which doesn't: see `runs`."""
 
 
 def supervisor_in(folder, profile="unit-test"):
