@@ -44,7 +44,7 @@ def main() -> int:
             return 0
         tests = [str(_REPOSITORY / "tests" / folder) for folder in ("unit", "contract")]
         ignored = [f"--ignore-glob={_REPOSITORY / 'tests' / pattern}" for pattern in _PROGRAMS]
-        argv = [python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests, *ignored]
+        argv = [python, "-m", "pytest", "-q", "-x", "-m", "not e2e", "-p", "no:cacheprovider", *tests, *ignored]
         return subprocess.run(argv, cwd=_REPOSITORY, check=False).returncode
 
 
