@@ -13,7 +13,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
 from canarylab.contract.stage import AnyStage
 from canarylab.engine.look import look
-from canarylab.engine.outcome import Outcome, Run
+from canarylab.engine.outcome import Outcome, Run, settled
 from canarylab.engine.schedule import run_reversed
 from canarylab.engine.select import select_dependents
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
@@ -139,10 +139,10 @@ def _remove(ctx: Context, stage: AnyStage) -> list[Removal]:
         return stage.remove(ctx)
     except NotYetObservableError:
         return []  # there is no cluster that it could be in
-    except CanarylabError as error:
+    except (CanarylabError, OSError) as error:
         if ctx.cancel.is_set:
             raise
-        return [Removal(f"stage {stage.name}", "failed", str(error))]
+        return [Removal(f"stage {stage.name}", "failed", str(settled(error)))]
 
 
 def _outcome(removals: Sequence[Removal]) -> Outcome:

@@ -281,6 +281,15 @@ def test_what_cannot_be_removed_is_told_and_the_rest_is_removed(world, events):
     assert (first["outcome"], first["reason"]) == ("failed", "it clings")
 
 
+def test_what_the_system_refuses_to_remove_is_on_the_receipt_too(world, events):
+    world.add("tunnel", cls=Infrastructure)
+    world.stages[1].remove = fails(OSError(28, "No space left on device", "/some/file"))
+    assert teardown(JSON, [], purge=False) == EXIT_FAILED
+    assert world.log == ["remove cluster"]
+    [failed] = [removed for removed in of(events(), "removed") if removed["outcome"] == "failed"]
+    assert "/some/file" in failed["reason"]
+
+
 def test_what_was_in_a_cluster_that_is_gone_is_gone(world, events):
     world.provider.ownership = GuestCluster()
     world.add("app")
