@@ -128,7 +128,7 @@ class TestVersions:
 
     @pytest.mark.parametrize("version", ["", "abc", "1.5", "-3"])
     def test_one_that_is_none_leads_to_no_history(self, version):
-        with pytest.raises(ExpectationError, match="is no number"):
+        with pytest.raises(ExpectationError, match="isn't a number"):
             number(version)
 
     def test_versions_of_one_counter_do_not_fall(self):

@@ -17,7 +17,7 @@ def number(version: str) -> int:
     """A resourceVersion as a number. Raises ExpectationError where it is none, as before KEP-5504 it may be."""
     if not version.isdecimal():
         raise ExpectationError(
-            f"resourceVersion {version!r} is no number, so no history can be told from it",
+            f"resourceVersion {version!r} isn't a number, so changes can't be ordered",
             why="the API server isn't Kubernetes' own, or keeps its objects elsewhere than in etcd",
             remedy="leave out the `record` steps on this cluster",
         )
@@ -31,7 +31,7 @@ def check_order(versions: Sequence[int]) -> None:
     """
     if any(after < before for before, after in pairwise(versions)):
         raise ExpectationError(
-            "the resourceVersions of Rollouts, ReplicaSets and pods aren't from one counter, so changes have no order",
+            "the resourceVersions of Rollouts, ReplicaSets and pods aren't from one counter, so changes can't be ordered",
             why=f"listed in turn, they were at {', '.join(map(str, versions))}; "
             "an API server may keep kinds in several etcds (--etcd-servers-overrides)",
             remedy="leave out the `record` steps on this cluster",

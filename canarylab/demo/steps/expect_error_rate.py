@@ -16,7 +16,7 @@ from canarylab.demo.traffic.statistics import attempts
 from canarylab.demo.traffic.timeline import Failure, Period
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
-from canarylab.rollouts.view import read
+from canarylab.rollouts.view import read_rollout
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -107,7 +107,7 @@ class ExpectErrorRate(Step):
             )
 
     def _of_canary(self, ctx: Context, periods: Sequence[Period]) -> Claim:
-        view = read(ctx, self.options.namespace, self.options.rollout)
+        view = read_rollout(ctx, self.options.namespace, self.options.rollout)
         failures = sum((period.failures for period in periods), Counter[Failure]())
         canary = view.canary.hash if view.canary else ""
         return of_canary(failures, canary, {one.hash: str(one) for one in view.revisions})

@@ -183,9 +183,9 @@ def measure(
         asyncio.run(_until(deadline, cancel, crew.work(min(concurrency, requests))))
     except TimeoutError as late:
         raise ExpectationError(
-            f"only {tally.done:,} of {requests:,} requests were done in time",
+            f"only {tally.done:,} of {requests:,} requests were answered in time",
             where=str(target),
-            why=f"{tally.result().pace}; the deadline is too near for so many, or the gateway is slow",
+            why=f"{tally.result().pace}; the deadline is too soon for that many, or the gateway is slow",
             remedy="give the step a longer `timeout`, or fewer `requests`",
         ) from late
     except asyncio.CancelledError:

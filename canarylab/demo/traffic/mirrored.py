@@ -92,8 +92,8 @@ def _of_pod(ctx: Context, namespace: str, pod: str) -> int:
 
 def _unsaid(namespace: str, pod: str, why: str) -> ExpectationError:
     return ExpectationError(
-        "the canary doesn't say how many requests were mirrored to it",
+        "the canary doesn't report how many requests were mirrored to it",
         where=f"Pod {namespace}/{pod}",
         why=why,
-        remedy=f"the application has to count them as images/rollouts-demo does, and say so at {_PATH} on port {_PORT}",
+        remedy=f"the application has to count them as images/rollouts-demo does, and report it at {_PATH}, port {_PORT}",
     )

@@ -38,7 +38,7 @@ _PROGRESS_DEADLINE = 600
 """Seconds that Argo gives an update to make progress, where the Rollout doesn't say."""
 
 
-def can_have_no_image(view: RolloutView) -> bool:
+def image_never_comes(view: RolloutView) -> bool:
     """Whether a pod of the wanted revision will never have its image. Pure."""
     wanted = _wanted(view)
     # Until the controller has seen a new template, the newest revision is that of the last one.
@@ -48,7 +48,7 @@ def can_have_no_image(view: RolloutView) -> bool:
     return any(_has(trouble, _NO_IMAGE) and _has(trouble, _FOR_GOOD) for trouble in troubles)
 
 
-def of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
+def unready_cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
     """What the first of the wanted revision's pods says that isn't ready; None where all are."""
     wanted = _wanted(view)
     if wanted is None:

@@ -13,7 +13,7 @@ from canarylab.rollouts.causes import injection
 from canarylab.rollouts.causes import pods as pod_causes
 from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset, plugin
 from canarylab.rollouts.standstill import BY_HAND
-from canarylab.rollouts.view import RolloutView, get, view_of
+from canarylab.rollouts.view import RolloutView, get_rollout, view_of
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -41,7 +41,7 @@ def is_lasting(view: RolloutView, phase: str) -> bool:
     """
     if view.phase == "Degraded" != phase:
         return True
-    stuck = bool(view.standstill) or pod_causes.can_have_no_image(view)
+    stuck = bool(view.standstill) or pod_causes.image_never_comes(view)
     return stuck and phase in ("Healthy", "Paused")
 
 
@@ -51,7 +51,7 @@ def explained(ctx: Context, namespace: str, name: str, claims: Iterable[Claim]) 
     if all(claim.holds for claim in claims):
         return claims
     try:
-        rollout = get(ctx, namespace, name)
+        rollout = get_rollout(ctx, namespace, name)
         view = view_of(ctx, rollout)
         pods = ctx.cluster.list("v1", "Pod", namespace, dig(rollout, "spec", "selector", "matchLabels"))
         found = _cause(ctx, rollout, view, pods)
@@ -77,7 +77,7 @@ def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Caus
         resume = kubectl(ctx, view, f'patch rollout {view.name} --type merge --patch \'{{"spec":{{"paused":false}}}}\'')
         why = f"somebody paused it{_by(rollout)}, and no step of the demonstration does that"
         return Cause(why, or_reset(ctx, f"`{resume}` lets it go on"))
-    if found := pod_causes.of(ctx, rollout, view, pods):
+    if found := pod_causes.unready_cause(ctx, rollout, view, pods):
         return found
     if view.standstill:
         promote = plugin(ctx, view, f"promote {view.name}")

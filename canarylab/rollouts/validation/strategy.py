@@ -10,7 +10,7 @@ from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routing import CANARY, ROUTING
-from canarylab.rollouts.validation.steps import INVALID, routes_by
+from canarylab.rollouts.validation.steps import INVALID, has_router
 from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, shown
 
@@ -97,7 +97,7 @@ def _expressions(rollout: Object) -> Iterator[Mistake]:
         if operator not in ("In", "NotIn", "Exists", "DoesNotExist") or bool(values) != operator.endswith("In"):
             yield Mistake(
                 (*_SELECTOR, "matchExpressions", index),
-                f"{what}, which is no condition",
+                f"{what}, which isn't a condition",
                 f"{INVALID}invalid label selector",
                 "write one of In and NotIn with a list of values, or one of Exists and DoesNotExist without",
             )
@@ -158,7 +158,7 @@ def _anti_affinity(place: Place, value: Any) -> Iterator[Mistake]:
     elif not 1 <= _number(value, preferred, "weight", default=1) <= _MOST_PREFERRED:
         yield Mistake(
             (*place, preferred, "weight"),
-            f"{dig(value, preferred, 'weight')} is no weight of a preference",
+            f"{dig(value, preferred, 'weight')} isn't the weight of a preference",
             f"{INVALID}AntiAffinity weight must be between 1-100",
             "write a whole number from 1 to 100",
         )
@@ -172,14 +172,14 @@ def _ping_pong(canary: Any) -> Iterator[Mistake]:
     if not ping or not pong or ping == pong:
         yield Mistake(
             place,
-            f"it has {shown(ping)} and {shown(pong)}, which are no two Services",
+            f"it has {shown(ping)} and {shown(pong)}, which aren't two Services",
             f"{INVALID}Ping service and Pong service must to be set, and be two different services",
             "write `pingPong: {pingService: NAME, pongService: OTHER}`",
         )
-    if routing is not None and not routes_by(routing, _PING_PONG_ROUTERS):
+    if routing is not None and not has_router(routing, _PING_PONG_ROUTERS):
         yield Mistake(
             place,
-            "it needs a traffic router that can do it",
+            "it needs a traffic router that supports it",
             f"{INVALID}Ping-pong feature works with the ALB, Istio, and plugin-based traffic routers only",
             "take it out and name canaryService and stableService, or route by Istio",
         )
@@ -216,7 +216,7 @@ def _without_routing(canary: Any) -> Iterator[Mistake]:
 
 def _with_routing(canary: Any) -> Iterator[Mistake]:
     routing = dig(canary, "trafficRouting")
-    if routes_by(routing, _needing_services(canary)):
+    if has_router(routing, _needing_services(canary)):
         for key in ("stableService", "canaryService"):
             if not dig(canary, key):
                 yield Mistake(
@@ -228,11 +228,11 @@ def _with_routing(canary: Any) -> Iterator[Mistake]:
     if dig(canary, "scaleDownDelaySeconds") is not None and dig(canary, "dynamicStableScale"):
         yield Mistake(
             (*CANARY, "dynamicStableScale"),
-            "it goes with no scaleDownDelaySeconds",
+            "it can't be combined with scaleDownDelaySeconds",
             f"{INVALID}Canary dynamicStableScale cannot be used with scaleDownDelaySeconds",
             "take one of them out: with dynamicStableScale the former stable is scaled down as its traffic goes",
         )
-    if dig(routing, "maxTrafficWeight") is not None and not routes_by(routing, ("nginx", "plugins")):
+    if dig(routing, "maxTrafficWeight") is not None and not has_router(routing, ("nginx", "plugins")):
         yield Mistake(
             (*ROUTING, "maxTrafficWeight"),
             f"{shown(dig(routing, 'maxTrafficWeight'))} is for nginx and plugins alone",
