@@ -419,7 +419,7 @@ class TestMirror:
         monkeypatch.setattr("canarylab.demo.traffic.mirrored._PATH", "/metrics")
         said = refused(stage, 0, mirrored=100)
         assert "status 404" in said
-        assert "the application has to count them as images/rollouts-demo does" in said
+        assert "the application must count them as images/rollouts-demo does" in said
 
     def test_without_a_canary_there_is_nobody_to_mirror_to(self, stage: Stage):
         stage.world.current = "blue"

@@ -31,7 +31,7 @@ def check_order(versions: Sequence[int]) -> None:
     """
     if any(after < before for before, after in pairwise(versions)):
         raise ExpectationError(
-            "the resourceVersions of Rollouts, ReplicaSets and pods aren't from one counter, so changes can't be ordered",
+            "the resourceVersions of Rollouts, ReplicaSets and pods aren't from one counter, so changes have no order",
             why=f"listed in turn, they were at {', '.join(map(str, versions))}; "
             "an API server may keep kinds in several etcds (--etcd-servers-overrides)",
             remedy="leave out the `record` steps on this cluster",

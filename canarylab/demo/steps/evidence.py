@@ -74,16 +74,16 @@ class Evidence(Step):
         options = self.options
         gateway = service(ctx, options.gateway)
         scene = _Scene(ctx, options, targets(ctx, options), gateway)
-        told = wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)
+        seen_claims = wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)
         before = scene.require_canary()
         with Proxies(ctx.cluster, gateway) as proxies:
-            told += scene.configured(proxies)
-            wrong = report(ctx, self.kind, told)
+            seen_claims += scene.configured(proxies)
+            wrong = report(ctx, self.kind, seen_claims)
             measured = _measured(ctx, scene, proxies, before, thoroughly=wrong is None)
         wrong = wrong or next((claim for claim in measured if not claim.holds), None)
         if wrong:
             raise disappointed(
-                ctx, self.kind, replace(wrong, cause=_explained(wrong, [*told, *measured], before, scene))
+                ctx, self.kind, replace(wrong, cause=_explained(wrong, [*seen_claims, *measured], before, scene))
             )
 
 

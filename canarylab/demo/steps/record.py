@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.history import bounds
 from canarylab.demo.history.recorder import Recorder
-from canarylab.demo.history.states import State
+from canarylab.demo.history.states import RolloutState
 from canarylab.errors import ExpectationError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Record(Step):
         self.report(ctx, recording.claims)
         self.report(ctx, self._expected(recording.states))
 
-    def _expected(self, states: Sequence[State]) -> Iterator[Claim]:
+    def _expected(self, states: Sequence[RolloutState]) -> Iterator[Claim]:
         if self.options.peak is not None:
             yield bounds.peak(states, self.options.peak)
         if self.options.least_stable is not None:

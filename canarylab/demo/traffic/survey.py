@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
-from canarylab.demo.traffic.answers import Revisions, exact, missing, plausible, weighted
+from canarylab.demo.traffic.answers import Revisions, exact, miss_notice, plausible, weighted
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.measure import Measurement, measure
 from canarylab.demo.traffic.statistics import attempts
@@ -78,7 +78,7 @@ class Survey:
             claim = weighted(taken, percent, self._revisions)
             if claim.holds or claim.hopeless:
                 return claim
-            self._ctx.emit(Notice(missing(taken[-1], percent, self._revisions, more)))
+            self._ctx.emit(Notice(miss_notice(taken[-1], percent, self._revisions, more)))
             taken.append(self.measure(target, more))
         return weighted(taken, percent, self._revisions)
 

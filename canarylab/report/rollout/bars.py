@@ -19,7 +19,7 @@ _MIN, _MAX = 10, 40
 _GAP = "  "
 _AT_REST = ("stable", "active")
 
-Shares = Sequence[tuple[Role, float]]
+Segments = Sequence[tuple[Role, float]]
 """Percent by role, in the order in which they are drawn."""
 Remark = Sequence[tuple[str, str]]
 """Words with a style each, the most important first: the last ones go where there is no room."""
@@ -48,11 +48,11 @@ def no_traffic(traffic: GatewayTraffic) -> str:
     return f"no requests{through}" if traffic.seconds else "counting"
 
 
-def _wanted(state: WatchState) -> Shares:
+def _wanted(state: WatchState) -> Segments:
     return [(one.role, share) for one, share in state.view.split]
 
 
-def _got(state: WatchState) -> Shares:
+def _got(state: WatchState) -> Segments:
     """With those that should get nothing, where others get something, and without those that get nothing rightly."""
     if state.traffic.problem or not state.traffic.requests:
         return []
@@ -61,7 +61,7 @@ def _got(state: WatchState) -> Shares:
     return [(one.role, flow.share) for one, flow in flows if flow.requests or one.hash in expected]
 
 
-def _numbers(shares: Shares, decimals: int) -> str:
+def _numbers(shares: Segments, decimals: int) -> str:
     return " : ".join(f"{share:.{decimals}f}" for _, share in shares)
 
 
@@ -76,7 +76,7 @@ def _line(bar: Text, numbers: str, remark: Remark, width: int) -> Text:
     return bar
 
 
-def _bar(shares: Shares, width: int, glyphs: Glyphs) -> Text:
+def _bar(shares: Segments, width: int, glyphs: Glyphs) -> Text:
     """What isn't nothing gets a column at least."""
     bar, drawn, covered = Text(), 0, 0.0
     for position, (role, share) in enumerate(shares):

@@ -58,9 +58,9 @@ def _of_view(before: WatchState | None, after: WatchState) -> Iterator[Line]:
         if known.get(service) != number:
             yield line(f"Service {service} selects revision {number}" if number else f"Service {service} selects none")
     yield from _of_revisions(was, view)
-    told = {str(one) for one in was.analyses} if was else set()
+    known_analyses = {str(one) for one in was.analyses} if was else set()
     for one in view.analyses:
-        if str(one) not in told:
+        if str(one) not in known_analyses:
             yield line(str(one), _TROUBLE if one.run.phase in ("Failed", "Error") else "")
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canarylab.kube.listing import is_served
 from canarylab.kube.objects import Object
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes import http_routes, virtual_services
 from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.match import Request
-from canarylab.rollouts.routes.objects import KINDS, objects
+from canarylab.rollouts.routes.objects import KINDS, objects, watches_of
 from canarylab.rollouts.routes.seen import Seen
 
 if TYPE_CHECKING:
@@ -43,5 +42,5 @@ def direct(service: Object, backends: Backends) -> Seen:
 
 
 def watches(cluster: Cluster, namespace: str) -> list[Watch]:
-    """What to watch to see every change of it; kinds that the cluster doesn't know can't change."""
-    return [Watch(version, kind, namespace) for version, kind in _KINDS if is_served(cluster, version, kind)]
+    """What to watch to see every change of what `routed` and `direct` read."""
+    return watches_of(cluster, namespace, _KINDS)

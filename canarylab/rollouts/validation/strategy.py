@@ -1,4 +1,4 @@
-"""What Argo refuses in the rest of a Rollout, its steps aside, only once it is there: Degraded, with InvalidSpec.
+"""What Argo refuses in a Rollout's strategy and figures, only once it is there: Degraded, with InvalidSpec.
 
 The rules are those of argo-rollouts, pkg/apis/rollouts/validation/validation.go (v1.10.1).
 """
@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from canarylab.kube.objects import Object, dig, listed
+from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.routing import CANARY, ROUTING
+from canarylab.rollouts.strategy import PROGRESS_DEADLINE
 from canarylab.rollouts.validation.steps import INVALID, has_router
 from canarylab.yamlfile.mistake import Mistake
 from canarylab.yamlfile.problems import Place, shown
 
-_SELECTOR = ("spec", "selector")
 _STRATEGY = ("spec", "strategy")
 _BLUE_GREEN = (*_STRATEGY, "blueGreen")
 _NEED_SERVICES = ("alb", "istio", "smi", "apisix", "ambassador", "nginx", "appMesh", "traefik")
 _PING_PONG_ROUTERS = ("alb", "istio", "plugins")
-_PROGRESS_DEADLINE = 600
-"""Seconds, where the Rollout says nothing."""
 _REVISION_LIMIT = 10
 """Former revisions that are kept, where the Rollout says nothing."""
 _MOST_PREFERRED = 100
@@ -28,7 +26,7 @@ _NOT_NEGATIVE = ("replicas", "minReadySeconds", "progressDeadlineSeconds", "revi
 
 
 def mistakes(rollout: Object) -> Iterator[Mistake]:
-    yield from _selector(rollout)
+    """What is wrong in its numbers of pods and seconds, then in its strategy."""
     yield from _numbers(rollout)
     canary, blue_green = dig(rollout, *CANARY), dig(rollout, *_BLUE_GREEN)
     if (canary is None) == (blue_green is None):
@@ -56,60 +54,6 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
         )
 
 
-def _selector(rollout: Object) -> Iterator[Mistake]:
-    if dig(rollout, "spec", "workloadRef") is not None:
-        meta = dig(rollout, "spec", "template", "metadata")
-        if dig(meta, "labels") or dig(meta, "annotations"):
-            yield Mistake(
-                ("spec", "template"),
-                "it stands beside workloadRef, which has a template of its own",
-                f"{INVALID}template must be empty for workload reference rollout",
-                "take one of template and workloadRef out",
-            )
-        return
-    wanted = dig(rollout, *_SELECTOR, "matchLabels")
-    if not wanted and not dig(rollout, *_SELECTOR, "matchExpressions"):
-        yield Mistake(
-            _SELECTOR,
-            "it selects nothing",
-            f"{INVALID}a Rollout needs a selector of its pods",
-            "write `selector: {matchLabels: {app: NAME}}`, with labels that spec.template has",
-        )
-    for key, value in wanted.items() if isinstance(wanted, dict) else ():
-        found = dig(rollout, "spec", "template", "metadata", "labels", key)
-        if found != value:
-            has = f"no label {key}" if found is None else f"{key}={found}"
-            yield Mistake(
-                (*_SELECTOR, "matchLabels", key),
-                f"it wants {key}={value}, and spec.template has {has}",
-                f"{INVALID}`selector` does not match template `labels`",
-                "give spec.template.metadata.labels the labels that the selector asks for",
-            )
-    yield from _expressions(rollout)
-
-
-def _expressions(rollout: Object) -> Iterator[Mistake]:
-    labels = dig(rollout, "spec", "template", "metadata", "labels")
-    for index, expression in enumerate(listed(rollout, *_SELECTOR, "matchExpressions")):
-        key, operator = dig(expression, "key"), dig(expression, "operator")
-        found, values = dig(labels, str(key)), listed(expression, "values")
-        what = f"it wants {key} {operator} {', '.join(map(str, values))}".rstrip()
-        if operator not in ("In", "NotIn", "Exists", "DoesNotExist") or bool(values) != operator.endswith("In"):
-            yield Mistake(
-                (*_SELECTOR, "matchExpressions", index),
-                f"{what}, which isn't a condition",
-                f"{INVALID}invalid label selector",
-                "write one of In and NotIn with a list of values, or one of Exists and DoesNotExist without",
-            )
-        elif (found in values if values else found is not None) != (operator in ("In", "Exists")):
-            yield Mistake(
-                (*_SELECTOR, "matchExpressions", index),
-                f"{what}, and spec.template has {f'no label {key}' if found is None else f'{key}={found}'}",
-                f"{INVALID}`selector` does not match template `labels`",
-                "give spec.template.metadata.labels the labels that the selector asks for",
-            )
-
-
 def _numbers(rollout: Object) -> Iterator[Mistake]:
     for key in _NOT_NEGATIVE:
         if (value := _number(rollout, "spec", key, default=0)) < 0:
@@ -125,7 +69,7 @@ def _numbers(rollout: Object) -> Iterator[Mistake]:
             f"write {limit} or less, or raise spec.revisionHistoryLimit",
         )
     ready = _number(rollout, "spec", "minReadySeconds", default=0)
-    deadline = _number(rollout, "spec", "progressDeadlineSeconds", default=_PROGRESS_DEADLINE)
+    deadline = _number(rollout, "spec", "progressDeadlineSeconds", default=PROGRESS_DEADLINE)
     if deadline <= ready:
         yield Mistake(
             ("spec", "progressDeadlineSeconds"),
