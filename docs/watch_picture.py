@@ -18,7 +18,7 @@ from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
 from canarylab.errors import EXIT_DONE, CancelledError
 from canarylab.report.rollout.live import LiveScreen
-from canarylab.watch.snapshot import read
+from canarylab.watch.snapshot import take_snapshot
 from canarylab.watch.watcher import Watcher
 
 _COLUMNS, _ROWS = 110, 40
@@ -48,7 +48,7 @@ def main() -> int:
     options = parser.parse_args()
 
     def work(ctx: Context) -> int:
-        first = read(ctx.cluster, options.namespace, options.rollout)
+        first = take_snapshot(ctx.cluster, options.namespace, options.rollout)
         if first is None:
             parser.error(f"there is no Rollout {options.namespace}/{options.rollout}")
         where = f"--namespace {options.namespace} --context {ctx.cluster.context}"

@@ -14,7 +14,7 @@ from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import AnyStage
 from canarylab.demo.perform import perform
 from canarylab.demo.reset import reset
-from canarylab.demo.side_by_side import Demonstration, Ended, attempt, run_all
+from canarylab.demo.side_by_side import Demonstration, DemoResult, attempt, run_all
 from canarylab.engine import bring_up
 from canarylab.engine.look import lacking
 from canarylab.engine.outcome import Run
@@ -132,7 +132,7 @@ def _blocked(playbook: Playbook, up: Run) -> CanarylabError | None:
     return None
 
 
-def _alone(ctx: Context, up: Run, work: Work) -> list[Ended]:
+def _alone(ctx: Context, up: Run, work: Work) -> list[DemoResult]:
     if up.outcomes and up.exit_code != EXIT_DONE:
         return []  # the stages have said why
     ended = attempt(ctx, work)
@@ -144,7 +144,7 @@ def _alone(ctx: Context, up: Run, work: Work) -> list[Ended]:
     return [ended]
 
 
-def _all(ctx: Context, contexts: Sequence[Context], up: Run, work: Work) -> list[Ended]:
+def _all(ctx: Context, contexts: Sequence[Context], up: Run, work: Work) -> list[DemoResult]:
     """How each of them ended, in the order in which they did."""
     ended = run_all([Demonstration(one, _blocked(one.playbook, up)) for one in contexts], work)
     if ctx.cancel.is_set:

@@ -12,7 +12,7 @@ from canarylab.kube.client import ApiError, Cluster, UnknownKindError
 from canarylab.kube.objects import Object
 from canarylab.report.rollout.screen import screen
 from canarylab.rollouts.view import API_VERSION
-from canarylab.watch.snapshot import Snapshot, read
+from canarylab.watch.snapshot import RolloutSnapshot, take_snapshot
 from canarylab.watch.watcher import Watcher
 from canarylab.yamlfile.problems import choose
 
@@ -33,10 +33,10 @@ def watch(options: Options, rollout: str, namespace: str) -> int:
     return run(options, work)
 
 
-def _find(ctx: Context, namespace: str, name: str) -> Snapshot:
+def _find(ctx: Context, namespace: str, name: str) -> RolloutSnapshot:
     """Raises UsageError where there is no such Rollout, with those that there are."""
     try:
-        found = read(ctx.cluster, namespace, name)
+        found = take_snapshot(ctx.cluster, namespace, name)
         if found is not None:
             return found
         known = _known(ctx.cluster, namespace)

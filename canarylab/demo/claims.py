@@ -50,7 +50,7 @@ def ready_pods(view: RolloutView, role: Literal["stable", "canary"], wanted: int
     No such revision is the same as one without pods.
     """
     revision = view.stable if role == "stable" else view.canary
-    pods = [pod for pod in revision.pods if not pod.leaving] if revision else []
+    pods = [pod for pod in revision.pods if not pod.terminating] if revision else []
     ready = sum(_is_ready(pod) for pod in pods)
     seen = f"{ready}" if ready == len(pods) else f"{ready}, and {len(pods) - ready} not ready"
     return Claim(f"ready pods of the {role} revision", str(wanted), seen, ready == len(pods) == wanted, cause(view))
@@ -67,7 +67,7 @@ def pods_ready(view: RolloutView, ready: str) -> list[Claim]:
 
 
 def _ready(revision: RevisionView, ready: str, view: RolloutView) -> Claim:
-    pods = [pod for pod in revision.pods if not pod.leaving]
+    pods = [pod for pod in revision.pods if not pod.terminating]
     seen = ", ".join(f"{pod.name} ready {pod.ready}" for pod in pods) or "no pod"
     holds = bool(pods) and all(pod.ready == ready for pod in pods)
     lacking = any(_containers(pod.ready) < _containers(ready) for pod in pods)

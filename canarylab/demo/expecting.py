@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from canarylab.contract.step import Claim, RolloutOptions, Step
 from canarylab.demo.waiting import wait_for
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.view import RolloutView, read, watches
+from canarylab.rollouts.view import RolloutView, read_rollout, watches
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -22,6 +22,6 @@ def expect(
     Raises ExpectationError for one that doesn't, with the cause that the cluster shows and the remedy for that.
     """
     seen = wait_for(
-        ctx, watches(options.namespace), lambda: look(read(ctx, options.namespace, options.rollout)), timeout
+        ctx, watches(options.namespace), lambda: look(read_rollout(ctx, options.namespace, options.rollout)), timeout
     )
     step.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))

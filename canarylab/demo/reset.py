@@ -17,11 +17,12 @@ from canarylab.errors import CanarylabError, CancelledError, ExpectationError, U
 from canarylab.events import Notice
 from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import RESET
-from canarylab.rollouts.causes.pods import can_have_no_image
+from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
+from canarylab.rollouts.causes.pods import image_never_comes
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.routes import leftover as leftover_routes
-from canarylab.rollouts.view import API_VERSION, RolloutView, get, read, view_of, watches
+from canarylab.rollouts.routes.objects import watches_of
+from canarylab.rollouts.view import API_VERSION, RolloutView, get_rollout, read_rollout, view_of, watches
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -39,7 +40,7 @@ _SCALE_DOWN = "scale-down-deadline"
 def reset(ctx: Context, steps: Sequence[Step]) -> None:
     """For each Rollout that a step names: end the update, set its template back, wait until it is at rest.
 
-    All of them are told first, then waited for. One at rest is left as it is. Raises UsageError if none is named,
+    All of them are set back first, then waited for. One at rest is left as it is. Raises UsageError if none is named,
     ExpectationError if one isn't there, has no stable revision or doesn't come to rest; the others are reset all the
     same.
     """
@@ -66,7 +67,7 @@ def reset(ctx: Context, steps: Sequence[Step]) -> None:
 
 def _set_back(ctx: Context, name: Name) -> None:
     """Tell Argo's controller to go back to stable, whatever is under way."""
-    rollout = get(ctx, *name)
+    rollout = get_rollout(ctx, *name)
     view = view_of(ctx, rollout)
     if view.stable is None:
         raise ExpectationError(
@@ -85,7 +86,7 @@ def _set_back(ctx: Context, name: Name) -> None:
 
 
 def _up(ctx: Context) -> str:
-    return f"mend what is in its way in the playbook's manifests, then `{ctx.command('up')}`"
+    return f"fix what stops it in the playbook's manifests, then `{ctx.command('up')}`"
 
 
 def _onward(ctx: Context, view: RolloutView) -> list[list[str]]:
@@ -113,7 +114,7 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
     """
 
     def look() -> Iterable[Claim]:
-        view = read(ctx, *name)
+        view = read_rollout(ctx, *name)
         unseen = view.phase == "Progressing" and "to be observed" in view.message
         return [dataclasses.replace(claims.stable_is_wanted(view), holds=not view.updating, hopeless=not unseen)]
 
@@ -124,24 +125,24 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
 
 def _await_rest(ctx: Context, name: Name, *, several: bool) -> None:
     """Wait until nothing is under way and no traffic is diverted; then nobody needs old pods, so they go at once."""
-    watched = [*watches(name[0]), *leftover_routes.watches(ctx.cluster, name[0])]
+    watched = [*watches(name[0]), *watches_of(ctx.cluster, name[0])]
     seen = wait_for(ctx, watched, lambda: _look(ctx, name, settled), _TIMEOUT)
     if all(claim.holds for claim in seen):
-        _scale_down(ctx, read(ctx, *name))
+        _scale_down(ctx, read_rollout(ctx, *name))
         seen = wait_for(ctx, watched, lambda: _look(ctx, name, at_rest), _TIMEOUT)
-    told = causes.explained(ctx, *name, seen)
+    explained = causes.explained(ctx, *name, seen)
     if several:
-        told = tuple(dataclasses.replace(claim, text=f"{'/'.join(name)}, {claim.text}") for claim in told)
-    if failed := report(ctx, RESET, told):
+        explained = tuple(dataclasses.replace(claim, text=f"{'/'.join(name)}, {claim.text}") for claim in explained)
+    if failed := report(ctx, RESET, explained):
         remedy = "; ".join(filter(None, (failed.remedy, _up(ctx))))
         raise disappointed(ctx, RESET, dataclasses.replace(failed, remedy=remedy))
 
 
 def _look(ctx: Context, name: Name, expected: Callable[[RolloutView], Sequence[Claim]]) -> list[Claim]:
-    rollout = get(ctx, *name)
+    rollout = get_rollout(ctx, *name)
     view = view_of(ctx, rollout)
     status, *others = expected(view)
-    lasting = view.message.startswith(causes.INVALID) or can_have_no_image(view)
+    lasting = view.message.startswith(INVALID_SPEC) or image_never_comes(view)
     routes = leftover_routes.claims(ctx.cluster, rollout)
     return [dataclasses.replace(status, hopeless=lasting), *others, *routes]
 

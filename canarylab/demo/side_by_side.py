@@ -34,7 +34,7 @@ class Demonstration:
 
 
 @dataclass(frozen=True)
-class Ended:
+class DemoResult:
     """How one of them ended. An error that isn't a CanarylabError is a bug."""
 
     playbook: str
@@ -48,7 +48,7 @@ class Ended:
         return outcome.exit_code(self.error)
 
 
-class _Belonging:
+class _TaggedEmit:
     """Hands events on with the playbook whose demonstration they belong to, and counts its facts."""
 
     def __init__(self, emit: Emit, playbook: str) -> None:
@@ -66,12 +66,14 @@ class _Belonging:
         self._emit(event)
 
 
-def run_all(demos: Sequence[Demonstration], work: Callable[[Context], None], at_once: int = AT_ONCE) -> list[Ended]:
+def run_all(
+    demos: Sequence[Demonstration], work: Callable[[Context], None], at_once: int = AT_ONCE
+) -> list[DemoResult]:
     """Do `work` for each, those with the most steps first; how they ended, in the order in which they did.
 
     Once the run is cancelled, what hasn't begun is skipped, and the others end as `work` does then.
     """
-    ended: list[Ended] = []
+    ended: list[DemoResult] = []
     lock = threading.Lock()
 
     def one(demo: Demonstration) -> None:
@@ -85,12 +87,12 @@ def run_all(demos: Sequence[Demonstration], work: Callable[[Context], None], at_
     return ended
 
 
-def _run(demo: Demonstration, work: Callable[[Context], None]) -> Ended:
+def _run(demo: Demonstration, work: Callable[[Context], None]) -> DemoResult:
     ctx, started = demo.ctx, time.monotonic()
     if ctx.cancel.is_set:
-        ended = Ended(demo.playbook, "skipped", error=CancelledError("interrupted"))
+        ended = DemoResult(demo.playbook, "skipped", error=CancelledError("interrupted"))
     elif demo.blocked:
-        ended = Ended(demo.playbook, "failed", error=demo.blocked)
+        ended = DemoResult(demo.playbook, "failed", error=demo.blocked)
     else:
         ctx.emit(DemoStarted(demo.playbook))
         ended = attempt(ctx, work)
@@ -99,10 +101,10 @@ def _run(demo: Demonstration, work: Callable[[Context], None]) -> Ended:
     return ended
 
 
-def attempt(ctx: Context, work: Callable[[Context], None]) -> Ended:
+def attempt(ctx: Context, work: Callable[[Context], None]) -> DemoResult:
     """Do `work` for the context's playbook, and say how it ended; its events belong to that playbook."""
-    name, emit = ctx.playbook.name, _Belonging(ctx.emit, ctx.playbook.name)
+    name, emit = ctx.playbook.name, _TaggedEmit(ctx.emit, ctx.playbook.name)
     error = outcome.attempt(lambda: work(dataclasses.replace(ctx, emit=emit)))
     interrupted = isinstance(error, CancelledError)
     state: DemoState = "passed" if error is None else "interrupted" if interrupted else "failed"
-    return Ended(name, state, emit.facts, emit.held, error)
+    return DemoResult(name, state, emit.facts, emit.held, error)

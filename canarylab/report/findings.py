@@ -65,6 +65,6 @@ def _fixable(findings: Sequence[Finding]) -> Iterator[Line]:
 def _verdict(findings: Sequence[Finding]) -> Line:
     fatal, minor = (sum(_severity(finding) == severity for finding in findings) for severity in (0, 1))
     if fatal:
-        return line(f"this machine can't do it yet: {count(fatal, 'finding')} to mend, marked first", "bold red")
+        return line(f"this machine can't do it yet: {count(fatal, 'finding')} to fix, listed first", "bold red")
     also = f"; {count(minor, 'finding')} worth a look" if minor else ""
     return line(f"this machine can do it{also}", "bold green")

@@ -44,7 +44,7 @@ class StageView:
     reason: str = ""
     changes: list[StageChange] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
-    told: bool = False
+    announced: bool = False
     """Whether a StageStarted told of it; otherwise only its progress did, and it ends when something else begins."""
 
     @property
@@ -86,7 +86,7 @@ class RunView:
                 self._start(event, now)
             case StageStarted():
                 stage = self._stage(event.stage)
-                stage.status, stage.started, stage.told = "running", now, True
+                stage.status, stage.started, stage.announced = "running", now, True
             case StageProgress():
                 self._progress(event, now)
             case StageChange():
@@ -132,8 +132,8 @@ class RunView:
     def _demo(self, playbook: str) -> StageView:
         return self.demos.setdefault(playbook, StageView(playbook, DEMONSTRATION))
 
-    def _end_untold(self, but: str | None = None) -> None:
-        self.activities = {name: each for name, each in self.activities.items() if each.told or name == but}
+    def _end_unannounced(self, but: str | None = None) -> None:
+        self.activities = {name: each for name, each in self.activities.items() if each.announced or name == but}
 
     def _fact(self, event: Fact) -> None:
         self.facts.append(event)
@@ -141,14 +141,14 @@ class RunView:
             demo.facts.append(event)
             demo.doing, demo.work = f"{event.step}: {event.text}", None
         else:
-            self._end_untold()
+            self._end_unannounced()
 
     def _progress(self, event: StageProgress, now: float) -> None:
         if demo := self.demos.get(event.playbook):
             demo.doing = f"{event.stage}: {event.message}"
             _count(demo, event, now)
             return
-        self._end_untold(but=event.stage)
+        self._end_unannounced(but=event.stage)
         stage = self._stage(event.stage)
         if stage.status == "waiting":
             stage.status, stage.started = "running", now

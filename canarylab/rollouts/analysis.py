@@ -1,4 +1,4 @@
-"""An AnalysisRun of a Rollout: what each metric measured, and what came of it. Pure, except for `read`.
+"""An AnalysisRun of a Rollout: what each metric measured, and what came of it. Pure, except for `read_latest`.
 
 Argo explains them at https://argo-rollouts.readthedocs.io/en/stable/features/analysis/.
 """
@@ -120,7 +120,7 @@ class AnalysisRunView:
         return f"{self.phase}, {measured}" if measured and not self.ended else self.phase
 
 
-def read(ctx: Context, namespace: str, rollout: str, revision: int) -> AnalysisRunView | None:
+def read_latest(ctx: Context, namespace: str, rollout: str, revision: int) -> AnalysisRunView | None:
     """The run of a step `analysis` that began last for that revision, as it is now."""
     return latest(ctx.cluster.list(API_VERSION, _KIND, namespace), rollout, revision)
 

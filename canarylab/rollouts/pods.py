@@ -22,7 +22,7 @@ class PodView:
     restarts: int
     created: float | None
     """In seconds since 1970."""
-    leaving: bool
+    terminating: bool
 
     @classmethod
     def of(cls, pod: Object) -> PodView:
@@ -31,16 +31,16 @@ class PodView:
         names = {*sidecars, *(one["name"] for one in spec["containers"])}
         states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
         ready = sum(1 for state in states if state["name"] in names and state.get("ready"))
-        leaving = dig(pod, "metadata", "deletionTimestamp") is not None
+        terminating = dig(pod, "metadata", "deletionTimestamp") is not None
         return cls(
             name=pod["metadata"]["name"],
             ip=status.get("podIP") or "",
             ready=f"{ready}/{len(names)}",
-            state="Terminating" if leaving else _state(pod),
+            state="Terminating" if terminating else _state(pod),
             trouble=pod_trouble(dict(pod)),
             restarts=sum(state.get("restartCount", 0) for state in states),
             created=epoch(dig(pod, "metadata", "creationTimestamp")),
-            leaving=leaving,
+            terminating=terminating,
         )
 
     @property

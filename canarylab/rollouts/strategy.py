@@ -9,6 +9,9 @@ from canarylab.kube.objects import Object, dig
 
 Strategy = Literal["canary", "blueGreen"]
 
+PROGRESS_DEADLINE = 600
+"""Seconds that Argo gives an update to make progress, where the Rollout doesn't say."""
+
 
 def strategy_of(rollout: Object) -> Strategy:
     """blueGreen where the spec names it, else canary: that without steps is a rolling update."""

@@ -1,4 +1,4 @@
-"""A Rollout as `kubectl argo rollouts get rollout` shows it, from the objects of the API. Pure, except for `read`.
+"""A Rollout as `kubectl argo rollouts get rollout` shows it, from the API's objects. Pure, except for `read_rollout`.
 
 The plugin derives its figures on its own side of the API, and so does this: the status alone says neither SetWeight
 nor which revision is the canary, and it is stale until the controller has observed the newest generation.
@@ -124,12 +124,12 @@ class RolloutView:
         return ", ".join([*words, f"SetWeight {self.set_weight}", f"ActualWeight {self.actual_weight}"])
 
 
-def read(ctx: Context, namespace: str, name: str) -> RolloutView:
+def read_rollout(ctx: Context, namespace: str, name: str) -> RolloutView:
     """The Rollout as it is now. Raises ExpectationError if it isn't there."""
-    return view_of(ctx, get(ctx, namespace, name))
+    return view_of(ctx, get_rollout(ctx, namespace, name))
 
 
-def get(ctx: Context, namespace: str, name: str) -> dict[str, Any]:
+def get_rollout(ctx: Context, namespace: str, name: str) -> dict[str, Any]:
     """The Rollout's own object. Raises ExpectationError if it isn't there."""
     rollout = ctx.cluster.get(API_VERSION, "Rollout", name, namespace)
     if rollout is None:

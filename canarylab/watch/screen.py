@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from canarylab.watch.state import State
+from canarylab.watch.state import WatchState
 
 Clock = Callable[[], float]
 """Seconds since 1970."""
@@ -15,7 +15,7 @@ class Screen(ABC):
     """Takes every state, one at a time."""
 
     @abstractmethod
-    def show(self, state: State) -> None: ...
+    def show(self, state: WatchState) -> None: ...
 
     def close(self) -> None:
         """There will be no more."""

@@ -10,8 +10,8 @@ from canarylab.kube.client import UnknownKindError
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
 from canarylab.rollouts import analysis, view
-from canarylab.rollouts.routes import weights as routes
-from canarylab.rollouts.routes.route import Place
+from canarylab.rollouts.routes.route import ObjectRef
+from canarylab.rollouts.routes.weights import weighted_objects
 from canarylab.rollouts.view import API_VERSION, parts_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _RUNS = (
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class RolloutSnapshot:
     """The objects as the API had them at one moment. `analysis_runs` are by what the Rollout has them for."""
 
     rollout: Object
@@ -37,27 +37,27 @@ class Snapshot:
     analysis_runs: Sequence[tuple[str, Object]] = ()
 
 
-def read(cluster: Cluster, namespace: str, name: str) -> Snapshot | None:
+def take_snapshot(cluster: Cluster, namespace: str, name: str) -> RolloutSnapshot | None:
     """The Rollout and what belongs to it; None where there is no such Rollout (any more)."""
     rollout = cluster.get(API_VERSION, "Rollout", name, namespace)
     if rollout is None:
         return None
-    return Snapshot(
+    return RolloutSnapshot(
         rollout,
         *parts_of(cluster, rollout),
-        [found for each in routes.of(rollout) if (found := _route(cluster, each)) is not None],
+        [found for each in weighted_objects(rollout) if (found := _route(cluster, each)) is not None],
         list(_analysis_runs(cluster, rollout, namespace)),
     )
 
 
-def watches(snapshot: Snapshot) -> list[Watch]:
+def watches(snapshot: RolloutSnapshot) -> list[Watch]:
     """What to watch to see every change of it."""
     namespace = snapshot.rollout["metadata"]["namespace"]
     routed = {(one["apiVersion"], one["kind"], one["metadata"]["namespace"]) for one in snapshot.routes}
     return [*view.watches(namespace), analysis.watch(namespace)] + [Watch(*each) for each in sorted(routed)]
 
 
-def _route(cluster: Cluster, which: Place) -> Object | None:
+def _route(cluster: Cluster, which: ObjectRef) -> Object | None:
     """None where it isn't there (yet); the Rollout then says so itself."""
     try:
         return cluster.get(*which)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canarylab.rollouts.routes.weights import RouteWeight
-from canarylab.watch.traffic import Traffic
+from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
 
 _PATIENCE = 3.0
@@ -20,25 +20,25 @@ class Silence:
 
 
 @dataclass(frozen=True)
-class State:
+class WatchState:
     """`view` is as it was last read; with a `silence` it may have changed since."""
 
     view: WatchView
-    traffic: Traffic
-    astray: tuple[RouteWeight, ...] = ()
+    traffic: GatewayTraffic
+    mismatched: tuple[RouteWeight, ...] = ()
     """The routes that say something else than the Rollout's status, and not only in passing."""
     silence: Silence | None = None
 
 
-class Lasting:
+class Debounce:
     """Tells a disagreement that stays from one in passing: status and routes are written one after the other."""
 
     def __init__(self) -> None:
-        self._astray: tuple[RouteWeight, ...] = ()
+        self._mismatched: tuple[RouteWeight, ...] = ()
         self._since = 0.0
 
-    def of(self, astray: tuple[RouteWeight, ...], now: float) -> tuple[RouteWeight, ...]:
+    def settled(self, mismatched: tuple[RouteWeight, ...], now: float) -> tuple[RouteWeight, ...]:
         """The routes that were the same ones for some seconds, on any clock that goes on; none before that."""
-        if astray != self._astray:
-            self._astray, self._since = astray, now
-        return astray if now - self._since >= _PATIENCE else ()
+        if mismatched != self._mismatched:
+            self._mismatched, self._since = mismatched, now
+        return mismatched if now - self._since >= _PATIENCE else ()

@@ -50,7 +50,7 @@ class Flow:
 
 
 @dataclass(frozen=True)
-class Traffic:
+class GatewayTraffic:
     """What the gateways counted in the last `seconds`, by revision (its hash); `pods` has requests per second by IP."""
 
     problem: str = "counting"
@@ -93,7 +93,7 @@ class Meter:
         self._last_at: float | None = None
         self._revisions: Mapping[str, str] = {}
         self._gateways: tuple[str, ...] = ()
-        self._problem = Traffic.problem
+        self._problem = GatewayTraffic.problem
         self._ticks: deque[_Tick] = deque()
 
     def expect(self, split: Hashable, now: float) -> None:
@@ -126,15 +126,15 @@ class Meter:
             requests, errors = counted.requests - before.requests, max(0, counted.errors - before.errors)
             yield _Grown(self._revisions[counted.address], counted.address, requests, errors)
 
-    def traffic(self) -> Traffic:
+    def traffic(self) -> GatewayTraffic:
         """What the readings until now amount to."""
         if self._problem or not self._ticks:
-            return Traffic(self._problem or Traffic.problem, self._gateways)
+            return GatewayTraffic(self._problem or GatewayTraffic.problem, self._gateways)
         counted = [tick for tick in self._ticks if tick.at - tick.seconds >= self._since]
         recent = [tick for tick in self._ticks if tick.at > self._ticks[-1].at - _RATE_WINDOW]
         requests, errors = _sum(counted)
         seen = {*self._revisions.values(), *(pod.revision for tick in self._ticks for pod in tick.pods)}
-        return Traffic(
+        return GatewayTraffic(
             problem="",
             gateways=self._gateways,
             seconds=sum(tick.seconds for tick in counted),

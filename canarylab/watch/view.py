@@ -15,7 +15,7 @@ from canarylab.rollouts.routes.weights import weights as route_weights
 from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.strategy import steps_done, steps_of
 from canarylab.rollouts.view import RolloutView
-from canarylab.watch.snapshot import Snapshot
+from canarylab.watch.snapshot import RolloutSnapshot
 
 _PERCENT = 100
 
@@ -47,7 +47,7 @@ class Weights:
     """What its objects say, in percent."""
 
     @property
-    def astray(self) -> tuple[RouteWeight, ...]:
+    def mismatched(self) -> tuple[RouteWeight, ...]:
         """The routes that say something else than the status."""
         status = _PERCENT * self.actual / self.whole
         return tuple(route for route in self.routes if abs(route.canary - status) >= 1)
@@ -79,7 +79,7 @@ class WatchView:
     advice: str
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> WatchView:
+    def of(cls, snapshot: RolloutSnapshot) -> WatchView:
         rollout = snapshot.rollout
         seen = RolloutView.of(rollout, snapshot.replica_sets, snapshot.pods)
         ends_at = _ends_at(rollout)
@@ -126,7 +126,7 @@ def _steps(rollout: Object) -> Steps | None:
     return Steps(tuple(map(steps.in_words, found)), steps_done(rollout)) if found else None
 
 
-def _weights(seen: RolloutView, snapshot: Snapshot) -> Weights | None:
+def _weights(seen: RolloutView, snapshot: RolloutSnapshot) -> Weights | None:
     if seen.strategy != "canary" or not seen.stable_hash:  # there is nothing yet to weigh against
         return None
     routing = dig(snapshot.rollout, "spec", "strategy", "canary", "trafficRouting")

@@ -10,8 +10,8 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.watch.gateways import Gateways
 from canarylab.watch.screen import Screen
-from canarylab.watch.snapshot import Snapshot, read, watches
-from canarylab.watch.state import Lasting, Silence, State
+from canarylab.watch.snapshot import RolloutSnapshot, take_snapshot, watches
+from canarylab.watch.state import Debounce, Silence, WatchState
 from canarylab.watch.traffic import Meter, Reading
 from canarylab.watch.view import WatchView
 
@@ -27,13 +27,13 @@ _LAST_WORDS = 2.0
 class Watcher:
     """`first` is the Rollout as it was found. Every state goes to the screen, from two threads but one at a time."""
 
-    def __init__(self, ctx: Context, first: Snapshot, screen: Screen) -> None:
+    def __init__(self, ctx: Context, first: RolloutSnapshot, screen: Screen) -> None:
         self._ctx, self._first, self._screen = ctx, first, screen
         self._lock = threading.Lock()
         """Guards what is shown."""
         self._view = WatchView.of(first)
         self._meter = Meter()
-        self._lasting = Lasting()
+        self._debounce = Debounce()
         self._silence: Silence | None = None
         self._answered = time.time()
         self._bug: BaseException | None = None
@@ -59,7 +59,7 @@ class Watcher:
             raise self._bug
         rollout = self._view.rollout
         try:
-            snapshot = read(self._ctx.cluster, rollout.namespace, rollout.name)
+            snapshot = take_snapshot(self._ctx.cluster, rollout.namespace, rollout.name)
         except ApiError as error:
             if not error.may_pass:
                 raise
@@ -102,6 +102,6 @@ class Watcher:
         with self._lock:
             if self._over.is_set():
                 return
-            astray = self._view.weights.astray if self._view.weights else ()
-            astray = self._lasting.of(astray, time.monotonic())
-            self._screen.show(State(self._view, self._meter.traffic(), astray, self._silence))
+            mismatched = self._view.weights.mismatched if self._view.weights else ()
+            mismatched = self._debounce.settled(mismatched, time.monotonic())
+            self._screen.show(WatchState(self._view, self._meter.traffic(), mismatched, self._silence))

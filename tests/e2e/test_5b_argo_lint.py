@@ -46,7 +46,7 @@ _WE_SAY_MORE = {
     "checks it (ValidateRolloutVirtualServicesConfig), and says InvalidSpec",
     r"setCanaryScale\.(weight|replicas): ": "no validation of Argo looks at it, and what comes of it helps nobody",
     r"setMirrorRoute\.percentage: ": "no validation of Argo looks at it; Istio's webhook refuses the VirtualService",
-    r"'-0.5s' is no duration": "Argo cuts it to whole seconds before it asks whether it is negative; nobody means it",
+    r"'-0.5s' isn't a duration": "Argo cuts it to whole seconds before it asks whether it is negative; nobody means it",
 }
 """What we alone refuse, and why: place and what is wrong."""
 

@@ -149,7 +149,7 @@ def wrong(first_up: Ended, tool: Tool, tmp_path_factory: pytest.TempPathFactory)
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
-        (("setWeight: 5", "setWeight: 101"), "101 is no weight"),
+        (("setWeight: 5", "setWeight: 101"), "101 isn't a weight"),
         (("canaryService: app-canary", "canaryService: app-canry"), "did you mean app-canary?"),
         ((f"{DEMO}:blue", f"{DEMO}:bleu"), f"did you mean {DEMO}:blue?"),
     ],

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from canarylab.demo.history.states import Change, State, replay
+from canarylab.demo.history.states import RolloutState, WatchEvent, replay
 from canarylab.kube.client import Snapshot
 from canarylab.kube.watch import Watch
 
@@ -80,10 +80,10 @@ def gone(obj: Object) -> tuple[str, Object]:
     return "DELETED", obj
 
 
-def states(listed: Iterable[Object], *changes: Object | tuple[str, Object]) -> list[State]:
+def states(listed: Iterable[Object], *changes: Object | tuple[str, Object]) -> list[RolloutState]:
     """The states that changes of one second each lead to."""
-    told = [Change(START + second, float(second), *_event(change)) for second, change in enumerate(changes, start=1)]
-    return replay(listed, told, ROLLOUT, START, START + len(told))
+    events = [WatchEvent(START + second, float(second), *_event(one)) for second, one in enumerate(changes, start=1)]
+    return replay(listed, events, ROLLOUT, START, START + len(events))
 
 
 def _event(change: Object | tuple[str, Object]) -> tuple[bool, Object]:

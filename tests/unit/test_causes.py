@@ -17,7 +17,7 @@ from canarylab.errors import ExpectationError
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import injection
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.view import RolloutView, read
+from canarylab.rollouts.view import RolloutView, read_rollout
 
 CONTEXT = "--context argo-istio-canary --namespace default"
 POD = f"rollouts-demo-{HASHES['yellow']}-x"
@@ -54,7 +54,7 @@ def never_waits(stage: Stage) -> Stage:
 
 
 def view(stage: Stage) -> RolloutView:
-    return read(stage.ctx, "default", "rollouts-demo")
+    return read_rollout(stage.ctx, "default", "rollouts-demo")
 
 
 def canary_pod(stage: Stage, *, ready: bool = False, **state: object) -> None:
@@ -261,10 +261,10 @@ class TestExplained:
         assert causes.explained(stage.ctx, "default", "gone", [held]) == (held,)
 
     def test_a_cluster_that_does_not_answer_any_more_hides_nothing(self, stage: Stage):
-        def get(*_: object) -> None:
+        def get_rollout(*_: object) -> None:
             raise ApiError("no answer", None, where="GET")
 
-        stage.ctx.cluster.get = get  # type: ignore[assignment]
+        stage.ctx.cluster.get = get_rollout  # type: ignore[assignment]
         assert causes.explained(stage.ctx, "default", "rollouts-demo", [self.CLAIM]) == (self.CLAIM,)
 
     def test_where_nothing_is_found_what_was_seen_stays(self, stage: Stage):

@@ -14,12 +14,12 @@ from canarylab.contract.step import Session
 from canarylab.demo.traffic import background
 from canarylab.demo.traffic.background import NAME, Background, note
 from canarylab.demo.traffic.client import REFUSED, TIMEOUT, Target
-from canarylab.demo.traffic.timeline import Failure, Moment, Timeline
+from canarylab.demo.traffic.timeline import FailureMode, Moment, Timeline
 from canarylab.errors import CancelledError
 
 HOST = "reviews.rollouts-demo-vsvc1.bookinfo.com"
 TARGET = Target("127.0.0.1", 80, HOST)
-BAD = Failure(TARGET, "bbb", "status 500")
+BAD = FailureMode(TARGET, "bbb", "status 500")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ class TestBackground:
             assert reached.event.wait(10)
             period = stream.stop()
         assert period.failed == period.total >= 5
-        assert set(period.failures) == {Failure(http(server), "", "status 503 from the gateway")}
+        assert set(period.failures) == {FailureMode(http(server), "", "status 503 from the gateway")}
         assert "s: status 503" in period.samples[0]
 
     def test_a_failed_answer_is_counted_for_the_revision_that_gave_it(self):

@@ -17,7 +17,7 @@ from canarylab.demo.steps.expect_error_rate import ExpectErrorRate
 from canarylab.demo.traffic import error_rate
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.client import TIMEOUT, Target
-from canarylab.demo.traffic.timeline import Failure, Moment, Period
+from canarylab.demo.traffic.timeline import FailureMode, Moment, Period
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
 
@@ -25,8 +25,8 @@ TARGET = Target("127.0.0.1", 80, "a.example.com")
 SHOWN = {"aaa": "revision 1 (blue)", "bbb": "revision 2 (bad-red)"}
 
 
-def bad(revision: str, kind: str = "status 500") -> Failure:
-    return Failure(TARGET, revision, kind)
+def bad(revision: str, kind: str = "status 500") -> FailureMode:
+    return FailureMode(TARGET, revision, kind)
 
 
 def period(failed: int, total: int, **more: Any) -> Period:

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from canarylab.contract.step import Session, Step
 from canarylab.demo.steps.evidence import Evidence
 from canarylab.demo.traffic.client import Target
-from canarylab.demo.traffic.survey import asked_by
+from canarylab.demo.traffic.survey import request_of
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
-from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.match import Request
 
 HTTP = [HOSTS[VSVC1]]
 BLUE, YELLOW = f"revision 1 ({IMAGE}:blue)", f"revision 2 ({IMAGE}:yellow)"
@@ -195,15 +195,15 @@ class TestALayerDisagrees:
         with LoopbackServer(goes_on) as server:
             said = refused(stage, 5, http_port=server.port)
         assert "the layer traffic disagrees" in said
-        assert "the Rollout went on meanwhile, from Paused (CanaryPauseStep), step 1/2" in said
+        assert "the Rollout moved on meanwhile, from Paused (CanaryPauseStep), step 1/2" in said
         assert "to Healthy, step 2/2" in said
-        assert "a longer pause leaves time for it" in said
+        assert "a longer pause leaves time to measure" in said
 
     def test_a_host_without_a_route_is_told_layer_by_layer(self, stage: Stage):
         with LoopbackServer(lambda _: gateway_answer(404)) as server:
             said = refused(stage, 5, http=["elsewhere.example.com"], http_port=server.port)
         assert "routes: namespace default: expected revision 1 95 %, revision 2 5 %, saw no route for elsewhere" in said
-        assert "no VirtualService that names a gateway" in said
+        assert "nor a VirtualService that names a gateway" in said
         assert "the layers routes, proxy and traffic disagree; status says what was expected" in said
         assert "traffic: http elsewhere.example.com: answers, 5 %" in stage.said
         assert "requests all failed: status 404 from the gateway" in stage.said
@@ -247,7 +247,7 @@ class TestProxies:
             assert server.seen.connections == len(served)
         assert [fact.text.partition(":")[0] for fact in stage.facts] == ["status", "routes", "traffic", "traffic"]
         assert stage.facts[1].text == "routes: endpoints of Service rollouts-demo"
-        assert stage.facts[1].seen == "each ready one alike (revision 1 50 %, revision 2 50 %)"
+        assert stage.facts[1].seen == "each ready one equally (revision 1 50 %, revision 2 50 %)"
 
 
 class TestSilentAnswers:
@@ -317,8 +317,8 @@ class TestHeaders:
 
     def test_routes_see_the_path_without_its_query_names_in_lower_case_and_the_gateways_own_port(self):
         target = Target("10.0.0.1", 31080, "a.example.com", path="/a?b=c", headers=(TESTERS,), gateway_port=80)
-        assert asked_by(target) == Asked("a.example.com", "/a", {"x-tester": "yes"}, tls=False, port=80)
-        assert asked_by(replace(target, gateway_port=0)).port == 31080
+        assert request_of(target) == Request("a.example.com", "/a", {"x-tester": "yes"}, tls=False, port=80)
+        assert request_of(replace(target, gateway_port=0)).port == 31080
 
 
 class TestMirror:
@@ -412,14 +412,14 @@ class TestMirror:
         pod = f"rollouts-demo-{HASHES['yellow']}-x"
         stage.world.mesh.unreachable.add(pod)
         said = refused(stage, 0, mirrored=100)
-        assert f"Pod default/{pod}: the canary doesn't say how many requests were mirrored to it" in said
+        assert f"Pod default/{pod}: the canary doesn't report how many requests were mirrored to it" in said
         assert "connection refused" in said
 
     def test_another_application_is_told_what_it_would_have_to_say(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr("canarylab.demo.traffic.mirrored._PATH", "/metrics")
         said = refused(stage, 0, mirrored=100)
         assert "status 404" in said
-        assert "the application has to count them as images/rollouts-demo does" in said
+        assert "the application must count them as images/rollouts-demo does" in said
 
     def test_without_a_canary_there_is_nobody_to_mirror_to(self, stage: Stage):
         stage.world.current = "blue"
@@ -525,7 +525,7 @@ class TestTraffic:
     def test_a_deadline_that_is_too_near_says_how_far_it_came(self, stage: Stage):
         said = refused(stage, 5, timeout=0.2, requests=100_000)
         assert "the layer traffic disagrees" in said
-        assert re.search(r"only [\d,]+ of [\d,]+ requests were done in time", said), (
+        assert re.search(r"only [\d,]+ of [\d,]+ requests were answered in time", said), (
             "of the measurement, or the look before it"
         )
         assert "a longer `timeout`" in said

@@ -264,11 +264,11 @@ def test_an_interruption_while_it_catches_up_ends_that(stage):
 class TestOrder:
     def test_what_is_recorded_already_is_not_begun_again(self, stage):
         stage.record("start")
-        with pytest.raises(ExpectationError, match="Rollout default/demo is recorded already"):
+        with pytest.raises(ExpectationError, match="Rollout default/demo is already being recorded"):
             stage.record("start")
 
     def test_what_is_not_recorded_has_no_end(self, stage):
-        with pytest.raises(ExpectationError, match="Rollout default/demo isn't recorded") as raised:
+        with pytest.raises(ExpectationError, match="Rollout default/demo isn't being recorded") as raised:
             stage.record("stop")
         assert "put `record: {state: start" in str(raised.value)
 

@@ -171,7 +171,7 @@ def test_an_image_that_never_comes_is_not_waited_for(stage: Stage):
     stage.world.pending.append(lambda: pytest.fail("waited on"))
     with pytest.raises(ExpectationError, match="InvalidImageName") as raised:
         reset(stage.ctx, [HEALTHY])
-    assert "mend what is in its way in the playbook's manifests, then `invoke up`" in str(raised.value)
+    assert "fix what stops it in the playbook's manifests, then `invoke up`" in str(raised.value)
     assert "--reset" not in str(raised.value), "one is just doing that"
 
 

@@ -152,13 +152,13 @@ class TestSetImage:
 
     @pytest.mark.parametrize("which", [{"back": True}, {"image": f"{IMAGE}:blue"}])
     def test_without_an_update_there_is_nothing_to_set_back(self, stage: Stage, which: dict[str, object]):
-        with pytest.raises(ExpectationError, match=f"asks for {IMAGE}:blue as it is") as raised:
+        with pytest.raises(ExpectationError, match=f"already asks for {IMAGE}:blue") as raised:
             set_image(**which).run(stage.ctx, None)
         assert "no update has begun" in str(raised.value)
         assert stage.runner.commands == []
 
     def test_an_image_that_is_already_rolled_out_begins_nothing(self, paused: Stage):
-        with pytest.raises(ExpectationError, match=f"asks for {IMAGE}:yellow as it is") as raised:
+        with pytest.raises(ExpectationError, match=f"already asks for {IMAGE}:yellow") as raised:
             SET_IMAGE.run(paused.ctx, None)
         assert "its update has begun before" in str(raised.value)
         assert paused.runner.commands == []

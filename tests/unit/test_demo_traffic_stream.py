@@ -80,7 +80,7 @@ def test_stopping_what_was_not_started_is_an_error_of_the_playbook(stage: Stage)
 
 
 def test_starting_twice_is_an_error_of_the_playbook(stage: Stage):
-    with LoopbackServer(lambda _: answer()) as server, pytest.raises(ExpectationError, match="flows already"):
+    with LoopbackServer(lambda _: answer()) as server, pytest.raises(ExpectationError, match="is already flowing"):
         perform(stage.ctx, [start(server), start(server)])
 
 

@@ -7,7 +7,7 @@ from history_world import NEW, OLD, ROLLOUT, ROUTED, START, at_rest, gone, pod, 
 
 from canarylab.demo.history.fenceposts import fenceposts
 from canarylab.demo.history.resource_versions import check_order, number
-from canarylab.demo.history.states import Change, Share, replay
+from canarylab.demo.history.states import TrafficWeight, WatchEvent, replay
 from canarylab.errors import ExpectationError
 
 
@@ -27,18 +27,18 @@ class TestReplay:
         assert [state.version for state in told] == [START, START + 1, START + 2, START + 3]
 
     def test_changes_are_in_the_order_of_their_versions_in_whichever_they_arrived(self):
-        late = Change(START + 1, 9.0, False, replica_set(NEW, 1))
-        early = Change(START + 2, 2.0, False, pod(NEW, 0))
+        late = WatchEvent(START + 1, 9.0, False, replica_set(NEW, 1))
+        early = WatchEvent(START + 2, 2.0, False, pod(NEW, 0))
         told = replay(at_rest(), [early, late], ROLLOUT, START, START + 2)
         assert [(state.version, state.seconds) for state in told] == [(START, 0.0), (START + 1, 9.0), (START + 2, 9.0)]
 
     def test_changes_between_two_lists_belong_to_the_beginning(self):
-        early = Change(START - 3, 0.1, False, pod(OLD, 9))
+        early = WatchEvent(START - 3, 0.1, False, pod(OLD, 9))
         (state,) = replay(at_rest(), [early], ROLLOUT, START, START)
         assert counts(state) == {OLD: (4, 5, 4)}
 
     def test_changes_after_the_end_are_left_out(self):
-        late = Change(START + 5, 1.0, False, pod(OLD, 9))
+        late = WatchEvent(START + 5, 1.0, False, pod(OLD, 9))
         assert len(replay(at_rest(), [late], ROLLOUT, START, START + 4)) == 1
 
     def test_objects_of_others_make_no_state(self):
@@ -70,22 +70,22 @@ class TestPods:
     @pytest.mark.parametrize("behind", [replica_set(OLD, 3, observed=False), replica_set(OLD, 3, counted=4)])
     def test_what_a_replica_set_is_about_to_delete_is_due(self, behind):
         state = states(at_rest(), behind)[-1]
-        assert (state.revisions[OLD].pods, state.due, state.pods) == (4, 1, 3)
+        assert (state.revisions[OLD].pods, state.surplus, state.pods) == (4, 1, 3)
 
     def test_a_replica_set_that_has_more_pods_than_it_wants_and_is_content_has_none_due(self):
         state = states([*at_rest(), pod(OLD, 9)])[-1]
-        assert (state.due, state.pods) == (0, 5)
+        assert (state.surplus, state.pods) == (0, 5)
 
 
 class TestRollout:
     def test_weights_are_those_of_the_status_by_revision(self):
         (state,) = states([rollout(weights=(75, 25), **ROUTED)])
-        assert state.shares == (Share("stable", OLD, 75), Share("canary", NEW, 25))
+        assert state.weights == (TrafficWeight("stable", OLD, 75), TrafficWeight("canary", NEW, 25))
         assert state.promise == "weights"
 
     def test_without_a_router_there_are_no_weights(self):
         (state,) = states(at_rest())
-        assert (state.shares, state.promise) == ((), "surge")
+        assert (state.weights, state.promise) == ((), "surge")
 
     def test_blue_green_promises_neither(self):
         obj = rollout()
@@ -97,11 +97,11 @@ class TestRollout:
     )
     def test_a_weight_needs_its_part_of_the_replicas_rounded_down_but_one_pod_at_least(self, replicas, weight, needed):
         (state,) = states([rollout(replicas, weights=(100 - weight, weight), **ROUTED)])
-        assert state.needed(state.shares[1]) == needed
+        assert state.needed(state.weights[1]) == needed
 
     def test_weights_are_out_of_the_most_that_the_router_knows(self):
         (state,) = states([rollout(weights=(750, 250), trafficRouting={"maxTrafficWeight": 1000})])
-        assert [state.needed(share) for share in state.shares] == [3, 1]
+        assert [state.needed(share) for share in state.weights] == [3, 1]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ class TestVersions:
 
     @pytest.mark.parametrize("version", ["", "abc", "1.5", "-3"])
     def test_one_that_is_none_leads_to_no_history(self, version):
-        with pytest.raises(ExpectationError, match="is no number"):
+        with pytest.raises(ExpectationError, match="isn't a number"):
             number(version)
 
     def test_versions_of_one_counter_do_not_fall(self):

@@ -127,7 +127,7 @@ def test_findings_come_worst_first_with_their_remedies_and_a_verdict() -> None:
         "! swap    2 GiB on",
         "    next: swapoff -a",
         "✔ memory  14 GiB free",
-        "this machine can't do it yet: 1 finding to mend, marked first",
+        "this machine can't do it yet: 1 finding to fix, listed first",
     ]
 
 

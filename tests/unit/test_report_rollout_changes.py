@@ -99,8 +99,8 @@ def test_an_aborted_canary_has_no_step_at_hand():
 
 
 def test_a_route_that_stays_astray_is_told_once():
-    astray = (RouteWeight("web, http route primary", 0),)
-    before, after = state(paused()), state(paused(), astray=astray)
+    mismatched = (RouteWeight("web, http route primary", 0),)
+    before, after = state(paused()), state(paused(), mismatched=mismatched)
     assert said(before, after) == ["web, http route primary says 0 to the canary, the status says otherwise"]
     assert said(after, after) == []
 

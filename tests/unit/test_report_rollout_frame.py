@@ -23,8 +23,8 @@ from canarylab.report.live_table import Window
 from canarylab.report.rollout.frame import frame
 from canarylab.report.rollout.glyphs import ASCII, UNICODE
 from canarylab.rollouts.routes.weights import RouteWeight
-from canarylab.watch.state import Silence, State
-from canarylab.watch.traffic import Traffic
+from canarylab.watch.state import Silence, WatchState
+from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
 
 COMMAND = "kubectl argo rollouts {} --namespace shop --context unit-test"
@@ -60,7 +60,7 @@ STATES = {
     "many pods": state(many_pods(40), canary=25),
     "no traffic": state(paused()),
     "silent": state(paused(), canary=25, silence=Silence(NOW, "Connection refused")),
-    "astray": state(paused(), canary=0, astray=(RouteWeight("a-long-name-of-a-route, http route primary", 0),)),
+    "astray": state(paused(), canary=0, mismatched=(RouteWeight("a-long-name-of-a-route, http route primary", 0),)),
 }
 
 
@@ -137,7 +137,7 @@ def test_time_goes_by_without_a_new_state():
 
 def test_traffic_that_is_too_little_for_a_column_gets_one_all_the_same():
     view = WatchView.of(paused(weight=1))
-    lines = shown(State(view, flowing(view, canary=1)))
+    lines = shown(WatchState(view, flowing(view, canary=1)))
     assert line_of(lines, "traffic ").count("━") == 1
 
 
@@ -145,14 +145,14 @@ def test_traffic_that_is_too_little_for_a_column_gets_one_all_the_same():
 def test_who_gets_anything_has_a_column_of_the_bar(canary):
     view = WatchView.of(paused())
     weights = dataclasses.replace(view.weights, actual=canary)
-    line = line_of(shown(State(dataclasses.replace(view, weights=weights), Traffic())), "weight ")
+    line = line_of(shown(WatchState(dataclasses.replace(view, weights=weights), GatewayTraffic())), "weight ")
     assert "━" in line
     assert "─" in line
 
 
 def test_failed_requests_stand_out():
     view = WatchView.of(paused())
-    lines = frame(State(view, flowing(view, errors=3)), NOW, UNICODE, Window(110, 40), COMMAND)
+    lines = frame(WatchState(view, flowing(view, errors=3)), NOW, UNICODE, Window(110, 40), COMMAND)
     [line] = [line for line in lines if line.plain.startswith("traffic ")]
     assert "3 failed" in line.plain
     assert "bold red" in {str(span.style) for span in line.spans}
@@ -172,19 +172,19 @@ def test_traffic_of_a_revision_that_should_have_none_is_shown():
     snapshot = at_rest()
     sets = [*snapshot.replica_sets, replica_set(2, 1, 1)]
     view = WatchView.of(dataclasses.replace(snapshot, replica_sets=sets, pods=[*snapshot.pods, pod(2, "d4")]))
-    assert "10.0 : 90.0" in line_of(shown(State(view, flowing(view, canary=10))), "traffic ")
+    assert "10.0 : 90.0" in line_of(shown(WatchState(view, flowing(view, canary=10))), "traffic ")
 
 
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        (Traffic("no gateway sends requests to it"), "no gateway sends requests to it"),
-        (Traffic(), "counting"),
-        (Traffic("", ("edge/gateway",), seconds=5.0), "no requests through edge/gateway"),
+        (GatewayTraffic("no gateway sends requests to it"), "no gateway sends requests to it"),
+        (GatewayTraffic(), "counting"),
+        (GatewayTraffic("", ("edge/gateway",), seconds=5.0), "no requests through edge/gateway"),
     ],
 )
 def test_without_traffic_it_says_why_and_takes_no_columns(counts, words):
-    lines = shown(State(WatchView.of(paused()), counts))
+    lines = shown(WatchState(WatchView.of(paused()), counts))
     assert line_of(lines, "traffic ") == f"traffic   {words}"
     assert "requests" not in line_of(lines, "  revision")
 
@@ -192,7 +192,7 @@ def test_without_traffic_it_says_why_and_takes_no_columns(counts, words):
 def test_the_history_is_of_one_scale_for_all_revisions():
     view = WatchView.of(paused())
     readings = (counted(("10.0.1.1", 80 * second, 0), ("10.0.2.4", 10 * second, 0)) for second in range(4))
-    lines = shown(State(view, traffic(view, *readings)))
+    lines = shown(WatchState(view, traffic(view, *readings)))
     assert line_of(lines, "● 1").endswith("███")
     assert line_of(lines, "● 2").endswith("▂▂▂")
 
@@ -200,7 +200,7 @@ def test_the_history_is_of_one_scale_for_all_revisions():
 def test_the_history_is_scaled_by_what_is_seen_of_it():
     view = WatchView.of(at_rest())
     readings = (counted(("10.0.1.1", 10 * second + (1000 if second > 1 else 0), 0)) for second in range(40))
-    seen = State(view, traffic(view, *readings))
+    seen = WatchState(view, traffic(view, *readings))
     assert "▂" in line_of(shown(seen, width=160), "● 1"), "the peak of the second second is in sight"
     assert "▂" not in line_of(shown(seen, width=90), "● 1")
 

@@ -149,7 +149,7 @@ class TestSuccess:
         stage.world._finish()
         said = disappointment(stage, "Successful")
         assert "metric success-rate, result >= 95: expected measured, saw Pending: nothing measured" in said
-        assert "it was ended before its time: by a promotion" in said
+        assert "it was ended early: by a promotion" in said
 
     def test_a_rollout_that_does_not_go_on_is_a_failure(self, stage: Analysed):
         stage.succeeds()
@@ -203,7 +203,7 @@ class TestAnotherEnd:
         error = result("success-rate", "Error", measurement(8, "", "Error", NO_HOST))
         stage.becomes(analysis_run("Error", error, message="consecutiveErrors (2) > consecutiveErrorLimit (1)"))
         said = disappointment(stage, "Successful")
-        assert f"it couldn't be measured: {NO_HOST}; look at the metric's `provider`" in said
+        assert f"the measurement failed: {NO_HOST}; look at the metric's `provider`" in said
         assert f"Error: {NO_HOST} after 8 s" in stage.said
         assert "decision" not in stage.said
 

@@ -131,8 +131,8 @@ def test_without_a_sidecar_only_the_application_counts():
 def test_a_pod_that_is_being_deleted_is_leaving():
     going = pod("blue")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert PodView.of(going).leaving
-    assert not PodView.of(pod("blue")).leaving
+    assert PodView.of(going).terminating
+    assert not PodView.of(pod("blue")).terminating
 
 
 def test_why_a_pod_does_not_get_ready_is_said_in_its_own_words(world: World):

@@ -9,7 +9,7 @@ from support.fake_cluster import FakeCluster
 
 from canarylab.rollouts.routes import resolving
 from canarylab.rollouts.routes.backends import Backends, pods_behind
-from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import Destination, Route
 
 Json = dict[str, Any]
@@ -18,7 +18,7 @@ HASH = "rollouts-pod-template-hash"
 ISTIO, API = "networking.istio.io/v1", "gateway.networking.k8s.io/v1"
 DISCOVERY = ("discovery.k8s.io/v1", "EndpointSlice")
 ISTIO_KINDS = [(ISTIO, "VirtualService"), (ISTIO, "DestinationRule")]
-ASKED = Asked("a.example.com", "/color", {}, tls=False, port=80)
+ASKED = Request("a.example.com", "/color", {}, tls=False, port=80)
 CANARY: Json = {"spec": {"strategy": {"canary": {}}}}
 
 
@@ -180,7 +180,7 @@ class TestResolving:
     def test_without_any_there_is_no_route(self, kinds: list[tuple[str, str]]):
         seen = self.routed(kinds=kinds)
         assert (seen.where, seen.words, seen.shares) == ("namespace default", "no route for a.example.com", {})
-        assert "no VirtualService that names a gateway" in seen.cause
+        assert "nor a VirtualService that names a gateway" in seen.cause
 
     def test_only_kinds_that_are_known_are_watched(self):
         cluster = FakeCluster(kinds=[DISCOVERY, (ISTIO, "VirtualService")])

@@ -22,7 +22,7 @@ from envoy_samples import (
 
 from canarylab.rollouts.routes.envoy import Endpoint, endpoints, tls_route
 from canarylab.rollouts.routes.envoy import http_route as taken_of
-from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.match import Request
 
 Json = dict[str, Any]
 
@@ -30,21 +30,21 @@ HOST = "any.rollouts-demo-vsvc1.bookinfo.com"
 STABLE, CANARY = cluster("stable"), cluster("canary")
 
 
-def asked(host: str = HOST, path: str = "/color", *, tls: bool = False, **headers: str) -> Asked:
-    return Asked(host, path, {name.replace("_", "-"): value for name, value in headers.items()}, tls, 80)
+def request(host: str = HOST, path: str = "/color", *, tls: bool = False, **headers: str) -> Request:
+    return Request(host, path, {name.replace("_", "-"): value for name, value in headers.items()}, tls, 80)
 
 
 def to(name: str) -> Json:
     return weighted({cluster(name): 100})
 
 
-def taken(*found: Json, by: Asked | None = None) -> str | None:
+def taken(*found: Json, by: Request | None = None) -> str | None:
     """Where a request goes, of these routes of its host."""
-    route = taken_of(routes({HOST: list(found)}), by or asked())
+    route = taken_of(routes({HOST: list(found)}), by or request())
     return str(route) if route else None
 
 
-def destinations(dump: Json, by: Asked) -> dict[str, float]:
+def destinations(dump: Json, by: Request) -> dict[str, float]:
     """Percent by Envoy's own names, of a route that copies nothing."""
     route = taken_of(dump, by)
     assert route
@@ -57,18 +57,18 @@ class TestRecorded:
 
     def test_the_http_route_at_rest_leads_to_stable_alone(self):
         stable = "outbound|15372||rollouts-demo-stable.default.svc.cluster.local"
-        assert destinations(ROUTES, asked()) == {stable: 100.0}
-        assert destinations(ROUTES, asked("x.rollouts-demo-vsvc2.bookinfo.com")) == {
+        assert destinations(ROUTES, request()) == {stable: 100.0}
+        assert destinations(ROUTES, request("x.rollouts-demo-vsvc2.bookinfo.com")) == {
             stable.replace("15372", "15373"): 100.0
         }
 
     def test_the_tls_route_leads_to_stable_alone(self):
-        found = tls_route(LISTENERS, asked("reviews.rollouts-demo-vsvc1.bookinfo.com", tls=True))
+        found = tls_route(LISTENERS, request("reviews.rollouts-demo-vsvc1.bookinfo.com", tls=True))
         assert str(found) == "rollouts-demo-stable 100"
 
     def test_another_host_has_no_route(self):
-        assert taken_of(ROUTES, asked("rollouts-demo-vsvc1.bookinfo.com")) is None
-        assert tls_route(LISTENERS, asked(tls=True)) is None
+        assert taken_of(ROUTES, request("rollouts-demo-vsvc1.bookinfo.com")) is None
+        assert tls_route(LISTENERS, request(tls=True)) is None
 
     def test_endpoints_are_counted_by_cluster(self):
         found = endpoints(CLUSTERS)
@@ -85,8 +85,8 @@ class TestRecorded:
 
     @pytest.mark.parametrize("nothing", [{}, {"configs": []}, {"configs": [{"active_state": None}]}])
     def test_an_envoy_that_was_given_nothing_yet_has_no_route(self, nothing: Json):
-        assert taken_of(nothing, asked()) is None
-        assert tls_route(nothing, asked(tls=True)) is None
+        assert taken_of(nothing, request()) is None
+        assert tls_route(nothing, request(tls=True)) is None
         assert endpoints(nothing) == {}
 
 
@@ -141,17 +141,17 @@ class TestMatches:
             HOST: [http_route(to("exact"), path="/other")],
         }
         dump = routes(dict([*hosts.items()][::order]))
-        assert destinations(dump, asked("x.bookinfo.com")) == {cluster("wide"): 100.0}
-        assert destinations(dump, asked("example.com")) == {cluster("any"): 100.0}
-        assert taken_of(dump, asked()) is None
+        assert destinations(dump, request("x.bookinfo.com")) == {cluster("wide"): 100.0}
+        assert destinations(dump, request("example.com")) == {cluster("any"): 100.0}
+        assert taken_of(dump, request()) is None
 
     def test_a_domain_may_have_a_port(self):
-        assert str(taken_of(routes({f"{HOST}:80": [http_route(to("stable"))]}), asked())) == "stable 100"
+        assert str(taken_of(routes({f"{HOST}:80": [http_route(to("stable"))]}), request())) == "stable 100"
 
     def test_the_first_route_that_matches_is_taken(self):
         testers = http_route(to("canary"), headers=[with_header("x-tester", "yes")])
         assert taken(testers, http_route(to("stable"))) == "stable 100"
-        assert taken(testers, http_route(to("stable")), by=asked(x_tester="yes")) == "canary 100"
+        assert taken(testers, http_route(to("stable")), by=request(x_tester="yes")) == "canary 100"
 
     def test_one_that_redirects_leads_nowhere_though_another_follows(self):
         redirect = {"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}
@@ -176,7 +176,7 @@ class TestMatches:
     def test_a_path_is_matched_by_its_kind_and_what_is_not_known_does_not_match(
         self, match: Json, path: str, matches: bool
     ):
-        found = taken({"match": match, "route": to("stable")}, by=asked(path=path))
+        found = taken({"match": match, "route": to("stable")}, by=request(path=path))
         assert (found == "stable 100") is matches
 
     @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ class TestMatches:
     )
     def test_a_header_is_matched_by_its_kind(self, wanted: Json, with_it: bool, with_another: bool, without: bool):
         route = http_route(to("canary"), headers=[{"name": "X-Tester", **wanted}])
-        found = [taken(route, by=by) for by in (asked(x_tester="yes"), asked(x_tester="no"), asked())]
+        found = [taken(route, by=by) for by in (request(x_tester="yes"), request(x_tester="no"), request())]
         assert [one is not None for one in found] == [with_it, with_another, without]
 
     def test_host_path_and_method_are_headers_too(self):
@@ -216,21 +216,21 @@ class TestMatches:
 class TestTls:
     def test_the_most_specific_server_name_wins(self):
         dump = listeners({"*.example.com": to("wide"), "a.example.com": to("exact")})
-        assert str(tls_route(dump, asked("a.example.com", tls=True))) == "exact 100"
-        assert str(tls_route(dump, asked("b.example.com", tls=True))) == "wide 100"
+        assert str(tls_route(dump, request("a.example.com", tls=True))) == "exact 100"
+        assert str(tls_route(dump, request("b.example.com", tls=True))) == "wide 100"
 
     def test_one_whose_tls_ends_at_the_gateway_passes_nothing_through(self):
         dump = listeners({"a.example.com": to("stable")})
         [config] = dump["configs"]
         [chain] = config["active_state"]["listener"]["filter_chains"]
         chain["filters"][0]["name"] = "envoy.filters.network.http_connection_manager"
-        assert tls_route(dump, asked("a.example.com", tls=True)) is None
+        assert tls_route(dump, request("a.example.com", tls=True)) is None
 
     def test_a_chain_without_a_server_name_is_for_no_name(self):
         dump = listeners({"a.example.com": to("stable")})
         [config] = dump["configs"]
         del config["active_state"]["listener"]["filter_chains"][0]["filter_chain_match"]
-        assert tls_route(dump, asked("a.example.com", tls=True)) is None
+        assert tls_route(dump, request("a.example.com", tls=True)) is None
 
 
 class TestEndpoints:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from canarylab.rollouts.routes.http_routes import route
-from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.match import Request
 
 Json = dict[str, Any]
 
 STABLE_95 = [{"name": "stable", "port": 80, "weight": 95}, {"name": "canary", "port": 80, "weight": 5}]
 
 
-def asked(path: str = "/color", *, host: str = "a.example.com", tls: bool = False, **headers: str) -> Asked:
-    return Asked(host, path, {name.replace("_", "-"): value for name, value in headers.items()}, tls, 80)
+def request(path: str = "/color", *, host: str = "a.example.com", tls: bool = False, **headers: str) -> Request:
+    return Request(host, path, {name.replace("_", "-"): value for name, value in headers.items()}, tls, 80)
 
 
 def prefix(value: str, **more: Any) -> Json:
@@ -44,12 +44,12 @@ def http_route(*rules: Json, name: str = "demo", hosts: tuple[str, ...] = ("a.ex
     return {"metadata": meta, "spec": {"hostnames": list(hosts), "rules": list(rules)}}
 
 
-def where(*routes: Json, by: Asked | None = None) -> str | None:
-    found = route(routes, by or asked())
+def where(*routes: Json, by: Request | None = None) -> str | None:
+    found = route(routes, by or request())
     return found.where if found else None
 
 
-def taken(*rules: Json, by: Asked | None = None) -> str | None:
+def taken(*rules: Json, by: Request | None = None) -> str | None:
     """The name of the rule, which has to be the same in any order."""
     there, back = where(http_route(*rules), by=by), where(http_route(*reversed(rules)), by=by)
     assert there == back
@@ -58,7 +58,7 @@ def taken(*rules: Json, by: Asked | None = None) -> str | None:
 
 class TestWeights:
     def weights(self, *backends: Json) -> list[str]:
-        found = route([http_route(rule(backends=list(backends)))], asked())
+        found = route([http_route(rule(backends=list(backends)))], request())
         assert found
         return [str(destination) for destination in found.destinations]
 
@@ -81,7 +81,7 @@ class TestWeights:
 
 class TestMirrors:
     def mirrors(self, *filters: Json) -> list[str]:
-        found = route([http_route(rule(filters=list(filters)))], asked())
+        found = route([http_route(rule(filters=list(filters)))], request())
         assert found
         return [str(mirror) for mirror in found.mirrors]
 
@@ -126,7 +126,7 @@ class TestHosts:
         assert where(old, new) == where(new, old) == "demo, rule old"
 
     def test_connections_are_not_for_them(self):
-        assert where(http_route(rule()), by=asked(tls=True)) is None
+        assert where(http_route(rule()), by=request(tls=True)) is None
 
 
 class TestRules:
@@ -154,11 +154,11 @@ class TestRules:
         ],
     )
     def test_a_prefix_is_of_whole_elements(self, value: str, path: str, matches: bool):
-        assert (taken(rule("it", prefix(value)), by=asked(path)) == "it") is matches
+        assert (taken(rule("it", prefix(value)), by=request(path)) == "it") is matches
 
     def test_an_exact_path_comes_before_a_prefix(self):
         assert taken(rule("prefix", prefix("/color")), rule("exact", exact("/color"))) == "exact"
-        assert taken(rule("exact", exact("/color")), by=asked("/color/blue")) is None
+        assert taken(rule("exact", exact("/color")), by=request("/color/blue")) is None
 
     def test_the_longest_prefix_comes_first(self):
         assert taken(rule("all", prefix("/")), rule("short", prefix("/co")), rule("long", prefix("/color"))) == "long"
@@ -170,7 +170,7 @@ class TestRules:
 
     def test_a_method_comes_before_headers(self):
         headers = prefix("/", headers=[header()])
-        by = asked(x_tester="yes")
+        by = request(x_tester="yes")
         assert taken(rule("headers", headers), rule("method", prefix("/", method="GET")), by=by) == "method"
         assert taken(rule("headers", headers), rule("method", prefix("/", method="POST")), by=by) == "headers"
 
@@ -179,19 +179,19 @@ class TestRules:
         testers = rule("testers", prefix("/", headers=[header()]))
         primary = rule("primary", prefix("/"), backends=STABLE_95)
         assert taken(primary, testers) == "primary"
-        assert taken(primary, testers, by=asked(x_tester="yes")) == "testers"
-        assert taken(primary, testers, by=asked(x_tester="no")) == "primary"
+        assert taken(primary, testers, by=request(x_tester="yes")) == "testers"
+        assert taken(primary, testers, by=request(x_tester="no")) == "primary"
 
     def test_more_headers_come_first(self):
         one = rule("one", prefix("/", headers=[header()]))
         two = rule("two", prefix("/", headers=[header(), header("eu", "x-region")]))
-        assert taken(one, two, by=asked(x_tester="yes", x_region="eu")) == "two"
-        assert taken(one, two, by=asked(x_tester="yes")) == "one"
+        assert taken(one, two, by=request(x_tester="yes", x_region="eu")) == "two"
+        assert taken(one, two, by=request(x_tester="yes")) == "one"
 
     def test_a_header_may_be_a_regular_expression(self):
         testers = rule("testers", {"headers": [header("y.*", type="RegularExpression")]})
-        assert taken(testers, by=asked(x_tester="yes")) == "testers"
-        assert taken(testers, by=asked(x_tester="no")) is None
+        assert taken(testers, by=request(x_tester="yes")) == "testers"
+        assert taken(testers, by=request(x_tester="no")) is None
 
     def test_a_match_that_asks_for_a_query_does_not_match_one_without(self):
         assert taken(rule("query", {"queryParams": [{"name": "a", "value": "b"}]})) is None
@@ -201,4 +201,4 @@ class TestRules:
         assert taken(both, rule("prefix", prefix("/color"))) == "both"
 
     def test_a_path_without_a_type_is_a_prefix(self):
-        assert taken(rule("it", {"path": {"value": "/color"}}), by=asked("/color/blue")) == "it"
+        assert taken(rule("it", {"path": {"value": "/color"}}), by=request("/color/blue")) == "it"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support.fake_cluster import FakeCluster
 
-from canarylab.rollouts.routes.leftover import claims, watches
+from canarylab.rollouts.routes.leftover import claims
+from canarylab.rollouts.routes.objects import watches_of
 
 ISTIO = ("networking.istio.io/v1", "VirtualService")
 GATEWAY_API = ("gateway.networking.k8s.io/v1", "HTTPRoute")
@@ -71,5 +72,5 @@ def test_without_a_traffic_router_there_are_no_routes_to_look_at():
 
 
 def test_kinds_that_the_cluster_does_not_know_are_not_watched():
-    assert [watch.kind for watch in watches(cluster(ISTIO, {}), "shop")] == ["VirtualService"]
-    assert watches(FakeCluster(), "shop") == []
+    assert [watch.kind for watch in watches_of(cluster(ISTIO, {}), "shop")] == ["VirtualService"]
+    assert watches_of(FakeCluster(), "shop") == []

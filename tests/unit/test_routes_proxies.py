@@ -14,14 +14,14 @@ from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
 from canarylab.rollouts.routes import envoy, proxies
 from canarylab.rollouts.routes.backends import Backends
-from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.proxies import Proxies
 
 Json = dict[str, Any]
 
 HOST = "a.example.com"
-HTTP = Asked(HOST, "/color", {}, tls=False, port=80)
-TLS = Asked(HOST, "/color", {}, tls=True, port=3000)
+HTTP = Request(HOST, "/color", {}, tls=False, port=80)
+TLS = Request(HOST, "/color", {}, tls=True, port=3000)
 STABLE, CANARY = cluster("stable"), cluster("canary")
 SERVICE: Json = {"metadata": {"name": "gateway", "namespace": "ingress"}, "spec": {"selector": {"istio": "ingress"}}}
 
@@ -113,13 +113,13 @@ class TestWhichPods:
 
 
 class TestSeen:
-    @pytest.mark.parametrize("asked", [HTTP, TLS])
+    @pytest.mark.parametrize("sent", [HTTP, TLS])
     def test_clusters_are_resolved_to_revisions_by_the_addresses_of_their_endpoints(
-        self, said: dict[str, Any], asked: Asked
+        self, said: dict[str, Any], sent: Request
     ):
         weights = weighted({STABLE: 95, CANARY: 5})
         said["one"] = dumps(weights, endpoint("10.0.0.1"), canary=(endpoint("10.0.0.2"),))
-        (seen,) = opened(gateway("one")).seen(asked, backends())
+        (seen,) = opened(gateway("one")).seen(sent, backends())
         assert (seen.where, seen.words) == ("Envoy of one", "stable 95, canary 5")
         assert seen.agrees({"aaa": 95, "bbb": 5}, {})
 

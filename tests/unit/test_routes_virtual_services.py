@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import Route
 from canarylab.rollouts.routes.virtual_services import route
 
@@ -16,8 +16,8 @@ HOST, PATH = "a.example.com", "/color"
 BLUE_GREEN: Json = {"spec": {"strategy": {"blueGreen": {"activeService": "active"}}}}
 
 
-def asked(host: str = HOST, *, path: str = PATH, tls: bool = False, port: int = 80, **headers: str) -> Asked:
-    return Asked(host, path, {name.replace("_", "-"): value for name, value in headers.items()}, tls, port)
+def request(host: str = HOST, *, path: str = PATH, tls: bool = False, port: int = 80, **headers: str) -> Request:
+    return Request(host, path, {name.replace("_", "-"): value for name, value in headers.items()}, tls, port)
 
 
 def to(host: str, weight: int | None = None, subset: str = "") -> Json:
@@ -46,12 +46,12 @@ def rollout(name: str = "vs", **listed: Any) -> Json:
     return {"spec": {"strategy": {"canary": {"trafficRouting": routing}}}}
 
 
-def taken(service: Json, *others: Json, by: Asked | None = None) -> Route | None:
-    return route([service, *others], rollout(), by or asked())
+def taken(service: Json, *others: Json, by: Request | None = None) -> Route | None:
+    return route([service, *others], rollout(), by or request())
 
 
-def where(*services: Json, by: Asked | None = None) -> str | None:
-    found = route(services, rollout(), by or asked())
+def where(*services: Json, by: Request | None = None) -> str | None:
+    found = route(services, rollout(), by or request())
     return found.where if found else None
 
 
@@ -108,7 +108,7 @@ class TestMirrors:
 
 class TestHosts:
     def test_a_host_that_is_not_listed_has_no_route(self):
-        assert where(virtual_service(http("primary")), by=asked("a.example.org")) is None
+        assert where(virtual_service(http("primary")), by=request("a.example.org")) is None
 
     def test_the_most_specific_host_wins_whatever_the_order(self):
         services = [
@@ -144,13 +144,13 @@ class TestSeveralRoutes:
 
     def test_the_first_that_matches_is_taken(self):
         assert where(self.SERVICE) == "vs, http route primary"
-        assert where(self.SERVICE, by=asked(x_tester="yes")) == "vs, http route testers"
-        assert where(self.SERVICE, by=asked(x_tester="yes", path="/api")) == "vs, http route testers"
+        assert where(self.SERVICE, by=request(x_tester="yes")) == "vs, http route testers"
+        assert where(self.SERVICE, by=request(x_tester="yes", path="/api")) == "vs, http route testers"
 
     def test_any_of_its_matches_is_enough(self):
-        assert where(self.SERVICE, by=asked(path="/api/v1")) == "vs, http route api"
-        assert where(self.SERVICE, by=asked(path="/v2")) == "vs, http route api"
-        assert where(self.SERVICE, by=asked(path="/v2/more")) == "vs, http route primary"
+        assert where(self.SERVICE, by=request(path="/api/v1")) == "vs, http route api"
+        assert where(self.SERVICE, by=request(path="/v2")) == "vs, http route api"
+        assert where(self.SERVICE, by=request(path="/v2/more")) == "vs, http route primary"
 
     def test_one_without_a_name_goes_by_its_place(self):
         service = virtual_service(http("api", {"uri": {"prefix": "/api"}}), http())
@@ -173,7 +173,7 @@ class TestSeveralRoutes:
     )
     def test_a_header_is_matched_by_its_kind(self, wanted: Json, value: str, matches: bool):
         service = virtual_service(http("testers", {"headers": {"X-Tester": wanted}}))
-        assert (where(service, by=asked(x_tester=value)) is not None) is matches
+        assert (where(service, by=request(x_tester=value)) is not None) is matches
 
     def test_a_header_that_is_missing_matches_nothing(self):
         assert where(virtual_service(http("testers", {"headers": {"x-tester": {}}}))) is None
@@ -182,13 +182,13 @@ class TestSeveralRoutes:
     def test_all_conditions_of_a_match_have_to_hold(self):
         both = {"headers": {"x-tester": {}}, "uri": {"prefix": "/api"}}
         service = virtual_service(http("both", both))
-        assert where(service, by=asked(x_tester="yes")) is None
-        assert where(service, by=asked(x_tester="yes", path="/api")) is not None
+        assert where(service, by=request(x_tester="yes")) is None
+        assert where(service, by=request(x_tester="yes", path="/api")) is not None
 
     def test_headers_may_be_what_keeps_others_out(self):
         service = virtual_service(http("others", {"withoutHeaders": {"x-tester": {}}}))
         assert where(service) is not None
-        assert where(service, by=asked(x_tester="yes")) is None
+        assert where(service, by=request(x_tester="yes")) is None
 
     @pytest.mark.parametrize(
         ("match", "matches"),
@@ -206,8 +206,8 @@ class TestSeveralRoutes:
 
 
 class TestTls:
-    def by(self, sni: str = "reviews.example.com", port: int = 3000) -> Asked:
-        return asked(sni, tls=True, port=port)
+    def by(self, sni: str = "reviews.example.com", port: int = 3000) -> Request:
+        return request(sni, tls=True, port=port)
 
     def test_the_route_is_found_by_sni_and_port(self):
         service = virtual_service(tls=[tls("other.example.com"), tls("reviews.example.com", "more.example.com")])
@@ -233,13 +233,13 @@ class TestTls:
 class TestLeftAlone:
     """Why Argo Rollouts doesn't touch a route, and goes on without it."""
 
-    def cause(self, service: Json, by: Json, request: Asked | None = None) -> str:
-        found = route([service], by, request or asked())
+    def cause(self, service: Json, by: Json, sent: Request | None = None) -> str:
+        found = route([service], by, sent or request())
         assert found
         return found.cause
 
-    def of_tls(self, sni: str = "a.example.com", port: int = 3000) -> Asked:
-        return asked(sni, tls=True, port=port)
+    def of_tls(self, sni: str = "a.example.com", port: int = 3000) -> Request:
+        return request(sni, tls=True, port=port)
 
     def test_a_route_that_is_listed_by_name_is_not(self):
         assert self.cause(virtual_service(http("primary")), rollout(routes=["primary"])) == ""
@@ -262,7 +262,7 @@ class TestLeftAlone:
         testers = http("testers", {"headers": {"x-tester": {}}})
         by = rollout(routes=["primary"])
         by["spec"]["strategy"]["canary"]["trafficRouting"]["managedRoutes"] = [{"name": "testers"}]
-        assert self.cause(virtual_service(testers, http("primary")), by, asked(x_tester="yes")) == ""
+        assert self.cause(virtual_service(testers, http("primary")), by, request(x_tester="yes")) == ""
 
     def test_a_virtual_service_that_the_rollout_does_not_list_is(self):
         assert "doesn't list vs" in self.cause(virtual_service(http("primary")), rollout("other", routes=["primary"]))

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from watch_world import canary_strategy, rollout, virtual_service
 
-from canarylab.rollouts.routes.route import Place
-from canarylab.rollouts.routes.weights import RouteWeight, of, weights
-from canarylab.watch.state import Lasting
+from canarylab.rollouts.routes.route import ObjectRef
+from canarylab.rollouts.routes.weights import RouteWeight, weighted_objects, weights
+from canarylab.watch.state import Debounce
 
 PLUGIN = "argoproj-labs/gatewayAPI"
 
@@ -17,19 +17,19 @@ def routed(**routing):
 
 def test_the_virtual_services_are_those_that_the_rollout_names():
     istio = {"virtualService": {"name": "one"}, "virtualServices": [{"name": "two.web"}]}
-    assert of(routed(istio=istio)) == [
-        Place("networking.istio.io/v1", "VirtualService", "two", "web"),
-        Place("networking.istio.io/v1", "VirtualService", "one", "shop"),
+    assert weighted_objects(routed(istio=istio)) == [
+        ObjectRef("networking.istio.io/v1", "VirtualService", "two", "web"),
+        ObjectRef("networking.istio.io/v1", "VirtualService", "one", "shop"),
     ]
 
 
 def test_the_http_routes_are_those_of_the_plugin():
-    found = of(routed(plugins={PLUGIN: {"httpRoute": "web", "namespace": "edge"}}))
-    assert found == [Place("gateway.networking.k8s.io/v1", "HTTPRoute", "web", "edge")]
+    found = weighted_objects(routed(plugins={PLUGIN: {"httpRoute": "web", "namespace": "edge"}}))
+    assert found == [ObjectRef("gateway.networking.k8s.io/v1", "HTTPRoute", "web", "edge")]
 
 
 def test_a_rollout_without_a_router_has_no_routes():
-    assert of(rollout(canary_strategy(routed=False))) == []
+    assert weighted_objects(rollout(canary_strategy(routed=False))) == []
 
 
 def test_a_route_that_chooses_between_stable_and_canary_has_a_weight():
@@ -68,9 +68,9 @@ def test_weights_of_an_http_route_are_parts_of_their_sum():
 
 
 def test_a_disagreement_in_passing_is_none():
-    lasting, astray = Lasting(), (RouteWeight("web, http route primary", 0),)
-    assert lasting.of(astray, 10.0) == ()
-    assert lasting.of(astray, 12.9) == ()
-    assert lasting.of((), 12.95) == ()
-    assert lasting.of(astray, 13.0) == ()
-    assert lasting.of(astray, 16.0) == astray
+    debounce, mismatched = Debounce(), (RouteWeight("web, http route primary", 0),)
+    assert debounce.settled(mismatched, 10.0) == ()
+    assert debounce.settled(mismatched, 12.9) == ()
+    assert debounce.settled((), 12.95) == ()
+    assert debounce.settled(mismatched, 13.0) == ()
+    assert debounce.settled(mismatched, 16.0) == mismatched

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canarylab.demo.traffic.statistics import ATTEMPTS, Share, attempts
+from canarylab.demo.traffic.statistics import ATTEMPTS, Proportion, attempts
 
 
 def binomial(k: int, n: int, p: float) -> float:
@@ -15,7 +15,7 @@ def binomial(k: int, n: int, p: float) -> float:
 
 def chance_to_hold(weight: int, truth: float, requests: int) -> float:
     """Exactly: how often a measurement's interval holds the weight if the canary really gets `truth`."""
-    return sum(binomial(k, requests, truth) for k in range(requests + 1) if Share(k, requests).holds(weight))
+    return sum(binomial(k, requests, truth) for k in range(requests + 1) if Proportion(k, requests).holds(weight))
 
 
 @pytest.mark.parametrize(
@@ -23,34 +23,34 @@ def chance_to_hold(weight: int, truth: float, requests: int) -> float:
     [(0, 10, 0.0, 27.75), (5, 10, 23.66, 76.34), (10, 10, 72.25, 100.0), (103, 2000, 4.26, 6.21), (0, 0, 0.0, 100.0)],
 )
 def test_the_interval_is_wilsons(canary: int, total: int, low: float, high: float):
-    assert Share(canary, total).interval == pytest.approx((low, high), abs=0.005)
+    assert Proportion(canary, total).interval == pytest.approx((low, high), abs=0.005)
 
 
 @given(st.integers(1, 100_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
 def test_the_interval_holds_the_share_itself_and_stays_within_0_and_100(counts: tuple[int, int]):
-    share = Share(*counts)
+    share = Proportion(*counts)
     low, high = share.interval
     assert 0 <= low <= share.percent + 1e-9
     assert share.percent - 1e-9 <= high <= 100
 
 
 def test_an_interval_that_misses_does_not_hold():
-    assert Share(100, 2000).holds(5)
-    assert not Share(140, 2000).holds(5)
-    assert not Share(60, 2000).holds(5)
+    assert Proportion(100, 2000).holds(5)
+    assert not Proportion(140, 2000).holds(5)
+    assert not Proportion(60, 2000).holds(5)
 
 
 def test_a_share_says_percent_counts_and_interval():
-    assert str(Share(103, 2000)) == "5.15 % (103 of 2,000; 95 % interval 4.26 % to 6.21 %)"
+    assert str(Proportion(103, 2000)) == "5.15 % (103 of 2,000; 95 % interval 4.26 % to 6.21 %)"
 
 
 def test_without_answers_nothing_is_excluded():
-    assert Share(0, 0).interval == (0, 100)
-    assert Share(0, 0).percent == 0
+    assert Proportion(0, 0).interval == (0, 100)
+    assert Proportion(0, 0).percent == 0
 
 
 def test_without_answers_nothing_is_proved():
-    assert not Share(0, 0).holds(5)
+    assert not Proportion(0, 0).holds(5)
 
 
 def test_a_miss_is_measured_again_with_four_times_the_requests_three_times_in_all():

@@ -83,13 +83,13 @@ def test_our_own_manifests_pass(file):
 @pytest.mark.parametrize(
     ("old", "new", "place", "words"),
     [
-        ("setWeight: 5", "setWeight: 101", "[0].setWeight", "101 is no weight"),
+        ("setWeight: 5", "setWeight: 101", "[0].setWeight", "101 isn't a weight"),
         ("setWeight: 5", "setWeight: -1", "[0].setWeight", "between 0 and 100"),
-        ("setWeight: 5", "setWeight: 5%", "[0].setWeight", "'5%' is no weight"),
+        ("setWeight: 5", "setWeight: 5%", "[0].setWeight", "'5%' isn't a weight"),
         ("setWeight: 5", "setWeight: 5.5", "[0].setWeight", "a whole number only"),
         ("pause: {}", "pause:", "[1].pause", "write `pause: {}`"),
-        ("pause: {}", "pause: {duration: 1d}", "[1].pause.duration", "'1d' is no duration"),
-        ("pause: {}", "pause: {duration: -5}", "[1].pause.duration", "-5 is no duration"),
+        ("pause: {}", "pause: {duration: 1d}", "[1].pause.duration", "'1d' isn't a duration"),
+        ("pause: {}", "pause: {duration: -5}", "[1].pause.duration", "-5 isn't a duration"),
         ("pause: {}", "Pause: {}", "[1].Pause", "did you mean pause?"),
         ("setWeight: 5", "setweight: 5", "[0].setweight", "did you mean setWeight?"),
         ("pause: {}", "{}", "[1]", "the step is empty"),
@@ -119,7 +119,7 @@ def test_two_steps_under_one_dash_are_told_apart(refused):
 @pytest.mark.parametrize(
     ("step", "place", "words"),
     [
-        ('pause: {duration: "3000000000"}', "pause.duration", "'3000000000' is no duration"),
+        ('pause: {duration: "3000000000"}', "pause.duration", "'3000000000' isn't a duration"),
         (
             "analysis: {args: [{name: a, valueFrom: {fieldRef: {fieldPath: metadata.foo}}}]}",
             "analysis.args[0].valueFrom.fieldRef.fieldPath",
@@ -149,7 +149,7 @@ def test_a_weight_of_an_experiment_needs_a_router_that_can(tmp_path, refused):
     text = edited("setWeight: 5", "experiment: {templates: [{name: a, weight: 5}]}")
     passes(tmp_path, text)
     error, _ = refused(text.replace("istio:\n          virtualService: {name: app}", "nginx: {stableIngress: app}"))
-    assert "experiment.templates[0].weight: it needs a traffic router that can do it" in error.what
+    assert "experiment.templates[0].weight: it needs a traffic router that supports it" in error.what
 
 
 @pytest.mark.parametrize("duration", ["90", "90", '"90s"', "5m", "1h30m", "0", "1.5h", "300ms"])
@@ -175,7 +175,7 @@ def test_without_routing_the_canary_cannot_be_scaled_apart(refused):
 
 def test_a_header_route_needs_a_router_that_can(refused):
     error, _ = refused(edited("istio:\n          virtualService: {name: app}", "nginx: {stableIngress: app}"))
-    assert "it needs a traffic router that can do it" in error.what
+    assert "it needs a traffic router that supports it" in error.what
 
 
 def test_a_router_without_options_is_one(tmp_path):
@@ -218,7 +218,7 @@ def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
         (
             "      steps",
             "      dynamicStableScale: true\n      scaleDownDelaySeconds: 30\n      steps",
-            "it goes with no scaleDownDelaySeconds",
+            "it can't be combined with scaleDownDelaySeconds",
         ),
         ("  selector", "  minReadySeconds: 600\n  selector", "600 s is no longer than minReadySeconds (600)"),
         ("  selector", "  progressDeadlineSeconds: 0\n  selector", "0 s is no longer than minReadySeconds (0)"),
@@ -238,23 +238,23 @@ def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
         (
             "matchLabels: {app: app}",
             "matchExpressions: [{key: app, operator: In}]",
-            "matchExpressions[0]: it wants app In, which is no condition",
+            "matchExpressions[0]: it wants app In, which isn't a condition",
         ),
         ("      steps", "      antiAffinity: {}\n      steps", "canary.antiAffinity: it has none, or both"),
         (
             "      steps",
             "      antiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: {weight: 0}}\n      steps",
-            "0 is no weight of a preference",
+            "0 isn't the weight of a preference",
         ),
         (
             "      steps",
             "      pingPong: {pingService: a, pongService: a}\n      steps",
-            "it has 'a' and 'a', which are no two Services",
+            "it has 'a' and 'a', which aren't two Services",
         ),
         (
             "istio:\n          virtualService: {name: app}",
             "nginx: {}\n      pingPong: {pingService: a, pongService: b}",
-            "pingPong: it needs a traffic router that can do it",
+            "pingPong: it needs a traffic router that supports it",
         ),
         (
             "istio:\n          virtualService: {name: app}",

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from watch_world import HASHES, NOW, at_rest, blue_green, canary_strategy, paused, pod, replica_set, rollout
 
-from canarylab.watch.snapshot import Snapshot
+from canarylab.watch.snapshot import RolloutSnapshot
 from canarylab.watch.view import WatchView
 
 
@@ -55,8 +55,8 @@ def test_at_rest_stable_gets_everything_and_all_steps_are_done():
 
 
 def test_a_route_that_says_something_else_than_the_status_is_astray():
-    assert WatchView.of(paused(weight=25)).weights.astray == ()
-    [route] = WatchView.of(paused(weight=25, route=0)).weights.astray
+    assert WatchView.of(paused(weight=25)).weights.mismatched == ()
+    [route] = WatchView.of(paused(weight=25, route=0)).weights.mismatched
     assert (route.where, route.canary) == ("web, http route primary", 0)
 
 
@@ -71,7 +71,7 @@ def test_without_a_router_the_pods_are_the_weights_and_a_changed_pod_changes_the
 
 def test_a_first_deployment_has_nothing_to_weigh_against():
     first = rollout(canary_strategy(), phase="Progressing", currentPodHash=HASHES[1], currentStepIndex=4)
-    view = WatchView.of(Snapshot(first, [replica_set(1, 3, 0)], [pod(1, "a1", ready=False)]))
+    view = WatchView.of(RolloutSnapshot(first, [replica_set(1, 3, 0)], [pod(1, "a1", ready=False)]))
     assert view.weights is None
     assert view.split == ()
     assert [one.role for one in view.revisions] == ["canary"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from canarylab.watch.snapshot import Snapshot
-from canarylab.watch.state import State
-from canarylab.watch.traffic import Counted, Meter, Reading, Traffic
+from canarylab.watch.snapshot import RolloutSnapshot
+from canarylab.watch.state import WatchState
+from canarylab.watch.traffic import Counted, GatewayTraffic, Meter, Reading
 from canarylab.watch.view import WatchView
 
 NOW = 1_800_000_000.0
@@ -94,14 +94,14 @@ def canary_strategy(steps: tuple[Object, ...] = STEPS, *, routed: bool = True) -
     return {"canary": {"steps": list(steps), **(services if routed else {})}}
 
 
-def at_rest() -> Snapshot:
+def at_rest() -> RolloutSnapshot:
     """Revision 1 is stable, and nothing is rolled out."""
     status = {"phase": "Healthy", "currentPodHash": HASHES[1], "stableRS": HASHES[1], "currentStepIndex": 4}
     pods = [pod(1, name) for name in ("a1", "b2", "c3")]
-    return Snapshot(rollout(canary_strategy(), **status), [replica_set(1, 3, 3)], pods, [virtual_service(0)])
+    return RolloutSnapshot(rollout(canary_strategy(), **status), [replica_set(1, 3, 3)], pods, [virtual_service(0)])
 
 
-def paused(index: int = 1, weight: int = 25, *, route: int | None = None, **more: Any) -> Snapshot:
+def paused(index: int = 1, weight: int = 25, *, route: int | None = None, **more: Any) -> RolloutSnapshot:
     """Revision 2 is the canary and stands at a step of STEPS since 07:59:48, 12 s ago."""
     status = {
         "phase": "Paused",
@@ -114,7 +114,7 @@ def paused(index: int = 1, weight: int = 25, *, route: int | None = None, **more
         "canary": {"weights": {"canary": {"weight": weight}, "stable": {"weight": 100 - weight}}},
         **more,
     }
-    return Snapshot(
+    return RolloutSnapshot(
         rollout(canary_strategy(), **status),
         [replica_set(1, 3, 3), replica_set(2, 1, 1)],
         [*(pod(1, name) for name in ("a1", "b2", "c3")), pod(2, "d4")],
@@ -122,7 +122,7 @@ def paused(index: int = 1, weight: int = 25, *, route: int | None = None, **more
     )
 
 
-def blue_green() -> Snapshot:
+def blue_green() -> RolloutSnapshot:
     """Revision 2 is the preview and waits to be promoted."""
     strategy = {"blueGreen": {"activeService": "web", "previewService": "web-preview", "autoPromotionEnabled": False}}
     status = {
@@ -135,7 +135,7 @@ def blue_green() -> Snapshot:
         "blueGreen": {"activeSelector": HASHES[1], "previewSelector": HASHES[2]},
     }
     sets = [replica_set(1, 1, 1), replica_set(2, 1, 1)]
-    return Snapshot(rollout(strategy, **status), sets, [pod(1, "a1"), pod(2, "d4")])
+    return RolloutSnapshot(rollout(strategy, **status), sets, [pod(1, "a1"), pod(2, "d4")])
 
 
 def counted(*figures: tuple[str, int, int]) -> Reading:
@@ -144,7 +144,7 @@ def counted(*figures: tuple[str, int, int]) -> Reading:
     return Reading(counters, (GATEWAY,))
 
 
-def flowing(view: WatchView, canary: int = 25, errors: int = 0) -> Traffic:
+def flowing(view: WatchView, canary: int = 25, errors: int = 0) -> GatewayTraffic:
     """100 requests in each of ten seconds: `canary` to 10.0.2.4, with so many `errors` in all, the rest to 10.0.1.1."""
     figures = (((100 - canary) * second, canary * second, errors if second else 0) for second in range(11))
     return traffic(
@@ -152,7 +152,7 @@ def flowing(view: WatchView, canary: int = 25, errors: int = 0) -> Traffic:
     )
 
 
-def traffic(view: WatchView, *readings: Reading) -> Traffic:
+def traffic(view: WatchView, *readings: Reading) -> GatewayTraffic:
     """What a reading each second amounts to."""
     meter, revisions = Meter(), {address: one.hash for address, one in view.revision_by_address.items()}
     for second, reading in enumerate(readings):
@@ -160,7 +160,7 @@ def traffic(view: WatchView, *readings: Reading) -> Traffic:
     return meter.traffic()
 
 
-def state(snapshot: Snapshot, canary: int | None = None, **more: Any) -> State:
+def state(snapshot: RolloutSnapshot, canary: int | None = None, **more: Any) -> WatchState:
     """With traffic where `canary` percent are said."""
     view = WatchView.of(snapshot)
-    return State(view, Traffic() if canary is None else flowing(view, canary), **more)
+    return WatchState(view, GatewayTraffic() if canary is None else flowing(view, canary), **more)

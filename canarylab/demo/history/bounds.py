@@ -20,12 +20,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 from canarylab.contract.step import Claim
-from canarylab.demo.history.states import Share, State
+from canarylab.demo.history.states import RolloutState, TrafficWeight
 
 _ALWAYS = "at every moment"
 
 
-def promised(states: Sequence[State]) -> list[Claim]:
+def promised(states: Sequence[RolloutState]) -> list[Claim]:
     """The bounds that Argo promises for the Rollout's strategy; none for blueGreen."""
     match states[0].promise:
         case "surge":
@@ -35,13 +35,13 @@ def promised(states: Sequence[State]) -> list[Claim]:
     return []
 
 
-def peak(states: Sequence[State], pods: int) -> Claim:
+def peak(states: Sequence[RolloutState], pods: int) -> Claim:
     """So many pods of all revisions there were when there were most."""
     most = max(states, key=lambda state: state.pods)
     return _claim("most pods at once, of all revisions", str(pods), most, str(most.pods), most.pods == pods)
 
 
-def least_stable(states: Sequence[State], pods: int) -> Claim:
+def least_stable(states: Sequence[RolloutState], pods: int) -> Claim:
     """So many pods of whichever revision was stable were available when there were fewest."""
     fewest = min(states, key=lambda state: state.available_of(state.stable))
     available = fewest.available_of(fewest.stable)
@@ -49,43 +49,43 @@ def least_stable(states: Sequence[State], pods: int) -> Claim:
     return _claim(text, str(pods), fewest, str(available), available == pods)
 
 
-def _surge(states: Sequence[State]) -> Iterator[Claim]:
-    def most(state: State) -> int:
+def _surge(states: Sequence[RolloutState]) -> Iterator[Claim]:
+    def most(state: RolloutState) -> int:
         return state.replicas + state.surge
 
-    def least(state: State) -> int:
+    def least(state: RolloutState) -> int:
         return state.replicas - state.unavailable
 
     yield _at_most("pods that the ReplicaSets want", states, lambda state: state.wanted, most)
     yield _at_least("pods that the ReplicaSets want", states, lambda state: state.wanted, least)
-    yield _with_due(_at_most("pods that don't terminate", states, lambda state: state.pods, most), states)
+    yield _with_surplus(_at_most("pods that don't terminate", states, lambda state: state.pods, most), states)
     yield _at_least("available pods", states, lambda state: state.available, least)
 
 
-Figure = Callable[[State], int]
+Figure = Callable[[RolloutState], int]
 
 
-def _at_most(text: str, states: Sequence[State], value: Figure, bound: Figure) -> Claim:
+def _at_most(text: str, states: Sequence[RolloutState], value: Figure, bound: Figure) -> Claim:
     worst = max(states, key=lambda state: value(state) - bound(state))
     expected = f"at most {bound(worst)}, {_ALWAYS} ({worst.replicas} replicas + maxSurge {worst.surge})"
     return _claim(text, expected, worst, f"{value(worst)} at most", value(worst) <= bound(worst))
 
 
-def _at_least(text: str, states: Sequence[State], value: Figure, bound: Figure) -> Claim:
+def _at_least(text: str, states: Sequence[RolloutState], value: Figure, bound: Figure) -> Claim:
     worst = min(states, key=lambda state: value(state) - bound(state))
     expected = f"at least {bound(worst)}, {_ALWAYS} ({worst.replicas} replicas - maxUnavailable {worst.unavailable})"
     return _claim(text, expected, worst, f"{value(worst)} at least", value(worst) >= bound(worst))
 
 
-def _with_due(claim: Claim, states: Sequence[State]) -> Claim:
+def _with_surplus(claim: Claim, states: Sequence[RolloutState]) -> Claim:
     """The claim, and how many there were with those that were only still to be deleted, if that is more."""
-    all_of_them = max(state.pods + state.due for state in states)
+    all_of_them = max(state.pods + state.surplus for state in states)
     if all_of_them == max(state.pods for state in states):
         return claim
     return replace(claim, seen=f"{claim.seen}, {all_of_them} with those that a ReplicaSet no longer wanted")
 
 
-def _weights(states: Sequence[State]) -> Claim:
+def _weights(states: Sequence[RolloutState]) -> Claim:
     text, expected = "available pods for each weight", f"as many as it needs of the replicas, {_ALWAYS}"
     needs = list(_needs(states))
     if not needs:
@@ -96,17 +96,17 @@ def _weights(states: Sequence[State]) -> Claim:
     return _claim(text, expected, worst, seen, available >= needed)
 
 
-def _spare(need: tuple[State, Share, int]) -> tuple[int, int]:
+def _spare(need: tuple[RolloutState, TrafficWeight, int]) -> tuple[int, int]:
     """How many pods are to spare; of as many, fewer pods are tighter."""
     state, share, needed = need
     available = state.available_of(share.hash)
     return available - needed, available
 
 
-def _needs(states: Sequence[State]) -> Iterator[tuple[State, Share, int]]:
+def _needs(states: Sequence[RolloutState]) -> Iterator[tuple[RolloutState, TrafficWeight, int]]:
     """Each state with each share of the traffic and the pods that are sure to be needed for it, if any are."""
-    for state, later in zip(states, _next_shares(states), strict=True):
-        for share in state.shares:
+    for state, later in zip(states, _next_weights(states), strict=True):
+        for share in state.weights:
             needed = state.needed(share)
             if share.role == "canary":
                 coming = (state.needed(one) for one in later if (one.role, one.hash) == (share.role, share.hash))
@@ -115,17 +115,17 @@ def _needs(states: Sequence[State]) -> Iterator[tuple[State, Share, int]]:
                 yield state, share, needed
 
 
-def _next_shares(states: Sequence[State]) -> list[tuple[Share, ...]]:
-    """For each state, the shares that the status shows after those of that state; () at the end."""
-    found: list[tuple[Share, ...]] = [()]
+def _next_weights(states: Sequence[RolloutState]) -> list[tuple[TrafficWeight, ...]]:
+    """For each state, the weights that the status shows after those of that state; () at the end."""
+    found: list[tuple[TrafficWeight, ...]] = [()]
     for after, state in pairwise(reversed(states)):
-        found.append(after.shares if after.shares != state.shares else found[-1])
+        found.append(after.weights if after.weights != state.weights else found[-1])
     return found[::-1]
 
 
-def _claim(text: str, expected: str, worst: State, seen: str, holds: bool) -> Claim:
+def _claim(text: str, expected: str, worst: RolloutState, seen: str, holds: bool) -> Claim:
     return Claim(text, expected, seen if holds else f"{seen}, {_at(worst)}", holds)
 
 
-def _at(state: State) -> str:
+def _at(state: RolloutState) -> str:
     return f"at {state.seconds:.2f} s (resourceVersion {state.version}): {state}"

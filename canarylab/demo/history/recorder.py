@@ -18,7 +18,7 @@ from canarylab.demo.history.recording import Recording
 from canarylab.demo.history.resource_versions import check_order, number
 from canarylab.demo.history.states import replay
 from canarylab.demo.history.stream import Stream
-from canarylab.rollouts.view import get, watches
+from canarylab.rollouts.view import get_rollout, watches
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -35,7 +35,7 @@ class Recorder(LeftOpen):
     """
 
     def __init__(self, ctx: Context, namespace: str, rollout: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rollout: str = get(ctx, namespace, rollout)["metadata"]["uid"]
+        self._rollout: str = get_rollout(ctx, namespace, rollout)["metadata"]["uid"]
         self._name = f"{namespace}/{rollout}"
         self._moved, self._over = threading.Condition(), threading.Event()
         self._streams = [Stream(ctx.cluster, watch, self._moved, self._over, clock) for watch in watches(namespace)]

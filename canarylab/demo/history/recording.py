@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from canarylab.contract.step import Claim
 from canarylab.demo.history import bounds, line
-from canarylab.demo.history.states import State
+from canarylab.demo.history.states import RolloutState
 
 
 @dataclass(frozen=True)
 class Recording:
     """The states of a history, and why it isn't complete, if it isn't."""
 
-    states: tuple[State, ...]
+    states: tuple[RolloutState, ...]
     gap: str
 
     @property

@@ -17,7 +17,7 @@ def number(version: str) -> int:
     """A resourceVersion as a number. Raises ExpectationError where it is none, as before KEP-5504 it may be."""
     if not version.isdecimal():
         raise ExpectationError(
-            f"resourceVersion {version!r} is no number, so no history can be told from it",
+            f"resourceVersion {version!r} isn't a number, so changes can't be ordered",
             why="the API server isn't Kubernetes' own, or keeps its objects elsewhere than in etcd",
             remedy="leave out the `record` steps on this cluster",
         )

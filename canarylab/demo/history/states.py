@@ -22,7 +22,7 @@ _ALL = 100
 
 
 @dataclass(frozen=True)
-class Change:
+class WatchEvent:
     """One event of a watch. `seconds` is when it arrived, since the recording began: objects don't say it so finely."""
 
     version: int
@@ -39,7 +39,7 @@ class Scale:
     wanted: int
     """spec.replicas"""
     pods: int
-    due: int
+    surplus: int
     """Those of the pods that its controller hasn't yet come to delete, after it was scaled down."""
     available: int
 
@@ -48,7 +48,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Share:
+class TrafficWeight:
     """A part of the traffic, in the Rollout's own terms: `weight` is out of the state's `full_weight`."""
 
     role: Literal["stable", "canary"]
@@ -57,7 +57,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class State:
+class RolloutState:
     """What there was after one change. Revisions, and who is stable, are by pod-template-hash."""
 
     version: int
@@ -68,7 +68,7 @@ class State:
     unavailable: int
     full_weight: int
     stable: str
-    shares: tuple[Share, ...]
+    weights: tuple[TrafficWeight, ...]
     """As Rollout.status.canary.weights has them; () without a traffic router."""
     revisions: Mapping[str, Scale]
 
@@ -79,11 +79,11 @@ class State:
     @property
     def pods(self) -> int:
         """Pods of all revisions, less those that are due."""
-        return sum(scale.pods - scale.due for scale in self.revisions.values())
+        return sum(scale.pods - scale.surplus for scale in self.revisions.values())
 
     @property
-    def due(self) -> int:
-        return sum(scale.due for scale in self.revisions.values())
+    def surplus(self) -> int:
+        return sum(scale.surplus for scale in self.revisions.values())
 
     @property
     def available(self) -> int:
@@ -92,7 +92,7 @@ class State:
     def available_of(self, digest: str) -> int:
         return self.revisions[digest].available if digest in self.revisions else 0
 
-    def needed(self, share: Share) -> int:
+    def needed(self, share: TrafficWeight) -> int:
         """Pods that so much of the traffic needs, rounded down as Argo does before it shifts weight, one at least.
 
         (v1.10.1, checkReplicasAvailable in rollout/trafficrouting.go; a canary without an available pod gets nothing.)
@@ -103,7 +103,9 @@ class State:
         return "; ".join(str(scale) for scale in self.revisions.values() if scale.wanted or scale.pods) or "no pods"
 
 
-def replay(listed: Iterable[Object], changes: Iterable[Change], rollout: str, since: int, until: int) -> list[State]:
+def replay(
+    listed: Iterable[Object], changes: Iterable[WatchEvent], rollout: str, since: int, until: int
+) -> list[RolloutState]:
     """The states from one resourceVersion to another: the state at the first, then one after each change.
 
     `listed` is what the lists found, each at its own version up to `since`; `changes` follow them, in any order.
@@ -134,7 +136,7 @@ class _Objects:
     def gone(self) -> bool:
         return self._rollout not in self._all
 
-    def put(self, change: Change) -> bool:
+    def put(self, change: WatchEvent) -> bool:
         """Take a change in; whether it has to do with the Rollout."""
         uid = change.obj["metadata"]["uid"]
         concerned = self._concerns(change.obj)
@@ -150,11 +152,11 @@ class _Objects:
             return any(self._rollout in _owners(self._all[uid]) for uid in owners if uid in self._all)
         return obj["metadata"]["uid"] == self._rollout or self._rollout in owners
 
-    def state(self, version: int, seconds: float) -> State:
+    def state(self, version: int, seconds: float) -> RolloutState:
         rollout = self._all[self._rollout]
         replicas = _or(dig(rollout, "spec", "replicas"), 1)
         surge, unavailable = fenceposts(rollout, replicas)
-        return State(
+        return RolloutState(
             version,
             seconds,
             _promise(rollout),
@@ -163,7 +165,7 @@ class _Objects:
             unavailable,
             dig(rollout, "spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight") or _ALL,
             dig(rollout, "status", "stableRS") or "",
-            tuple(_shares(rollout)),
+            tuple(_weights_of(rollout)),
             {dig(one, "metadata", "labels", HASH_LABEL) or "": self._scale(one) for one in self._replica_sets()},
         )
 
@@ -179,7 +181,7 @@ class _Objects:
             revision=int(dig(replica_set, "metadata", "annotations", _REVISION) or 0),
             wanted=wanted,
             pods=len(pods),
-            due=max(0, len(pods) - wanted) if _is_behind(replica_set, wanted) else 0,
+            surplus=max(0, len(pods) - wanted) if _is_behind(replica_set, wanted) else 0,
             # The status alone knows of minReadySeconds, and lags behind the pods: what both say is sure.
             available=min(ready, dig(replica_set, "status", "availableReplicas") or 0),
         )
@@ -216,8 +218,8 @@ def _promise(rollout: Object) -> Promise:
     return "weights" if dig(rollout, "spec", "strategy", "canary", "trafficRouting") else "surge"
 
 
-def _shares(rollout: Object) -> Iterator[Share]:
+def _weights_of(rollout: Object) -> Iterator[TrafficWeight]:
     weights = dig(rollout, "status", "canary", "weights") or {}
     for role in ("stable", "canary"):
         if role in weights:
-            yield Share(role, weights[role].get("podTemplateHash", ""), weights[role].get("weight", 0))
+            yield TrafficWeight(role, weights[role].get("podTemplateHash", ""), weights[role].get("weight", 0))

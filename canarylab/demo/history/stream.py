@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from canarylab.demo.history.resource_versions import number
-from canarylab.demo.history.states import Change
+from canarylab.demo.history.states import WatchEvent
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object
@@ -40,7 +40,7 @@ class Stream:
         snapshot = cluster.snapshot(watch)
         self.listed: tuple[Object, ...] = snapshot.items
         self.listed_at = number(snapshot.version)
-        self.changes: list[Change] = []
+        self.changes: list[WatchEvent] = []
         self._version = snapshot.version
         self._known = _versions(snapshot)
         self._drained = False
@@ -105,7 +105,7 @@ class Stream:
             self._version = meta["resourceVersion"]
             if event != "BOOKMARK":
                 seconds, deleted = self._clock() - self._started, event == "DELETED"
-                self.changes.append(Change(number(self._version), seconds, deleted, obj))
+                self.changes.append(WatchEvent(number(self._version), seconds, deleted, obj))
                 if deleted:
                     self._known.pop(meta["uid"], None)
                 else:

@@ -11,7 +11,7 @@ from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOp
 from canarylab.demo import claims, plugin
 from canarylab.demo.expecting import expect
 from canarylab.demo.traffic.background import note
-from canarylab.rollouts.view import RolloutView, read
+from canarylab.rollouts.view import RolloutView, read_rollout
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -34,7 +34,7 @@ class Abort(Step):
 
     def run(self, ctx: Context, session: Session) -> None:
         options = self.options
-        view = read(ctx, options.namespace, options.rollout)
+        view = read_rollout(ctx, options.namespace, options.rollout)
         self.report(ctx, [_under_way(view)])
         note(session, self.kind)
         plugin.run(ctx, plugin.plugin(ctx).abort(options.namespace, options.rollout))

@@ -16,7 +16,7 @@ from canarylab.demo.traffic import mirrored
 from canarylab.demo.traffic.answers import Revisions, none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
-from canarylab.demo.traffic.survey import Survey, asked_by
+from canarylab.demo.traffic.survey import Survey, request_of
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
@@ -24,7 +24,7 @@ from canarylab.rollouts.routes import resolving
 from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.proxies import Proxies
 from canarylab.rollouts.routes.seen import Seen, Shares, expected
-from canarylab.rollouts.view import RolloutView, get, view_of, watches
+from canarylab.rollouts.view import RolloutView, get_rollout, view_of, watches
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -74,16 +74,16 @@ class Evidence(Step):
         options = self.options
         gateway = service(ctx, options.gateway)
         scene = _Scene(ctx, options, targets(ctx, options), gateway)
-        told = wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)
+        seen_claims = wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)
         before = scene.require_canary()
         with Proxies(ctx.cluster, gateway) as proxies:
-            told += scene.configured(proxies)
-            wrong = report(ctx, self.kind, told)
+            seen_claims += scene.configured(proxies)
+            wrong = report(ctx, self.kind, seen_claims)
             measured = _measured(ctx, scene, proxies, before, thoroughly=wrong is None)
         wrong = wrong or next((claim for claim in measured if not claim.holds), None)
         if wrong:
             raise disappointed(
-                ctx, self.kind, replace(wrong, cause=_explained(wrong, [*told, *measured], before, scene))
+                ctx, self.kind, replace(wrong, cause=_explained(wrong, [*seen_claims, *measured], before, scene))
             )
 
 
@@ -101,7 +101,7 @@ class _Scene:
         self.watches = [*watches(self.options.namespace), *resolving.watches(self.ctx.cluster, self.options.namespace)]
 
     def look(self) -> tuple[Object, RolloutView]:
-        rollout = get(self.ctx, self.options.namespace, self.options.rollout)
+        rollout = get_rollout(self.ctx, self.options.namespace, self.options.rollout)
         return rollout, view_of(self.ctx, rollout)
 
     def require_canary(self) -> RolloutView:
@@ -126,7 +126,7 @@ class _Scene:
             seen = (
                 resolving.direct(self.gateway, backends)
                 if self.is_direct
-                else resolving.routed(self.ctx.cluster, rollout, asked_by(target), backends)
+                else resolving.routed(self.ctx.cluster, rollout, request_of(target), backends)
             )
             yield self._claim(ROUTES, seen, view, f"the Rollout is {view}")
 
@@ -144,7 +144,7 @@ class _Scene:
         _, view = self.look()
         backends = Backends(self.ctx.cluster, self.options.namespace)
         for target in self.hosts:
-            for seen in proxies.seen(asked_by(target), backends):
+            for seen in proxies.seen(request_of(target), backends):
                 named = replace(seen, where=f"{seen.where}, {target}")
                 yield self._claim(PROXY, named, view, "the proxy was not given, or refused, what the route objects say")
 
@@ -208,7 +208,7 @@ def _share(survey: Survey, target: Target, options: EvidenceOptions, *, thorough
 
 
 def _explained(wrong: Claim, found: Sequence[Claim], before: RolloutView, scene: _Scene) -> str:
-    """Which layers agree and which is the first that doesn't, and whether the Rollout went on meanwhile."""
+    """Which layers agree and which is the first that doesn't, and whether the Rollout moved on meanwhile."""
     layers = dict.fromkeys(_layer(claim) for claim in found)
     at_odds = dict.fromkeys(_layer(claim) for claim in found if not claim.holds)
     agreeing = [layer for layer in layers if layer not in at_odds] or ["none"]
@@ -218,7 +218,7 @@ def _explained(wrong: Claim, found: Sequence[Claim], before: RolloutView, scene:
         words.append(wrong.cause)
     _, now = scene.look()
     if (now.current_hash, now.step, now.set_weight) != (before.current_hash, before.step, before.set_weight):
-        words.append(f"the Rollout went on meanwhile, from {before} to {now}: a longer pause leaves time for it")
+        words.append(f"the Rollout moved on meanwhile, from {before} to {now}: a longer pause leaves time to measure")
     return "; ".join(words)
 
 

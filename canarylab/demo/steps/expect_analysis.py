@@ -15,7 +15,7 @@ from canarylab.demo.waiting import wait_for
 from canarylab.rollouts import analysis as analysis_run
 from canarylab.rollouts.analysis import AnalysisRunView, MetricView
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.view import RolloutView, read, watches
+from canarylab.rollouts.view import RolloutView, read_rollout, watches
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -45,9 +45,9 @@ class ExpectAnalysis(Step):
 
         def look() -> Iterator[Claim]:
             nonlocal run
-            view = read(ctx, options.namespace, options.rollout)
+            view = read_rollout(ctx, options.namespace, options.rollout)
             newest = view.revisions[0].number if view.revisions else 0
-            run = analysis_run.read(ctx, options.namespace, options.rollout, newest)
+            run = analysis_run.read_latest(ctx, options.namespace, options.rollout, newest)
             return expected(options, view, run)
 
         watched = [*watches(options.namespace), analysis_run.watch(options.namespace)]
@@ -94,15 +94,15 @@ def _ended(options: ExpectAnalysisOptions, run: AnalysisRunView) -> Claim:
 def _why(run: AnalysisRunView) -> str:
     """What lies behind a run's phase, in Argo's words and by the measurement that speaks for it."""
     if not run.ended:
-        return "it isn't over: `count` times `interval` of a metric may take longer than this step's `timeout`"
+        return "it hasn't finished: `count` times `interval` of a metric may take longer than this step's `timeout`"
     if run.phase == "Error":
         failed = next((one.message for metric in run.metrics for one in metric.measured if one.phase == "Error"), "")
         where = "look at the metric's `provider` in the AnalysisTemplate, and whether requests reach the canary"
-        return f"it couldn't be measured: {failed or run.message}; {where}"
+        return f"the measurement failed: {failed or run.message}; {where}"
     if run.phase == "Inconclusive":
         return f"values met neither successCondition nor failureCondition, so somebody has to decide: {run.message}"
     if run.cut_short:
-        return "it was ended before its time: by a promotion, an abort or another image"
+        return "it was ended early: by a promotion, an abort or another image"
     return run.message or "every metric stayed within its failureLimit"
 
 

@@ -13,10 +13,10 @@ from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOp
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.error_rate import as_expected, at_most, clean_since, none_failed, of_canary, recovered
 from canarylab.demo.traffic.statistics import attempts
-from canarylab.demo.traffic.timeline import Failure, Period
+from canarylab.demo.traffic.timeline import FailureMode, Period
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
-from canarylab.rollouts.view import read
+from canarylab.rollouts.view import read_rollout
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -55,11 +55,11 @@ class ExpectErrorRate(Step):
             )
         if self.options.percent > 0:
             claims = self._failing(ctx, background)
-        elif background.expected > 0:
+        elif background.expected_error_rate > 0:
             claims = self._recovering(ctx, background)
         else:
             claims = self._faultless(ctx, background)
-        background.expected = self.options.percent
+        background.expected_error_rate = self.options.percent
         self.report(ctx, claims)
 
     def _faultless(self, ctx: Context, background: Background) -> list[Claim]:
@@ -107,7 +107,7 @@ class ExpectErrorRate(Step):
             )
 
     def _of_canary(self, ctx: Context, periods: Sequence[Period]) -> Claim:
-        view = read(ctx, self.options.namespace, self.options.rollout)
-        failures = sum((period.failures for period in periods), Counter[Failure]())
+        view = read_rollout(ctx, self.options.namespace, self.options.rollout)
+        failures = sum((period.failures for period in periods), Counter[FailureMode]())
         canary = view.canary.hash if view.canary else ""
         return of_canary(failures, canary, {one.hash: str(one) for one in view.revisions})

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import plugin
-from canarylab.rollouts.view import read
+from canarylab.rollouts.view import read_rollout
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -27,7 +27,7 @@ class Promote(Step):
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
-        view = read(ctx, options.namespace, options.rollout)
+        view = read_rollout(ctx, options.namespace, options.rollout)
         paused = view.phase == "Paused" and view.canary is not None
         cause = "" if paused else "there is nothing to promote: no update is paused"
         self.report(ctx, [Claim("ready to be promoted", "Paused, with a canary", str(view), paused, cause)])

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.history import bounds
 from canarylab.demo.history.recorder import Recorder
-from canarylab.demo.history.states import State
+from canarylab.demo.history.states import RolloutState
 from canarylab.errors import ExpectationError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class RecordOptions(RolloutOptions):
     @model_validator(mode="after")
     def _expected_at_the_end(self) -> RecordOptions:
         if self.state == "start" and any(getattr(self, name) is not None for name in _EXPECTATIONS):
-            raise ValueError("what is expected of a recording stands at its `state: stop`")
+            raise ValueError("write what is expected of a recording at its `state: stop`")
         return self
 
 
@@ -65,7 +65,7 @@ class Record(Step):
 
     def _start(self, ctx: Context, session: Session) -> None:
         if session.find(self._name, Recorder):
-            raise self._misplaced("is recorded already", "remove the second `record: {state: start, ...}`")
+            raise self._misplaced("is already being recorded", "remove the second `record: {state: start, ...}`")
         recorder = Recorder(ctx, self.options.namespace, self.options.rollout, type(self).clock)
         session.leave(self._name, recorder)
         what = f"every change of {self.options.rollout}, its ReplicaSets and pods"
@@ -74,12 +74,14 @@ class Record(Step):
     def _stop(self, ctx: Context, session: Session) -> None:
         recorder = session.take(self._name, Recorder)
         if recorder is None:
-            raise self._misplaced("isn't recorded", "put `record: {state: start, ...}` of the same Rollout before it")
+            raise self._misplaced(
+                "isn't being recorded", "put `record: {state: start, ...}` of the same Rollout before it"
+            )
         recording = recorder.stop(ctx)
         self.report(ctx, recording.claims)
         self.report(ctx, self._expected(recording.states))
 
-    def _expected(self, states: Sequence[State]) -> Iterator[Claim]:
+    def _expected(self, states: Sequence[RolloutState]) -> Iterator[Claim]:
         if self.options.peak is not None:
             yield bounds.peak(states, self.options.peak)
         if self.options.least_stable is not None:

@@ -10,7 +10,7 @@ from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
 from canarylab.demo.expecting import expect
-from canarylab.rollouts.view import RolloutView, read
+from canarylab.rollouts.view import RolloutView, read_rollout
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -29,7 +29,7 @@ class Retry(Step):
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
-        view = read(ctx, options.namespace, options.rollout)
+        view = read_rollout(ctx, options.namespace, options.rollout)
         cause = "" if view.aborted else "there is nothing to retry: no update was aborted"
         self.report(ctx, [Claim("ready to be retried", "an aborted update", str(view), view.aborted, cause)])
         plugin.run(ctx, plugin.plugin(ctx).retry(options.namespace, options.rollout))

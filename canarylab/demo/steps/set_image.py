@@ -13,7 +13,7 @@ from canarylab.demo import claims, plugin
 from canarylab.demo.available import require_images
 from canarylab.demo.expecting import expect
 from canarylab.errors import ExpectationError
-from canarylab.rollouts.view import RolloutView, read
+from canarylab.rollouts.view import RolloutView, read_rollout
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -56,7 +56,7 @@ class SetImage(Step):
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
-        view = read(ctx, options.namespace, options.rollout)
+        view = read_rollout(ctx, options.namespace, options.rollout)
         old = stable_image(ctx, view, options.container)
         new = self._wanted(ctx, old)
         if view.images.get(options.container) == new:
@@ -98,10 +98,10 @@ def successor(image: str, images: Sequence[str]) -> str:
 
 def _already(ctx: Context, view: RolloutView, image: str, why: str) -> ExpectationError:
     return ExpectationError(
-        f"setting the image would change nothing: the template of Rollout {view.name} asks for {image} as it is",
+        f"setting the image would change nothing: the template of Rollout {view.name} already asks for {image}",
         where="demo step set-image",
         why=f"{why}: it is {view}",
-        remedy=f"name another image, or bring it to rest before with `{ctx.command('demo --reset')}`",
+        remedy=f"name another image, or bring it to rest first with `{ctx.command('demo --reset')}`",
     )
 
 

@@ -50,7 +50,7 @@ class Traffic(Step):
 
     def _start(self, ctx: Context, session: Session) -> None:
         if session.find(NAME, Background):
-            raise _misplaced("traffic flows already", "remove the second `traffic: {state: start}`")
+            raise _misplaced("traffic is already flowing", "remove the second `traffic: {state: start}`")
         hosts = targets(ctx, self.options)
         for target in hosts:
             _settle(ctx, target)

@@ -12,7 +12,7 @@ from canarylab.demo import claims, plugin
 from canarylab.demo.expecting import expect
 from canarylab.errors import ExpectationError
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.rollouts.view import RolloutView, read
+from canarylab.rollouts.view import RolloutView, read_rollout
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -39,7 +39,7 @@ class Undo(Step):
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
-        view = read(ctx, options.namespace, options.rollout)
+        view = read_rollout(ctx, options.namespace, options.rollout)
         wanted = chosen(view, options.revision)
         plugin.run(ctx, plugin.plugin(ctx).undo(options.namespace, options.rollout, wanted.number))
         expect(ctx, self, options, lambda now: [_begun(now, view, wanted)], options.timeout)

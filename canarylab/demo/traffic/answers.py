@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from canarylab.contract.step import Claim
 from canarylab.demo.traffic.client import likely_cause
 from canarylab.demo.traffic.measure import Measurement
-from canarylab.demo.traffic.statistics import Share
+from canarylab.demo.traffic.statistics import Proportion
 from canarylab.rollouts.view import RolloutView
 
 
@@ -25,7 +25,7 @@ class Revisions:
     @classmethod
     def of(cls, view: RolloutView) -> Revisions:
         shown = {revision.hash: str(revision) for revision in view.revisions}
-        in_use = (pod for revision in view.revisions if revision.role for pod in revision.pods if not pod.leaving)
+        in_use = (pod for revision in view.revisions if revision.role for pod in revision.pods if not pod.terminating)
         return cls(view.stable_hash, view.current_hash, shown, frozenset(pod.name for pod in in_use))
 
 
@@ -43,19 +43,19 @@ def weighted(measured: Sequence[Measurement], weight: int, revisions: Revisions)
     """
     *missed, last = measured
     share, holds = _share(last, revisions), _share(last, revisions).holds(weight)
-    strangers = _strangers(last, {revisions.stable, revisions.canary}, revisions)
+    others = _other_answers(last, {revisions.stable, revisions.canary}, revisions)
     rule = "one interval in 20 misses, so only three in a row fail: that is chance once in 8,000 times"
     return Claim(
         f"{last.target}: canary's share",
         f"{weight} % in the interval",
-        f"{share}{_by(last)}; {last.pace}{strangers}{_told(missed, revisions, holds=holds)}",
-        holds and not strangers,
-        _astray(last, strangers) or f"the gateway routes by other weights than {weight} %; {rule}",
-        hopeless=bool(strangers),
+        f"{share}{_by(last)}; {last.pace}{others}{_earlier_misses(missed, revisions, holds=holds)}",
+        holds and not others,
+        _stray_cause(last, others) or f"the gateway routes by other weights than {weight} %; {rule}",
+        hopeless=bool(others),
     )
 
 
-def missing(measured: Measurement, weight: int, revisions: Revisions, again: int) -> str:
+def miss_notice(measured: Measurement, weight: int, revisions: Revisions, again: int) -> str:
     """What is said of a measurement whose interval misses the weight, before so many requests follow."""
     return (
         f"{measured.target}: canary's share {_share(measured, revisions)} misses {weight} %, as one in twenty does by "
@@ -63,7 +63,7 @@ def missing(measured: Measurement, weight: int, revisions: Revisions, again: int
     )
 
 
-def _told(missed: Sequence[Measurement], revisions: Revisions, *, holds: bool) -> str:
+def _earlier_misses(missed: Sequence[Measurement], revisions: Revisions, *, holds: bool) -> str:
     """How the measurements before the last one ended, to be added to what that one saw."""
     shares = " and ".join(str(_share(one, revisions)) for one in missed)
     if not shares:
@@ -76,13 +76,13 @@ def _told(missed: Sequence[Measurement], revisions: Revisions, *, holds: bool) -
 def exact(measured: Measurement, only: str, revisions: Revisions) -> Claim:
     """Every answer comes from one revision."""
     right = measured.revisions.get(only, 0)
-    strangers = _strangers(measured, {only}, revisions)
+    others = _other_answers(measured, {only}, revisions)
     return Claim(
         f"{measured.target}: all answers",
         f"{measured.requests:,} from {revisions.shown.get(only, only)}",
-        f"{right:,} of {measured.requests:,}{_by(measured)}; {measured.pace}{strangers}",
-        right >= measured.requests and not strangers,  # the gateway's counters have others' requests, too
-        _astray(measured, strangers) or _incomplete(measured),
+        f"{right:,} of {measured.requests:,}{_by(measured)}; {measured.pace}{others}",
+        right >= measured.requests and not others,  # the gateway's counters have others' requests, too
+        _stray_cause(measured, others) or _incomplete(measured),
     )
 
 
@@ -112,11 +112,11 @@ def _by(measured: Measurement) -> str:
     return " by the gateway's counters" if measured.counted_by_gateway else ""
 
 
-def _share(measured: Measurement, revisions: Revisions) -> Share:
-    return Share(measured.revisions.get(revisions.canary, 0), measured.answered)
+def _share(measured: Measurement, revisions: Revisions) -> Proportion:
+    return Proportion(measured.revisions.get(revisions.canary, 0), measured.answered)
 
 
-def _strangers(measured: Measurement, known: set[str], revisions: Revisions) -> str:
+def _other_answers(measured: Measurement, known: set[str], revisions: Revisions) -> str:
     """Who else answered, to be added to what was seen."""
     others = {revision: count for revision, count in measured.revisions.items() if revision not in known}
     unknown = "pods of no revision" if measured.counted_by_gateway else "pods that don't say their revision"
@@ -130,8 +130,8 @@ def _incomplete(measured: Measurement) -> str:
     return "not every request was answered"
 
 
-def _astray(measured: Measurement, strangers: str) -> str:
+def _stray_cause(measured: Measurement, others: str) -> str:
     """The likely cause if others answered; "" if none did."""
     if "" in measured.revisions and not measured.counted_by_gateway:
         return "the pods need the environment variable REVISION, taken from their label rollouts-pod-template-hash"
-    return "the gateway still sends requests to pods of another revision" if strangers else ""
+    return "the gateway still sends requests to pods of another revision" if others else ""

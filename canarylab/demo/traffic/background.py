@@ -19,7 +19,7 @@ from canarylab.contract.step import Claim, LeftOpen, Session
 from canarylab.demo.traffic.client import TIMEOUT, RequestFailedError, Target, ask_once
 from canarylab.demo.traffic.error_rate import none_failed
 from canarylab.demo.traffic.measure import REQUEST_TIMEOUT
-from canarylab.demo.traffic.timeline import Failure, Period, Timeline
+from canarylab.demo.traffic.timeline import FailureMode, Period, Timeline
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -33,12 +33,12 @@ _AT_ONCE = 64
 class Background(LeftOpen):
     """Requests at `rate` a second, each to the next of the targets in turn, from construction until `stop`.
 
-    `expected` is the error rate in percent that was last expected: while it is above 0, failures are no surprise.
+    `expected_error_rate` is in percent, as last expected: while it is above 0, failures are no surprise.
     """
 
     def __init__(self, targets: Sequence[Target], rate: float, timeout: float = REQUEST_TIMEOUT) -> None:
         self.timeline = Timeline()
-        self.expected = 0.0
+        self.expected_error_rate = 0.0
         self._targets = tuple(targets)
         self._interval = 1 / rate
         self._timeout = timeout
@@ -49,9 +49,9 @@ class Background(LeftOpen):
 
     def conclude(self, ctx: Context) -> list[Claim]:  # noqa: ARG002 - it needs nothing of the cluster
         claim = none_failed(self.stop(), "background traffic: not one request failed on the way")
-        if self.expected > 0:
-            expected = f"the last `expect-error-rate` expected {self.expected:g} %: one with `percent: 0` has to follow"
-            claim = replace(claim, cause=expected)
+        if self.expected_error_rate > 0:
+            last = f"the last `expect-error-rate` expected {self.expected_error_rate:g} %"
+            claim = replace(claim, cause=f"{last}: one with `percent: 0` has to follow")
         return [claim]
 
     def stop(self) -> Period:
@@ -100,12 +100,12 @@ class Background(LeftOpen):
             async with asyncio.timeout(self._timeout):
                 answer = await ask_once(target)
         except RequestFailedError as failure:
-            self.timeline.failed(Failure(target, "", failure.kind), str(failure))
+            self.timeline.failed(FailureMode(target, "", failure.kind), str(failure))
         except TimeoutError:
-            self.timeline.failed(Failure(target, "", TIMEOUT), f"no answer in {self._timeout:g} s")
+            self.timeline.failed(FailureMode(target, "", TIMEOUT), f"no answer in {self._timeout:g} s")
         else:
             if answer.failure:
-                self.timeline.failed(Failure(target, answer.revision, answer.failure), answer.failure)
+                self.timeline.failed(FailureMode(target, answer.revision, answer.failure), answer.failure)
             else:
                 self.timeline.answered(target)
 

@@ -195,19 +195,19 @@ def _kind(error: OSError, *, connecting_by_tls: bool = False) -> str:
 
 
 _CAUSES = {
-    REFUSED: "nothing listens at {address}:{port}: the gateway has no ready pod, or its Service hasn't that port",
+    REFUSED: "nothing listens at {address}:{port}: the gateway has no ready pod, or its Service doesn't have that port",
     UNREACHABLE: "this machine has no way to {address}: the tunnel isn't running",
     TIMEOUT: "no answer from {address}:{port}: the tunnel isn't running, or no ready pod stands behind the gateway",
     HANDSHAKE: "the gateway has no TLS route for the SNI host {host}: it must be among the sniHosts of a "
     "VirtualService that names the Gateway, and the Gateway must have a TLS server in PASSTHROUGH mode on port "
     "{gateway_port}",
-    CLOSED: "the gateway took the request and hung up: the pod behind it went away or answered no HTTP",
+    CLOSED: "the gateway took the request and closed the connection: the pod behind it went away or answered no HTTP",
     RESET: "the connection was cut: the gateway or the pod behind it went away",
     NO_LOCAL_PORT: "this machine has run out of local ports for {address}:{port}: wait a minute and try again",
     "status 404 from the gateway": "no HTTP route for {host}: it isn't among the hosts of a VirtualService that names "
     "the Gateway, or the Gateway has no HTTP server on port {gateway_port}",
     "status 503 from the gateway": "the gateway has a route for {host} and no ready pod behind it, or the route names "
-    "a port that the Service hasn't",
+    "a port that the Service doesn't have",
     "status 500": "the application itself answers with errors: its image may be one of the bad-* variants",
 }
 

@@ -11,8 +11,8 @@ from math import exp, lgamma, log, log1p
 
 from canarylab.contract.step import Claim
 from canarylab.demo.traffic.client import likely_cause
-from canarylab.demo.traffic.statistics import BY_CHANCE, Share
-from canarylab.demo.traffic.timeline import Failure, Period
+from canarylab.demo.traffic.statistics import BY_CHANCE, Proportion
+from canarylab.demo.traffic.timeline import FailureMode, Period
 
 
 def none_failed(period: Period, text: str) -> Claim:
@@ -47,13 +47,13 @@ def at_most(period: Period, percent: float) -> Claim:
 
 def as_expected(measured: Sequence[Period], percent: float) -> Claim:
     """The interval of the last of the periods holds the error rate; those before it missed, and are told as well."""
-    *missed, last = (Share(period.failed, period.total) for period in measured)
-    told = "".join(f"; before that {share} missed" for share in missed)
+    *missed, last = (Proportion(period.failed, period.total) for period in measured)
+    missed_words = "".join(f"; before that {share} missed" for share in missed)
     cause = "the canary has another weight, or its image fails in another share of its answers"
-    return Claim("error rate", f"{percent:g} % in the interval", f"{last}{told}", last.holds(percent), cause)
+    return Claim("error rate", f"{percent:g} % in the interval", f"{last}{missed_words}", last.holds(percent), cause)
 
 
-def of_canary(failures: Counter[Failure], canary: str, shown: Mapping[str, str]) -> Claim:
+def of_canary(failures: Counter[FailureMode], canary: str, shown: Mapping[str, str]) -> Claim:
     """Every failed answer came from the canary; "": there is none, so nobody may fail.
 
     `shown` maps each revision's pod-template-hash to how it is shown.

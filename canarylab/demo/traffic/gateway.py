@@ -51,7 +51,7 @@ class HostsOptions(StepOptions):
     def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         for host in hosts:
             if not _HOST.fullmatch(host):
-                raise ValueError(f"{host!r} is no host that could be asked: write a whole name, without * and port")
+                raise ValueError(f"{host!r} isn't a host to ask: write the full name, without * or a port")
         return hosts
 
     @field_validator("headers")
@@ -59,7 +59,7 @@ class HostsOptions(StepOptions):
     def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if not _HEADER.fullmatch(f"{name}: {value}"):
-                raise ValueError(f"{name!r} with {value!r} is no header: a name has no blanks, a value is one line")
+                raise ValueError(f"{name!r} with {value!r} isn't a header: a name has no spaces, a value is one line")
             if name.lower() in _OWN_HEADERS:
                 raise ValueError(f"{name} can't be chosen: each request has its own")
         return headers

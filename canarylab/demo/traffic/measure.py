@@ -178,14 +178,14 @@ def measure(
     ExpectationError at the deadline or when none of the first requests succeeds, CancelledError on Ctrl-C.
     """
     tally = Tally(target)
-    crew = _Crew(tally, requests, timeout)
+    workers = _Workers(tally, requests, timeout)
     try:
-        asyncio.run(_until(deadline, cancel, crew.work(min(concurrency, requests))))
+        asyncio.run(_until(deadline, cancel, workers.work(min(concurrency, requests))))
     except TimeoutError as late:
         raise ExpectationError(
-            f"only {tally.done:,} of {requests:,} requests were done in time",
+            f"only {tally.done:,} of {requests:,} requests were answered in time",
             where=str(target),
-            why=f"{tally.result().pace}; the deadline is too near for so many, or the gateway is slow",
+            why=f"{tally.result().pace}; the deadline is too soon for that many, or the gateway is slow",
             remedy="give the step a longer `timeout`, or fewer `requests`",
         ) from late
     except asyncio.CancelledError:
@@ -211,7 +211,7 @@ async def _until(deadline: float, cancel: Cancel, work: Coroutine[Any, Any, None
         unsubscribe()
 
 
-class _Crew:
+class _Workers:
     """Workers that share out a number of requests."""
 
     def __init__(self, tally: Tally, requests: int, timeout: float) -> None:
@@ -221,32 +221,32 @@ class _Crew:
 
     async def work(self, workers: int) -> None:
         target = self._tally.target
-        work = self._by_connection if target.tls or target.by_connection else self._by_request
+        work = self._ask_by_connection if target.tls or target.by_connection else self._ask_by_request
         await asyncio.gather(*(work() for _ in range(workers)))
 
-    def _next(self) -> bool:
+    def _take_next(self) -> bool:
         """Take one request off the pile, if there is one and it isn't hopeless."""
         if self._left == 0 or self._tally.hopeless:
             return False
         self._left -= 1
         return True
 
-    async def _by_connection(self) -> None:
-        while self._next():
+    async def _ask_by_connection(self) -> None:
+        while self._take_next():
             await self._tally.take(lambda: ask_once(self._tally.target), self._timeout)
 
-    async def _by_request(self) -> None:
-        line = _KeptAlive(self._tally.target)
+    async def _ask_by_request(self) -> None:
+        connection = _KeptAliveConnection(self._tally.target)
         try:
-            while self._next():
-                answer = await self._tally.take(line.ask, self._timeout)
+            while self._take_next():
+                answer = await self._tally.take(connection.ask, self._timeout)
                 if answer is None or not answer.keep_alive:
-                    line.hang_up()
+                    connection.close()
         finally:
-            line.hang_up()
+            connection.close()
 
 
-class _KeptAlive:
+class _KeptAliveConnection:
     """A connection that is opened when needed."""
 
     def __init__(self, target: Target) -> None:
@@ -258,7 +258,7 @@ class _KeptAlive:
             self._connection = await Connection.open(self._target)
         return await self._connection.ask(last=False)
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None

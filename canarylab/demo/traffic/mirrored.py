@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
-from canarylab.demo.traffic.statistics import BY_CHANCE, Share
+from canarylab.demo.traffic.statistics import BY_CHANCE, Proportion
 from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
@@ -34,7 +34,7 @@ def count(ctx: Context, view: RolloutView) -> int:
 
     Raises ExpectationError where there is no canary, or a pod of it doesn't say.
     """
-    return sum(_of_pod(ctx, view.namespace, pod.name) for pod in _canary(view).pods if not pod.leaving)
+    return sum(_of_pod(ctx, view.namespace, pod.name) for pod in _canary(view).pods if not pod.terminating)
 
 
 def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: int) -> Claim:
@@ -45,30 +45,30 @@ def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: in
     """
     wanted, end = round(sent * percent / 100), time.monotonic() + _SECONDS
     while True:
-        copies = Share(count(ctx, view) - before, sent)
+        copies = Proportion(count(ctx, view) - before, sent)
         holds = _is_right(copies, percent)
-        if holds or copies.canary > wanted or time.monotonic() > end:
+        if holds or copies.count > wanted or time.monotonic() > end:
             return _claim(copies, wanted, percent, holds=holds)
         ctx.cancel.sleep(_ASK_AGAIN)
 
 
-def _is_right(copies: Share, percent: int) -> bool:
-    if percent == _ALL or not 0 <= copies.canary <= copies.total:  # fewer than none: a pod has gone with its count
-        return copies.canary == copies.total
+def _is_right(copies: Proportion, percent: int) -> bool:
+    if percent == _ALL or not 0 <= copies.count <= copies.total:  # fewer than none: a pod has gone with its count
+        return copies.count == copies.total
     low, high = copies.interval_at(1 - BY_CHANCE)
     return low <= percent <= high
 
 
-def _claim(copies: Share, wanted: int, percent: int, *, holds: bool) -> Claim:
+def _claim(copies: Proportion, wanted: int, percent: int, *, holds: bool) -> Claim:
     about = "" if percent == _ALL else "about "
     too_few = "the proxy copies fewer than its route says, or a pod of the canary has gone with its count"
     too_many = "others ask the same host meanwhile, and their requests are copied, too"
     return Claim(
         "requests mirrored to the canary, counted there",
         f"{about}{wanted:,} of {copies.total:,}",
-        f"{copies.canary:,} of {copies.total:,}",
+        f"{copies.count:,} of {copies.total:,}",
         holds,
-        too_many if copies.canary > wanted else too_few,
+        too_many if copies.count > wanted else too_few,
     )
 
 
@@ -92,8 +92,8 @@ def _of_pod(ctx: Context, namespace: str, pod: str) -> int:
 
 def _unsaid(namespace: str, pod: str, why: str) -> ExpectationError:
     return ExpectationError(
-        "the canary doesn't say how many requests were mirrored to it",
+        "the canary doesn't report how many requests were mirrored to it",
         where=f"Pod {namespace}/{pod}",
         why=why,
-        remedy=f"the application has to count them as images/rollouts-demo does, and say so at {_PATH} on port {_PORT}",
+        remedy=f"the application must count them as images/rollouts-demo does, and report it at {_PATH} (port {_PORT})",
     )

@@ -30,15 +30,15 @@ BY_CHANCE = (1 - CONFIDENCE) ** ATTEMPTS
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """So many of so many answers came from the canary. All shares are in percent."""
 
-    canary: int
+    count: int
     total: int
 
     @property
     def percent(self) -> float:
-        return 100 * self.canary / self.total if self.total else 0.0
+        return 100 * self.count / self.total if self.total else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -50,7 +50,7 @@ class Share:
         if not self.total:
             return (0.0, 100.0)
         z = NormalDist().inv_cdf((1 + confidence) / 2)
-        n, p, z2 = self.total, self.canary / self.total, z * z
+        n, p, z2 = self.total, self.count / self.total, z * z
         middle = (p + z2 / (2 * n)) / (1 + z2 / n)
         reach = z * sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
         return (100 * max(0.0, middle - reach), 100 * min(1.0, middle + reach))
@@ -62,7 +62,7 @@ class Share:
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{self.percent:.2f} % ({self.canary:,} of {self.total:,}; 95 % interval {low:.2f} % to {high:.2f} %)"
+        return f"{self.percent:.2f} % ({self.count:,} of {self.total:,}; 95 % interval {low:.2f} % to {high:.2f} %)"
 
 
 def attempts(requests: int) -> Iterator[int]:

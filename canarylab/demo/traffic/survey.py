@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
-from canarylab.demo.traffic.answers import Revisions, exact, missing, plausible, weighted
+from canarylab.demo.traffic.answers import Revisions, exact, miss_notice, plausible, weighted
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.measure import Measurement, measure
 from canarylab.demo.traffic.statistics import attempts
@@ -24,7 +24,7 @@ from canarylab.errors import ExpectationError, StageError
 from canarylab.events import Notice
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.routes.backends import Backends
-from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.proxies import Proxies
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ _ASK_AGAIN = 0.05
 _ALL = 100
 
 
-def asked_by(target: Target) -> Asked:
+def request_of(target: Target) -> Request:
     headers = {name.lower(): value for name, value in target.headers}
     path, _, _ = target.path.partition("?")
-    return Asked(target.host, path, headers, target.tls, target.gateway_port or target.port)
+    return Request(target.host, path, headers, target.tls, target.gateway_port or target.port)
 
 
 class Survey:
@@ -78,7 +78,7 @@ class Survey:
             claim = weighted(taken, percent, self._revisions)
             if claim.holds or claim.hopeless:
                 return claim
-            self._ctx.emit(Notice(missing(taken[-1], percent, self._revisions, more)))
+            self._ctx.emit(Notice(miss_notice(taken[-1], percent, self._revisions, more)))
             taken.append(self.measure(target, more))
         return weighted(taken, percent, self._revisions)
 
@@ -122,9 +122,9 @@ class Survey:
             if set(measured.revisions) != {""} or not self._proxies:
                 return measured
             self._silent.add(target)
-        before = self._counters(asked_by(target))
+        before = self._counters(request_of(target))
         measured = self._asked(target, requests)
-        counted = self._counted(asked_by(target), before, measured.answered)
+        counted = self._counted(request_of(target), before, measured.answered)
         return replace(measured, revisions=counted, counted_by_gateway=True)
 
     def _asked(self, target: Target, requests: int) -> Measurement:
@@ -133,18 +133,18 @@ class Survey:
         self.taken.append(measured)
         return measured
 
-    def _counted(self, asked: Asked, before: Counter[str], answered: int) -> dict[str, int]:
+    def _counted(self, request: Request, before: Counter[str], answered: int) -> dict[str, int]:
         """Whom the gateway sent requests since `before`, once it has counted as many as were answered."""
         end = time.monotonic() + _COUNTED_SECONDS
         while True:
-            counted = self._counters(asked) - before
+            counted = self._counters(request) - before
             if counted.total() >= answered or time.monotonic() > end:
                 return dict(counted)
             self._ctx.cancel.sleep(_ASK_AGAIN)
 
-    def _counters(self, asked: Asked) -> Counter[str]:
+    def _counters(self, request: Request) -> Counter[str]:
         try:
-            return self._proxies.counts(asked, self._backends)
+            return self._proxies.counts(request, self._backends)
         except (ApiError, StageError) as error:
             why = f"{error}; the answers don't say who gave them, so they are needed"
             raise ExpectationError("the gateway's counters can't be read", where=error.where, why=why) from error

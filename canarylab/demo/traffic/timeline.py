@@ -19,7 +19,7 @@ _SAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailureMode:
     """A way to fail: `kind` as the client names it; `revision` as the answer says, "" where none did."""
 
     target: Target
@@ -40,7 +40,7 @@ class Period:
     """What was counted from one cut of the timeline to the next."""
 
     requests: Counter[Target] = field(default_factory=Counter)
-    failures: Counter[Failure] = field(default_factory=Counter)
+    failures: Counter[FailureMode] = field(default_factory=Counter)
     samples: list[str] = field(default_factory=list)
     """The first failures in words, with the seconds since the traffic began."""
     moment: Moment | None = None
@@ -73,7 +73,7 @@ class Timeline:
             self._period.requests[target] += 1
             self._period.good += 1
 
-    def failed(self, failure: Failure, words: str) -> None:
+    def failed(self, failure: FailureMode, words: str) -> None:
         """A request failed, just now."""
         with self._lock:
             period, now = self._period, self._clock()

@@ -7,12 +7,12 @@ from typing import Any
 from canarylab.kube.times import timestamp
 from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.watch.state import State
-from canarylab.watch.traffic import Traffic
+from canarylab.watch.state import WatchState
+from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import Analysis, Steps, Weights
 
 
-def document(state: State) -> dict[str, Any]:
+def document(state: WatchState) -> dict[str, Any]:
     """Nothing in it changes merely by time going by, so that equal documents are the same state."""
     view = state.view
     return {
@@ -47,7 +47,7 @@ def _weights(weights: Weights | None) -> dict[str, Any] | None:
     return {"set": weights.set, "actual": weights.actual, "of": weights.whole, "routes": routes}
 
 
-def _revision(one: RevisionView, traffic: Traffic) -> dict[str, Any]:
+def _revision(one: RevisionView, traffic: GatewayTraffic) -> dict[str, Any]:
     flow = traffic.flows.get(one.hash)
     return {
         "revision": one.number,
@@ -83,7 +83,7 @@ def _analysis(one: Analysis) -> dict[str, Any]:
     return {"name": name, "purpose": one.purpose, "phase": phase, "message": message, "metrics": metrics}
 
 
-def _traffic(traffic: Traffic) -> dict[str, Any]:
+def _traffic(traffic: GatewayTraffic) -> dict[str, Any]:
     return {
         "problem": traffic.problem,
         "gateways": traffic.gateways,

@@ -11,21 +11,21 @@ from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.rollout.styles import ROLE_STYLES
 from canarylab.report.text import count
 from canarylab.rollouts.revisions import Role
-from canarylab.watch.state import State
-from canarylab.watch.traffic import Traffic
+from canarylab.watch.state import WatchState
+from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import Weights
 
 _MIN, _MAX = 10, 40
 _GAP = "  "
 _AT_REST = ("stable", "active")
 
-Shares = Sequence[tuple[Role, float]]
+Segments = Sequence[tuple[Role, float]]
 """Percent by role, in the order in which they are drawn."""
 Remark = Sequence[tuple[str, str]]
 """Words with a style each, the most important first: the last ones go where there is no room."""
 
 
-def bars(state: State, glyphs: Glyphs, width: int) -> dict[str, Text]:
+def bars(state: WatchState, glyphs: Glyphs, width: int) -> dict[str, Text]:
     """`weight` and `traffic`, the ones that there are, each in `width` columns if that is possible at all."""
     wanted, got = _wanted(state), _got(state)
     room = max(len(_numbers(wanted, 0)), len(_numbers(got, 1)))
@@ -40,7 +40,7 @@ def bars(state: State, glyphs: Glyphs, width: int) -> dict[str, Text]:
     return lines
 
 
-def no_traffic(traffic: Traffic) -> str:
+def no_traffic(traffic: GatewayTraffic) -> str:
     """Why there is no bar for it."""
     if traffic.problem:
         return traffic.problem
@@ -48,11 +48,11 @@ def no_traffic(traffic: Traffic) -> str:
     return f"no requests{through}" if traffic.seconds else "counting"
 
 
-def _wanted(state: State) -> Shares:
+def _wanted(state: WatchState) -> Segments:
     return [(one.role, share) for one, share in state.view.split]
 
 
-def _got(state: State) -> Shares:
+def _got(state: WatchState) -> Segments:
     """With those that should get nothing, where others get something, and without those that get nothing rightly."""
     if state.traffic.problem or not state.traffic.requests:
         return []
@@ -61,7 +61,7 @@ def _got(state: State) -> Shares:
     return [(one.role, flow.share) for one, flow in flows if flow.requests or one.hash in expected]
 
 
-def _numbers(shares: Shares, decimals: int) -> str:
+def _numbers(shares: Segments, decimals: int) -> str:
     return " : ".join(f"{share:.{decimals}f}" for _, share in shares)
 
 
@@ -76,7 +76,7 @@ def _line(bar: Text, numbers: str, remark: Remark, width: int) -> Text:
     return bar
 
 
-def _bar(shares: Shares, width: int, glyphs: Glyphs) -> Text:
+def _bar(shares: Segments, width: int, glyphs: Glyphs) -> Text:
     """What isn't nothing gets a column at least."""
     bar, drawn, covered = Text(), 0, 0.0
     for position, (role, share) in enumerate(shares):
@@ -89,12 +89,12 @@ def _bar(shares: Shares, width: int, glyphs: Glyphs) -> Text:
     return bar.append(" " * (width - drawn))
 
 
-def _weight_remark(state: State) -> Remark:
+def _weight_remark(state: WatchState) -> Remark:
     weights, roles = state.view.weights, " : ".join(role for role, _ in _wanted(state))
-    if state.astray:
-        others = len(state.astray) - 1
+    if state.mismatched:
+        others = len(state.mismatched) - 1
         more = f" and {count(others, 'other')}" if others else ""
-        return [(f"{state.astray[0].where} says {state.astray[0].canary:g}{more}", "bold red")]
+        return [(f"{state.mismatched[0].where} says {state.mismatched[0].canary:g}{more}", "bold red")]
     return [(words, "dim") for words in [*(_weight_words(weights) if weights else ()), roles]]
 
 
@@ -107,7 +107,7 @@ def _weight_words(weights: Weights) -> list[str]:
     return words
 
 
-def _traffic_remark(state: State) -> Remark:
+def _traffic_remark(state: WatchState) -> Remark:
     traffic = state.traffic
     return [
         (f"{traffic.rate:,.1f}/s", "bold"),

@@ -9,16 +9,16 @@ from canarylab.report.rollout.styles import PHASE_STYLES
 from canarylab.report.text import count
 from canarylab.report.times import time_of_day
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.watch.state import State
-from canarylab.watch.traffic import Traffic
+from canarylab.watch.state import WatchState
+from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
 
 _TROUBLE = "red"
 
 
-def changes(before: State | None, after: State) -> list[Line]:
+def changes(before: WatchState | None, after: WatchState) -> list[Line]:
     """What merely passes, as ages and traffic do, is no change; the first state is one as a whole."""
-    return [*_answers(before, after), *_of_view(before, after), *_astray(before, after)]
+    return [*_answers(before, after), *_of_view(before, after), *_mismatched(before, after)]
 
 
 def timed(each: Line, now: float) -> Line:
@@ -26,7 +26,7 @@ def timed(each: Line, now: float) -> Line:
     return Line(each.body, (Piece(f"{time_of_day(now)}  ", "dim"),))
 
 
-def _answers(before: State | None, after: State) -> Iterator[Line]:
+def _answers(before: WatchState | None, after: WatchState) -> Iterator[Line]:
     was, now = before and before.silence, after.silence
     if now and not was:
         yield line(f"no answer since {time_of_day(now.since)}: {now.why}", "yellow")
@@ -34,14 +34,14 @@ def _answers(before: State | None, after: State) -> Iterator[Line]:
         yield line("the API server answers again", "green")
 
 
-def _astray(before: State | None, after: State) -> Iterator[Line]:
-    known = before.astray if before else ()
-    for route in after.astray:
+def _mismatched(before: WatchState | None, after: WatchState) -> Iterator[Line]:
+    known = before.mismatched if before else ()
+    for route in after.mismatched:
         if route not in known:
             yield line(f"{route.where} says {route.canary:g} to the canary, the status says otherwise", _TROUBLE)
 
 
-def _of_view(before: State | None, after: State) -> Iterator[Line]:
+def _of_view(before: WatchState | None, after: WatchState) -> Iterator[Line]:
     view, was = after.view, before.view if before else None
     if was == view:
         return
@@ -58,9 +58,9 @@ def _of_view(before: State | None, after: State) -> Iterator[Line]:
         if known.get(service) != number:
             yield line(f"Service {service} selects revision {number}" if number else f"Service {service} selects none")
     yield from _of_revisions(was, view)
-    told = {str(one) for one in was.analyses} if was else set()
+    known_analyses = {str(one) for one in was.analyses} if was else set()
     for one in view.analyses:
-        if str(one) not in told:
+        if str(one) not in known_analyses:
             yield line(str(one), _TROUBLE if one.run.phase in ("Failed", "Error") else "")
 
 
@@ -118,7 +118,7 @@ def _name(revision: RevisionView) -> str:
     return f"revision {revision.number}" + (f" ({revision.role})" if revision.role else "")
 
 
-def _traffic(view: WatchView, traffic: Traffic) -> Iterator[Line]:
+def _traffic(view: WatchView, traffic: GatewayTraffic) -> Iterator[Line]:
     """How the traffic was split until now, at the moment at which the split changes."""
     if traffic.problem or not traffic.requests:
         return

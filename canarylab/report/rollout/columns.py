@@ -10,7 +10,7 @@ from rich.text import Text
 
 from canarylab.report.rollout.shorten import images
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.watch.state import State
+from canarylab.watch.state import WatchState
 
 _GAP = "  "
 _MARK = 2
@@ -52,7 +52,7 @@ class Layout:
     columns: Sequence[_Column]
 
     @classmethod
-    def fit(cls, state: State, revisions: Sequence[RevisionView], width: int) -> Layout:
+    def fit(cls, state: WatchState, revisions: Sequence[RevisionView], width: int) -> Layout:
         """Names get what they want, if there is so much, and the history what is left."""
         flowed = any(any(flow.history) for flow in state.traffic.flows.values())
         columns = [one for one in _COLUMNS if flowed or not one.counted]

@@ -18,14 +18,14 @@ from canarylab.report.rollout.styles import PHASE_STYLES
 from canarylab.report.text import clean
 from canarylab.report.times import left, time_of_day
 from canarylab.rollouts.view import Replicas
-from canarylab.watch.state import State
+from canarylab.watch.state import WatchState
 
 _LABEL = 10
 _MOST_LINES = 3
 """Lines that a message may take."""
 
 
-def frame(state: State, now: float, glyphs: Glyphs, window: Window, command: str) -> list[Text]:
+def frame(state: WatchState, now: float, glyphs: Glyphs, window: Window, command: str) -> list[Text]:
     """What is to be seen at `now` (seconds since 1970), never more than the window holds.
 
     `command` is a command line with `{}` in place of the plugin's command that the user may want next.
@@ -44,7 +44,7 @@ def frame(state: State, now: float, glyphs: Glyphs, window: Window, command: str
 
 @dataclass(frozen=True)
 class _Page:
-    state: State
+    state: WatchState
     now: float
     glyphs: Glyphs
     width: int

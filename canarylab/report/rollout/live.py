@@ -14,7 +14,7 @@ from canarylab.report.rollout.changes import changes, timed
 from canarylab.report.rollout.frame import frame
 from canarylab.report.rollout.glyphs import glyphs_of
 from canarylab.watch.screen import Clock, Screen
-from canarylab.watch.state import State
+from canarylab.watch.state import WatchState
 
 _FRAMES_PER_SECOND = 4
 
@@ -26,7 +26,7 @@ class LiveScreen(Screen):
         self._console = console_for(stream)
         self._glyphs = glyphs_of(stream)
         self._command, self._clock = command, clock
-        self._state: State | None = None
+        self._state: WatchState | None = None
         """Replaced as a whole, so that rich's thread can read it at any time."""
         self._live = Live(
             get_renderable=self._frame,
@@ -35,7 +35,7 @@ class LiveScreen(Screen):
             vertical_overflow="crop",
         )
 
-    def show(self, state: State) -> None:
+    def show(self, state: WatchState) -> None:
         before, self._state = self._state, state
         if before is None:
             self._live.start()

@@ -18,15 +18,15 @@ from canarylab.report.text import clean, count
 from canarylab.report.times import age, due
 from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.watch.state import State
-from canarylab.watch.traffic import Traffic
+from canarylab.watch.state import WatchState
+from canarylab.watch.traffic import GatewayTraffic
 
 _GAP = "  "
 _INDENT = " " * 4
 _TROUBLE_LINES = 2
 
 
-def rows(state: State, now: float, glyphs: Glyphs, width: int, room: int) -> list[Text]:
+def rows(state: WatchState, now: float, glyphs: Glyphs, width: int, room: int) -> list[Text]:
     """Revisions from the newest to the oldest, each with its pods, in `room` lines if that is possible at all."""
     shown = [one for one in state.view.revisions if one.is_shown]
     table = _Table(state.traffic, shown, Layout.fit(state, shown, width), now, glyphs, width)
@@ -66,7 +66,7 @@ def _others(one: RevisionView, visible: set[str]) -> list[Text]:
 
 @dataclass(frozen=True)
 class _Table:
-    traffic: Traffic
+    traffic: GatewayTraffic
     shown: Sequence[RevisionView]
     layout: Layout
     now: float

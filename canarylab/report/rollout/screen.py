@@ -14,7 +14,7 @@ from canarylab.report.output import Output
 from canarylab.report.rollout.as_json import document
 from canarylab.report.rollout.changes import changes, timed
 from canarylab.watch.screen import Clock, Screen
-from canarylab.watch.state import State
+from canarylab.watch.state import WatchState
 
 
 def screen(output: str, stream: TextIO, command: str, gone: Callable[[], None]) -> Screen:
@@ -48,9 +48,9 @@ class LinesScreen(Screen):
 
     def __init__(self, output: Output, clock: Clock = time.time) -> None:
         self._output, self._clock = output, clock
-        self._before: State | None = None
+        self._before: WatchState | None = None
 
-    def show(self, state: State) -> None:
+    def show(self, state: WatchState) -> None:
         for each in changes(self._before, state):
             self._output.write(as_text(timed(each, self._clock())))
         self._before = state
@@ -63,7 +63,7 @@ class JsonScreen(Screen):
         self._output, self._clock = output, clock
         self._before: dict[str, Any] = {}
 
-    def show(self, state: State) -> None:
+    def show(self, state: WatchState) -> None:
         after = document(state)
         if after != self._before:
             self._output.write(to_json({"time": timestamp(self._clock()), **after}))

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from canarylab.rollouts.view import RolloutView
 
 
+INVALID_SPEC = "InvalidSpec: "
+"""What the controller's message begins with where it doesn't take the spec."""
+
 RESET = "reset"
 """What `demo --reset` is called among the steps."""
 

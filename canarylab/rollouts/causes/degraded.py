@@ -1,4 +1,4 @@
-"""Rollouts whose state no waiting can mend, as the controller tells it; the stage that waits for them may end early."""
+"""Rollouts that waiting can't fix, as their controller reports them; the stage that waits for them may end early."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
+from canarylab.rollouts.causes.cause import INVALID_SPEC
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
-_INVALID = "InvalidSpec: "
 _ABORTED = "RolloutAborted: "
 _OF_OTHER_OBJECTS = ("spec.strategy.canary.", "spec.strategy.blueGreen.", "spec.workloadRef", "spec.templates")
 """How Argo names the field where something that the Rollout refers to isn't there or doesn't fit: that may come yet,
@@ -41,7 +41,7 @@ def _lasting(ctx: Context, rollout: dict[str, Any]) -> StageError | None:
             why=message,
             remedy=f"`{ctx.command('demo --reset')}` sets it back to its stable revision, then `{ctx.command('up')}`",
         )
-    if message.startswith(_INVALID) and not _said(message).startswith(_OF_OTHER_OBJECTS):
+    if message.startswith(INVALID_SPEC) and not _said(message).startswith(_OF_OTHER_OBJECTS):
         return StageError(
             f"Argo refuses {subject}: {_said(message)}",
             where=where,

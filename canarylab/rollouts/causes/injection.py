@@ -43,9 +43,9 @@ def _why(ctx: Context, view: RolloutView, namespace: dict[str, Any], pod: dict[s
     name, up = pod["metadata"]["name"], ctx.command("up")
     restart = plugin(ctx, view, f"restart {view.name}")
     if sidecars.is_exempt(pod):
-        told = kubectl(ctx, view, f"get pod {name} --output yaml")
+        show = kubectl(ctx, view, f"get pod {name} --output yaml")
         why = f"Pod {name} has no sidecar: it asks for none (sidecar.istio.io/inject: false, or hostNetwork)"
-        return Cause(why, f"take that out of the Rollout's template (`{told}` shows it), then `{up}`")
+        return Cause(why, f"take that out of the Rollout's template (`{show}` shows it), then `{up}`")
     if not sidecars.are_asked_for(namespace):
         why = f"Pod {name} has no sidecar: namespace {view.namespace} doesn't have the label istio-injection=enabled"
         stage = "a stage of kind namespace with `labels: {istio-injection: enabled}`"

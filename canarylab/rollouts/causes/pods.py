@@ -11,6 +11,7 @@ from canarylab.kube.objects import Object, condition, dig, pod_trouble
 from canarylab.kube.workloads import newest_warning
 from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
 from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.strategy import PROGRESS_DEADLINE
 from canarylab.rollouts.validation import images
 from canarylab.rollouts.view import RolloutView
 
@@ -34,21 +35,18 @@ _FOR_GOOD = (
 )
 """Words of a failed pull that trying again doesn't change; what else there is, such as a timeout, may pass."""
 
-_PROGRESS_DEADLINE = 600
-"""Seconds that Argo gives an update to make progress, where the Rollout doesn't say."""
 
-
-def can_have_no_image(view: RolloutView) -> bool:
+def image_never_comes(view: RolloutView) -> bool:
     """Whether a pod of the wanted revision will never have its image. Pure."""
     wanted = _wanted(view)
     # Until the controller has seen a new template, the newest revision is that of the last one.
     if wanted is None or dict(wanted.images) != dict(view.images):
         return False
-    troubles = [pod.trouble for pod in wanted.pods if pod.trouble and not pod.leaving]
+    troubles = [pod.trouble for pod in wanted.pods if pod.trouble and not pod.terminating]
     return any(_has(trouble, _NO_IMAGE) and _has(trouble, _FOR_GOOD) for trouble in troubles)
 
 
-def of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
+def unready_cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
     """What the first of the wanted revision's pods says that isn't ready; None where all are."""
     wanted = _wanted(view)
     if wanted is None:
@@ -62,7 +60,7 @@ def of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | 
 
 def pods_of(revision: RevisionView, pods: Pods) -> list[dict[str, Any]]:
     """Of all pods those of a revision, less those that are leaving."""
-    names = {pod.name for pod in revision.pods if not pod.leaving}
+    names = {pod.name for pod in revision.pods if not pod.terminating}
     return [pod for pod in pods if pod["metadata"]["name"] in names]
 
 
@@ -134,6 +132,6 @@ def _since(pod: Object) -> str:
 
 
 def _deadline(rollout: Object) -> str:
-    seconds = dig(rollout, "spec", "progressDeadlineSeconds") or _PROGRESS_DEADLINE
+    seconds = dig(rollout, "spec", "progressDeadlineSeconds") or PROGRESS_DEADLINE
     ends = "aborts the update" if dig(rollout, "spec", "progressDeadlineAbort") else "calls the Rollout Degraded"
     return f"Argo {ends} after {seconds} s without progress (progressDeadlineSeconds)"

@@ -11,24 +11,22 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes import injection
 from canarylab.rollouts.causes import pods as pod_causes
-from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset, plugin
+from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
 from canarylab.rollouts.standstill import BY_HAND
-from canarylab.rollouts.view import RolloutView, get, view_of
+from canarylab.rollouts.view import RolloutView, get_rollout, view_of
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.rollouts.causes.pods import Pods
 
-INVALID = "InvalidSpec: "
-"""What the controller's message begins with where it doesn't take the spec."""
 _RESUME = '{"spec":{"paused":false}}'
 """Not `promote`: in the middle of an update that would skip a step, too."""
 
 
 def briefly(view: RolloutView) -> str:
     """Why it doesn't get on, as far as the view tells. Pure."""
-    if view.message.startswith(INVALID):
-        return f"Argo refuses its spec: {view.message.removeprefix(INVALID)}"
+    if view.message.startswith(INVALID_SPEC):
+        return f"Argo refuses its spec: {view.message.removeprefix(INVALID_SPEC)}"
     if view.aborted:
         return f"the update was aborted, and its template is still the one wanted: {view.message}"
     return view.standstill or view.trouble or f"the Rollout is {view}"
@@ -41,7 +39,7 @@ def is_lasting(view: RolloutView, phase: str) -> bool:
     """
     if view.phase == "Degraded" != phase:
         return True
-    stuck = bool(view.standstill) or pod_causes.can_have_no_image(view)
+    stuck = bool(view.standstill) or pod_causes.image_never_comes(view)
     return stuck and phase in ("Healthy", "Paused")
 
 
@@ -51,12 +49,12 @@ def explained(ctx: Context, namespace: str, name: str, claims: Iterable[Claim]) 
     if all(claim.holds for claim in claims):
         return claims
     try:
-        rollout = get(ctx, namespace, name)
+        rollout = get_rollout(ctx, namespace, name)
         view = view_of(ctx, rollout)
         pods = ctx.cluster.list("v1", "Pod", namespace, dig(rollout, "spec", "selector", "matchLabels"))
         found = _cause(ctx, rollout, view, pods)
         return tuple(claim if claim.holds else _with(ctx, view, pods, claim, found) for claim in claims)
-    except CanarylabError:  # the cluster can't be asked any more: what was seen is told as it is
+    except CanarylabError:  # the cluster can't be asked any more: what was seen is reported as it is
         return claims
 
 
@@ -67,7 +65,7 @@ def _with(ctx: Context, view: RolloutView, pods: Pods, claim: Claim, found: Caus
 
 def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
     """The first that applies, from what stops everything to what stops a pod."""
-    if view.message.startswith(INVALID):
+    if view.message.startswith(INVALID_SPEC):
         up, plan = ctx.command("up"), ctx.command("plan")
         return Cause(briefly(view), f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back")
     if view.aborted:
@@ -77,7 +75,7 @@ def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Caus
         resume = kubectl(ctx, view, f'patch rollout {view.name} --type merge --patch \'{{"spec":{{"paused":false}}}}\'')
         why = f"somebody paused it{_by(rollout)}, and no step of the demonstration does that"
         return Cause(why, or_reset(ctx, f"`{resume}` lets it go on"))
-    if found := pod_causes.of(ctx, rollout, view, pods):
+    if found := pod_causes.unready_cause(ctx, rollout, view, pods):
         return found
     if view.standstill:
         promote = plugin(ctx, view, f"promote {view.name}")

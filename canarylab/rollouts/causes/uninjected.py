@@ -45,8 +45,8 @@ def _wanted(ctx: Context) -> dict[str | None, str]:
 def _without(ctx: Context, obj: dict[str, Any]) -> Iterator[dict[str, Any]]:
     labels = ((obj.get("spec") or {}).get("selector") or {}).get("matchLabels")
     for pod in ctx.cluster.list("v1", "Pod", obj["metadata"]["namespace"], labels) if labels else ():
-        leaving = "deletionTimestamp" in pod["metadata"]
-        if not leaving and not sidecars.is_injected(pod) and not sidecars.is_exempt(pod):
+        terminating = "deletionTimestamp" in pod["metadata"]
+        if not terminating and not sidecars.is_injected(pod) and not sidecars.is_exempt(pod):
             yield pod
 
 

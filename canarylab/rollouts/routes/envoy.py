@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from canarylab.rollouts.routes.match import Asked, Condition, Match
+from canarylab.rollouts.routes.match import Condition, Match, Request
 from canarylab.rollouts.routes.route import ALL, Destination, Route, first, most_specific, service_of, shares_of
 
 ADMIN_PORT = 15000
@@ -38,19 +38,19 @@ class Endpoint:
     connections: int
 
 
-def http_route(dump: Json, asked: Asked) -> Route | None:
+def http_route(dump: Json, request: Request) -> Route | None:
     """The route that the proxy would take, of whichever listener has the most specific domain; None without one."""
-    return _taken((_http_routes(host) for host in _virtual_hosts(dump)), asked)
+    return _taken((_http_routes(host) for host in _virtual_hosts(dump)), request)
 
 
-def tls_route(dump: Json, asked: Asked) -> Route | None:
+def tls_route(dump: Json, request: Request) -> Route | None:
     """Where connections of that SNI are passed on to, by the filter chain that names it most specifically."""
-    return _taken(([_tls_route(chain, proxy)] for chain, proxy in _tcp_proxies(dump)), asked)
+    return _taken(([_tls_route(chain, proxy)] for chain, proxy in _tcp_proxies(dump)), request)
 
 
-def _taken(groups: Iterable[Sequence[Route]], asked: Asked) -> Route | None:
+def _taken(groups: Iterable[Sequence[Route]], request: Request) -> Route | None:
     """None also of one that redirects, or answers by itself."""
-    found = next((first(group, asked) for group in most_specific(groups, asked)), None)
+    found = next((first(group, request) for group in most_specific(groups, request)), None)
     return found if found and found.destinations else None
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routes.match import Asked, Condition, Match
-from canarylab.rollouts.routes.route import ALL, Destination, Place, Route, shares_of
+from canarylab.rollouts.routes.match import Condition, Match, Request
+from canarylab.rollouts.routes.route import ALL, Destination, ObjectRef, Route, shares_of
 
 API_VERSION = "gateway.networking.k8s.io/v1"
 KIND = "HTTPRoute"
@@ -31,7 +31,7 @@ def _route(http_route: Object, position: int, rule: Any) -> Route:
         where=f"{dig(meta, 'name')}, rule {name or f'number {position + 1}'}",
         destinations=_destinations(listed(rule, "backendRefs")),
         mirrors=_mirrors(rule),
-        place=Place(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
+        ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         name=name,
         position=position,
         hosts=listed(http_route, "spec", "hostnames") or ("*",),
@@ -72,7 +72,7 @@ def _percent(mirror: Object) -> float:
     return float(mirror.get("percent", ALL))
 
 
-def route(http_routes: Iterable[Object], asked: Asked) -> Route | None:
+def route(http_routes: Iterable[Object], request: Request) -> Route | None:
     """The rule that such a request falls under, None where none of the objects is for it.
 
     The most specific of all that match, whatever their order: first by host name, then by path, then by method, then
@@ -83,9 +83,9 @@ def route(http_routes: Iterable[Object], asked: Asked) -> Route | None:
         ((by_host, *_rank(match)), rule)
         for one in oldest_first
         for rule in routes(one)
-        if (by_host := rule.host_rank(asked))
+        if (by_host := rule.host_rank(request))
         for match in rule.matches
-        if match.holds(asked)
+        if match.holds(request)
     ]
     return max(found, key=lambda ranked: ranked[0], default=(None, None))[1]
 

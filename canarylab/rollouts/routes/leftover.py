@@ -6,19 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
-from canarylab.kube.discovery import is_served
 from canarylab.kube.objects import Object, dig
-from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes.objects import KINDS, objects, routes
 from canarylab.rollouts.routing import ROUTING, Sides, managed_routes
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
-
-
-def watches(cluster: Cluster, namespace: str) -> list[Watch]:
-    """What to watch to see every change of it; kinds that the cluster doesn't know can't change."""
-    return [Watch(version, kind, namespace) for version, kind in KINDS if is_served(cluster, version, kind)]
 
 
 def claims(cluster: Cluster, rollout: Object) -> list[Claim]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A GET request as routes look at it: the path without its query, `headers` with lower-case names."""
 
     host: str
@@ -41,9 +41,9 @@ class Condition:
     absent_as: str | None = None
     """What a header counts as that isn't there."""
 
-    def holds(self, asked: Asked) -> bool:
+    def holds(self, request: Request) -> bool:
         judge = _JUDGES.get(self.part)
-        return judge is not None and judge(self, asked)
+        return judge is not None and judge(self, request)
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Match:
     server_names: tuple[str, ...] | None = None
     port: int | None = None
 
-    def holds(self, asked: Asked) -> bool:
-        named = self.server_names is None or any(host_rank(name, asked.host) for name in self.server_names)
-        on_port = self.port in (None, asked.port)
-        return named and on_port and all(each.holds(asked) for each in self.conditions)
+    def holds(self, request: Request) -> bool:
+        named = self.server_names is None or any(host_rank(name, request.host) for name in self.server_names)
+        on_port = self.port in (None, request.port)
+        return named and on_port and all(each.holds(request) for each in self.conditions)
 
 
 def host_rank(pattern: str, host: str) -> int:
@@ -103,17 +103,17 @@ def text_matches(kind: str, wanted: str, found: str | None) -> bool:
         return False
 
 
-def _text(found: Callable[[Condition, Asked], str | None]) -> Callable[[Condition, Asked], bool]:
-    def judge(condition: Condition, asked: Asked) -> bool:
-        holds = text_matches(condition.kind, condition.wanted, found(condition, asked))
+def _text(found: Callable[[Condition, Request], str | None]) -> Callable[[Condition, Request], bool]:
+    def judge(condition: Condition, request: Request) -> bool:
+        holds = text_matches(condition.kind, condition.wanted, found(condition, request))
         return condition.kind in _TEXT and holds is not condition.negated
 
     return judge
 
 
-_JUDGES: Mapping[str, Callable[[Condition, Asked], bool]] = {
-    "header": _text(lambda condition, asked: asked.headers.get(condition.name.lower(), condition.absent_as)),
-    "path": _text(lambda _, asked: asked.path),
-    "host": _text(lambda _, asked: asked.host),
+_JUDGES: Mapping[str, Callable[[Condition, Request], bool]] = {
+    "header": _text(lambda condition, request: request.headers.get(condition.name.lower(), condition.absent_as)),
+    "path": _text(lambda _, request: request.path),
+    "host": _text(lambda _, request: request.host),
     "method": _text(lambda _, _asked: "GET"),
 }

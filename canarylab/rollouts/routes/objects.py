@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from canarylab.kube.discovery import is_served
 from canarylab.kube.objects import Object
+from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes import http_routes, virtual_services
 from canarylab.rollouts.routes.route import Route
 
@@ -26,3 +28,8 @@ def routes(obj: Object) -> list[Route]:
 def objects(cluster: Cluster, kind: tuple[str, str], namespace: str) -> list[Object]:
     """Those of a kind; none where the cluster doesn't know it."""
     return list(cluster.list(*kind, namespace)) if is_served(cluster, *kind) else []
+
+
+def watches_of(cluster: Cluster, namespace: str, kinds: Iterable[tuple[str, str]] = KINDS) -> list[Watch]:
+    """What to watch to see every change of these kinds; those that the cluster doesn't know can't change."""
+    return [Watch(*kind, namespace) for kind in kinds if is_served(cluster, *kind)]

@@ -13,7 +13,7 @@ from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import condition
 from canarylab.rollouts.routes import envoy
 from canarylab.rollouts.routes.backends import Backends, pods_behind
-from canarylab.rollouts.routes.match import Asked
+from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import Destination, Route
 from canarylab.rollouts.routes.seen import Seen, Shares, evenly
 
@@ -45,11 +45,11 @@ class Proxies:
     def __bool__(self) -> bool:
         return bool(self._ports)
 
-    def seen(self, asked: Asked, backends: Backends) -> list[Seen]:
+    def seen(self, request: Request, backends: Backends) -> list[Seen]:
         """What each of them would do with such a request; one that can't be asked says so."""
-        return [_seen(name, port, asked, backends) for name, port in self._ports.items()]
+        return [_seen(name, port, request, backends) for name, port in self._ports.items()]
 
-    def counts(self, asked: Asked, backends: Backends) -> Counter[str]:
+    def counts(self, request: Request, backends: Backends) -> Counter[str]:
         """Such requests (of TLS: connections) that all of them together have sent to each revision so far.
 
         Others' requests that take the same route are counted, too. Raises ApiError or StageError where one
@@ -57,11 +57,11 @@ class Proxies:
         """
         counted: Counter[str] = Counter()
         for port in self._ports.values():
-            if route := _route(port, asked):
+            if route := _route(port, request):
                 found = envoy.endpoints(port.json(envoy.CLUSTERS))
                 for endpoint in (each for to in route.destinations for each in found.get(to.cluster, ())):
                     revision = backends.by_address.get(endpoint.address, "")
-                    counted[revision] += endpoint.connections if asked.tls else endpoint.requests
+                    counted[revision] += endpoint.connections if request.tls else endpoint.requests
         return counted
 
 
@@ -70,15 +70,15 @@ def _is_proxy(pod: Mapping[str, Any]) -> bool:
     return [each["name"] for each in pod["spec"]["containers"]] == [_CONTAINER]
 
 
-def _seen(name: str, port: PodPort, asked: Asked, backends: Backends) -> Seen:
+def _seen(name: str, port: PodPort, request: Request, backends: Backends) -> Seen:
     where = f"Envoy of {name}"
     try:
-        route = _route(port, asked)
+        route = _route(port, request)
         found = envoy.endpoints(port.json(envoy.CLUSTERS))
     except (ApiError, StageError) as error:
         return Seen(where, "it can't be asked", {}, cause=str(error))
     if route is None:
-        return Seen(where, f"no route for {asked.host}", {})
+        return Seen(where, f"no route for {request.host}", {})
 
     def revisions(to: Destination) -> Shares:
         healthy = (each.address for each in found.get(to.cluster, ()) if each.healthy)
@@ -87,7 +87,7 @@ def _seen(name: str, port: PodPort, asked: Asked, backends: Backends) -> Seen:
     return dataclasses.replace(route, where=where).seen(revisions)
 
 
-def _route(port: PodPort, asked: Asked) -> Route | None:
-    if asked.tls:
-        return envoy.tls_route(port.json(envoy.LISTENERS), asked)
-    return envoy.http_route(port.json(envoy.ROUTES), asked)
+def _route(port: PodPort, request: Request) -> Route | None:
+    if request.tls:
+        return envoy.tls_route(port.json(envoy.LISTENERS), request)
+    return envoy.http_route(port.json(envoy.ROUTES), request)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canarylab.kube.discovery import is_served
 from canarylab.kube.objects import Object
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes import http_routes, virtual_services
 from canarylab.rollouts.routes.backends import Backends
-from canarylab.rollouts.routes.match import Asked
-from canarylab.rollouts.routes.objects import KINDS, objects
+from canarylab.rollouts.routes.match import Request
+from canarylab.rollouts.routes.objects import KINDS, objects, watches_of
 from canarylab.rollouts.routes.seen import Seen
 
 if TYPE_CHECKING:
@@ -23,25 +22,25 @@ _KINDS = (
     *KINDS,
 )
 
-_NOBODY = "no HTTPRoute there is for such a request, and no VirtualService that names a gateway"
+_NOBODY = "there is neither an HTTPRoute for such a request nor a VirtualService that names a gateway"
 
 
-def routed(cluster: Cluster, rollout: Object, asked: Asked, backends: Backends) -> Seen:
+def routed(cluster: Cluster, rollout: Object, request: Request, backends: Backends) -> Seen:
     """What the VirtualService or HTTPRoute that is for such a request says."""
     virtual, http = (objects(cluster, kind, backends.namespace) for kind in KINDS)
-    found = virtual_services.route(virtual, rollout, asked) or http_routes.route(http, asked)
+    found = virtual_services.route(virtual, rollout, request) or http_routes.route(http, request)
     if found is None:
         where = f"namespace {backends.namespace}"
-        return Seen(where, f"no route for {asked.host}", {}, cause=_NOBODY)
+        return Seen(where, f"no route for {request.host}", {}, cause=_NOBODY)
     return found.seen(backends.of)
 
 
 def direct(service: Object, backends: Backends) -> Seen:
     """What the endpoints of a Service say that stands before the pods itself."""
     name = service["metadata"]["name"]
-    return Seen(f"endpoints of Service {name}", "each ready one alike", backends.of_endpoints(name))
+    return Seen(f"endpoints of Service {name}", "each ready one equally", backends.of_endpoints(name))
 
 
 def watches(cluster: Cluster, namespace: str) -> list[Watch]:
-    """What to watch to see every change of it; kinds that the cluster doesn't know can't change."""
-    return [Watch(version, kind, namespace) for version, kind in _KINDS if is_served(cluster, version, kind)]
+    """What to watch to see every change of what `routed` and `direct` read."""
+    return watches_of(cluster, namespace, _KINDS)

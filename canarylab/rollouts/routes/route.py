@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from canarylab.rollouts.routes.match import Asked, Match, host_rank
+from canarylab.rollouts.routes.match import Match, Request, host_rank
 from canarylab.rollouts.routes.seen import Seen, Shares, joined
 
 ALL = 100
 """Percent."""
 
 
-class Place(NamedTuple):
+class ObjectRef(NamedTuple):
     """An object by which traffic is routed, in the order of the arguments of `Cluster.get`."""
 
     api_version: str
@@ -22,7 +22,7 @@ class Place(NamedTuple):
     namespace: str | None
 
 
-NOWHERE = Place("", "", "", None)
+NO_OBJECT = ObjectRef("", "", "", None)
 """Of a route that isn't an object's."""
 
 
@@ -66,7 +66,7 @@ class Route:
     mirrors: Sequence[Destination] = ()
     cause: str = ""
     """Why Argo Rollouts may leave it alone; "" where it shouldn't."""
-    place: Place = NOWHERE
+    ref: ObjectRef = NO_OBJECT
     protocol: str = "http"
     """http, tls or tcp."""
     name: str = ""
@@ -80,15 +80,15 @@ class Route:
         words = ", ".join(map(str, self.destinations)) or "no destination"
         return words + "".join(f", mirrored to {mirror}" for mirror in self.mirrors)
 
-    def is_for(self, asked: Asked) -> bool:
+    def is_for(self, request: Request) -> bool:
         """Whether its matches hold, the hosts aside."""
-        return not self.matches or any(match.holds(asked) for match in self.matches)
+        return not self.matches or any(match.holds(request) for match in self.matches)
 
-    def host_rank(self, asked: Asked) -> int:
+    def host_rank(self, request: Request) -> int:
         """How specifically it names the request's host; 0 where it doesn't, or isn't for such a protocol."""
-        if self.protocol != asked.protocol:
+        if self.protocol != request.protocol:
             return 0
-        return max((host_rank(host, asked.host) for host in self.hosts), default=0)
+        return max((host_rank(host, request.host) for host in self.hosts), default=0)
 
     def seen(self, shares: Callable[[Destination], Shares]) -> Seen:
         """What it says of a request, given which revisions stand behind a destination."""
@@ -102,13 +102,13 @@ def _joined(destinations: Sequence[Destination], shares: Callable[[Destination],
     return joined((each.percent, shares(each)) for each in destinations if each.percent)
 
 
-def most_specific(groups: Iterable[Sequence[Route]], asked: Asked) -> list[Sequence[Route]]:
+def most_specific(groups: Iterable[Sequence[Route]], request: Request) -> list[Sequence[Route]]:
     """Of routes that belong together, as those of an object do, the groups that name the host most specifically."""
-    ranked = [(max((route.host_rank(asked) for route in group), default=0), group) for group in groups]
+    ranked = [(max((route.host_rank(request) for route in group), default=0), group) for group in groups]
     best = max((rank for rank, _ in ranked), default=0)
     return [group for rank, group in ranked if rank == best > 0]
 
 
-def first(routes: Iterable[Route], asked: Asked) -> Route | None:
+def first(routes: Iterable[Route], request: Request) -> Route | None:
     """The first that such a request takes."""
-    return next((route for route in routes if route.protocol == asked.protocol and route.is_for(asked)), None)
+    return next((route for route in routes if route.protocol == request.protocol and route.is_for(request)), None)

@@ -7,8 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routes.match import Asked, Condition, Match
-from canarylab.rollouts.routes.route import ALL, Destination, Place, Route, first, most_specific, service_of, shares_of
+from canarylab.rollouts.routes.match import Condition, Match, Request
+from canarylab.rollouts.routes.route import (
+    ALL,
+    Destination,
+    ObjectRef,
+    Route,
+    first,
+    most_specific,
+    service_of,
+    shares_of,
+)
 from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, managed_routes
 from canarylab.rollouts.strategy import strategy_of
 
@@ -37,7 +46,7 @@ def _route(virtual_service: Object, protocol: str, position: int, found: Any) ->
         where=f"{dig(meta, 'name')}, {protocol} route {name or label or f'number {position + 1}'}",
         destinations=_destinations(listed(found, "route")),
         mirrors=_mirrors(found),
-        place=Place(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
+        ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         protocol=protocol,
         name=name,
         position=position,
@@ -88,13 +97,13 @@ def _mirrors(found: Any) -> tuple[Destination, ...]:
     return tuple(_destination(to, (share or {}).get("value", ALL)) for to, share in mirrors)
 
 
-def route(virtual_services: Iterable[Object], rollout: Object, asked: Asked) -> Route | None:
+def route(virtual_services: Iterable[Object], rollout: Object, request: Request) -> Route | None:
     """The route that such a request takes at a gateway, None where none of the objects is for it.
 
     Only those that name the host most specifically are looked at: Istio doesn't fall back on a wildcard.
     """
-    for group in most_specific((routes(one) for one in virtual_services if _is_of_gateway(one)), asked):
-        if found := first(group, asked):
+    for group in most_specific((routes(one) for one in virtual_services if _is_of_gateway(one)), request):
+        if found := first(group, request):
             return dataclasses.replace(found, cause=_left_alone(found, group, rollout))
     return None
 
@@ -112,7 +121,7 @@ def _left_alone(found: Route, group: Sequence[Route], rollout: Object) -> str:
 
     With the strategy blueGreen nothing is listed, and nothing has to be: Services are switched, not routes.
     """
-    name, namespace = found.place.name, found.place.namespace
+    name, namespace = found.ref.name, found.ref.namespace
     entries = [one for one in listed_virtual_services(rollout) if (one.name, one.namespace) == (name, namespace)]
     if entries:
         return (_tls_left_alone if found.protocol == "tls" else _http_left_alone)(found, group, rollout, entries[-1])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from canarylab.kube.objects import Object
 from canarylab.rollouts.routes import http_routes, virtual_services
 from canarylab.rollouts.routes.objects import routes
-from canarylab.rollouts.routes.route import Place
+from canarylab.rollouts.routes.route import ObjectRef
 from canarylab.rollouts.routing import Sides, listed_http_routes, listed_virtual_services
 
 
@@ -20,12 +20,12 @@ class RouteWeight:
     canary: float
 
 
-def of(rollout: Object) -> list[Place]:
+def weighted_objects(rollout: Object) -> list[ObjectRef]:
     """The objects that the Rollout names, so that its controller writes weights into them."""
     virtual = [(one.name, one.namespace) for one in listed_virtual_services(rollout)]
     return [
-        *(Place(virtual_services.API_VERSION, virtual_services.KIND, *one) for one in virtual),
-        *(Place(http_routes.API_VERSION, http_routes.KIND, *one) for one in listed_http_routes(rollout)),
+        *(ObjectRef(virtual_services.API_VERSION, virtual_services.KIND, *one) for one in virtual),
+        *(ObjectRef(http_routes.API_VERSION, http_routes.KIND, *one) for one in listed_http_routes(rollout)),
     ]
 
 

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from canarylab.kube.objects import Object
+from canarylab.rollouts.validation import selector, virtual_services
 from canarylab.rollouts.validation import steps as rollout_steps
 from canarylab.rollouts.validation import strategy as rollout_strategy
-from canarylab.rollouts.validation import virtual_services
 from canarylab.rollouts.validation.mistake import Mistake
 
 _FAMILIES = {
     ("networking.istio.io", "VirtualService"): (virtual_services.mistakes,),
-    ("argoproj.io", "Rollout"): (rollout_strategy.mistakes, rollout_steps.mistakes),
+    ("argoproj.io", "Rollout"): (selector.mistakes, rollout_strategy.mistakes, rollout_steps.mistakes),
 }
 """By the kind and the group of its API."""
 

@@ -79,7 +79,7 @@ def _weight(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
         beyond = "" if most == _ALL else " (trafficRouting.maxTrafficWeight)"
         yield Mistake(
             place,
-            f"{shown(value)} is no weight",
+            f"{shown(value)} isn't a weight",
             f"{INVALID}SetWeight needs to be between 0 and {most}{beyond}" if _is_whole(value) else _NO_NUMBER,
             f"write a whole number from 0 to {most}, without a percent sign",
         )
@@ -92,7 +92,7 @@ def _pause(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
     if not isinstance(given, str) or duration(given) is None:
         yield Mistake(
             (*place, "duration"),
-            f"{shown(given)} is no duration",
+            f"{shown(given)} isn't a duration",
             f"{INVALID}Duration needs to be greater than 0",
             "write seconds as a whole number, or with a unit that Go knows: 90, 90s, 5m, 1h30m; `pause: {}` waits for "
             "somebody to promote",
@@ -111,14 +111,14 @@ def _scale(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     if weight is not None and not _is_within(weight, _ALL):
         yield Mistake(
             (*place, "weight"),
-            f"{shown(weight)} is no weight",
+            f"{shown(weight)} isn't a weight",
             "it is the canary's share of spec.replicas in percent; Argo doesn't look at it, and would start more pods "
             "than the Rollout has replicas",
             "write a whole number from 0 to 100; `replicas: N` sets their number, however many",
         )
     if replicas is not None and not (_is_whole(replicas) and replicas >= 0):
-        why = "the controller could set no ReplicaSet to it, and the Rollout would not get on"
-        yield Mistake((*place, "replicas"), f"{shown(replicas)} is no number of pods", why, "write 0 or more")
+        why = "the controller could set no ReplicaSet to it, and the Rollout would make no progress"
+        yield Mistake((*place, "replicas"), f"{shown(replicas)} isn't a number of pods", why, "write 0 or more")
 
 
 def _header_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
@@ -134,7 +134,7 @@ def _mirror_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     if percentage is not None and not _is_within(percentage, _ALL):
         yield Mistake(
             (*place, "percentage"),
-            f"{shown(percentage)} is no percentage",
+            f"{shown(percentage)} isn't a percentage",
             "Argo doesn't look at it; Istio's webhook would refuse the VirtualService, and the Rollout would stay at "
             "this step",
             "write a whole number from 0 to 100; without it, all that matches is mirrored",
@@ -148,10 +148,10 @@ def _mirror_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
 def _routed(canary: Any, place: Place, value: Any, routers: Collection[str]) -> Iterator[Mistake]:
     """What a step that makes a route of its own needs: a router that can, and the route's name among the managed."""
     kind, routing = str(place[-1]), dig(canary, "trafficRouting")
-    if not routes_by(routing, routers):
+    if not has_router(routing, routers):
         yield Mistake(
             place,
-            "it needs a traffic router that can do it",
+            "it needs a traffic router that supports it",
             f"{INVALID}{kind} requires trafficRouting by one of {', '.join(routers)}",
             f"add spec.strategy.canary.trafficRouting.istio with the VirtualService, or take {kind} out",
         )
@@ -168,7 +168,7 @@ def _routed(canary: Any, place: Place, value: Any, routers: Collection[str]) -> 
         )
 
 
-def routes_by(routing: Any, routers: Collection[str]) -> bool:
+def has_router(routing: Any, routers: Collection[str]) -> bool:
     """Whether one of these is a router of the canary: Argo takes an empty one for one, except for plugins."""
     return any(dig(routing, each) is not None and (each != "plugins" or dig(routing, each)) for each in routers)
 
@@ -192,12 +192,12 @@ def _string_match(place: Place, value: Any, takes: Collection[str] = _MATCHES) -
 
 
 def _experiment(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
-    routed = routes_by(dig(canary, "trafficRouting"), _BY_EXPERIMENT)
+    routed = has_router(dig(canary, "trafficRouting"), _BY_EXPERIMENT)
     for index, template in enumerate(listed(value, "templates")):
         if dig(template, "weight") is not None and not routed:
             yield Mistake(
                 (*place, "templates", index, "weight"),
-                "it needs a traffic router that can do it",
+                "it needs a traffic router that supports it",
                 f"{INVALID}Experiment template weight needs trafficRouting by one of {', '.join(_BY_EXPERIMENT)}",
                 "take weight out, or add spec.strategy.canary.trafficRouting",
             )

@@ -1,4 +1,4 @@
-"""What Argo refuses in the rest of a Rollout, its steps aside, only once it is there: Degraded, with InvalidSpec.
+"""What Argo refuses in a Rollout's strategy and figures, only once it is there: Degraded, with InvalidSpec.
 
 The rules are those of argo-rollouts, pkg/apis/rollouts/validation/validation.go (v1.10.1).
 """
@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from canarylab.kube.objects import Object, dig, listed
+from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.routing import CANARY, ROUTING
+from canarylab.rollouts.strategy import PROGRESS_DEADLINE
 from canarylab.rollouts.validation.mistake import Mistake
-from canarylab.rollouts.validation.steps import INVALID, routes_by
+from canarylab.rollouts.validation.steps import INVALID, has_router
 from canarylab.yamlfile.problems import Place, shown
 
-_SELECTOR = ("spec", "selector")
 _STRATEGY = ("spec", "strategy")
 _BLUE_GREEN = (*_STRATEGY, "blueGreen")
 _NEED_SERVICES = ("alb", "istio", "smi", "apisix", "ambassador", "nginx", "appMesh", "traefik")
 _PING_PONG_ROUTERS = ("alb", "istio", "plugins")
-_PROGRESS_DEADLINE = 600
-"""Seconds, where the Rollout says nothing."""
 _REVISION_LIMIT = 10
 """Former revisions that are kept, where the Rollout says nothing."""
 _MOST_PREFERRED = 100
@@ -28,7 +26,7 @@ _NOT_NEGATIVE = ("replicas", "minReadySeconds", "progressDeadlineSeconds", "revi
 
 
 def mistakes(rollout: Object) -> Iterator[Mistake]:
-    yield from _selector(rollout)
+    """What is wrong in its numbers of pods and seconds, then in its strategy."""
     yield from _numbers(rollout)
     canary, blue_green = dig(rollout, *CANARY), dig(rollout, *_BLUE_GREEN)
     if (canary is None) == (blue_green is None):
@@ -56,60 +54,6 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
         )
 
 
-def _selector(rollout: Object) -> Iterator[Mistake]:
-    if dig(rollout, "spec", "workloadRef") is not None:
-        meta = dig(rollout, "spec", "template", "metadata")
-        if dig(meta, "labels") or dig(meta, "annotations"):
-            yield Mistake(
-                ("spec", "template"),
-                "it stands beside workloadRef, which has a template of its own",
-                f"{INVALID}template must be empty for workload reference rollout",
-                "take one of template and workloadRef out",
-            )
-        return
-    wanted = dig(rollout, *_SELECTOR, "matchLabels")
-    if not wanted and not dig(rollout, *_SELECTOR, "matchExpressions"):
-        yield Mistake(
-            _SELECTOR,
-            "it selects nothing",
-            f"{INVALID}a Rollout needs a selector of its pods",
-            "write `selector: {matchLabels: {app: NAME}}`, with labels that spec.template has",
-        )
-    for key, value in wanted.items() if isinstance(wanted, dict) else ():
-        found = dig(rollout, "spec", "template", "metadata", "labels", key)
-        if found != value:
-            has = f"no label {key}" if found is None else f"{key}={found}"
-            yield Mistake(
-                (*_SELECTOR, "matchLabels", key),
-                f"it wants {key}={value}, and spec.template has {has}",
-                f"{INVALID}`selector` does not match template `labels`",
-                "give spec.template.metadata.labels the labels that the selector asks for",
-            )
-    yield from _expressions(rollout)
-
-
-def _expressions(rollout: Object) -> Iterator[Mistake]:
-    labels = dig(rollout, "spec", "template", "metadata", "labels")
-    for index, expression in enumerate(listed(rollout, *_SELECTOR, "matchExpressions")):
-        key, operator = dig(expression, "key"), dig(expression, "operator")
-        found, values = dig(labels, str(key)), listed(expression, "values")
-        what = f"it wants {key} {operator} {', '.join(map(str, values))}".rstrip()
-        if operator not in ("In", "NotIn", "Exists", "DoesNotExist") or bool(values) != operator.endswith("In"):
-            yield Mistake(
-                (*_SELECTOR, "matchExpressions", index),
-                f"{what}, which is no condition",
-                f"{INVALID}invalid label selector",
-                "write one of In and NotIn with a list of values, or one of Exists and DoesNotExist without",
-            )
-        elif (found in values if values else found is not None) != (operator in ("In", "Exists")):
-            yield Mistake(
-                (*_SELECTOR, "matchExpressions", index),
-                f"{what}, and spec.template has {f'no label {key}' if found is None else f'{key}={found}'}",
-                f"{INVALID}`selector` does not match template `labels`",
-                "give spec.template.metadata.labels the labels that the selector asks for",
-            )
-
-
 def _numbers(rollout: Object) -> Iterator[Mistake]:
     for key in _NOT_NEGATIVE:
         if (value := _number(rollout, "spec", key, default=0)) < 0:
@@ -125,7 +69,7 @@ def _numbers(rollout: Object) -> Iterator[Mistake]:
             f"write {limit} or less, or raise spec.revisionHistoryLimit",
         )
     ready = _number(rollout, "spec", "minReadySeconds", default=0)
-    deadline = _number(rollout, "spec", "progressDeadlineSeconds", default=_PROGRESS_DEADLINE)
+    deadline = _number(rollout, "spec", "progressDeadlineSeconds", default=PROGRESS_DEADLINE)
     if deadline <= ready:
         yield Mistake(
             ("spec", "progressDeadlineSeconds"),
@@ -158,7 +102,7 @@ def _anti_affinity(place: Place, value: Any) -> Iterator[Mistake]:
     elif not 1 <= _number(value, preferred, "weight", default=1) <= _MOST_PREFERRED:
         yield Mistake(
             (*place, preferred, "weight"),
-            f"{dig(value, preferred, 'weight')} is no weight of a preference",
+            f"{dig(value, preferred, 'weight')} isn't the weight of a preference",
             f"{INVALID}AntiAffinity weight must be between 1-100",
             "write a whole number from 1 to 100",
         )
@@ -172,14 +116,14 @@ def _ping_pong(canary: Any) -> Iterator[Mistake]:
     if not ping or not pong or ping == pong:
         yield Mistake(
             place,
-            f"it has {shown(ping)} and {shown(pong)}, which are no two Services",
+            f"it has {shown(ping)} and {shown(pong)}, which aren't two Services",
             f"{INVALID}Ping service and Pong service must to be set, and be two different services",
             "write `pingPong: {pingService: NAME, pongService: OTHER}`",
         )
-    if routing is not None and not routes_by(routing, _PING_PONG_ROUTERS):
+    if routing is not None and not has_router(routing, _PING_PONG_ROUTERS):
         yield Mistake(
             place,
-            "it needs a traffic router that can do it",
+            "it needs a traffic router that supports it",
             f"{INVALID}Ping-pong feature works with the ALB, Istio, and plugin-based traffic routers only",
             "take it out and name canaryService and stableService, or route by Istio",
         )
@@ -216,7 +160,7 @@ def _without_routing(canary: Any) -> Iterator[Mistake]:
 
 def _with_routing(canary: Any) -> Iterator[Mistake]:
     routing = dig(canary, "trafficRouting")
-    if routes_by(routing, _needing_services(canary)):
+    if has_router(routing, _needing_services(canary)):
         for key in ("stableService", "canaryService"):
             if not dig(canary, key):
                 yield Mistake(
@@ -228,11 +172,11 @@ def _with_routing(canary: Any) -> Iterator[Mistake]:
     if dig(canary, "scaleDownDelaySeconds") is not None and dig(canary, "dynamicStableScale"):
         yield Mistake(
             (*CANARY, "dynamicStableScale"),
-            "it goes with no scaleDownDelaySeconds",
+            "it can't be combined with scaleDownDelaySeconds",
             f"{INVALID}Canary dynamicStableScale cannot be used with scaleDownDelaySeconds",
             "take one of them out: with dynamicStableScale the former stable is scaled down as its traffic goes",
         )
-    if dig(routing, "maxTrafficWeight") is not None and not routes_by(routing, ("nginx", "plugins")):
+    if dig(routing, "maxTrafficWeight") is not None and not has_router(routing, ("nginx", "plugins")):
         yield Mistake(
             (*ROUTING, "maxTrafficWeight"),
             f"{shown(dig(routing, 'maxTrafficWeight'))} is for nginx and plugins alone",
