@@ -16,10 +16,7 @@ import pytest
 from support.generated_rollouts import Documents, generated
 
 from canarylab.paths import REPOSITORY
-from canarylab.rollouts.validation import known, mistake
-from canarylab.rollouts.validation import references as rollout_references
-from canarylab.rollouts.validation import steps as rollout_steps
-from canarylab.rollouts.validation import strategy as rollout_strategy
+from canarylab.rollouts.validation import known, manifests, mistake, references
 from canarylab.yamlfile.problems import key_path
 from canarylab.yamlfile.reader import read_documents
 
@@ -93,8 +90,7 @@ def _ours(documents: Documents) -> tuple[str, ...]:
     there = known.Known(documents)
     found: list[mistake.Mistake] = []
     for rollout in (each for each in documents if each["kind"] == "Rollout"):
-        found += [*rollout_strategy.mistakes(rollout), *rollout_steps.mistakes(rollout)]
-        found += rollout_references.mistakes(rollout, there)
+        found += [*manifests.mistakes(rollout), *references.mistakes(rollout, there)]
     return tuple(f"{key_path(one.place)}: {one.what}" for one in found)
 
 

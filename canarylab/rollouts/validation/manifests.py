@@ -24,11 +24,12 @@ _FAMILIES = {
 def refuse_known_bad(documents: Iterable[tuple[Path, Object]]) -> None:
     """Raise StageError for the first mistake in the files, with its line."""
     for file, obj in documents:
-        for mistake in _mistakes(obj):
+        for mistake in mistakes(obj):
             raise mistake.error(file, obj)
 
 
-def _mistakes(obj: Object) -> Iterator[Mistake]:
+def mistakes(obj: Object) -> Iterator[Mistake]:
+    """What is known to be wrong in an object by itself, whatever else is there."""
     group, _, _ = str(obj["apiVersion"]).partition("/")
     for family in _FAMILIES.get((group, str(obj["kind"])), ()):
         yield from family(obj)
