@@ -26,6 +26,7 @@ def pause_seconds(step: Object) -> float | None:
 
 
 def is_pause(step: Object) -> bool:
+    """Whether the step is a pause, of whatever duration."""
     return step.get("pause") is not None
 
 
