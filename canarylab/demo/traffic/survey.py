@@ -84,7 +84,7 @@ class Survey:
         return weighted(taken, percent, self._revisions)
 
     def _settle(self, target: Target, settled: Callable[[Measurement], bool]) -> None:
-        """Who answers so many requests, as the answers say; where they don't, as the gateway's counters do."""
+        """Ask until the answers look right, for some seconds at most; otherwise the measurement will show it."""
         end = time.monotonic() + _SETTLE_SECONDS
 
         def done(seen: Measurement) -> bool:
