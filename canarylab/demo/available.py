@@ -1,4 +1,4 @@
-"""Images that steps are going to set: told before the first step where the cluster can't have one."""
+"""Images that steps are going to set: one that the cluster can't get is an error before the first step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def require_images(ctx: Context, step: Step, option: str, references: Iterable[str]) -> None:
-    """Raise ExpectationError, with the playbook's line, for the first that the cluster hasn't and can't pull.
+    """Raise ExpectationError, with the playbook's line, for the first that the cluster neither has nor can pull.
 
-    Of an image that a registry may have, only its pods can tell.
+    Whether a registry has an image, only its pods can find out.
     """
     for reference in references:
         if missing := images.absent(ctx, ctx.provider.images.reference(reference)):

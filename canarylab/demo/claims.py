@@ -13,6 +13,7 @@ from canarylab.rollouts.view import RolloutView
 
 
 def equal(text: str, expected: object, seen: object, cause: str = "") -> Claim:
+    """That what was seen is exactly what was expected."""
     return Claim(text, str(expected), str(seen), expected == seen, cause)
 
 
@@ -95,7 +96,7 @@ def stable_is(view: RolloutView, which: str) -> Claim:
 
 
 def cause(view: RolloutView) -> str:
-    """Why a Rollout doesn't get on, as far as it can be told from its objects."""
+    """Why a Rollout makes no progress, as far as its objects say."""
     return causes.briefly(view)
 
 

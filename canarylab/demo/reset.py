@@ -66,7 +66,7 @@ def reset(ctx: Context, steps: Sequence[Step]) -> None:
 
 
 def _set_back(ctx: Context, name: Name) -> None:
-    """Tell Argo's controller to go back to stable, whatever is under way."""
+    """Have Argo's controller go back to stable, whatever is under way."""
     rollout = get_rollout(ctx, *name)
     view = view_of(ctx, rollout)
     if view.stable is None:

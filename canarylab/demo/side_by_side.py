@@ -30,12 +30,13 @@ class Demonstration:
 
     @property
     def playbook(self) -> str:
+        """The playbook's name."""
         return self.ctx.playbook.name
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """How one of them ended. An error that isn't a CanarylabError is a bug."""
+    """How a demonstration ended. An error that isn't a CanarylabError is a bug."""
 
     playbook: str
     state: DemoState
@@ -45,6 +46,7 @@ class DemoResult:
 
     @property
     def exit_code(self) -> int:
+        """The code that `demo` would exit with for it alone (docs/exit-codes.md)."""
         return outcome.exit_code(self.error)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def show(findings: Sequence[Finding], output: str, stream: TextIO) -> None:
+    """Print the findings, for `--output json` as one JSON object."""
     page.show(as_json(findings), lambda marks: lines(findings, marks), output, stream)
 
 

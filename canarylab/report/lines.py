@@ -51,6 +51,7 @@ def block(text: str, style: str = "", *, indent: int = 0) -> list[Line]:
 
 
 def indented(each: Line) -> Line:
+    """The line, two columns further right."""
     return Line(each.body, (Piece("  "), *each.lead), each.verbatim)
 
 
@@ -61,4 +62,5 @@ def as_text(each: Line) -> str:
 
 
 def all_text(lines: Sequence[Line]) -> str:
+    """The lines as plain text, with newlines between them."""
     return "\n".join(as_text(each) for each in lines)

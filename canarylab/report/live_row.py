@@ -58,6 +58,7 @@ class Layout:
 
     @classmethod
     def fit(cls, stages: Sequence[StageView], marks: Marks, width: int) -> Layout:
+        """Columns as wide as these stages need, within `width` cells."""
         longest = max((cell_len(stage.name) for stage in stages), default=0)
         name = min(longest, _NAME_MAX, max(_NAME_MIN, width // 3))
         kind = max((cell_len(stage.kind) for stage in stages), default=0)

@@ -8,6 +8,8 @@ from typing import TextIO
 
 @dataclass(frozen=True)
 class Marks:
+    """One sign for each state, the frames of a spinner, and the parts of a bar."""
+
     done: str
     failed: str
     waiting: str
@@ -29,6 +31,7 @@ ASCII = Marks("+", "x", ".", "-", "!", "?", "|/-\\", "=", "-", "...")
 
 
 def marks_of(stream: TextIO) -> Marks:
+    """Unicode signs where the stream's encoding has all of them, else ASCII."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     every = "".join(vars(UNICODE).values())
     try:

@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 def forgiving(stream: TextIO) -> TextIO:
-    """The stream, told to print `?` for what its encoding doesn't have, where it would raise."""
+    """The stream, set to print `?` for what its encoding doesn't have, instead of raising."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
     return stream
@@ -21,6 +21,7 @@ class Output:
         self._stream = forgiving(stream)
 
     def write(self, text: str) -> None:
+        """Write a line and flush it. A reader that is gone is no error."""
         try:
             self._stream.write(text + "\n")
             self._stream.flush()

@@ -21,6 +21,7 @@ _STYLES = {"removed": "green", "left": "yellow", "failed": "bold red"}
 
 
 def show(receipt: Receipt, output: str, stream: TextIO) -> None:
+    """Print the receipt, for `--output json` as one JSON object."""
     page.show(as_json(receipt), lambda marks: lines(receipt, marks), output, stream)
 
 
@@ -37,6 +38,7 @@ def as_json(receipt: Receipt) -> dict[str, Any]:
 
 
 def lines(receipt: Receipt, marks: Marks) -> list[Line]:
+    """The removals below their stage's name, and the totals."""
     found = [(stage, removals) for stage, removals in receipt if removals]
     if not found:
         return [line("nothing there")]

@@ -20,6 +20,7 @@ def console_for(stream: TextIO) -> Console:
 
 
 def print_lines(console: Console, lines: Iterable[Line]) -> None:
+    """Print each line; what is wrapped hangs below its text, a verbatim line is never wrapped."""
     for each in lines:
         if each.verbatim or not each.body:
             console.print(_text((*each.lead, *each.body)), soft_wrap=True)

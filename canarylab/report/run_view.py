@@ -45,10 +45,11 @@ class StageView:
     changes: list[StageChange] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     announced: bool = False
-    """Whether a StageStarted told of it; otherwise only its progress did, and it ends when something else begins."""
+    """Whether a StageStarted announced it; if only its progress did, it ends when something else begins."""
 
     @property
     def ended(self) -> bool:
+        """Whether it has come to an end, whatever that was."""
         return self.status not in ("waiting", "running")
 
 
@@ -69,6 +70,7 @@ class RunView:
 
     @property
     def command(self) -> str:
+        """The command that runs, such as `up`; "" before its first event."""
         return self.run.command if self.run else ""
 
     @property
@@ -78,9 +80,11 @@ class RunView:
 
     @property
     def failed(self) -> list[StageView]:
+        """The stages and demonstrations that failed."""
         return [row for row in self.rows if row.status == "failed"]
 
     def apply(self, event: Event, now: float) -> None:
+        """Take in an event that came at `now`."""
         match event:
             case RunStarted():
                 self._start(event, now)

@@ -37,14 +37,17 @@ class StatusReport(TypedDict):
 
 
 def show(report: StatusReport, output: str, stream: TextIO) -> None:
+    """Print the report, for `--output json` as one JSON object."""
     page.show(as_json(report), lambda marks: lines(report, marks), output, stream)
 
 
 def as_json(report: StatusReport) -> dict[str, Any]:
+    """The report as docs describe it, under its own keys."""
     return dict(report)
 
 
 def lines(report: StatusReport, marks: Marks) -> list[Line]:
+    """The cluster's address, a line for each stage, then the Rollout's tree."""
     stages = report["stages"]
     widths = tuple(
         max((len(text) for text in texts), default=0)

@@ -24,6 +24,7 @@ def unicode_only(text: str) -> str:
 
 
 def first_line(text: str) -> str:
+    """The first line of the text, without blanks around the text."""
     return text.strip().partition("\n")[0]
 
 

@@ -29,6 +29,7 @@ _VERDICTS = {
 
 
 def changed_word(command: str) -> str:
+    """What a changed stage is called under this command: `changed`, `would change`, `removed`."""
     return _CHANGED.get(command, "changed")
 
 
@@ -38,11 +39,13 @@ def demo_state(state: str, command: str) -> str:
 
 
 def heading(run: RunStarted) -> Line:
+    """The first line of a run: command, playbook, profile and provider."""
     where = f" on {run.profile} ({run.provider})"
     return Line((Piece(f"{run.command} {run.playbook}", "bold"), Piece(where, "dim")))
 
 
 def fact(event: Fact, marks: Marks) -> Line:
+    """What was seen, and what was expected where that says something else."""
     mark, style = (marks.done, "green") if event.holds else (marks.failed, "bold red")
     says_it = event.holds and event.seen == event.expected
     return marked(mark, f"{event.text}: {event.seen}", style, detail="" if says_it else f" (expected {event.expected})")
@@ -60,6 +63,7 @@ def notice(event: Notice, view: RunView) -> str:
 
 
 def change(event: StageChange) -> Line:
+    """What is done to which object, and why."""
     sign, style = _ACTIONS.get(event.action, ("~", "yellow"))
     body = (Piece(f"{event.action} {event.subject}", style), Piece(f": {event.reason}"))
     return Line(body, (Piece(f"{sign} ", style),))
@@ -81,6 +85,7 @@ def stage_failed(stage: StageView, marks: Marks) -> list[Line]:
 
 
 def run_failed(failure: Failure, marks: Marks) -> list[Line]:
+    """Why the run failed: its first line marked, the others below it."""
     first, _, rest = failure.message.strip().partition("\n")
     return [marked(marks.failed, first, "bold red"), *block(rest, indent=2)]
 

@@ -19,6 +19,7 @@ class Work:
 
     @classmethod
     def begin(cls, done: int, total: int, now: float) -> Work:
+        """Work that is first heard of `now`, with `done` of it done already."""
         return cls(done, total, now, done)
 
     def advance(self, done: int, total: int, now: float) -> Work:
@@ -33,7 +34,7 @@ class Work:
         return min(1.0, self.done / self.total) if self.total > 0 else 0.0
 
     def remaining(self, now: float) -> float | None:
-        """Seconds until all is done at the pace so far; None while nobody can tell."""
+        """Seconds until all is done at the pace so far; None while it can't be estimated."""
         elapsed, achieved = now - self.since, self.done - self.before
         if elapsed < _TOO_EARLY or achieved <= 0:
             return None

@@ -39,6 +39,7 @@ class Measured:
 
     @property
     def good(self) -> bool:
+        """Whether the value met the metric's condition."""
         return self.phase == "Successful"
 
 
@@ -46,7 +47,7 @@ class Measured:
 class MetricView:
     """A metric of a run. `condition` is what its template asks of a value; `measured` has the last ten at most.
 
-    `good` of `count` measurements were content, `errors` had no answer. `value` is the last one's, as the metric's
+    `good` of `count` measurements met the condition, `errors` had no answer. `value` is the last one's, as the metric's
     provider wrote it, and `message` what the controller says of the metric or of that measurement.
     """
 
@@ -65,7 +66,7 @@ class MetricView:
 
     @property
     def tally(self) -> str:
-        """How often it was content, and what it measured last."""
+        """How often its condition was met, and what it measured last."""
         words = [f"{self.name} {self.good} of {self.count} good"]
         words += [f"last {self.value}"] if self.value else []
         why = f" ({self.message})" if self.message else ""
@@ -83,11 +84,12 @@ class AnalysisRunView:
     phase: str
     message: str
     cut_short: bool
-    """Whether it was told to end before it had measured all that its template wants, as a promotion does."""
+    """Whether it was ended before it had measured all that its template wants, as a promotion does."""
     metrics: tuple[MetricView, ...]
 
     @classmethod
     def of(cls, run: Object) -> AnalysisRunView:
+        """From an AnalysisRun as the API returns it."""
         meta, status = run["metadata"], run.get("status", {})
         results = {result["name"]: result for result in status.get("metricResults", ())}
         began, index = status.get("startedAt"), dig(meta, "labels", _STEP_INDEX)
@@ -104,10 +106,12 @@ class AnalysisRunView:
 
     @property
     def ended(self) -> bool:
+        """Whether the run is over, whatever its verdict."""
         return self.phase in _ENDED
 
     @property
     def begun(self) -> Sequence[MetricView]:
+        """The metrics that have been measured, or are being measured."""
         return [metric for metric in self.metrics if metric.phase != _NOT_BEGUN]
 
     @property

@@ -26,6 +26,7 @@ class PodView:
 
     @classmethod
     def of(cls, pod: Object) -> PodView:
+        """From a pod as the API returns it."""
         spec, status = pod["spec"], pod.get("status") or {}
         sidecars = [one["name"] for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
         names = {*sidecars, *(one["name"] for one in spec["containers"])}
@@ -45,6 +46,7 @@ class PodView:
 
     @property
     def is_ready(self) -> bool:
+        """Whether it runs and all its containers are ready."""
         done, _, all_of_them = self.ready.partition("/")
         return self.state == "Running" and done == all_of_them
 

@@ -31,6 +31,7 @@ class Sides:
 
     @classmethod
     def of(cls, rollout: Object) -> Sides:
+        """As the Rollout names them: by subsets if it has a destinationRule, else by Services, pingPong's included."""
         canary, rule = dig(rollout, *CANARY), dig(rollout, *ISTIO, "destinationRule")
         if rule is not None:
             return cls("subset", dig(rule, "stableSubsetName") or "", dig(rule, "canarySubsetName") or "")

@@ -15,7 +15,7 @@ _STEP, _BLUE_GREEN = "CanaryPauseStep", "BlueGreenPause"
 
 
 def standstill(rollout: Mapping[str, Any]) -> str:
-    """Why it waits for somebody; "" where it may go on by itself, or has been told to do something not yet done.
+    """Why it waits for somebody; "" where it may go on by itself, or still has to do what it was asked to.
 
     A pause with a duration ends by itself, and so does that of blueGreen with autoPromotionSeconds.
     """

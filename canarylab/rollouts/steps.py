@@ -25,10 +25,6 @@ def pause_seconds(step: Object) -> float | None:
     return None if found is None else duration(found)
 
 
-def is_pause(step: Object) -> bool:
-    return step.get("pause") is not None
-
-
 def _pause(value: Mapping[str, Any]) -> str:
     found = value.get("duration")
     return "pause" if found is None else f"pause {found}s" if str(found).isdecimal() else f"pause {found}"

@@ -64,6 +64,7 @@ class RolloutView:
 
     @classmethod
     def of(cls, rollout: Object, replica_sets: Iterable[Object], pods: Iterable[Object]) -> RolloutView:
+        """From objects of the API; ReplicaSets and pods of others are left out."""
         phase, message = _phase(rollout)
         status = rollout.get("status", {})
         revisions = revisions_of(rollout, replica_sets, tuple(pods))
@@ -93,6 +94,7 @@ class RolloutView:
 
     @property
     def stable(self) -> RevisionView | None:
+        """The stable revision; None until one has been healthy, or where its ReplicaSet is gone."""
         return self._of(self.stable_hash)
 
     @property
@@ -110,11 +112,12 @@ class RolloutView:
 
     @property
     def status(self) -> str:
+        """The phase, with the controller's message if there is one."""
         return f"{self.phase} ({self.message})" if self.message else self.phase
 
     @property
     def trouble(self) -> str:
-        """Why pods don't get ready, in their own words; "" where none says so."""
+        """Why pods don't become ready, in their own words; "" where none says so."""
         pods = (pod for revision in self.revisions for pod in revision.pods)
         return "; ".join(pod.trouble for pod in pods if pod.trouble)
 

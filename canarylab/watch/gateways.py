@@ -22,14 +22,14 @@ _API_GATEWAY = ("gateway.networking.k8s.io/v1", "Gateway")
 _API_GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
 """Istio puts it on the pods that it makes for a Gateway of the Kubernetes Gateway API."""
 _FIND_AGAIN = 10.0
-"""Seconds after which it is looked for gateways that have come or gone."""
+"""Seconds between two searches for gateways that have come or gone."""
 _FORBIDDEN = 403
 
 
 class Gateways:
     """The gateways' Envoys, each asked over a connection that is kept open. For one thread.
 
-    `namespace` is that of the Rollout: only the Services in it are asked for, where Envoy is new enough to be told
+    `namespace` is that of the Rollout: only the Services in it are asked for, where Envoy is new enough to filter them
     (envoyproxy/envoy#43407); a mesh may have thousands.
     """
 
@@ -56,6 +56,7 @@ class Gateways:
         return Reading(counters, self._names())
 
     def close(self) -> None:
+        """Close every connection; `read` would open them again."""
         for port in self._ports.values():
             port.close()
         self._ports = {}

@@ -15,7 +15,8 @@ class Screen(ABC):
     """Takes every state, one at a time."""
 
     @abstractmethod
-    def show(self, state: WatchState) -> None: ...
+    def show(self, state: WatchState) -> None:
+        """Draw a state. Called for one state after the other, never from two threads at once."""
 
     def close(self) -> None:
         """There will be no more."""

@@ -31,7 +31,7 @@ class WatchState:
 
 
 class Debounce:
-    """Tells a disagreement that stays from one in passing: status and routes are written one after the other."""
+    """Lets only lasting mismatches through: status and routes are written one after the other."""
 
     def __init__(self) -> None:
         self._mismatched: tuple[RouteWeight, ...] = ()

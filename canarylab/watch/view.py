@@ -29,6 +29,7 @@ class Steps:
 
     @property
     def current(self) -> str:
+        """The step at which the canary stands; "" once all are done."""
         return self.words[self.index] if self.index < len(self.words) else ""
 
 
@@ -80,6 +81,7 @@ class WatchView:
 
     @classmethod
     def of(cls, snapshot: RolloutSnapshot) -> WatchView:
+        """From the objects of one moment."""
         rollout = snapshot.rollout
         seen = RolloutView.of(rollout, snapshot.replica_sets, snapshot.pods)
         ends_at = _ends_at(rollout)

@@ -87,7 +87,7 @@ class Watcher:
                 started = time.monotonic()
                 self._counted(gateways.read(started))
                 self._over.wait(max(0.0, started + _EVERY - time.monotonic()))
-        except BaseException as error:  # a bug: the thread that waits tells it
+        except BaseException as error:  # a bug: the thread that waits raises it
             self._bug = error
         finally:
             gateways.close()

@@ -74,6 +74,7 @@ class RolloutState:
 
     @property
     def wanted(self) -> int:
+        """Pods that all ReplicaSets want together, by spec.replicas."""
         return sum(scale.wanted for scale in self.revisions.values())
 
     @property
@@ -83,13 +84,16 @@ class RolloutState:
 
     @property
     def surplus(self) -> int:
+        """Pods that are still to be deleted, of all revisions."""
         return sum(scale.surplus for scale in self.revisions.values())
 
     @property
     def available(self) -> int:
+        """Available pods of all revisions."""
         return sum(scale.available for scale in self.revisions.values())
 
     def available_of(self, digest: str) -> int:
+        """Available pods of one revision, by its pod-template-hash; 0 where it has no ReplicaSet."""
         return self.revisions[digest].available if digest in self.revisions else 0
 
     def needed(self, share: TrafficWeight) -> int:

@@ -47,10 +47,12 @@ class Stream:
         self._trouble: BaseException | None = None
 
     def start(self) -> None:
+        """Begin to follow, in a thread that ends with the recording."""
         threading.Thread(target=self._run, name=f"record-{self.watch.kind}", daemon=True).start()
 
     @property
     def broken(self) -> bool:
+        """Whether the watch has failed and won't go on."""
         return self._trouble is not None
 
     @property

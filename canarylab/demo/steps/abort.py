@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 class AbortOptions(RolloutOptions):
+    """Which Rollout's update is aborted."""
+
     timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
 

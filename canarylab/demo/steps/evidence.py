@@ -41,6 +41,8 @@ STATUS, ROUTES, PROXY, TRAFFIC = "status", "routes", "proxy", "traffic"
 
 
 class EvidenceOptions(RolloutOptions, HostsOptions):
+    """Which requests are asked about, and who should answer them."""
+
     canary: int = Field(ge=0, le=100, description="percent of these requests that the newest revision answers")
     weight: int | None = Field(None, ge=0, le=100, description="what the Rollout's status says; by default `canary`")
     mirrored: int = Field(
@@ -178,17 +180,17 @@ def _measured(
     before = mirrored.count(ctx, view) if options.mirrored else 0
     found = list[Claim]()
 
-    def tell(claim: Claim) -> None:
+    def publish(claim: Claim) -> None:
         found.append(replace(claim, text=f"{TRAFFIC}: {claim.text}"))
         report(ctx, Evidence.kind, found[-1:])
 
     for target in scene.hosts:
-        tell(_share(survey, target, options, thoroughly=thoroughly))
+        publish(_share(survey, target, options, thoroughly=thoroughly))
     if survey.taken:
         if options.mirrored:
             own = survey.answered_by(view.current_hash)
-            tell(mirrored.arrived(ctx, view, before + own, survey.sent, options.mirrored))
-        tell(
+            publish(mirrored.arrived(ctx, view, before + own, survey.sent, options.mirrored))
+        publish(
             only_canary_failed(survey.taken, revisions)
             if options.may_fail == "canary"
             else none_failed(survey.taken, "not one request failed")

@@ -24,6 +24,8 @@ Verdict = Literal["Successful", "Failed"]
 
 
 class ExpectAnalysisOptions(RolloutOptions):
+    """How the analysis of a Rollout's newest revision should end."""
+
     phase: Verdict = Field(description="how the AnalysisRun of the newest revision ends")
     metrics: dict[str, Verdict] = Field({}, description="how each metric ends; those left out may end either way")
     timeout: Seconds = Field(120, description="how long the canary's start and the analysis may take together")

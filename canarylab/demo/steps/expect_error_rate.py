@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 class ExpectErrorRateOptions(RolloutOptions):
+    """Which error rate the background traffic should see; the canary of that Rollout may fail."""
+
     percent: float = Field(
         0, ge=0, lt=100, description="share of requests that fail: the canary's weight times its own"
     )
@@ -72,7 +74,7 @@ class ExpectErrorRate(Step):
         return [at_most(way, percent), as_expected(measured, percent), self._of_canary(ctx, [way, *measured])]
 
     def _measured(self, ctx: Context, background: Background) -> list[Period]:
-        """Measure until the rate is believed, or the rule gives it up; a miss on the way is told at once."""
+        """Measure until the rate is believed, or the rule gives it up; a miss on the way is reported at once."""
         first, *again = attempts(self.options.requests)
         taken = [self._answered(ctx, background, first)]
         for requests in again:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class HealthyOptions(RolloutOptions):
+    """Which Rollout should be at rest."""
+
     timeout: Seconds = Field(90, description="how long it may take to come to rest by itself")
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 class PromoteOptions(RolloutOptions):
+    """Which Rollout is promoted, and how far."""
+
     full: bool = Field(False, description="skip all steps, pauses and analyses that are left")
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class RetryOptions(RolloutOptions):
+    """Which Rollout's aborted update begins anew."""
+
     timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
 

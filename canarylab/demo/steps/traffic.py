@@ -25,6 +25,8 @@ _ASK_AGAIN = 0.1
 
 
 class TrafficOptions(HostsOptions):
+    """The requests that flow in the background."""
+
     state: Literal["start", "stop"] = Field(description="whether requests begin to flow or end")
     rate: float = Field(50, gt=0, le=500, description="requests a second, spread evenly over all hosts")
 
@@ -69,7 +71,7 @@ def _settle(ctx: Context, target: Target) -> None:
     """Ask until not one of some requests fails: istiod hands routes that are new to the gateway a moment later.
 
     Raises ExpectationError with the likely cause if that takes too long and none succeeds. If only some fail then, the
-    traffic begins, and its end tells.
+    traffic begins, and the step that stops it reports them.
     """
     end = time.monotonic() + _SETTLE_SECONDS
     while True:

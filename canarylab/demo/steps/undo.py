@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class UndoOptions(RolloutOptions):
+    """Which Rollout is rolled back, and to which revision."""
+
     revision: Literal["previous"] | Annotated[int, Field(ge=1)] = Field(
         "previous", description="number of the revision, or the one before"
     )

@@ -24,6 +24,7 @@ class Revisions:
 
     @classmethod
     def of(cls, view: RolloutView) -> Revisions:
+        """From a Rollout's view; pods of revisions in use count, unless they terminate."""
         shown = {revision.hash: str(revision) for revision in view.revisions}
         in_use = (pod for revision in view.revisions if revision.role for pod in revision.pods if not pod.terminating)
         return cls(view.stable_hash, view.current_hash, shown, frozenset(pod.name for pod in in_use))
@@ -38,7 +39,7 @@ def plausible(seen: Measurement, weight: int, revisions: Revisions) -> bool:
 def weighted(measured: Sequence[Measurement], weight: int, revisions: Revisions) -> Claim:
     """The interval of the canary's share holds the weight, in the last of the measurements of one host.
 
-    Those before it missed, and are told as well. Hopeless, so that measuring again is of no use, if anybody but the
+    Those before it missed, and are reported as well. Hopeless, so that measuring again is of no use, if anybody but the
     two revisions answered.
     """
     *missed, last = measured

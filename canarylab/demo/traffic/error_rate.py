@@ -46,7 +46,7 @@ def at_most(period: Period, percent: float) -> Claim:
 
 
 def as_expected(measured: Sequence[Period], percent: float) -> Claim:
-    """The interval of the last of the periods holds the error rate; those before it missed, and are told as well."""
+    """The interval of the last of the periods holds the error rate; those before it missed, and are named, too."""
     *missed, last = (Proportion(period.failed, period.total) for period in measured)
     missed_words = "".join(f"; before that {share} missed" for share in missed)
     cause = "the canary has another weight, or its image fails in another share of its answers"

@@ -33,7 +33,7 @@ from canarylab.errors import ExpectationError
 CONCURRENCY = 16
 REQUEST_TIMEOUT = 5.0
 GIVE_UP_AFTER = 20
-"""If all of so many first requests failed, the rest would, too."""
+"""If that many requests fail at the start, the rest would, too."""
 _SAMPLES = 5
 
 
@@ -62,6 +62,7 @@ class Measurement:
 
     @property
     def failed(self) -> int:
+        """Failed requests of every kind."""
         return sum(self.failures.values())
 
     @property
@@ -148,6 +149,7 @@ class Tally:
             self._samples.append(f"{self.target}, after {time.monotonic() - self._started:.1f} s: {words}")
 
     def result(self) -> Measurement:
+        """What was counted until now."""
         return Measurement(
             self.target,
             self.done,
@@ -225,7 +227,7 @@ class _Workers:
         await asyncio.gather(*(work() for _ in range(workers)))
 
     def _take_next(self) -> bool:
-        """Take one request off the pile, if there is one and it isn't hopeless."""
+        """Take one of the requests left; False if there is none, or no use in it."""
         if self._left == 0 or self._tally.hopeless:
             return False
         self._left -= 1

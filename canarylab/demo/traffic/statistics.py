@@ -6,7 +6,7 @@ p ± 1.96·s doesn't) must hold the weight that was set.
 
 One honest interval in twenty misses. The rule for that was fixed beforehand: a measurement that misses is taken
 again, from nothing, with four times the requests; only `ATTEMPTS` = 3 misses in a row fail. Each measurement is
-told, the missed ones too, and none is thrown away because of what it showed.
+reported, the missed ones too, and none is thrown away because of what it showed.
 
 What the rule costs: a right weight fails by chance with 0.05³, about 1 in 8,000, per host. Hosts are measured
 independently, so the chances add up (a little less, exactly 1 - (1 - 0.05³)^hosts): four hosts, as in the
@@ -31,13 +31,14 @@ BY_CHANCE = (1 - CONFIDENCE) ** ATTEMPTS
 
 @dataclass(frozen=True)
 class Proportion:
-    """So many of so many answers came from the canary. All shares are in percent."""
+    """`count` of `total`: answers of the canary, failed requests, or copies. Percentages are from 0 to 100."""
 
     count: int
     total: int
 
     @property
     def percent(self) -> float:
+        """The count in percent of the total; 0 without any."""
         return 100 * self.count / self.total if self.total else 0.0
 
     @property

@@ -40,6 +40,7 @@ _ALL = 100
 
 
 def request_of(target: Target) -> Request:
+    """What a request to the target looks like to routes."""
     headers = {name.lower(): value for name, value in target.headers}
     path, _, _ = target.path.partition("?")
     return Request(target.host, path, headers, target.tls, target.gateway_port or target.port)
@@ -71,7 +72,7 @@ class Survey:
         return self._weighted(target, percent, requests)
 
     def _weighted(self, target: Target, percent: int, requests: int) -> Claim:
-        """Measure until the weight is believed, or the rule gives it up; a miss on the way is told at once."""
+        """Measure until the weight is believed, or the rule gives it up; each miss is reported at once."""
         first, *again = attempts(requests)
         taken = [self.measure(target, first)]
         for more in again:
@@ -83,7 +84,7 @@ class Survey:
         return weighted(taken, percent, self._revisions)
 
     def _settle(self, target: Target, settled: Callable[[Measurement], bool]) -> None:
-        """Ask until the answers look right, for some seconds at most; if they never do, the measurement will tell."""
+        """Ask until the answers look right, for some seconds at most; otherwise the measurement will show it."""
         end = time.monotonic() + _SETTLE_SECONDS
 
         def done(seen: Measurement) -> bool:
@@ -101,6 +102,7 @@ class Survey:
 
     @property
     def sent(self) -> int:
+        """Requests sent by all measurements so far, whether answered or not."""
         return sum(one.requests for one in self.taken)
 
     def answered_by(self, revision: str) -> int:
@@ -116,7 +118,7 @@ class Survey:
         return weighted([measured], percent, self._revisions)
 
     def measure(self, target: Target, requests: int) -> Measurement:
-        """Who answers so many requests, as the answers say; where they don't, others are counted by the gateway."""
+        """Who answers so many requests, as the answers say; where they don't, the gateway's counters do."""
         if target not in self._silent:
             measured = self._asked(target, requests)
             if set(measured.revisions) != {""} or not self._proxies:

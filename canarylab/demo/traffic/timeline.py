@@ -51,10 +51,12 @@ class Period:
 
     @property
     def total(self) -> int:
+        """Requests of the period, failed ones included."""
         return self.requests.total()
 
     @property
     def failed(self) -> int:
+        """Failed requests of the period."""
         return self.failures.total()
 
 

@@ -69,13 +69,16 @@ class Layout:
 
     @property
     def image(self) -> int:
+        """Cells for a revision's images."""
         return max(0, self.name - _MARK - self.number - self.role - 2 * len(_GAP))
 
     @property
     def pod(self) -> int:
+        """Cells for a pod's name."""
         return max(0, self.name - 2 * _MARK)
 
     def header(self) -> Text:
+        """The titles of the columns."""
         line = Text(set_cell_size("  revision", self.name), "dim")
         line = self.row(line, {one.title: one.title for one in self.columns})
         return line.append(_GAP + _HISTORY_TITLE if self.history >= len(_HISTORY_TITLE) else "")

@@ -32,6 +32,7 @@ ASCII = Glyphs(ASCII_MARKS, "=", ">", "*", "_.:-=+*#")
 
 
 def glyphs_of(stream: TextIO) -> Glyphs:
+    """Unicode signs where the stream's encoding has all of them, else ASCII."""
     own = "".join(str(value) for name, value in vars(UNICODE).items() if name != "marks")
     try:
         own.encode(getattr(stream, "encoding", None) or "utf-8")

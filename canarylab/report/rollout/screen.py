@@ -32,7 +32,7 @@ def screen(output: str, stream: TextIO, command: str, gone: Callable[[], None]) 
 
 
 class _Pipe(Output):
-    """Tells when its reader is gone: other commands then work on, but to watch is for the reader's sake."""
+    """Calls `gone` when its reader is gone: other commands then go on, but watching is for the reader alone."""
 
     def __init__(self, stream: TextIO, gone: Callable[[], None]) -> None:
         super().__init__(stream)

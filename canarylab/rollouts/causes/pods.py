@@ -1,4 +1,4 @@
-"""Why the pods of the revision that is wanted don't get ready: no image, a crash, a failing probe, no pod at all."""
+"""Why the pods of the wanted revision don't become ready: no image, a crash, a failing probe, no pod at all."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _RESUME = '{"spec":{"paused":false}}'
 
 
 def briefly(view: RolloutView) -> str:
-    """Why it doesn't get on, as far as the view tells. Pure."""
+    """Why it makes no progress, as far as the view says. Pure."""
     if view.message.startswith(INVALID_SPEC):
         return f"Argo refuses its spec: {view.message.removeprefix(INVALID_SPEC)}"
     if view.aborted:
@@ -72,7 +72,7 @@ def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Caus
         retry = plugin(ctx, view, f"retry rollout {view.name}")
         return Cause(briefly(view), or_reset(ctx, f"`{retry}` begins the update anew"))
     if BY_HAND in view.standstill:
-        resume = kubectl(ctx, view, f'patch rollout {view.name} --type merge --patch \'{{"spec":{{"paused":false}}}}\'')
+        resume = kubectl(ctx, view, f"patch rollout {view.name} --type merge --patch '{_RESUME}'")
         why = f"somebody paused it{_by(rollout)}, and no step of the demonstration does that"
         return Cause(why, or_reset(ctx, f"`{resume}` lets it go on"))
     if found := pod_causes.unready_cause(ctx, rollout, view, pods):

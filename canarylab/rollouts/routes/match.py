@@ -42,6 +42,7 @@ class Condition:
     """What a header counts as that isn't there."""
 
     def holds(self, request: Request) -> bool:
+        """Whether the request meets the condition."""
         judge = _JUDGES.get(self.part)
         return judge is not None and judge(self, request)
 
@@ -55,6 +56,7 @@ class Match:
     port: int | None = None
 
     def holds(self, request: Request) -> bool:
+        """Whether the request meets all of it."""
         named = self.server_names is None or any(host_rank(name, request.host) for name in self.server_names)
         on_port = self.port in (None, request.port)
         return named and on_port and all(each.holds(request) for each in self.conditions)

@@ -27,6 +27,7 @@ class Seen:
     """Why it may say something else than the Rollout; "" where nothing is known."""
 
     def agrees(self, shares: Shares, mirrored: Shares) -> bool:
+        """Whether these shares and copies were seen, within a rounding error."""
         return _same(self.shares, shares) and _same(self.mirrored, mirrored)
 
 

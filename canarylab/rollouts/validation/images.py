@@ -1,4 +1,4 @@
-"""Images that can't be had: known before a pod is told to run one, where the name says that no registry has it."""
+"""Images that aren't available: found before a pod needs one, where the name says that no registry has it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LOCAL = "localhost/"
 """What images are called that are built here and handed to the nodes; nothing can be pulled under such a name."""
 
 _MOST_LISTED = 50
-"""A kubelet tells of so many images and no more (nodeStatusMaxImages)."""
+"""A kubelet lists so many images and no more (nodeStatusMaxImages)."""
 
 _POD = ("spec", "template", "spec")
 
 
 @dataclass(frozen=True)
 class AbsentImage:
-    """An image that the cluster hasn't and can't pull."""
+    """An image that the cluster neither has nor can pull."""
 
     what: str
     why: str
@@ -103,7 +103,7 @@ def _not_built(ctx: Context, image: str, built: dict[str, str]) -> AbsentImage |
 
 
 def _on_nodes(ctx: Context) -> set[str] | None:
-    """Every name of every image, as the nodes tell of them; None where they can't tell all."""
+    """Every name of every image, as the nodes list them; None where they can't list all."""
     try:
         nodes = ctx.cluster.list("v1", "Node")
     except CanarylabError:
@@ -115,7 +115,7 @@ def _on_nodes(ctx: Context) -> set[str] | None:
 
 
 def _handed_over(ctx: Context) -> set[str]:
-    """Our own, as the provider finds them: of a new one, a node tells only after some seconds."""
+    """Our own, as the provider finds them: a node lists a new one only after some seconds."""
     return {image.reference for image in ctx.provider.images.ours(ctx)}
 
 

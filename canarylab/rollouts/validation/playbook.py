@@ -42,7 +42,7 @@ def refuse_dangling(
 def _first(rollout: Object, known: Known) -> Mistake | None:
     try:
         return next(mistakes(rollout, known), None)
-    except CanarylabError:  # the cluster doesn't say: if it is a mistake, the stage will tell
+    except CanarylabError:  # the cluster doesn't say: if it is a mistake, the stage will find it
         return None
 
 
