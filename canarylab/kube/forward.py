@@ -64,6 +64,7 @@ class PodPort:
             raise StageError(f"it answered {path} with something else than JSON: {error}", where=self._where) from error
 
     def close(self) -> None:
+        """End the connection; `get` opens it again."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None

@@ -86,7 +86,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         content = load_yaml(path.read_text()) if path.exists() else None
     except yaml.YAMLError as error:
-        raise CanarylabError(f"the kubeconfig isn't YAML: {error}", where=str(path), remedy="mend it") from error
+        raise CanarylabError(f"the kubeconfig isn't YAML: {error}", where=str(path), remedy="fix that file") from error
     return dict(content) if isinstance(content, dict) else {}
 
 

@@ -27,9 +27,11 @@ class Builder(Protocol):
         *,
         architecture: str | None = None,
         arguments: Mapping[str, str] | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Build `tag`, for this machine's architecture unless one is named. Raises CommandError where it fails."""
 
-    def export(self, tag: str, archive: Path, reference: str) -> None: ...
+    def export(self, tag: str, archive: Path, reference: str) -> None:
+        """Write an OCI archive that holds the image under `reference`."""
 
 
 def find(runner: Runner, folder: Path) -> Builder:

@@ -90,7 +90,7 @@ def _programs() -> list[Finding]:
 
 
 def install_packages(ctx: Context) -> None:
-    """Install what is missing, where apt and root are at hand; else the findings say so."""
+    """Install what is missing, where there is apt and this is root; otherwise the findings say so."""
     missing = missing_packages()
     if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
         return
@@ -123,7 +123,7 @@ def _inotify() -> Finding:
     """Istio's sidecar takes three instances, and all of a host's sidecars are one user's (1337).
 
     At the kernel's usual 128 the 43rd one ends with "couldn't initialize inotify: too many open files". Limits are
-    the host's owner's to set: it is asked for, not done.
+    for the host's owner to set, so the finding asks for it and `up` doesn't do it.
     """
     limit = int(_INOTIFY.read_text()) if _INOTIFY.exists() else _INOTIFY_WANTED
     command = f"sysctl -w {_INOTIFY_KEY}={_INOTIFY_WANTED}"
@@ -139,7 +139,7 @@ def _inotify() -> Finding:
 
 
 def _forwarding() -> Finding:
-    """Whether this host forwards packets is its owner's to decide: it is asked for, not switched on."""
+    """Whether this host forwards packets is for its owner to decide: the finding asks for it, `up` doesn't do it."""
     forwards = Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"
     return Finding("forwarding", forwards, "on" if forwards else "off", "sysctl -w net.ipv4.ip_forward=1")
 

@@ -50,7 +50,7 @@ def delete_argv(route: Route) -> list[str]:
     return ["ip", "route", "delete", route.destination, "via", route.gateway]
 
 
-def to(runner: Runner, destination: str) -> Route | None:
+def route_to(runner: Runner, destination: str) -> Route | None:
     """The route to exactly this range, whoever made it; None where there is none."""
     return next((route for route in _table(runner) if route.destination == destination), None)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import needs
+from canarylab.providers.minikube import privileges
 from canarylab.tools import sudo
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def session(ctx: Context, command: str) -> Iterator[None]:
     told. Raises MachineError as `refuse_sudo_invoke`.
     """
     refuse_sudo_invoke()
-    purposes = [] if sudo.is_root() else needs.of(ctx, command)
+    purposes = [] if sudo.is_root() else privileges.needed(ctx, command)
     if purposes and not sudo.allowed(ctx.runner):
         _ask(ctx, purposes)
     if purposes and sudo.allowed(ctx.runner):
-        with sudo.kept_alive(ctx.runner, lambda: needs.of(ctx, command)):
+        with sudo.kept_alive(ctx.runner, lambda: privileges.needed(ctx, command)):
             yield
     else:
         yield

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.objects import load_balancer_address, load_balancers
-from canarylab.providers.minikube import clearing, keeper, nodeport, others, routes, starting, vm
-from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube import clearing, keeper, nodeport, routes, starting, tunnel_owners, vm
 from canarylab.providers.minikube.problems import explain
+from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
 from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube
@@ -39,7 +39,7 @@ class TunnelAccess(Access):
             return
         ctx.paths.create()
         starting.stop_keeper(ctx)
-        others.refuse(ctx)
+        tunnel_owners.refuse_foreign(ctx)
         if why := starting.make_route(ctx, machine):
             starting.go_around(ctx, machine, why)
         else:
@@ -60,7 +60,7 @@ class TunnelAccess(Access):
             Choice.forget(ctx.paths.root)
         return removals + [
             Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
-            for found in others.tunnels(ctx)
+            for found in tunnel_owners.foreign_tunnels(ctx)
         ]
 
     def tunnel_status(self, ctx: Context) -> TunnelStatus:
@@ -69,14 +69,14 @@ class TunnelAccess(Access):
             return TunnelStatus(running=False, pid=None, route="", addresses={}, problems=("there is no cluster yet",))
         if choice and choice.way == "nodeport":
             return self._around(ctx, machine, choice.why)
-        kept = Kept.load(ctx.paths.root)
-        process, note = others.own(ctx.runner, kept), ""
-        is_kept = choice is not None and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM)
-        if not is_kept:
-            process = next(iter(others.tunnels(ctx)), None)
+        report = KeeperReport.load(ctx.paths.root)
+        process, note = tunnel_owners.own_tunnel(ctx.runner, report), ""
+        is_watched = bool(choice and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM))
+        if not is_watched:
+            process = next(iter(tunnel_owners.foreign_tunnels(ctx)), None)
             note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
-        is_there = is_kept or process is not None
-        problems = _problems(ctx, machine, kept if is_kept else Kept()) if is_there else []
+        is_there = is_watched or process is not None
+        problems = _problems(ctx, machine, report if is_watched else KeeperReport()) if is_there else []
         addresses, unseen = _addresses(ctx, lambda service: load_balancer_address(service) or _PENDING)
         return TunnelStatus(
             running=is_there and not problems,
@@ -90,7 +90,7 @@ class TunnelAccess(Access):
     def endpoint(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:
         """Where a port of a LoadBalancer Service answers; None while it doesn't."""
         if _goes_around(ctx):
-            node_port = nodeport.of(service, port)
+            node_port = nodeport.node_port(service, port)
             return (_machine(ctx).address, node_port) if node_port else None
         address = load_balancer_address(service)
         return (address, port) if address else None
@@ -128,16 +128,16 @@ def _goes_around(ctx: Context) -> bool:
     return choice is not None and choice.way == "nodeport"
 
 
-def _problems(ctx: Context, machine: Vm, kept: Kept) -> list[str]:
+def _problems(ctx: Context, machine: Vm, report: KeeperReport) -> list[str]:
     """What is wrong with the route, what the keeper and minikube's status block complain of, and why."""
-    found = routes.to(ctx.runner, machine.services)
+    found = routes.route_to(ctx.runner, machine.services)
     if found and found != machine.route:
-        conflict = others.conflict(ctx, found, machine)
+        conflict = tunnel_owners.route_conflict(ctx, found, machine)
         return [f"{conflict.what}: {conflict.why}; next: {conflict.remedy}"]
-    said = [*filter(None, [kept.problem]), *(f"{part}: {error}" for part, error in kept.errors.items())]
+    said = [*filter(None, [report.problem]), *(f"{part}: {error}" for part, error in report.errors.items())]
     if found is None:
         said.append(f"the route {machine.route} is missing: `invoke tunnel start` puts it back")
-    whys = [explain(kept.code or 0, "", each).why for each in said]
+    whys = [explain(report.code or 0, "", each).why for each in said]
     return [f"{each} ({why})" if why else each for each, why in zip(said, whys, strict=True)]
 
 

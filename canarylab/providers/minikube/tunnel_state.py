@@ -36,7 +36,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeeperReport:
     """What the keeper knows of minikube's tunnel: the process, its last words, and what is wrong."""
 
     pid: int | None = None
@@ -53,23 +53,23 @@ class Kept:
     """What is wrong, in a line; "" while nothing is."""
 
     def save(self, folder: Path) -> None:
-        write_private(_kept(folder), json.dumps(dataclasses.asdict(self)))
+        write_private(_report(folder), json.dumps(dataclasses.asdict(self)))
 
     @staticmethod
-    def load(folder: Path) -> Kept:
-        found = _read(_kept(folder))
-        return Kept(**found) if found else Kept()
+    def load(folder: Path) -> KeeperReport:
+        found = _read(_report(folder))
+        return KeeperReport(**found) if found else KeeperReport()
 
     @staticmethod
     def forget(folder: Path) -> None:
-        _kept(folder).unlink(missing_ok=True)
+        _report(folder).unlink(missing_ok=True)
 
 
 def _choice(folder: Path) -> Path:
     return folder / "tunnel.json"
 
 
-def _kept(folder: Path) -> Path:
+def _report(folder: Path) -> Path:
     return folder / "tunnel-kept.json"
 
 
