@@ -177,7 +177,7 @@ class Profile:
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether its machine hangs on qemu's builtin network, whatever the configuration says by now."""
+        """Whether its machine is on qemu's builtin network, whatever the configuration says by now."""
         return _BUILTIN_ADDRESS in self.addresses
 
 
@@ -293,7 +293,7 @@ def parse_images(output: str) -> list[ListedImage]:
 
 @dataclass(frozen=True)
 class TunnelBlock:
-    """What `tunnel` prints of itself whenever something changes: the destination goes by way of the gateway."""
+    """What `tunnel` prints of itself whenever something changes: the destination is reached through the gateway."""
 
     machine: str
     pid: int

@@ -40,6 +40,11 @@ class Result:
     code: int
     seconds: float
 
+    @property
+    def output(self) -> str:
+        """All that it printed, stderr last."""
+        return f"{self.stdout}\n{self.stderr}"
+
 
 class Runner(Protocol):
     """Starts programs. Tests put in one that knows a fixed set of command lines and raises on any other."""

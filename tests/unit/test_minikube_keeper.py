@@ -162,7 +162,7 @@ def test_a_lost_route_ends_the_tunnel_gently_and_is_put_back():
     host = routed()
     child = Child(RIGHT_LINES, on_wait=host.table.clear)
     kept = Kept_(host, child, Child(code=0))
-    assert kept.serve()[0] == f"the route {ROUTE} was lost: the tunnel starts anew"
+    assert kept.serve()[0] == f"the route {ROUTE} was lost: the tunnel is started again"
     assert child.signals == [signal.SIGINT]
     assert host.privileged == [f"ip route add {SERVICES} via {VM}"]
 
@@ -194,7 +194,7 @@ def test_an_error_that_minikube_keeps_is_got_rid_of_by_a_new_start():
     lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="error adding Route").splitlines()
     child = Child(lines)
     kept = Kept_(routed(), child, Child(code=0))
-    assert kept.serve()[0] == "its error stayed: the tunnel starts anew"
+    assert kept.serve()[0] == "its error stayed: the tunnel is started again"
     assert child.signals == [signal.SIGINT]
 
 

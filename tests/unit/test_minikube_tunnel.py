@@ -334,7 +334,7 @@ def test_without_a_cluster_there_is_nothing_to_start():
     ],
 )
 def test_a_tunnel_is_known_by_its_command_line(words, is_one, profile):
-    assert processes.is_tunnel(words) is is_one
+    assert processes.runs_minikube(words, "tunnel") is is_one
     assert processes.profile_of(words) == profile
 
 

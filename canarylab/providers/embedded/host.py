@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from canarylab import pins
 from canarylab.contract.provider import Finding
+from canarylab.files import existing_parent
 from canarylab.paths import cache_home, state_home
 from canarylab.providers.embedded.cgroups import ROOT as CGROUPS
 from canarylab.providers.embedded.programs.built import Built
@@ -111,7 +112,7 @@ def _memory() -> Finding:
 
 
 def _disk(built: Built) -> Finding:
-    folder = _existing(state_home() if built.is_complete else cache_home())
+    folder = existing_parent(state_home() if built.is_complete else cache_home())
     needed = _RUN_BYTES if built.is_complete else _BUILD_BYTES
     free = shutil.disk_usage(folder).free
     what = "to run" if built.is_complete else "to build the programs once"
@@ -144,12 +145,6 @@ def _forwarding() -> Finding:
     return Finding("forwarding", forwards, "on" if forwards else "off", "sysctl -w net.ipv4.ip_forward=1")
 
 
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder
-
-
 def _control_groups() -> Finding:
     unified = CGROUPS / "cgroup.controllers"
     if unified.exists():
@@ -165,7 +160,7 @@ def _control_groups() -> Finding:
 
 def _overlay(ctx: Context) -> Finding:
     """Try it: whether overlayfs can be mounted depends on the filesystem below, not only on the kernel."""
-    home = _existing(state_home())
+    home = existing_parent(state_home())
     with tempfile.TemporaryDirectory(dir=home, prefix=".canarylab-probe-") as folder:
         for name in ("lower", "upper", "work", "merged"):
             (Path(folder) / name).mkdir()

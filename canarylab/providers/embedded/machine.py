@@ -1,6 +1,6 @@
 """The machine: namespaces, a root of its own, and a supervisor in it that keeps containerd and the kubelet running.
 
-What it is made of lies in the profile's folder, so it can be stopped, lost to a reboot of the host, and started again.
+Its files are in the profile's folder, so it can be stopped, lost to a reboot of the host, and started again.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Traces:
         self._resolvers: list[Vm] = privileges.own_resolvers(ctx)
 
     def remove(self) -> None:
-        """Try to; `removals` looks at what came of it. minikube, told to end, may have been faster or put one back."""
+        """Try to; `removals` looks at what came of it. minikube may have been faster, or put one back."""
         wanted = [routes.delete_argv(route) for route in privileges.own_routes(self._ctx)]
         wanted += [resolver.remove_argv(machine) for machine in self._resolvers if resolver.is_ours(machine)]
         if wanted and sudo.allowed(self._ctx.runner):
@@ -41,6 +41,7 @@ class Traces:
             self._ctx.progress(f"{error.what}: {error.why}")
 
     def removals(self) -> list[Removal]:
+        """What became of each: removed, or left with the command that removes it."""
         left = privileges.own_routes(self._ctx)
         return [
             *(_removal(f"route {route}", routes.delete_argv(route), is_left=route in left) for route in self._routes),

@@ -1,7 +1,7 @@
 """Keeps `minikube tunnel` running in the background, as a process of the profile's supervisor.
 
 It runs minikube's tunnel only while the route is there, so that minikube never asks for sudo where nobody can answer,
-and tells in the profile's folder how it goes. Only SIGINT makes minikube take back what it did.
+and reports its state in the profile's folder. Only SIGINT makes minikube take back what it did.
 """
 
 from __future__ import annotations
@@ -47,9 +47,11 @@ class Child(Protocol):
 
     pid: int
 
-    def wait(self, seconds: float) -> int | None: ...
+    def wait(self, seconds: float) -> int | None:
+        """As `Background.wait`."""
 
-    def signal(self, number: int) -> None: ...
+    def signal(self, number: int) -> None:
+        """As `Background.signal`."""
 
 
 Start = Callable[[Sequence[str], Callable[[str], None]], Child]
@@ -75,6 +77,7 @@ class Keeper:
         self._start = start
 
     def serve(self, cancel: Cancel) -> None:
+        """Until cancelled: whatever ends is started again, after a pause."""
         failures = 0
         with suppress(CancelledError):
             self._take_over(cancel)
@@ -128,19 +131,19 @@ class Keeper:
         in_error, look = 0, time.monotonic() + _LOOK_SECONDS
         while (code := child.wait(_WAIT_SECONDS)) is None:
             if cancel.is_set:
-                return end(child.signal, child.wait), "told to end"
+                return end(child.signal, child.wait), "asked to stop"
             if time.monotonic() < look:
                 continue
             look = time.monotonic() + _LOOK_SECONDS
             if routes.route_to(self._runner, vm.services) != vm.route:
-                return end(child.signal, child.wait), f"the route {vm.route} was lost: the tunnel starts anew"
+                return end(child.signal, child.wait), f"the route {vm.route} was lost: the tunnel is started again"
             in_error = in_error + 1 if output.block and output.block.errors.get("router") else 0
             if in_error >= _LOOKS_IN_ERROR:  # minikube's setupRoute doesn't clear it once the route is there
-                return end(child.signal, child.wait), "its error stayed: the tunnel starts anew"
+                return end(child.signal, child.wait), "its error stayed: the tunnel is started again"
         return code, ""
 
     def _take_over(self, cancel: Cancel) -> None:
-        """End the tunnel of a keeper that was killed; on Linux the system has told it to end already."""
+        """End the tunnel of a keeper that was killed; on Linux the system has interrupted it already."""
         orphan = tunnel_owners.own_tunnel(self._runner, KeeperReport.load(self._folder))
         if orphan is None:
             return
@@ -165,7 +168,7 @@ class Keeper:
 class _Output:
     """What a tunnel prints: its newest status block, and its last words.
 
-    Nothing is told before its process is known: whoever reads of a route that works also reads whose it is.
+    Nothing is reported before its process is known: whoever reads of a route that works also reads whose it is.
     """
 
     def __init__(self, report: Callable[[KeeperReport], None]) -> None:
@@ -217,6 +220,7 @@ def end(send: Callable[[int], None], wait: Callable[[float], int | None]) -> int
 
 
 def main() -> None:
+    """The process that the supervisor runs: serves until SIGTERM, SIGINT or the supervisor's end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--profile", required=True, help="for whoever looks at the list of processes")

@@ -25,6 +25,7 @@ _STOP_SECONDS = 30
 
 
 def supervisor(ctx: Context) -> Supervisor:
+    """The profile's supervisord, running or not."""
     return Supervisor(ctx.profile, ctx.paths.root, ctx.runner)
 
 
@@ -71,7 +72,7 @@ def go_around(ctx: Context, machine: Vm, why: str) -> None:
         raise StageError(
             "the Services can't be reached from this machine",
             why=f"{why}; and ports of the virtual machine can't be reached either: {error.what}",
-            remedy="make it anew with a network that this machine is part of (network: socket_vmnet in the playbook, "
+            remedy="recreate it with a network that this machine is part of (network: socket_vmnet in the playbook, "
             "then `invoke up --recreate`)"
             if machine.has_builtin_network
             else "run `invoke tunnel start` in a terminal, where it can ask for the password",

@@ -28,7 +28,7 @@ def session(ctx: Context, command: str) -> Iterator[None]:
     """Around a command: the password is asked for once, at its start, and kept only while something still needs it.
 
     Nobody is asked without a terminal: then the tunnel is replaced by its way around, and what can't be removed is
-    told. Raises MachineError as `refuse_sudo_invoke`.
+    reported. Raises MachineError as `refuse_sudo_invoke`.
     """
     refuse_sudo_invoke()
     purposes = [] if sudo.is_root() else privileges.needed(ctx, command)

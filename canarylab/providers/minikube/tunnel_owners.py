@@ -1,4 +1,4 @@
-"""Whose a tunnel is: ours, somebody else's, which stays, or one of which only an entry is left."""
+"""Who owns a tunnel: this tool, somebody else, whose tunnel stays, or nobody, where only an entry is left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def own_tunnel(runner: Runner, report: KeeperReport) -> Process | None:
     found = processes.find(runner, report.pid) if report.pid else None
     if found is None or found.started != report.started:
         return None
-    return found if not found.words or processes.is_tunnel(found.words) else None
+    return found if not found.words or processes.runs_minikube(found.words, "tunnel") else None
 
 
 def foreign_tunnels(ctx: Context) -> list[Process]:
