@@ -701,7 +701,7 @@ def test_linux_without_homebrew_is_not_told_to_install_it(linux):
     assert "Homebrew" not in [finding.subject for finding in linux.findings()]
 
 
-def test_on_linux_sudo_that_is_missing_leaves_the_way_around(linux):
+def test_on_linux_sudo_that_is_missing_leaves_node_ports(linux):
     linux.remove("opt/homebrew/bin/sudo")
     finding = linux.finding("sudo")
     assert (finding.ok, finding.fatal) == (False, False)

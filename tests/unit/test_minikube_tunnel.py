@@ -234,7 +234,7 @@ def test_a_conflicting_route_of_nobody_known_is_told_with_the_command_that_remov
         make_route(host)
 
 
-# -- the way around ---------------------------------------------------------------------------------------------------
+# -- node ports -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def test_behind_qemus_builtin_network_nobody_is_asked_for_root():
     assert host.privileged == []
 
 
-def test_a_machine_out_of_reach_has_no_way_around():
+def test_a_machine_out_of_reach_has_no_fallback():
     write_profile(Network="user", address="10.0.2.15")
     ctx = context(Host())
     with pytest.raises(StageError) as caught:

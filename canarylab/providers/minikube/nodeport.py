@@ -1,4 +1,4 @@
-"""The way around the tunnel: a port of the virtual machine itself for each port of a LoadBalancer Service."""
+"""The fallback for the tunnel: a port of the virtual machine itself for each port of a LoadBalancer Service."""
 
 from __future__ import annotations
 

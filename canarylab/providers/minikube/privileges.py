@@ -27,8 +27,8 @@ def needed(ctx: Context, command: str) -> list[str]:
 def _to_start(ctx: Context, command: str) -> list[str]:
     choice, machine = Choice.load(ctx.paths.root), vm.find(ctx.profile)
     has_tunnel = command != "up" or any(stage.kind == "tunnel" for stage in ctx.playbook.stages)
-    keeps_way_around = command == "up" and choice is not None and choice.way == "nodeport"
-    if not has_tunnel or keeps_way_around or (machine and (machine.has_builtin_network or machine.is_hidden)):
+    keeps_node_ports = command == "up" and choice is not None and choice.way == "nodeport"
+    if not has_tunnel or keeps_node_ports or (machine and (machine.has_builtin_network or machine.is_hidden)):
         return []
     if machine is None:
         named = f", and {resolver.FOLDER}" if platform.system() == "Darwin" else ""

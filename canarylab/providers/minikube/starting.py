@@ -1,4 +1,4 @@
-"""Bringing the tunnel up, step by step; what a step can't do without root leads to the way around."""
+"""Bringing the tunnel up, step by step; where a step needs root and can't have it, node ports are used."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _make_resolver(ctx: Context, machine: Vm) -> None:
         ctx.emit(Notice(f"names of the cluster don't resolve on this machine: {error.what}"))
 
 
-def go_around(ctx: Context, machine: Vm, why: str) -> None:
+def use_node_ports(ctx: Context, machine: Vm, why: str) -> None:
     """Have the Services answer at ports of the machine itself. Raises StageError where those are out of reach, too."""
     try:
         routes.require(ctx.runner, machine.address, machine.address, ctx.profile)
@@ -83,7 +83,7 @@ def go_around(ctx: Context, machine: Vm, why: str) -> None:
 
 
 def run_keeper(ctx: Context, machine: Vm) -> None:
-    """Start the keeper and wait for minikube's first words; they may lead to the way around."""
+    """Start the keeper and wait for minikube's first words; they may lead to node ports instead."""
     Choice("tunnel", machine).save(ctx.paths.root)
     words = keeper.argv(ctx.paths.root, ctx.profile)
     program = Program(keeper.PROGRAM, words, stop_signal="INT", stop_seconds=_STOP_SECONDS)
@@ -97,7 +97,7 @@ def run_keeper(ctx: Context, machine: Vm) -> None:
     stop_keeper(ctx)
     Choice("stopped", machine).save(ctx.paths.root)
     if report.code == _UNIMPLEMENTED:
-        go_around(ctx, machine, "minikube has no tunnel for this driver and network")
+        use_node_ports(ctx, machine, "minikube has no tunnel for this driver and network")
         return
     tunnel_owners.refuse_foreign(ctx)
     raise _failure(ctx, report)

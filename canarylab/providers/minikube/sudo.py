@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def session(ctx: Context, command: str) -> Iterator[None]:
     """Around a command: the password is asked for once, at its start, and kept only while something still needs it.
 
-    Nobody is asked without a terminal: then the tunnel is replaced by its way around, and what can't be removed is
+    Nobody is asked without a terminal: then node ports are used in place of the tunnel, and what can't be removed is
     reported. Raises MachineError as `refuse_sudo_invoke`.
     """
     refuse_sudo_invoke()

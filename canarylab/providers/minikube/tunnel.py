@@ -22,26 +22,26 @@ _PENDING = "pending"
 
 
 class TunnelAccess(Access):
-    """By the profile's kubeconfig, and the tunnel or the way around it."""
+    """By the profile's kubeconfig, and the tunnel or, as the fallback, node ports."""
 
     def tunnel_start(self, ctx: Context) -> None:
-        """Have the Services answer on this machine, by the tunnel or by the way around it, which is remembered.
+        """Have the Services answer on this machine, by the tunnel or by node ports, and remember which.
 
         Raises StageError where there is no way at all, and for a route or a tunnel of somebody else that is in the way.
         """
         machine = _machine(ctx)
-        if self.tunnel_status(ctx).running and not _goes_around(ctx):
+        if self.tunnel_status(ctx).running and not _uses_node_ports(ctx):
             return
         if machine.is_hidden:
             raise _hidden(machine)
         if machine.has_builtin_network:
-            starting.go_around(ctx, machine, "minikube has no tunnel for qemu's builtin network")
+            starting.use_node_ports(ctx, machine, "minikube has no tunnel for qemu's builtin network")
             return
         ctx.paths.create()
         starting.stop_keeper(ctx)
         tunnel_owners.refuse_foreign(ctx)
         if why := starting.make_route(ctx, machine):
-            starting.go_around(ctx, machine, why)
+            starting.use_node_ports(ctx, machine, why)
         else:
             starting.run_keeper(ctx, machine)
 
@@ -68,7 +68,7 @@ class TunnelAccess(Access):
         if machine is None:
             return TunnelStatus(running=False, pid=None, route="", addresses={}, problems=("there is no cluster yet",))
         if choice and choice.way == "nodeport":
-            return self._around(ctx, machine, choice.why)
+            return self._node_port_status(ctx, machine, choice.why)
         report = KeeperReport.load(ctx.paths.root)
         process, note = tunnel_owners.own_tunnel(ctx.runner, report), ""
         is_watched = bool(choice and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM))
@@ -89,7 +89,7 @@ class TunnelAccess(Access):
 
     def endpoint(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:
         """Where a port of a LoadBalancer Service answers; None while it doesn't."""
-        if _goes_around(ctx):
+        if _uses_node_ports(ctx):
             node_port = nodeport.node_port(service, port)
             return (_machine(ctx).address, node_port) if node_port else None
         address = load_balancer_address(service)
@@ -99,7 +99,7 @@ class TunnelAccess(Access):
         """Raise unless a request to `address` would go into this profile's machine."""
         routes.require(ctx.runner, address, _machine(ctx).address, ctx.profile)
 
-    def _around(self, ctx: Context, machine: Vm, why: str) -> TunnelStatus:
+    def _node_port_status(self, ctx: Context, machine: Vm, why: str) -> TunnelStatus:
         problems = []
         try:
             self.check_route(ctx, machine.address)
@@ -112,7 +112,7 @@ class TunnelAccess(Access):
             route=f"none: ports of {machine.address}",
             addresses=addresses,
             problems=(*problems, *unseen),
-            note=f"a way around, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel",
+            note=f"a fallback, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel",
         )
 
 
@@ -123,7 +123,7 @@ def _machine(ctx: Context) -> Vm:
     return machine
 
 
-def _goes_around(ctx: Context) -> bool:
+def _uses_node_ports(ctx: Context) -> bool:
     choice = Choice.load(ctx.paths.root)
     return choice is not None and choice.way == "nodeport"
 
