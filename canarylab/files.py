@@ -49,6 +49,13 @@ def _copy(source: Path, target: Path) -> None:
         os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
 
 
+def existing_parent(folder: Path) -> Path:
+    """The folder itself or the nearest above it that exists, such as for a look at its filesystem."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
 def delete(path: Path) -> bool:
     """Delete a file or a whole folder; False where it wasn't there."""
     if path.is_dir() and not path.is_symlink():

@@ -1,4 +1,4 @@
-"""An image of ours: what it is to be built from, and what one that is there says of itself."""
+"""An image of ours: what it is built from, and what an existing one says of itself."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Wanted:
 
     @property
     def digest(self) -> str:
+        """Of the sources and arguments, as `source_digest` has it."""
         return source_digest(self.folder, self.arguments)
 
     @property

@@ -32,11 +32,11 @@ _NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
-class Kept:
+class IgnoredFields:
     """Fields that are set when an object is created and left alone afterwards, since somebody else changes them.
 
-    `kind` names the objects; `fields` are paths such as `spec.template.spec.containers[*].image`. (Argo CD calls this
-    ignoreDifferences.)
+    `kind` names the objects; `fields` are paths such as `spec.template.spec.containers[*].image`. (In a playbook, as in
+    Argo CD: ignore-differences.)
     """
 
     kind: str
@@ -53,6 +53,7 @@ class Comparison:
 
     @property
     def subject(self) -> str:
+        """What the object is called in messages."""
         return subject(self.wanted)
 
 
@@ -81,7 +82,7 @@ def in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
     return obj if meta.get("namespace") else {**obj, "metadata": {**meta, "namespace": namespace}}
 
 
-def compare(cluster: Cluster, wanted: dict[str, Any], kept: Sequence[Kept], manager: str) -> Comparison:
+def compare(cluster: Cluster, wanted: dict[str, Any], ignored: Sequence[IgnoredFields], manager: str) -> Comparison:
     """Ask the server what applying `wanted` would change. Writes nothing."""
     meta = wanted["metadata"]
     try:
@@ -92,7 +93,7 @@ def compare(cluster: Cluster, wanted: dict[str, Any], kept: Sequence[Kept], mana
         return Comparison(wanted, None, diff_of(None, wanted))
     if not live["metadata"].get("namespace"):  # it lives in none, whatever a chart says
         wanted = {**wanted, "metadata": {key: value for key, value in meta.items() if key != "namespace"}}
-    body = with_kept(wanted, live, kept) if _is_others_to_change(live) else wanted
+    body = with_live_fields(wanted, live, ignored) if _is_others_to_change(live) else wanted
     if is_within({key: value for key, value in body.items() if key != "status"}, live):
         return Comparison(body, live, "")
     try:
@@ -160,9 +161,11 @@ def _lines(obj: dict[str, Any]) -> list[str]:
     return yaml.dump(obj, Dumper=_DUMPER, sort_keys=True).splitlines(keepends=True)
 
 
-def with_kept(wanted: dict[str, Any], live: Mapping[str, Any], kept: Sequence[Kept]) -> dict[str, Any]:
-    """`wanted` with the kept fields as they are in `live`. Pure."""
-    fields = [field for rule in kept if rule.kind == wanted["kind"] for field in rule.fields]
+def with_live_fields(
+    wanted: dict[str, Any], live: Mapping[str, Any], ignored: Sequence[IgnoredFields]
+) -> dict[str, Any]:
+    """`wanted` with the ignored fields as they are in `live`. Pure."""
+    fields = [field for rule in ignored if rule.kind == wanted["kind"] for field in rule.fields]
     if not fields:
         return wanted
     result = copy.deepcopy(wanted)

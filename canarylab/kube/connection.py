@@ -57,12 +57,14 @@ class Upgraded:
             raise self._cut(error) from error
 
     def write(self, data: bytes, timeout: float) -> None:
+        """Send bytes."""
         try:
             self._stream.write(data, timeout)
         except Exception as error:
             raise self._cut(error) from error
 
     def close(self) -> None:
+        """End the connection."""
         self._response.close()
 
     def _cut(self, error: Exception) -> ApiError:
@@ -84,6 +86,7 @@ class Connection:
         self._http = _connected(kubeconfig, context, config, by_proxy=by_proxy)
 
     def close(self) -> None:
+        """Let go of the client's connections; nothing can be asked afterwards."""
         self._http.close()
 
     def ready(self) -> str | None:

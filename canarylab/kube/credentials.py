@@ -60,7 +60,7 @@ class ExecCredentials(httpx.Auth):
             yield request
 
     def _current(self, *, stale: Mapping[str, Any] | None) -> dict[str, Any]:
-        """What the program gave, anew if that is `stale`. One at a time: two would ask the user twice."""
+        """What the program gave; it is run again if that is `stale`. One at a time: two would ask the user twice."""
         with self._lock:
             if not self._given or self._given is stale:
                 self._given = self._run()
@@ -72,7 +72,7 @@ class ExecCredentials(httpx.Auth):
             raise MachineError(
                 f"the kubeconfig's credential program {command} speaks {version}",
                 why=f"known are {' and '.join(_KNOWN)}",
-                remedy="let the cluster's own tool write the kubeconfig anew",
+                remedy="let the cluster's own tool write the kubeconfig again",
             )
         named = {entry["name"]: entry["value"] for entry in self._exec.get("env") or []}
         environment = {**os.environ, **named, "KUBERNETES_EXEC_INFO": json.dumps(self._information())}
@@ -81,7 +81,7 @@ class ExecCredentials(httpx.Auth):
             # stderr is the user's: it is where such a program asks for a login.
             done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, timeout=_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            hint = self._exec.get("installHint") or "install it, or mend the kubeconfig's user"
+            hint = self._exec.get("installHint") or "install it, or fix the kubeconfig's user"
             raise MachineError(
                 f"the kubeconfig's credential program {command} can't be run", why=str(error), remedy=hint
             ) from error
@@ -95,7 +95,7 @@ class ExecCredentials(httpx.Auth):
         return dict(status)
 
     def _information(self) -> dict[str, Any]:
-        """What the interface tells the program: whether it may ask, and, where it wants to know, which cluster."""
+        """What the program gets to know: whether it may ask the user, and, where it wants that, which cluster."""
         wants = self._exec.get("interactiveMode", "IfAvailable")
         spec: dict[str, Any] = {"interactive": wants != "Never" and sys.stdin is not None and sys.stdin.isatty()}
         if self._exec.get("provideClusterInfo"):

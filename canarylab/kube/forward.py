@@ -64,6 +64,7 @@ class PodPort:
             raise StageError(f"it answered {path} with something else than JSON: {error}", where=self._where) from error
 
     def close(self) -> None:
+        """End the connection; `get` opens it again."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -144,7 +145,7 @@ class _Channel:
     def _end(self, closing: CloseConnection) -> bytes:
         if closing.code == CloseReason.NORMAL_CLOSURE:
             return b""
-        why = closing.reason or f"code {closing.code}"  # 1006: not even a word of farewell
+        why = closing.reason or f"code {closing.code}"  # 1006: cut without a closing frame
         raise ApiError(f"the connection was cut ({why})", None, where=self._where)
 
     def _took(self, event: object) -> bytes:

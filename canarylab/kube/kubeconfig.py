@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,24 +61,31 @@ def without(config: dict[str, Any], profile: str) -> dict[str, Any]:
     return result
 
 
-def refuse_foreign(config: dict[str, Any], profile: str) -> None:
-    """Raise where the profile's name belongs to a cluster that this tool didn't make."""
+def refuse_foreign(
+    config: dict[str, Any],
+    profile: str,
+    is_ours: Callable[[dict[str, Any], str], bool] | None = None,
+    why: str = "it wasn't made by this tool, so it isn't replaced",
+) -> None:
+    """Raise where the profile's name belongs to a cluster that isn't ours: by default, that this tool didn't make."""
     names = {entry.get("name") for section in _SECTIONS for entry in config.get(section) or []}
-    if profile in names and not _is_ours(config, profile):
+    if profile in names and not (is_ours or _is_ours)(config, profile):
         raise CanarylabError(
             f"the kubeconfig has another cluster, user or context named {profile!r}",
             where=str(user_path()),
-            why="it wasn't made by this tool, so it isn't replaced",
+            why=why,
             remedy=f"choose another name with --profile, or `kubectl config rename-context {profile} NEW-NAME`",
         )
 
 
+def cluster_extensions(config: dict[str, Any], profile: str) -> list[dict[str, Any]]:
+    """What the makers of the profile's cluster noted with its entry: `name` and `extension` of each."""
+    found: dict[str, Any] = next((entry for entry in config.get("clusters") or [] if entry.get("name") == profile), {})
+    return list(found.get("cluster", {}).get("extensions") or [])
+
+
 def _is_ours(config: dict[str, Any], profile: str) -> bool:
-    for entry in config.get("clusters") or []:
-        if entry.get("name") == profile:
-            extensions = entry.get("cluster", {}).get("extensions") or []
-            return any(extension.get("name") == _MARK for extension in extensions)
-    return False
+    return any(extension.get("name") == _MARK for extension in cluster_extensions(config, profile))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -86,7 +93,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         content = load_yaml(path.read_text()) if path.exists() else None
     except yaml.YAMLError as error:
-        raise CanarylabError(f"the kubeconfig isn't YAML: {error}", where=str(path), remedy="mend it") from error
+        raise CanarylabError(f"the kubeconfig isn't YAML: {error}", where=str(path), remedy="fix that file") from error
     return dict(content) if isinstance(content, dict) else {}
 
 

@@ -17,7 +17,7 @@ def dig(obj: Any, *path: str) -> Any:
 
 
 def listed(obj: Any, *path: str) -> Sequence[Any]:
-    """The list under a path of keys, () where there is none: what is formed wrongly is for the API server to refuse."""
+    """The list under a path of keys, () where there is none: a malformed one is for the API server to refuse."""
     value = dig(obj, *path)
     return value if isinstance(value, list) else ()
 

@@ -15,6 +15,7 @@ _LABEL, _REVISION = "istio-injection", "istio.io/rev"
 
 
 def is_injected(pod: dict[str, Any]) -> bool:
+    """Whether the pod has a sidecar."""
     return _INJECTED in (pod["metadata"].get("annotations") or {})
 
 

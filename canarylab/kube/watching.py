@@ -24,7 +24,7 @@ _PAUSE = 0.2
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a list found, and the resourceVersion as of which it did."""
+    """The objects that a list returned, and its resourceVersion, from which a watch goes on."""
 
     version: str
     items: tuple[dict[str, Any], ...]

@@ -124,7 +124,7 @@ def _is_ready(pod: Object) -> bool:
 def _cause(cluster: Cluster, live: Object, pods: Sequence[Object]) -> str | None:
     """What the first pod in trouble says: 'image not found' helps more than '0 of 1 available'.
 
-    While a pod is being set up, as with a volume that isn't there, only its events tell what is in the way; where
+    While a pod is being set up, as with a volume that isn't there, only its events say what is in the way; where
     none can even be created, the controller does.
     """
     running = [pod for pod in pods if pod.get("status", {}).get("phase") != "Failed"]  # those are of an earlier try

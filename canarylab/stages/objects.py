@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.stage import Change, OptionsT, Stage
 from canarylab.errors import StageError
 from canarylab.kube import workloads
-from canarylab.kube.apply import Comparison, Kept, compare, diff_of, stamped, subject
+from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, stamped, subject
 from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces
@@ -31,7 +31,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         """The objects as they are wanted."""
 
-    def kept(self) -> Sequence[Kept]:
+    def kept(self) -> Sequence[IgnoredFields]:
         """Fields that are left alone once the object is there."""
         return ()
 
@@ -106,7 +106,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         if obj["metadata"].get("namespace") and not resource.namespaced:
             obj = self._wanted_in_none(ctx, obj)  # it wasn't known when it was observed
         if any(rule.kind == obj["kind"] for rule in self.kept()):
-            # Kept as it is at this moment: somebody may have set it since it was observed.
+            # With those fields as they are at this moment: somebody may have set it since it was observed.
             obj = compare(ctx.cluster, obj, self.kept(), self.manager).wanted
         ctx.cluster.apply(obj, manager=self.manager)
 

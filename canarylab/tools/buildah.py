@@ -11,6 +11,14 @@ from canarylab.tools.runner import Runner
 _TIMEOUT = 900.0
 
 
+def build_options(architecture: str | None, arguments: Mapping[str, str] | None) -> list[str | Path]:
+    """The options of `build` that buildah, podman and docker share: the platform and the build arguments."""
+    options: list[str | Path] = ["--platform", f"linux/{architecture}"] if architecture else []
+    for key, value in (arguments or {}).items():
+        options += ["--build-arg", f"{key}={value}"]
+    return options
+
+
 @dataclass(frozen=True)
 class Buildah:
     """buildah with its storage in `folder`, away from the user's own images."""
@@ -33,12 +41,9 @@ class Buildah:
         arguments: Mapping[str, str] | None = None,
     ) -> None:
         """Build `tag`. Nothing is pulled: base images must be in the storage."""
-        words: list[str | Path] = ["build", "--quiet", "--isolation", "chroot", "--pull-never", "--tag", tag]
-        if architecture:
-            words += ["--platform", f"linux/{architecture}"]
-        for key, value in (arguments or {}).items():
-            words += ["--build-arg", f"{key}={value}"]
-        self.runner.run(self._argv(*words, "--file", containerfile, context), timeout=_TIMEOUT)
+        words = ("build", "--quiet", "--isolation", "chroot", "--pull-never", "--tag", tag)
+        options = build_options(architecture, arguments)
+        self.runner.run(self._argv(*words, *options, "--file", containerfile, context), timeout=_TIMEOUT)
 
     def export(self, tag: str, archive: Path, reference: str) -> None:
         """Write an OCI archive that holds the image under `reference`."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from canarylab.tools.buildah import Buildah
+from canarylab.tools.buildah import Buildah, build_options
 from canarylab.tools.runner import Runner
 from canarylab.tools.skopeo import Skopeo
 
@@ -27,9 +27,11 @@ class Builder(Protocol):
         *,
         architecture: str | None = None,
         arguments: Mapping[str, str] | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Build `tag`, for this machine's architecture unless one is named. Raises CommandError where it fails."""
 
-    def export(self, tag: str, archive: Path, reference: str) -> None: ...
+    def export(self, tag: str, archive: Path, reference: str) -> None:
+        """Write an OCI archive that holds the image under `reference`."""
 
 
 def find(runner: Runner, folder: Path) -> Builder:
@@ -61,11 +63,8 @@ class Engine:
         architecture: str | None = None,
         arguments: Mapping[str, str] | None = None,
     ) -> None:
-        words: list[str | Path] = ["build", "--quiet", "--tag", tag]
-        if architecture:
-            words += ["--platform", f"linux/{architecture}"]
-        for key, value in (arguments or {}).items():
-            words += ["--build-arg", f"{key}={value}"]
+        """As `Buildah.build`, except that base images may be pulled."""
+        words = ["build", "--quiet", "--tag", tag, *build_options(architecture, arguments)]
         self.runner.run([self.program, *words, "--file", containerfile, context], timeout=_TIMEOUT)
 
     def export(self, tag: str, archive: Path, reference: str) -> None:

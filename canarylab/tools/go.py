@@ -122,6 +122,7 @@ def find(runner: Runner, least: str) -> Go:
 
 
 def version_of(runner: Runner, program: Path) -> tuple[int, ...]:
+    """The version of that toolchain, as `parse` has it."""
     return parse(runner.run([program, "env", "GOVERSION"], timeout=30, env=_apart()).stdout)
 
 

@@ -104,6 +104,7 @@ def _decode(encoded: str, record: str, namespace: str, labels: tuple[tuple[str, 
 
 
 def newest_first(secrets: Sequence[dict[str, Any]]) -> list[Release]:
+    """The revisions in these Secrets, the newest first."""
     return sorted((parse_record(secret) for secret in secrets), key=lambda release: -release.revision)
 
 
@@ -138,6 +139,7 @@ class Helm:
         return [self.program, "template", release, chart, "--namespace", namespace, "--include-crds", *_files(values)]
 
     def uninstall(self, release: str, namespace: str) -> list[str | Path]:
+        """Remove the release with its records; one that isn't there is fine."""
         return self._argv("uninstall", release, "--namespace", namespace, "--ignore-not-found")
 
 

@@ -34,7 +34,7 @@ _BUILTIN_ADDRESS = "10.0.2.15"
 
 @dataclass(frozen=True)
 class StartOptions:
-    """What `start` is told. None leaves it to minikube."""
+    """What `start` is given. None leaves it to minikube."""
 
     kubernetes: str
     container_runtime: str
@@ -55,7 +55,7 @@ class Minikube:
         return [PROGRAM, "-p", self.profile, *map(str, words)]
 
     def start(self, options: StartOptions, *, wait_seconds: float) -> list[str]:
-        """Create, start or mend the cluster; the user's current context stays. Prints one JSON event a line."""
+        """Create, start or repair the cluster; the user's current context stays. Prints one JSON event a line."""
         flags = [
             f"--memory={options.memory}",
             f"--cpus={options.cpus}",
@@ -72,19 +72,23 @@ class Minikube:
         return self._argv("start", *flags, *waiting, "--keep-context", "--output=json", "--interactive=false")
 
     def unpause(self) -> list[str]:
+        """Let a paused cluster go on."""
         return self._argv("unpause", "--output=json")
 
     def status(self) -> list[str]:
+        """How the nodes are, for `parse_status`."""
         return self._argv("status", "--output=json")
 
     def delete(self) -> list[str]:
+        """Delete the profile with its machine."""
         return self._argv("delete", "--output=json")
 
     def tunnel(self) -> list[str]:
+        """Run the tunnel in the foreground, until SIGINT. Prints blocks for `parse_tunnel`."""
         return self._argv("tunnel")
 
     def image_build(self, folder: Path, reference: str, arguments: Mapping[str, str], runtime: str) -> list[str]:
-        """Build on every node, by the node's own builder: each is told of build arguments in its own way.
+        """Build on every node, by the node's own builder: each takes build arguments in its own form.
 
         minikube puts `--` before a build option and hands it on: to `buildctl build`, or to `docker build`.
         """
@@ -93,12 +97,15 @@ class Minikube:
         return self._argv("image", "build", "--all", f"--tag={reference}", "--file=Containerfile", *options, folder)
 
     def image_list(self) -> list[str]:
+        """The images that the nodes have, for `parse_images`."""
         return self._argv("image", "ls", "--format", "json")
 
     def image_save(self, reference: str, archive: Path) -> list[str]:
+        """Write an image to an archive on this machine."""
         return self._argv("image", "save", reference, archive)
 
     def image_remove(self, reference: str) -> list[str]:
+        """Remove an image from the nodes. Ends with 0 whatever happens."""
         return self._argv("image", "rm", reference)
 
 
@@ -113,6 +120,7 @@ def config_get(key: str) -> list[str]:
 
 
 def config_set(key: str, value: str) -> list[str]:
+    """Change one of minikube's own settings, which hold for all profiles."""
     return [PROGRAM, "config", "set", key, value]
 
 
@@ -169,7 +177,7 @@ class Profile:
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether its machine hangs on qemu's builtin network, whatever the configuration says by now."""
+        """Whether its machine is on qemu's builtin network, whatever the configuration says by now."""
         return _BUILTIN_ADDRESS in self.addresses
 
 
@@ -206,6 +214,7 @@ class Event:
 
     @property
     def message(self) -> str:
+        """What it says; "" for events without words, such as a download's progress."""
         return self.data.get("message", "")
 
     @property
@@ -263,7 +272,7 @@ def plain(output: str) -> str:
 
 
 def complaints(output: str) -> list[str]:
-    """What it complained of without ending: errors that aren't a reason, such as a VM that it couldn't delete."""
+    """Errors that it printed without ending: those that aren't a reason, such as a VM that it couldn't delete."""
     events = filter(None, map(parse_event, output.splitlines()))
     return [event.message for event in events if event.kind == "error" and event.message]
 
@@ -277,13 +286,14 @@ class ListedImage:
 
 
 def parse_images(output: str) -> list[ListedImage]:
+    """What `image ls --format json` printed; none for an empty output."""
     found = json.loads(output) if output.strip() else []
     return [ListedImage(each["id"].removeprefix("sha256:"), tuple(each.get("repoTags") or ())) for each in found or []]
 
 
 @dataclass(frozen=True)
 class TunnelBlock:
-    """What `tunnel` prints of itself whenever something changes: the destination goes by way of the gateway."""
+    """What `tunnel` prints of itself whenever something changes: the destination is reached through the gateway."""
 
     machine: str
     pid: int
@@ -341,6 +351,7 @@ def driver_name(driver: str) -> str:
 
 
 def network_name(network: str) -> str:
+    """minikube's own name of a network, which is what a profile holds."""
     return _NETWORKS.get(network, network)
 
 

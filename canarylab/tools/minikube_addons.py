@@ -9,7 +9,7 @@ from canarylab.tools.minikube import PROGRAM
 
 
 def list_argv(profile: str) -> list[str]:
-    """Reads minikube's own record of the profile; the cluster isn't asked."""
+    """Which addons are enabled, by minikube's own notes of the profile; the cluster isn't asked."""
     return [PROGRAM, "-p", profile, "addons", "list", "-o", "json"]
 
 
@@ -19,6 +19,7 @@ def enable_argv(profile: str, addon: str) -> list[str]:
 
 
 def disable_argv(profile: str, addon: str) -> list[str]:
+    """Deletes the addon's objects."""
     return [PROGRAM, "-p", profile, "addons", "disable", addon]
 
 

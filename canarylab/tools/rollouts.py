@@ -19,26 +19,27 @@ class Plugin:
     folder: Path | None = None
 
     def set_image(self, namespace: str, rollout: str, container: str, image: str) -> list[str]:
+        """Give a container of the pod template another image, which begins an update."""
         return self._argv(namespace, "set", "image", rollout, f"{container}={image}")
 
     def promote(self, namespace: str, rollout: str, *, full: bool = False) -> list[str]:
-        """On, out of a pause; `full` skips all steps, pauses and analyses that are left."""
+        """Go on after a pause; `full` skips all steps, pauses and analyses that are left."""
         return self._argv(namespace, "promote", rollout, *(["--full"] if full else []))
 
     def abort(self, namespace: str, rollout: str) -> list[str]:
-        """All traffic back to stable; the spec keeps the new template until it is set back."""
+        """Send all traffic back to stable; the spec keeps the new template until it is set back."""
         return self._argv(namespace, "abort", rollout)
 
     def retry(self, namespace: str, rollout: str) -> list[str]:
-        """An aborted update anew, from its first step."""
+        """Try an aborted update again, from its first step."""
         return self._argv(namespace, "retry", "rollout", rollout)
 
     def undo(self, namespace: str, rollout: str, revision: int) -> list[str]:
-        """The whole template as it was in that revision."""
+        """Put the whole template back to that revision's."""
         return self._argv(namespace, "undo", rollout, f"--to-revision={revision}")
 
     def get_rollout(self, namespace: str, rollout: str) -> list[str]:
-        """The tree of the Rollout, its revisions and their pods as plain text."""
+        """Print the tree of the Rollout, its revisions and their pods as plain text."""
         return self._argv(namespace, "get", "rollout", rollout, "--no-color")
 
     def _argv(self, namespace: str, *words: str) -> list[str]:

@@ -25,7 +25,7 @@ _MAX_CHUNKS = 1_000_000
 _CHUNK = 1 << 16
 """Bytes of a chunk where nobody listens line by line."""
 _GRACE_SECONDS = 5.0
-"""How long a program that was told to end may take before it is killed."""
+"""How long a program that was asked to stop may take before it is killed."""
 _SIGNAL_SECONDS = 0.2
 """How long the thread that a signal started may take to cancel the run."""
 _PR_SET_PDEATHSIG = 1
@@ -39,6 +39,11 @@ class Result:
     stderr: str
     code: int
     seconds: float
+
+    @property
+    def output(self) -> str:
+        """All that it printed, stderr last."""
+        return f"{self.stdout}\n{self.stderr}"
 
 
 class Runner(Protocol):
@@ -179,7 +184,7 @@ class SystemRunner:
 
 
 class Background:
-    """A program that runs beside this process until it is told to end; `on_line` gets each line that it prints.
+    """A program that runs beside this process until it is stopped; `on_line` gets each line that it prints.
 
     `env` is laid over a copy of this process' own. On Linux it gets SIGINT where this process is killed; elsewhere it
     lives on then.
@@ -212,6 +217,7 @@ class Background:
         return int(self._process.process.exit_code) if self._ended.wait(seconds) else None
 
     def signal(self, number: int) -> None:
+        """Send a signal to it and its children."""
         with suppress(ProcessLookupError):  # it ended by itself
             self._process.signal_group(number)
 
@@ -245,7 +251,7 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
 
 
 def _end(process: Any, over: threading.Event) -> None:
-    """Tell a program and its children to end, and kill them where they don't."""
+    """Ask a program and its children to stop, and kill them where they don't."""
     with suppress(ProcessLookupError):  # it ended by itself
         process.signal_group(signal.SIGTERM)
         if not over.wait(_GRACE_SECONDS):

@@ -1,4 +1,4 @@
-"""sudo: whether root can be had without a question, and a password kept while something still needs it."""
+"""sudo: whether it works without a question, and a password kept while something still needs it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_root() -> bool:
 
 
 def allowed(runner: Runner) -> bool:
-    """Whether root can be had now without asking anybody."""
+    """Whether commands can be run as root now without asking anybody."""
     if is_root():
         return True
     if shutil.which("sudo") is None:

@@ -96,6 +96,7 @@ class Supervisor:
             )
 
     def is_running(self, name: str) -> bool:
+        """Whether a program of that name is up."""
         return self.process(name) is not None
 
     def process(self, name: str) -> int | None:
@@ -146,6 +147,7 @@ class Supervisor:
         return found
 
     def log(self, name: str) -> Path:
+        """Where a program's output is written."""
         return self.folder / "logs" / f"{name}.log"
 
     def _last_words(self, name: str) -> str:

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_cluster import FakeCluster
 
-from canarylab.kube.apply import APPLIED, PATH_PATTERN, Kept, compare, diff_of, is_within, stamped, subject, with_kept
+from canarylab.kube.apply import (
+    APPLIED,
+    PATH_PATTERN,
+    IgnoredFields,
+    compare,
+    diff_of,
+    is_within,
+    stamped,
+    subject,
+    with_live_fields,
+)
 from canarylab.kube.client import ApiError
 
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", max_size=3)
@@ -81,39 +91,42 @@ def test_a_changed_field_is_noticed_wherever_it_is(obj, key, value):
     assert not is_within(wanted, live)
 
 
-# -- with_kept --------------------------------------------------------------------------------------------------------
+# -- with_live_fields -------------------------------------------------------------------------------------------------
 
 
 def test_kept_fields_are_as_they_are_in_the_cluster():
-    kept = [Kept("Rollout", ("spec.template.spec.containers[*].image", "spec.route[0].weight"))]
-    result = with_kept(rollout("blue", "proxy:1"), rollout("yellow", "proxy:2", weight=5), kept)
+    kept = [IgnoredFields("Rollout", ("spec.template.spec.containers[*].image", "spec.route[0].weight"))]
+    result = with_live_fields(rollout("blue", "proxy:1"), rollout("yellow", "proxy:2", weight=5), kept)
     assert result == rollout("yellow", "proxy:2") | {
         "spec": {**result["spec"], "route": [{"weight": 5}, {"weight": 100}]}
     }
 
 
 def test_other_kinds_keep_nothing():
-    assert with_kept(rollout("blue"), rollout("yellow"), [Kept("Deployment", ("spec",))]) == rollout("blue")
+    assert with_live_fields(rollout("blue"), rollout("yellow"), [IgnoredFields("Deployment", ("spec",))]) == rollout(
+        "blue"
+    )
 
 
 @pytest.mark.parametrize(
     "field", ["spec.nowhere.x", "spec.template[0]", "spec.route[7].weight", "metadata.name.x", "a[*]"]
 )
 def test_a_path_that_leads_nowhere_keeps_nothing(field):
-    assert with_kept(rollout("blue"), rollout("yellow"), [Kept("Rollout", (field,))]) == rollout("blue")
+    assert with_live_fields(rollout("blue"), rollout("yellow"), [IgnoredFields("Rollout", (field,))]) == rollout("blue")
 
 
 def test_of_lists_of_different_length_the_common_part_is_kept():
-    kept = [Kept("Rollout", ("spec.template.spec.containers[*].image",))]
+    kept = [IgnoredFields("Rollout", ("spec.template.spec.containers[*].image",))]
     images = [
-        c["image"] for c in with_kept(rollout("a", "b"), rollout("x"), kept)["spec"]["template"]["spec"]["containers"]
+        c["image"]
+        for c in with_live_fields(rollout("a", "b"), rollout("x"), kept)["spec"]["template"]["spec"]["containers"]
     ]
     assert images == ["x", "b"]
 
 
 def test_a_whole_map_can_be_kept():
     live = config_map({"a": "1", "hash": "2"})
-    assert with_kept(config_map({"a": "0"}), live, [Kept("ConfigMap", ("data",))]) == live
+    assert with_live_fields(config_map({"a": "0"}), live, [IgnoredFields("ConfigMap", ("data",))]) == live
 
 
 PATHS = st.lists(st.sampled_from(["a", "b", "status", "[*]", "[0]"]), min_size=1, max_size=4).map(
@@ -125,16 +138,16 @@ PATHS = st.lists(st.sampled_from(["a", "b", "status", "[*]", "[0]"]), min_size=1
 def test_keeping_is_pure_and_a_second_time_changes_nothing(wanted, live, paths):
     wanted, live = {**wanted, "kind": "K"}, {**live, "kind": "K"}
     before = copy.deepcopy((wanted, live))
-    kept = [Kept("K", tuple(paths))]
-    once = with_kept(wanted, live, kept)
+    kept = [IgnoredFields("K", tuple(paths))]
+    once = with_live_fields(wanted, live, kept)
     assert (wanted, live) == before
-    assert with_kept(once, live, kept) == once
+    assert with_live_fields(once, live, kept) == once
 
 
 @given(OBJECTS, st.lists(PATHS, max_size=3))
 def test_keeping_what_is_the_same_changes_nothing(wanted, paths):
     wanted = {**wanted, "kind": "K"}
-    assert with_kept(wanted, copy.deepcopy(wanted), [Kept("K", tuple(paths))]) == wanted
+    assert with_live_fields(wanted, copy.deepcopy(wanted), [IgnoredFields("K", tuple(paths))]) == wanted
 
 
 @pytest.mark.parametrize("path", ["a", "a.b", "a[*]", "a[0][*].b", "spec.http[*].route[*].weight", "x-y.z_0"])
@@ -273,14 +286,18 @@ def test_an_objects_own_status_is_none_of_our_business():
 def test_kept_fields_are_no_difference_and_stay_in_what_is_applied():
     cluster = FakeCluster(kinds=[("argoproj.io/v1alpha1", "Rollout")])
     cluster.put({**rollout("yellow"), "status": {"conditions": [{"type": "Healthy", "status": "False"}]}})
-    found = compare(cluster, rollout("blue"), [Kept("Rollout", ("spec.template.spec.containers[*].image",))], "m")
+    found = compare(
+        cluster, rollout("blue"), [IgnoredFields("Rollout", ("spec.template.spec.containers[*].image",))], "m"
+    )
     assert (found.diff, found.wanted) == ("", rollout("yellow"))
 
 
 def test_a_rollout_that_has_never_been_well_keeps_nothing_so_that_a_wrong_image_can_be_mended():
     cluster = FakeCluster(kinds=[("argoproj.io/v1alpha1", "Rollout")])
     cluster.put({**rollout("bleu"), "status": {"phase": "Progressing"}})
-    found = compare(cluster, rollout("blue"), [Kept("Rollout", ("spec.template.spec.containers[*].image",))], "m")
+    found = compare(
+        cluster, rollout("blue"), [IgnoredFields("Rollout", ("spec.template.spec.containers[*].image",))], "m"
+    )
     assert "+      - image: blue" in found.diff
 
 

@@ -73,7 +73,7 @@ def test_a_small_cluster_is_none_nor_is_what_is_ours_or_kubernetes_own(objects):
 @pytest.mark.parametrize("label", ["istio-injection", "istio.io/rev"])
 def test_others_pods_in_a_namespace_that_would_be_injected_are_named(label):
     ctx = context(namespace(), pod("shop"), pod("till"), labels={label: "x"})
-    assert guard.injected_strangers(ctx) == [
+    assert guard.namespaces_to_inject(ctx) == [
         f"namespace default would get {label}=x, and others' pods are in it: shop, till"
     ]
 
@@ -88,11 +88,11 @@ def test_others_pods_in_a_namespace_that_would_be_injected_are_named(label):
     ],
 )
 def test_a_namespace_without_others_pods_or_with_the_label_already_is_no_question(objects):
-    assert guard.injected_strangers(context(*objects)) == []
+    assert guard.namespaces_to_inject(context(*objects)) == []
 
 
 def test_another_label_is_no_question():
-    assert guard.injected_strangers(context(namespace(), pod(), labels={"team": "a"})) == []
+    assert guard.namespaces_to_inject(context(namespace(), pod(), labels={"team": "a"})) == []
 
 
 def test_a_pod_is_ours_through_what_it_was_made_by():
@@ -104,8 +104,8 @@ def test_a_pod_is_ours_through_what_it_was_made_by():
 
     top = made("Deployment", labels={OWNER_LABEL: "unit-test"})
     middle = made("ReplicaSet", **owned("Deployment", "x"))
-    assert guard.injected_strangers(context(namespace(), pod(**owned("ReplicaSet", "x")), middle, top)) == []
-    assert guard.injected_strangers(context(namespace(), pod(**owned("ReplicaSet", "x")), middle)) != []
+    assert guard.namespaces_to_inject(context(namespace(), pod(**owned("ReplicaSet", "x")), middle, top)) == []
+    assert guard.namespaces_to_inject(context(namespace(), pod(**owned("ReplicaSet", "x")), middle)) != []
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ import pytest
 from mac_world import AMD64, ARM64, BLOCKED, GIB, ROUTES, Mac, failing, printed, profile
 
 from canarylab.errors import CancelledError, CommandError
-from canarylab.providers.minikube.checks import executable, firewall, host, local_network, resources, routes
+from canarylab.providers.minikube.checks import executable, firewall, host, local_network, resources
 from canarylab.providers.minikube.checks import socket_vmnet as vmnet
+from canarylab.providers.minikube.routes import parse_table
 
 BREW = "opt/homebrew/bin/brew"
 SOCKET = "opt/homebrew/var/run/socket_vmnet"
@@ -601,7 +602,7 @@ def test_a_tunnel_of_another_profile_would_be_a_conflicting_route(mac):
 
 
 def test_a_route_that_nobody_owns_is_a_tunnel_that_is_no_more(mac):
-    assert "a tunnel that is no more" in with_route(mac, "10.96/12  192.168.105.7  UGSc  bridge100").seen
+    assert "a tunnel that has ended" in with_route(mac, "10.96/12  192.168.105.7  UGSc  bridge100").seen
 
 
 def test_the_profiles_own_tunnel_is_no_conflict(mac):
@@ -646,7 +647,7 @@ def test_another_profile_that_runs_with_the_same_range_is_named(mac):
 )
 def test_a_destination_is_completed_as_macos_shortened_it(row, network):
     header = "Destination        Gateway            Flags               Netif Expire\n"
-    [found] = routes.parse(header + row)
+    [found] = parse_table(header + row)
     assert str(found.network) == network
 
 
@@ -656,7 +657,7 @@ def test_older_tables_have_two_columns_more_and_the_default_route_is_left_out():
         "default            10.10.10.1         UGSc           20       16     en0\n"
         "10.10.10/24        link#4             UCS             1        0  vmnet1\n"
     )
-    assert [(str(route.network), route.link) for route in routes.parse(text)] == [("10.10.10.0/24", "vmnet1")]
+    assert [(str(route.network), route.link) for route in parse_table(text)] == [("10.10.10.0/24", "vmnet1")]
 
 
 # -- Linux ------------------------------------------------------------------------------------------------------------
@@ -700,7 +701,7 @@ def test_linux_without_homebrew_is_not_told_to_install_it(linux):
     assert "Homebrew" not in [finding.subject for finding in linux.findings()]
 
 
-def test_on_linux_sudo_that_is_missing_leaves_the_way_around(linux):
+def test_on_linux_sudo_that_is_missing_leaves_node_ports(linux):
     linux.remove("opt/homebrew/bin/sudo")
     finding = linux.finding("sudo")
     assert (finding.ok, finding.fatal) == (False, False)

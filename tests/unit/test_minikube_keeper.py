@@ -27,7 +27,7 @@ from tunnel_world import (
 from canarylab.cancel import Cancel
 from canarylab.providers.minikube import keeper, processes, vm
 from canarylab.providers.minikube.keeper import Keeper
-from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.tools.runner import Background, SystemRunner
 
 pytestmark = pytest.mark.timeout(60)
@@ -76,7 +76,7 @@ class Kept_:  # noqa: N801 - a keeper and all it works with
         self.cancel = Cancel()
         self.folder = context(host).paths.root
         self.children = deque(children)
-        self.told = []
+        self.reports = []
         Choice(way, vm.find(PROFILE)).save(self.folder)
 
     def start(self, argv, on_line):
@@ -88,17 +88,17 @@ class Kept_:  # noqa: N801 - a keeper and all it works with
 
     def serve(self):
         made = Keeper(self.folder, self.host, self.start)
-        inner = made._tell
+        inner = made._report
 
-        def tell(kept):
-            inner(kept)
-            self.told.append(kept)
-            if not self.children and kept.problem:
+        def note(report):
+            inner(report)
+            self.reports.append(report)
+            if not self.children and report.problem:
                 self.cancel.set()
 
-        made._tell = tell
+        made._report = note
         made.serve(self.cancel)
-        return [kept.problem for kept in self.told if kept.problem]
+        return [report.problem for report in self.reports if report.problem]
 
 
 def routed(**other):
@@ -113,7 +113,7 @@ def routed(**other):
 def test_minikubes_status_block_is_told():
     kept = Kept_(routed(), Child(RIGHT_LINES, code=0))
     kept.serve()
-    last = kept.told[-2]
+    last = kept.reports[-2]
     assert (last.route, last.errors, last.pid) == (ROUTE, {}, os.getpid())
     assert last.started == processes.find(SystemRunner(Cancel()), os.getpid()).started
 
@@ -122,14 +122,14 @@ def test_a_route_is_told_only_with_the_process_that_holds_it():
     """The first block may be printed before the process was looked up: whoever reads of it asks for the process."""
     kept = Kept_(routed(), Child(RIGHT_LINES, code=0))
     kept.serve()
-    assert [one.pid for one in kept.told if one.route] == [os.getpid()]
+    assert [one.pid for one in kept.reports if one.route] == [os.getpid()]
 
 
 def test_errors_of_the_block_are_told():
     lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="conflicting route: x").splitlines()
     kept = Kept_(routed(), Child(lines, code=0))
     kept.serve()
-    assert kept.told[-2].errors == {"router": "conflicting route: x"}
+    assert kept.reports[-2].errors == {"router": "conflicting route: x"}
 
 
 def test_one_that_ends_is_started_again():
@@ -141,7 +141,7 @@ def test_last_words_are_those_after_the_last_block():
     kept = Kept_(routed(), Child([*RIGHT_LINES, "", "X Exiting due to SVC_TUNNEL_START: why"], code=110))
     [problem] = kept.serve()
     assert problem == "`minikube tunnel` ended with 110: X Exiting due to SVC_TUNNEL_START: why"
-    assert kept.told[-1].code == 110
+    assert kept.reports[-1].code == 110
 
 
 def test_without_words_it_says_so():
@@ -162,7 +162,7 @@ def test_a_lost_route_ends_the_tunnel_gently_and_is_put_back():
     host = routed()
     child = Child(RIGHT_LINES, on_wait=host.table.clear)
     kept = Kept_(host, child, Child(code=0))
-    assert kept.serve()[0] == f"the route {ROUTE} was lost: the tunnel starts anew"
+    assert kept.serve()[0] == f"the route {ROUTE} was lost: the tunnel is started again"
     assert child.signals == [signal.SIGINT]
     assert host.privileged == [f"ip route add {SERVICES} via {VM}"]
 
@@ -194,7 +194,7 @@ def test_an_error_that_minikube_keeps_is_got_rid_of_by_a_new_start():
     lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="error adding Route").splitlines()
     child = Child(lines)
     kept = Kept_(routed(), child, Child(code=0))
-    assert kept.serve()[0] == "its error stayed: the tunnel starts anew"
+    assert kept.serve()[0] == "its error stayed: the tunnel is started again"
     assert child.signals == [signal.SIGINT]
 
 
@@ -253,7 +253,7 @@ def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monk
     orphan = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
     orphan.stdout.readline()
     kept = Kept_(routed(), Child(code=0))
-    Kept(orphan.pid, processes.find(runner, orphan.pid).started).save(kept.folder)
+    KeeperReport(orphan.pid, processes.find(runner, orphan.pid).started).save(kept.folder)
     kept.serve()
     assert orphan.wait(10) == 0
     orphan.communicate()
@@ -266,7 +266,7 @@ def test_a_process_that_got_the_id_of_ours_is_left_alone(tmp_path, monkeypatch):
     other = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
     other.stdout.readline()
     kept = Kept_(routed(), Child(code=0))
-    Kept(other.pid, "another time").save(kept.folder)
+    KeeperReport(other.pid, "another time").save(kept.folder)
     kept.serve()
     assert other.poll() is None
     other.send_signal(signal.SIGINT)

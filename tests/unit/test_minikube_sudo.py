@@ -14,9 +14,9 @@ from tunnel_world import PROFILE, SERVICES, VM, Host, context, minikube_home, wr
 from canarylab.cancel import Cancel
 from canarylab.errors import CommandError, MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import needs, resolver, starting, sudo, vm
-from canarylab.providers.minikube.memory import Choice
+from canarylab.providers.minikube import privileges, resolver, starting, sudo, vm
 from canarylab.providers.minikube.tunnel import TunnelAccess
+from canarylab.providers.minikube.tunnel_state import Choice
 from canarylab.tools.sudo import allowed, run
 
 ACCESS = TunnelAccess()
@@ -107,8 +107,8 @@ def test_a_playbook_without_a_tunnel_needs_no_root():
     host = Host(may_sudo=False)
     ctx = context(host)
     ctx.playbook = type(ctx.playbook)("x", "", ctx.playbook.path, "", ctx.playbook.cluster, (), {}, ())
-    assert needs.of(ctx, UP) == []
-    assert needs.of(ctx, "tunnel start") != []
+    assert privileges.needed(ctx, UP) == []
+    assert privileges.needed(ctx, "tunnel start") != []
 
 
 @pytest.mark.parametrize("command", ["demo", "doctor"])

@@ -36,17 +36,17 @@ from canarylab.events import Notice
 from canarylab.providers.minikube import (
     keeper,
     nodeport,
-    others,
     processes,
-    registry,
     resolver,
     routes,
     starting,
+    tunnel_list,
+    tunnel_owners,
     vm,
 )
-from canarylab.providers.minikube.memory import Choice, Kept
 from canarylab.providers.minikube.routes import Route, Way
 from canarylab.providers.minikube.tunnel import TunnelAccess
+from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.removal import Removal
 from canarylab.stages.kinds.tunnel import TunnelStage
 from canarylab.tools.runner import SystemRunner
@@ -234,7 +234,7 @@ def test_a_conflicting_route_of_nobody_known_is_told_with_the_command_that_remov
         make_route(host)
 
 
-# -- the way around ---------------------------------------------------------------------------------------------------
+# -- node ports -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def test_behind_qemus_builtin_network_nobody_is_asked_for_root():
     assert host.privileged == []
 
 
-def test_a_machine_out_of_reach_has_no_way_around():
+def test_a_machine_out_of_reach_has_no_fallback():
     write_profile(Network="user", address="10.0.2.15")
     ctx = context(Host())
     with pytest.raises(StageError) as caught:
@@ -334,7 +334,7 @@ def test_without_a_cluster_there_is_nothing_to_start():
     ],
 )
 def test_a_tunnel_is_known_by_its_command_line(words, is_one, profile):
-    assert processes.is_tunnel(words) is is_one
+    assert processes.runs_minikube(words, "tunnel") is is_one
     assert processes.profile_of(words) == profile
 
 
@@ -353,21 +353,23 @@ def test_entries_of_tunnels_that_are_gone_are_stale_even_where_their_id_is_someb
     write_registry(
         (PROFILE, os.getpid(), VM), (PROFILE, 99999999, "192.168.105.8"), ("colleague", 99999998, "10.0.0.1")
     )
-    stale = others.stale(SystemRunner(Cancel()), PROFILE)
+    stale = tunnel_owners.stale_entries(SystemRunner(Cancel()), PROFILE)
     assert [entry.pid for entry in stale] == [os.getpid(), 99999999]
-    registry.forget(stale)
+    tunnel_list.forget(stale)
     assert registered() == [99999998]
 
 
 def test_an_entry_for_our_route_is_stale_whoever_made_it():
     write_registry(("former-profile", 99999999, VM))
-    assert [entry.machine for entry in others.stale(SystemRunner(Cancel()), PROFILE, OURS)] == ["former-profile"]
+    assert [entry.machine for entry in tunnel_owners.stale_entries(SystemRunner(Cancel()), PROFILE, OURS)] == [
+        "former-profile"
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", "{}", "null", '[{"Pid": 1}, null, 3]'])
 def test_a_registry_that_is_half_written_has_no_entries(text):
-    registry.path().write_text(text)
-    assert registry.entries() == []
+    tunnel_list.path().write_text(text)
+    assert tunnel_list.entries() == []
 
 
 # -- for real: supervisord, the keeper, and a `minikube tunnel` -------------------------------------------------------
@@ -433,7 +435,7 @@ def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
     first = ACCESS.tunnel_status(ctx).pid
     os.kill(starting.supervisor(ctx).process(keeper.PROGRAM), signal.SIGKILL)
     until(lambda: ACCESS.tunnel_status(ctx).pid not in (None, first) and ACCESS.tunnel_status(ctx).running)
-    assert others.tunnels(ctx) == []
+    assert tunnel_owners.foreign_tunnels(ctx) == []
 
 
 @linux
@@ -444,7 +446,7 @@ def test_what_a_killed_tunnel_left_is_taken_back(real):
     removals = ACCESS.tunnel_stop(ctx)
     assert [removal.subject for removal in removals] == [
         f"route {SERVICES} -> {VM}",
-        f"entry of tunnel 99999999 in {registry.path()}",
+        f"entry of tunnel 99999999 in {tunnel_list.path()}",
         "address of Service ns/gateway",
     ]
     assert {removal.outcome for removal in removals} == {"removed"}
@@ -591,7 +593,7 @@ def kept_status(monkeypatch, host, kept):
 
 
 def test_a_lost_route_is_a_tunnel_that_does_not_run(monkeypatch):
-    status = kept_status(monkeypatch, Host(), Kept())
+    status = kept_status(monkeypatch, Host(), KeeperReport())
     assert not status.running
     assert status.problems == (f"the route {OURS} is missing: `invoke tunnel start` puts it back",)
     assert TunnelStage("tunnel", StageOptions()).changes(status), "`up` mends it"
@@ -600,7 +602,7 @@ def test_a_lost_route_is_a_tunnel_that_does_not_run(monkeypatch):
 def test_an_error_in_minikubes_status_block_is_told_with_its_explanation(monkeypatch):
     host = Host()
     host.table[SERVICES] = VM
-    kept = Kept(route=str(OURS), errors={"router": "conflicting route: 10.96.0.0/12 192.168.105.9 UGSc"})
+    kept = KeeperReport(route=str(OURS), errors={"router": "conflicting route: 10.96.0.0/12 192.168.105.9 UGSc"})
     [problem] = kept_status(monkeypatch, host, kept).problems
     assert problem.startswith("router: conflicting route: 10.96.0.0/12")
     assert "another profile's tunnel" in problem
@@ -610,16 +612,16 @@ def test_a_conflicting_route_is_told_with_what_to_do(monkeypatch):
     host = Host()
     host.table[SERVICES] = "192.168.105.9"
     write_profile("colleague", "192.168.105.9")
-    [problem] = kept_status(monkeypatch, host, Kept()).problems
+    [problem] = kept_status(monkeypatch, host, KeeperReport()).problems
     assert "profile colleague has the same range" in problem
     assert "next: " in problem
 
 
 def test_what_is_remembered_survives_the_way_through_its_file(tmp_path):
     Choice("nodeport", vm.find(PROFILE), "no sudo").save(tmp_path)
-    Kept(4711, "99", str(OURS), {"router": "x"}, 111, "words", "problem").save(tmp_path)
+    KeeperReport(4711, "99", str(OURS), {"router": "x"}, 111, "words", "problem").save(tmp_path)
     assert Choice.load(tmp_path) == Choice("nodeport", vm.find(PROFILE), "no sudo")
-    assert Kept.load(tmp_path) == Kept(4711, "99", str(OURS), {"router": "x"}, 111, "words", "problem")
+    assert KeeperReport.load(tmp_path) == KeeperReport(4711, "99", str(OURS), {"router": "x"}, 111, "words", "problem")
     assert json.loads((tmp_path / "tunnel.json").read_text())["way"] == "nodeport"
 
 

@@ -1,6 +1,6 @@
 """A real Kubernetes on a plain Linux host: no virtual machine, no container engine, no image registry.
 
-The node is a machine made of Linux namespaces; docs/embedded.md tells how it works.
+The node is a machine made of Linux namespaces; docs/embedded.md explains how it works.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class EmbeddedProvider(Provider):
         return ranges
 
     def keep_ranges(self, ctx: Context) -> None:
-        """From the first change on, the ranges and the profile's name are this folder's own."""
+        """Claim the ranges and the profile's name for this profile's folder, as `up` does before its first change."""
         self.require_owner(ctx)
         ctx.paths.create()
         with queued(cache_home() / "ranges.lock", ctx.cancel, lambda: None):
@@ -87,7 +87,7 @@ class EmbeddedProvider(Provider):
         owner.write_text(str(ctx.paths.root))
 
     def require_owner(self, ctx: Context) -> None:
-        """Raise where a profile of this name runs from another home: namespace, link and groups hang on the name."""
+        """Raise where a profile of this name runs from another home: namespace, link and groups are named after it."""
         owner = _owner(ctx.profile)
         if owner.exists() and owner.read_text() not in ("", str(ctx.paths.root)):
             raise StageError(
@@ -97,19 +97,21 @@ class EmbeddedProvider(Provider):
             )
 
     def disown(self, ctx: Context) -> None:
-        """Nothing of the profile is left on the host."""
+        """Give the profile's name free, now that nothing of it is left on the host."""
         _owner(ctx.profile).unlink(missing_ok=True)
         with suppress(OSError):  # others are in it
             _owner(ctx.profile).parent.rmdir()
 
     def supervisor(self, ctx: Context) -> Supervisor:
+        """The profile's supervisord, running or not."""
         return Supervisor(ctx.profile, ctx.paths.root, ctx.runner)
 
     def machine(self, ctx: Context) -> Machine:
+        """The profile's machine, running or not."""
         network, supervisor = self.network(ctx), self.supervisor(ctx)
         return Machine(ctx.paths.root, built(), network, supervisor, runner=ctx.runner, cancel=ctx.cancel)
 
 
 def _owner(profile: str) -> Path:
-    """Says which folder a running profile belongs to; gone after a reboot, as what it speaks of is."""
+    """Says which folder a running profile belongs to; gone after a reboot, as the profile's processes are."""
     return Path("/run/canarylab") / profile

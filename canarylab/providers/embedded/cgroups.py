@@ -33,6 +33,7 @@ class ControlGroups:
 
     @property
     def groups(self) -> list[Path]:
+        """The profile's folder in each hierarchy, whether it exists or not."""
         return [hierarchy / self.name for hierarchy in self.hierarchies()]
 
     def create(self) -> None:

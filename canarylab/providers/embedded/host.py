@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from canarylab import pins
 from canarylab.contract.provider import Finding
+from canarylab.files import existing_parent
 from canarylab.paths import cache_home, state_home
 from canarylab.providers.embedded.cgroups import ROOT as CGROUPS
 from canarylab.providers.embedded.programs.built import Built
@@ -90,7 +91,7 @@ def _programs() -> list[Finding]:
 
 
 def install_packages(ctx: Context) -> None:
-    """Install what is missing, where apt and root are at hand; else the findings say so."""
+    """Install what is missing, where there is apt and this is root; otherwise the findings say so."""
     missing = missing_packages()
     if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
         return
@@ -111,7 +112,7 @@ def _memory() -> Finding:
 
 
 def _disk(built: Built) -> Finding:
-    folder = _existing(state_home() if built.is_complete else cache_home())
+    folder = existing_parent(state_home() if built.is_complete else cache_home())
     needed = _RUN_BYTES if built.is_complete else _BUILD_BYTES
     free = shutil.disk_usage(folder).free
     what = "to run" if built.is_complete else "to build the programs once"
@@ -123,7 +124,7 @@ def _inotify() -> Finding:
     """Istio's sidecar takes three instances, and all of a host's sidecars are one user's (1337).
 
     At the kernel's usual 128 the 43rd one ends with "couldn't initialize inotify: too many open files". Limits are
-    the host's owner's to set: it is asked for, not done.
+    for the host's owner to set, so the finding asks for it and `up` doesn't do it.
     """
     limit = int(_INOTIFY.read_text()) if _INOTIFY.exists() else _INOTIFY_WANTED
     command = f"sysctl -w {_INOTIFY_KEY}={_INOTIFY_WANTED}"
@@ -139,15 +140,9 @@ def _inotify() -> Finding:
 
 
 def _forwarding() -> Finding:
-    """Whether this host forwards packets is its owner's to decide: it is asked for, not switched on."""
+    """Whether this host forwards packets is for its owner to decide: the finding asks for it, `up` doesn't do it."""
     forwards = Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"
     return Finding("forwarding", forwards, "on" if forwards else "off", "sysctl -w net.ipv4.ip_forward=1")
-
-
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder
 
 
 def _control_groups() -> Finding:
@@ -165,7 +160,7 @@ def _control_groups() -> Finding:
 
 def _overlay(ctx: Context) -> Finding:
     """Try it: whether overlayfs can be mounted depends on the filesystem below, not only on the kernel."""
-    home = _existing(state_home())
+    home = existing_parent(state_home())
     with tempfile.TemporaryDirectory(dir=home, prefix=".canarylab-probe-") as folder:
         for name in ("lower", "upper", "work", "merged"):
             (Path(folder) / name).mkdir()

@@ -1,6 +1,6 @@
 """The machine: namespaces, a root of its own, and a supervisor in it that keeps containerd and the kubelet running.
 
-What it is made of lies in the profile's folder, so it can be stopped, lost to a reboot of the host, and started again.
+Its files are in the profile's folder, so it can be stopped, lost to a reboot of the host, and started again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Machine:
     def has_disk(self) -> bool:
         """The stamp is written last: a folder without it was left half done.
 
-        Raises where the disk was made of other programs: it holds the user's objects, so it isn't replaced unasked.
+        Raises where the disk was made of other programs: it holds the user's objects, so only the user replaces it.
         """
         if not self._stamp.exists():
             return False
@@ -62,7 +62,7 @@ class Machine:
             raise StageError(
                 f"this profile was made of other programs ({made_of}) than this version's ({self._built.folder.name})",
                 where=str(self._stamp),
-                remedy="`invoke teardown up` makes it anew, without the objects in it",
+                remedy="`invoke teardown up` creates it again, without the objects in it",
             )
         return True
 
@@ -92,6 +92,7 @@ class Machine:
         link_tree(self._built.store, store, copied=(".db",))
 
     def write(self, inside: str, content: str, mode: int = 0o644) -> None:
+        """Replace a file of the machine, folders included; `inside` as for `path`."""
         path = self.path(inside)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
@@ -99,6 +100,7 @@ class Machine:
         path.write_text(content)
 
     def finish_disk(self) -> None:
+        """Write the stamp: from now on `has_disk` is true."""
         write_private(self._stamp, self._built.folder.name)
 
     # -- running ------------------------------------------------------------------------------------------------------
@@ -181,11 +183,13 @@ class Machine:
         return self.groups.processes() | _in_namespace(self._network.path)
 
     def delete(self) -> list[Removal]:
+        """Stop the machine and delete its control groups. Its disk is deleted with the profile's folder."""
         removals = [Removal("machine with all its processes", "removed")] if self.stop() else []
         return removals + self.groups.delete(self._cancel)
 
 
 def node_name(profile: str) -> str:
+    """The name of the profile's one node, as Kubernetes and the machine's hostname have it."""
     return profile
 
 

@@ -1,6 +1,6 @@
 """The machine's network: a range of its own, a network namespace, a link to the host and rules around it.
 
-Everything is named after the profile, so that what is found can be told from what others made.
+Everything is named after the profile, so that what is found can be distinguished from what others made.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Ranges:
 
     @classmethod
     def inside(cls, network: ipaddress.IPv4Network) -> Ranges:
+        """The ranges within a /16: the first /24 for the link, the second and third quarter for pods and Services."""
         quarter = list(network.subnets(new_prefix=18))
         return cls(str(next(network.subnets(new_prefix=24))), str(quarter[1]), str(quarter[2]))
 
@@ -46,10 +47,12 @@ class Ranges:
 
     @property
     def host_address(self) -> str:
+        """Of the host's end of the link."""
         return str(ipaddress.ip_network(self.link)[1])
 
     @property
     def node_address(self) -> str:
+        """Of the machine's end of the link, where the API server answers."""
         return str(ipaddress.ip_network(self.link)[2])
 
     @property
@@ -58,11 +61,12 @@ class Ranges:
         return str(next(ipaddress.ip_network(self.pods).subnets(new_prefix=24)))
 
     def save(self, path: Path) -> None:
+        """Write them down as JSON, for `load`."""
         write_private(path, json.dumps(asdict(self)))
 
     @classmethod
     def load(cls, path: Path) -> Ranges | None:
-        """None where there is no file, or none that says it all."""
+        """None where there is no file, or an incomplete one."""
         try:
             return cls(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):
@@ -101,6 +105,7 @@ class Network:
 
     @property
     def namespace(self) -> str:
+        """Name of the network namespace, and of the control groups."""
         return f"canarylab-{self.profile}"
 
     @property
@@ -110,10 +115,12 @@ class Network:
 
     @property
     def table(self) -> str:
+        """Name of the nftables table, in the family inet."""
         return f"canarylab-{self.profile}"
 
     @property
     def path(self) -> Path:
+        """Where iproute2 mounts the namespace (ip-netns(8))."""
         return Path("/run/netns") / self.namespace
 
     def is_complete(self) -> bool:
@@ -122,10 +129,11 @@ class Network:
         return whole and not self.lets_out_otherwise()
 
     def exists(self) -> bool:
+        """Whether namespace and link are there; they may be half made."""
         return self.path.exists() and Path(f"/sys/class/net/{self.link}").exists()
 
     def create(self) -> None:
-        """Make what is missing; what a killed run left half done is made anew."""
+        """Make what is missing; what a killed run left half done is made again."""
         self.delete()
         link, ranges = self.link, self.ranges
         # The rules come first: at no moment is there a link without them.
@@ -180,6 +188,7 @@ class Network:
         return removals
 
     def has_rules(self) -> bool:
+        """Whether the profile's nftables table is loaded, whatever is in it."""
         if not shutil.which("nft"):
             return False  # nobody can have loaded any: the first `up` installs it
         listed = self._runner.run(["nft", "-j", "list", "tables"], timeout=10).stdout

@@ -60,5 +60,5 @@ class PinnedSources(Sources):
             raise UsageError(
                 f"the embedded provider has no traffic-router plugin {name!r}", remedy=f"use {_GATEWAY_API}"
             )
-        note = f"{name} can't be had here: a plugin of this tool stands in for it (docs/embedded.md, Gateway API)"
+        note = f"{name} isn't available here: a plugin of this tool stands in for it (docs/embedded.md, Gateway API)"
         return RouterPlugin(f"file://{GATEWAY_API_PLUGIN}", note=note)

@@ -56,6 +56,7 @@ def load(machine: Machine, archive: Path) -> None:
 
 
 def remove(machine: Machine, reference: str) -> Literal["removed", "absent"]:
+    """Take an image out of containerd's store; "absent" where it isn't there, or no machine runs."""
     if not machine.is_up():
         return "absent"
     known: Sequence[tuple[str, str]] = parse_list(machine.run([*_CTR, "list", f"name=={reference}"], timeout=30).stdout)

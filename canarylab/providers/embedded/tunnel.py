@@ -1,7 +1,7 @@
 """The tunnel: what `minikube tunnel` does, for the embedded cluster, as a process of the profile's supervisor.
 
 It keeps a route from this host to the range of the Services, and gives each LoadBalancer Service its own cluster
-address, so that the address answers here. When it is told to end it takes the route back and clears the addresses.
+address, so that the address answers here. When it is asked to stop it takes the route back and clears the addresses.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def route_argv(network: Network, action: str) -> list[str]:
 
 
 def has_route(runner: Runner, network: Network) -> bool:
+    """Whether the route to the Services is in place."""
     if not network.exists():
         return False
     output = runner.run(["ip", "-j", "route", "show", "dev", network.link], timeout=10).stdout
@@ -71,6 +72,7 @@ class Tunnel:
 
     @property
     def cluster(self) -> Cluster:
+        """The client, connected again after an error."""
         if self._cluster is None:
             self._cluster = self._connect()
         return self._cluster
@@ -102,6 +104,7 @@ def argv(folder: Path, profile: str) -> list[str]:
 
 
 def main() -> None:
+    """The process that the supervisor runs: serves until SIGTERM or SIGINT, and then takes everything back."""
     from canarylab.kube.client import Cluster
     from canarylab.providers.embedded.network import Network, Ranges
 
@@ -115,18 +118,18 @@ def main() -> None:
     cancel = Cancel()
 
     def end(*_: object) -> None:
-        """Out of whatever waits, a watch for instance, at once; a second signal doesn't disturb the tidying up."""
+        """Leave whatever waits, a watch for instance, at once; a second signal doesn't disturb the tidying up."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, signal.SIG_IGN)
         cancel.set()
-        raise CancelledError("told to end")
+        raise CancelledError("asked to stop")
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
     network = Network(options.profile, ranges, SystemRunner(cancel))
     tunnel = Tunnel(network, SystemRunner(cancel), lambda: Cluster(options.folder / "kubeconfig", options.profile))
     print(f"tunnel of {options.profile} since {time.strftime('%Y-%m-%dT%H:%M:%S%z')}", flush=True)
-    with suppress(CancelledError):  # told to end at a moment when nothing waits
+    with suppress(CancelledError):  # asked to stop while nothing waits
         tunnel.serve(cancel)
     # The runner that was cancelled starts nothing any more.
     Tunnel(network, SystemRunner(Cancel()), lambda: tunnel.cluster).close()

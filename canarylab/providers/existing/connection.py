@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Connection:
+class KubeconfigState:
     """The profile's own kubeconfig as it is and as the user's says it should be; `own` is {} where there is none."""
 
     context: str
@@ -28,7 +28,7 @@ class Connection:
     wanted: dict[str, Any]
 
 
-class ClusterStage(Stage[StageOptions, Connection]):
+class ClusterStage(Stage[StageOptions, KubeconfigState]):
     """Somebody else's cluster: reached by a copy of its context, in a file that only its owner can read."""
 
     kind = "cluster"
@@ -39,11 +39,11 @@ class ClusterStage(Stage[StageOptions, Connection]):
         super().__init__(self.kind, StageOptions())
         self._context = context
 
-    def observe(self, ctx: Context) -> Connection:
+    def observe(self, ctx: Context) -> KubeconfigState:
         name, file = self._context, ctx.paths.kubeconfig
-        return Connection(name, str(file), kubeconfig.load(file), userconfig.single(name))
+        return KubeconfigState(name, str(file), kubeconfig.load(file), userconfig.single(name))
 
-    def changes(self, observed: Connection) -> list[Change]:
+    def changes(self, observed: KubeconfigState) -> list[Change]:
         if observed.own == observed.wanted:
             return []
         subject = f"kubeconfig {observed.file}"
@@ -51,7 +51,7 @@ class ClusterStage(Stage[StageOptions, Connection]):
             return [Change("create", subject, f"a copy of context {observed.context} isn't there")]
         return [Change("update", subject, f"context {observed.context} has changed")]
 
-    def apply(self, ctx: Context, observed: Connection) -> None:
+    def apply(self, ctx: Context, observed: KubeconfigState) -> None:
         write(ctx, observed.wanted)
 
     def health(self, ctx: Context) -> str | None:
@@ -84,6 +84,7 @@ class ClusterStage(Stage[StageOptions, Connection]):
 
 
 def write(ctx: Context, config: dict[str, Any]) -> None:
+    """Make `config` the profile's own kubeconfig, which only its user can read."""
     ctx.paths.create()
     write_private(ctx.paths.kubeconfig, kubeconfig.as_text(config))
 

@@ -22,12 +22,12 @@ _BUILDERS = ("buildah", "podman", "docker")
 
 
 def findings(ctx: Context, spec: ClusterSpec) -> list[Finding]:
+    """What `doctor` says of the client programs, the cluster and the registry."""
     return [_clients(), _builder(), _skopeo(), *cluster(ctx, spec), _registry(spec)]
 
 
 def built_programs() -> Path | None:
-    """What the embedded provider has built on this machine."""
-
+    """The folder of the programs that the embedded provider has built on this machine; None where it has none."""
     return built().bin if built().is_complete else None
 
 
@@ -53,6 +53,7 @@ def _skopeo() -> Finding:
 
 
 def cluster(ctx: Context, spec: ClusterSpec) -> list[Finding]:
+    """The cluster alone: its context, version, nodes, and the user's rights. Raises UsageError without a context."""
     name = userconfig.require(spec.context)
     found = [Finding("context", True, f"{name} in {', '.join(map(str, userconfig.files()))}")]
     remedy = f"kubectl --context {name} get nodes"

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
 MANY_NODES = 5
-"""What one tries things on has less: kind and k3d make one node by default, a three-node control plane with two workers
-is the largest that people make on one machine."""
+"""A cluster for trying things out has fewer: kind and k3d make one node by default, a three-node control plane with two
+workers is the largest that people make on one machine."""
 MANY_NAMESPACES = 10
-"""Of others. A new cluster has none, its operator's tools (ingress, monitoring, certificates) make a handful."""
+"""Of other people. A new cluster has none, its operator's tools (ingress, monitoring, certificates) make a handful."""
 MANY_PODS = 50
-"""Of others, outside kube-system: more than a handful of tools run."""
+"""Of other people, outside kube-system: more than a handful of tools run."""
 
 _INJECTION = ("istio-injection", "istio.io/rev")
 _SHOWN = 3
@@ -33,7 +33,7 @@ def require_consent(ctx: Context, command: str, ask: Callable[[str], bool] | Non
     signs = production_signs(ctx.cluster, ctx.profile)
     reasons = [f"context {ctx.cluster.context} looks like production: {', '.join(signs)}"] if signs else []
     if command == "up":
-        reasons += injected_strangers(ctx)
+        reasons += namespaces_to_inject(ctx)
     if not reasons:
         return
     question = ask or (confirmed if sys.stdin.isatty() and sys.stderr.isatty() else None)
@@ -63,7 +63,7 @@ def _ours(cluster: Cluster, profile: str) -> set[str]:
     return {_name(found) for found in cluster.list("v1", "Namespace", labels={OWNER_LABEL: profile})}
 
 
-def injected_strangers(ctx: Context) -> list[str]:
+def namespaces_to_inject(ctx: Context) -> list[str]:
     """For each namespace that would begin to inject sidecars, whose pods it would inject at their next start."""
     found = []
     for stage in ctx.playbook.stages:

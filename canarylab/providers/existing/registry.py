@@ -105,6 +105,7 @@ class Registry:
         return self._known[manifest.stdout]
 
     def push(self, source: str, reference: str) -> None:
+        """Copy an image there; `source` as for `Skopeo.push`. Raises CommandError where the registry refuses."""
         self._skopeo.push(source, reference)
 
     def delete(self, reference: str) -> str | None:
@@ -151,7 +152,7 @@ def read_layout(folder: Path, reference: str, label: str) -> tuple[Image, ...]:
 
 @functools.cache
 def is_plain(address: Address) -> bool:
-    """Whether it is to be asked without TLS. Raises StageError where one that is near doesn't answer either way."""
+    """Whether to speak HTTP without TLS to it. Raises StageError where a local or private one answers neither way."""
     if address.scheme or not is_private(address.host):
         return address.scheme == "http"
     try:

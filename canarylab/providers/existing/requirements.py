@@ -56,11 +56,12 @@ def trouble(cluster: Cluster) -> str | None:
 
 
 def missing_rights(cluster: Cluster) -> list[str]:
+    """The rights that the user lacks, each as verb and plural, such as "create namespaces"."""
     return [f"{verb} {plural}" for verb, group, plural in _RIGHTS if not cluster.may(verb, group, plural)]
 
 
 def schedulable(nodes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that take pods without a word about it: neither cordoned nor tainted. Pure."""
+    """Those that take ordinary pods: neither cordoned nor tainted. Pure."""
     return [
         node
         for node in nodes

@@ -57,14 +57,14 @@ def single(name: str) -> dict[str, Any]:
             f"context {name!r} names no cluster that is there",
             where=", ".join(map(str, files())),
             why=f"its cluster is {inner.get('cluster')!r}",
-            remedy="mend the kubeconfig, or let the cluster's own tool write it anew",
+            remedy="fix the kubeconfig, or let the cluster's own tool write it again",
         )
     if (user.get("user") or {}).get("auth-provider"):
         raise CanarylabError(
             f"context {name!r} logs in by `auth-provider`",
             where=", ".join(map(str, files())),
             why="Kubernetes has dropped it in favour of credential programs (`exec`)",
-            remedy="let the cluster's own tool write the kubeconfig anew",
+            remedy="let the cluster's own tool write the kubeconfig again",
         )
     named = user or {"name": f"{name}-nobody", "user": {}}
     return {

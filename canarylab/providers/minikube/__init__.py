@@ -1,6 +1,6 @@
-"""A Kubernetes in a virtual machine, by minikube: what an Apple Silicon laptop gets without a choice.
+"""A Kubernetes in a virtual machine, by minikube: what a Mac gets unless its user chooses otherwise.
 
-minikube, helm, kubectl and the Argo plugin are the host's own; docs/minikube.md tells how it works.
+minikube, helm, kubectl and the Argo plugin are the host's own; docs/minikube.md explains how it works.
 """
 
 from __future__ import annotations

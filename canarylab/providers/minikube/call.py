@@ -24,12 +24,18 @@ def call(ctx: Context, argv: Sequence[str], *, timeout: float, on_line: Callable
     return ctx.runner.run(argv, timeout=timeout, env=minikube.ENVIRONMENT, ok=minikube.ANY_CODE, on_line=on_line)
 
 
+def call_or_raise(ctx: Context, argv: Sequence[str], what: str, *, timeout: float, where: str | None = None) -> Result:
+    """`call`, which raises the error that explains it where minikube couldn't do `what`."""
+    result = call(ctx, argv, timeout=timeout)
+    if result.code:
+        raise failure(what, result.output, result.code, ctx.profile, where=where)
+    return result
+
+
 def profiles(ctx: Context) -> dict[str, Profile]:
     """Every profile of the user, by name. Raises where minikube can't say."""
-    result = call(ctx, minikube.profile_list(), timeout=ASK_SECONDS)
-    if result.code:
-        raise failure("list its profiles", result.stdout + result.stderr, result.code, ctx.profile)
-    return minikube.parse_profiles(result.stdout)
+    listed = call_or_raise(ctx, minikube.profile_list(), "list its profiles", timeout=ASK_SECONDS)
+    return minikube.parse_profiles(listed.stdout)
 
 
 def nodes(ctx: Context) -> list[NodeStatus]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError, CommandError
 from canarylab.kube.objects import load_balancer_address
-from canarylab.providers.minikube import needs, others, registry, resolver, routes, vm
+from canarylab.providers.minikube import privileges, resolver, routes, tunnel_list, tunnel_owners, vm
 from canarylab.removal import Removal
 from canarylab.tools import sudo
 
@@ -23,12 +23,12 @@ class Traces:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._routes: list[Route] = needs.own_routes(ctx)
-        self._resolvers: list[Vm] = needs.own_resolvers(ctx)
+        self._routes: list[Route] = privileges.own_routes(ctx)
+        self._resolvers: list[Vm] = privileges.own_resolvers(ctx)
 
     def remove(self) -> None:
-        """Try to; `removals` looks at what came of it. minikube, told to end, may have been faster or put one back."""
-        wanted = [routes.delete_argv(route) for route in needs.own_routes(self._ctx)]
+        """Try to; `removals` looks at what came of it. minikube may have been faster, or put one back."""
+        wanted = [routes.delete_argv(route) for route in privileges.own_routes(self._ctx)]
         wanted += [resolver.remove_argv(machine) for machine in self._resolvers if resolver.is_ours(machine)]
         if wanted and sudo.allowed(self._ctx.runner):
             for argv in wanted:
@@ -41,7 +41,8 @@ class Traces:
             self._ctx.progress(f"{error.what}: {error.why}")
 
     def removals(self) -> list[Removal]:
-        left = needs.own_routes(self._ctx)
+        """What became of each: removed, or left with the command that removes it."""
+        left = privileges.own_routes(self._ctx)
         return [
             *(_removal(f"route {route}", routes.delete_argv(route), is_left=route in left) for route in self._routes),
             *(
@@ -59,12 +60,12 @@ def _removal(subject: str, argv: Sequence[str], *, is_left: bool) -> Removal:
 
 def registry_entries(ctx: Context) -> list[Removal]:
     """Take this profile's dead tunnels out of minikube's list, and their addresses from the Services."""
-    stale = others.stale(ctx.runner, ctx.profile)
+    stale = tunnel_owners.stale_entries(ctx.runner, ctx.profile)
     if not stale:
         return []
-    registry.forget(stale)
+    tunnel_list.forget(stale)
     ids = ", ".join(str(entry.pid) for entry in stale)
-    removal = Removal(f"entry of tunnel {ids} in {registry.path()}", "removed")
+    removal = Removal(f"entry of tunnel {ids} in {tunnel_list.path()}", "removed")
     return [removal, *_addresses(ctx)] if vm.find(ctx.profile) else [removal]
 
 

@@ -1,4 +1,4 @@
-"""The stage `cluster`: what minikube has of it decides what is done, from nothing at all to unpausing it."""
+"""The stage `cluster`: what minikube has of it decides what is done, from nothing at all to creating it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from canarylab.kube import kubeconfig
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.providers.minikube import strays, teardown, user_context
-from canarylab.providers.minikube.call import call, nodes, profiles
+from canarylab.providers.minikube.call import call, call_or_raise, nodes, profiles
 from canarylab.providers.minikube.problems import RECREATE, failure
 from canarylab.providers.minikube.progress import Reporter
 from canarylab.providers.minikube.wanted import Condition, condition_of, differences, start_options
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 360.0
 """minikube's own limit for a cluster that comes up (`--wait-timeout`)."""
 _LEAST_SECONDS = 60.0
-"""With less time than that it isn't begun anew: it would only be half made again."""
+"""With less time than that it isn't started over: it would only be half made again."""
 _UNPAUSE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class ClusterState:
-    """What is there. `differs` says in words in what it was made otherwise than the playbook wants."""
+    """What is there. `differs` says in words which of its settings aren't the playbook's."""
 
     condition: Condition
     reason: str = ""
@@ -99,60 +99,60 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         if observed.differs:
             self._recreate(ctx, observed.differs)
         elif observed.condition == "missing":
-            self._make(ctx)
+            self._create(ctx)
         elif observed.condition == "half-made":
-            self._finish(ctx)
+            self._resume(ctx)
         elif observed.condition == "paused":
             self._unpause(ctx)
         elif observed.condition != "running":
-            self._mend(ctx)
+            self._repair(ctx)
         self._take_context(ctx)
 
     def _recreate(self, ctx: Context, differs: Iterable[str]) -> None:
         if not ctx.consent.recreate:
             raise StageError(
-                f"cluster {ctx.profile} was made otherwise than the playbook says: {'; '.join(differs)}",
+                f"cluster {ctx.profile} was made with other settings than the playbook's: {'; '.join(differs)}",
                 where=f"stage {self.name}",
                 why="minikube can't change that in a cluster that exists: it refuses, or warns and leaves it as it is",
-                remedy="`invoke up --recreate` deletes the cluster with all that is in it and makes it anew; or write "
-                "into the playbook what there is",
+                remedy="`invoke up --recreate` deletes the cluster with all that is in it and creates it again; or "
+                "write into the playbook what there is",
             )
-        self._begin_anew(ctx, "it was made otherwise, and may be recreated")
+        self._start_over(ctx, "it was made with other settings, and `--recreate` allows it")
 
-    def _make(self, ctx: Context) -> None:
-        """Between the first word to minikube and its last the profile's folder says that it is half made."""
+    def _create(self, ctx: Context) -> None:
+        """While minikube is at work, the profile's folder says that the cluster is half made."""
         ctx.provider.infrastructure.require_host(ctx)
         ctx.paths.create()
         teardown.half_made(ctx).touch()
         self._start(ctx)
         teardown.half_made(ctx).unlink()
 
-    def _finish(self, ctx: Context) -> None:
-        """Go on with a start that was interrupted; where minikube can't, begin anew: nobody has used it yet."""
+    def _resume(self, ctx: Context) -> None:
+        """Go on with a start that was interrupted; where minikube can't, start over: nobody has used it yet."""
         profile = profiles(ctx).get(ctx.profile)
         if profile and differences(profile, self._spec, platform.system()):
-            self._begin_anew(ctx, "the playbook wants it otherwise by now")
+            self._start_over(ctx, "the playbook wants other settings by now")
             return
         try:
-            self._make(ctx)
+            self._create(ctx)
         except StageError as error:
             if ctx.remaining < _LEAST_SECONDS or condition_of(nodes(ctx))[0] == "running":
                 raise
-            self._begin_anew(ctx, error.what)
+            self._start_over(ctx, error.what)
 
-    def _mend(self, ctx: Context) -> None:
-        """Start what is stopped or broken; what can't be started is made anew only where the user allowed it."""
+    def _repair(self, ctx: Context) -> None:
+        """Start what is stopped or broken; what can't be started is created again only where the user allowed it."""
         try:
             self._start(ctx, otherwise=f"if it stays so: {RECREATE}")
         except StageError as error:
             if not ctx.consent.recreate:
                 raise
-            self._begin_anew(ctx, error.what)
+            self._start_over(ctx, error.what)
 
-    def _begin_anew(self, ctx: Context, why: str) -> None:
-        ctx.progress(f"it is deleted and made anew: {why}")
+    def _start_over(self, ctx: Context, why: str) -> None:
+        ctx.progress(f"deleting it and creating it again: {why}")
         self._delete(ctx)
-        self._make(ctx)
+        self._create(ctx)
 
     def _delete(self, ctx: Context) -> None:
         failed = [removal for removal in teardown.delete_profile(ctx) if removal.outcome == "failed"]
@@ -173,13 +173,13 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             raise StageError(
                 f"minikube didn't finish within {seconds:.0f} s; its last step was: {reporter.last}",
                 where=f"stage {self.name}",
-                remedy="`invoke up` goes on from here; `invoke doctor` looks at what may keep it",
+                remedy="`invoke up` goes on from here; `invoke doctor` looks at what may be in its way",
             ) from error
         if result.code:
             made = profiles(ctx).get(ctx.profile)
             raise failure(
                 "start the cluster",
-                f"{result.stdout}\n{result.stderr}",
+                result.output,
                 result.code,
                 ctx.profile,
                 hints=made.addresses if made else (),
@@ -189,10 +189,8 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
 
     def _unpause(self, ctx: Context) -> None:
         ctx.progress("unpausing")
-        result = call(ctx, self.minikube.unpause(), timeout=_UNPAUSE_SECONDS)
-        if result.code:
-            output = f"{result.stdout}\n{result.stderr}"
-            raise failure("unpause the cluster", output, result.code, ctx.profile, where=f"stage {self.name}")
+        where = f"stage {self.name}"
+        call_or_raise(ctx, self.minikube.unpause(), "unpause the cluster", timeout=_UNPAUSE_SECONDS, where=where)
 
     def _take_context(self, ctx: Context) -> None:
         """Copy what minikube wrote into the user's kubeconfig to one of our own, which has nothing else."""

@@ -43,11 +43,11 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("disk", resources.disk),
     ("sudo", system.sudo),
 )
-"""In the order in which they are told, and mended: what is installed comes before the service of it that is started."""
+"""In the order in which they are reported, and fixed: what is installed comes before its service is started."""
 
 
 def findings(ctx: Context, spec: ClusterSpec) -> list[Finding]:
-    """What every check found, in their order. One that can't be made is told as such, and isn't fatal."""
+    """What every check found, in their order. One that can't be made is a finding, too, and isn't fatal."""
     host = look(ctx, spec)
     with ThreadPoolExecutor(len(CHECKS)) as pool:
         found = list(pool.map(lambda check: _made(host, *check), CHECKS))

@@ -1,8 +1,8 @@
-"""Images in the cluster: built by the node itself, and believed only once they were read.
+"""Images in the cluster: built by the node itself, and trusted only once they were read.
 
 minikube ends with 0 where a build failed (kubernetes/minikube#12556), and may keep an old image of the same name
 (#11276, #16032, #23023). So the image is saved out of the cluster and looked at: its label, its architecture, its
-program. What was read is remembered under the image's id, which changes with every byte of it.
+program. What was read is cached under the image's id, which changes with every byte of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from canarylab.images.build import prepared
 from canarylab.images.image import SOURCE_LABEL, Image, Wanted
 from canarylab.images.oci import read_archive, verify_architecture
 from canarylab.pins import architecture
-from canarylab.providers.minikube.call import call, profiles
+from canarylab.providers.minikube.call import call, call_or_raise, profiles
 from canarylab.providers.minikube.problems import failure
 from canarylab.tools.minikube import CLUSTER_MISSING, USAGE, ListedImage, Minikube, parse_images
 from canarylab.tools.runner import Result, tail
@@ -44,7 +44,7 @@ class NodeImages(Images):
         found = []
         for listed in _listed(ctx):
             for tag in listed.tags:
-                if tag.startswith(_OURS) or _memory(ctx, listed.id).exists():
+                if tag.startswith(_OURS) or _cached(ctx, listed.id).exists():
                     image = _read(ctx, listed.id, tag)
                     found += [image] if SOURCE_LABEL in image.labels else []
         return sorted(found, key=lambda image: image.reference)
@@ -95,15 +95,12 @@ def _is_wanted(ctx: Context, image_id: str, wanted: Wanted) -> bool:
 
 
 def _build(ctx: Context, wanted: Wanted, architecture: str, folder: Path) -> Result:
-    """Not every builder knows for which architecture it builds, so it is told."""
+    """Not every builder knows for which architecture it builds, so it is an argument."""
     profile = profiles(ctx).get(ctx.profile)
     runtime = profile.container_runtime if profile else ""
     arguments = {**wanted.all_arguments, "TARGETARCH": architecture}
     argv = Minikube(ctx.profile).image_build(folder, wanted.image, arguments, runtime)
-    result = call(ctx, argv, timeout=min(_BUILD_SECONDS, ctx.remaining))
-    if result.code:
-        raise failure(f"build {wanted.image}", f"{result.stdout}\n{result.stderr}", result.code, ctx.profile)
-    return result
+    return call_or_raise(ctx, argv, f"build {wanted.image}", timeout=min(_BUILD_SECONDS, ctx.remaining))
 
 
 def _not_built(reference: str, built: Result, why: str) -> StageError:
@@ -120,7 +117,7 @@ def _listed(ctx: Context) -> list[ListedImage]:
     if result.code in (USAGE, CLUSTER_MISSING):  # there is no such profile
         return []
     if result.code:
-        raise failure("list the images", f"{result.stdout}\n{result.stderr}", result.code, ctx.profile)
+        raise failure("list the images", result.output, result.code, ctx.profile)
     return parse_images(result.stdout)
 
 
@@ -128,21 +125,20 @@ def _id_of(ctx: Context, reference: str) -> str | None:
     return next((listed.id for listed in _listed(ctx) if reference in listed.tags), None)
 
 
-def _memory(ctx: Context, image_id: str) -> Path:
+def _cached(ctx: Context, image_id: str) -> Path:
     return ctx.paths.root / "images" / f"{image_id}.json"
 
 
 def _read(ctx: Context, image_id: str, reference: str) -> Image:
-    """What the image says, from memory or out of the cluster."""
-    memory = _memory(ctx, image_id)
-    if memory.exists():
-        return Image(**{**json.loads(memory.read_text()), "reference": reference})
+    """What the image says, from this cache or out of the cluster."""
+    cached = _cached(ctx, image_id)
+    if cached.exists():
+        return Image(**{**json.loads(cached.read_text()), "reference": reference})
     with tempfile.TemporaryDirectory() as scratch:
         # minikube puts it under the same name into the machine first: two at once must not have one name.
         archive = Path(scratch) / f"{Path(scratch).name}.tar"
-        result = call(ctx, Minikube(ctx.profile).image_save(reference, archive), timeout=_SAVE_SECONDS)
-        if result.code:
-            raise failure(f"save {reference}", f"{result.stdout}\n{result.stderr}", result.code, ctx.profile)
+        argv = Minikube(ctx.profile).image_save(reference, archive)
+        result = call_or_raise(ctx, argv, f"save {reference}", timeout=_SAVE_SECONDS)
         if not archive.exists():
             raise StageError(
                 f"{reference} can't be read: minikube saved nothing, although it said it did",
@@ -151,6 +147,6 @@ def _read(ctx: Context, image_id: str, reference: str) -> Image:
             )
         image = read_archive(archive, reference)
     if ctx.paths.root.exists():
-        memory.parent.mkdir(exist_ok=True)
-        write_private(memory, json.dumps(dataclasses.asdict(image)))
+        cached.parent.mkdir(exist_ok=True)
+        write_private(cached, json.dumps(dataclasses.asdict(image)))
     return image

@@ -1,7 +1,7 @@
 """Keeps `minikube tunnel` running in the background, as a process of the profile's supervisor.
 
 It runs minikube's tunnel only while the route is there, so that minikube never asks for sudo where nobody can answer,
-and tells in the profile's folder how it goes. Only SIGINT makes minikube take back what it did.
+and reports its state in the profile's folder. Only SIGINT makes minikube take back what it did.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any, Protocol
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import CanarylabError, CancelledError, CommandError
-from canarylab.providers.minikube import others, processes, registry, routes
-from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube import processes, routes, tunnel_list, tunnel_owners
 from canarylab.providers.minikube.processes import Process
+from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
 from canarylab.tools import sudo
 from canarylab.tools.minikube import ENVIRONMENT, Minikube, TunnelBlock, parse_tunnel
@@ -47,9 +47,11 @@ class Child(Protocol):
 
     pid: int
 
-    def wait(self, seconds: float) -> int | None: ...
+    def wait(self, seconds: float) -> int | None:
+        """As `Background.wait`."""
 
-    def signal(self, number: int) -> None: ...
+    def signal(self, number: int) -> None:
+        """As `Background.signal`."""
 
 
 Start = Callable[[Sequence[str], Callable[[str], None]], Child]
@@ -75,6 +77,7 @@ class Keeper:
         self._start = start
 
     def serve(self, cancel: Cancel) -> None:
+        """Until cancelled: whatever ends is started again, after a pause."""
         failures = 0
         with suppress(CancelledError):
             self._take_over(cancel)
@@ -88,8 +91,8 @@ class Keeper:
         if choice is None or choice.way != "tunnel":
             return False  # whoever withdrew it ends this process, too
         try:
-            registry.forget(
-                others.stale(self._runner, choice.vm.profile, choice.vm.route)
+            tunnel_list.forget(
+                tunnel_owners.stale_entries(self._runner, choice.vm.profile, choice.vm.route)
             )  # minikube would use sudo for them, or give up
             problem = self._missing(choice.vm)
             if not problem:
@@ -97,12 +100,12 @@ class Keeper:
         except (CanarylabError, OSError) as error:
             cancel.check()
             problem = str(error)
-        self._tell(Kept(problem=problem))
+        self._report(KeeperReport(problem=problem))
         return False
 
     def _missing(self, vm: Vm) -> str:
         """What stands in the way of a tunnel, "" if nothing; a route is put back where nobody has to be asked."""
-        found = routes.to(self._runner, vm.services)
+        found = routes.route_to(self._runner, vm.services)
         if found:
             return "" if found == vm.route else f"conflicting route {found}"
         way = routes.way_to(self._runner, vm.address)
@@ -115,12 +118,12 @@ class Keeper:
         return ""
 
     def _run(self, vm: Vm, cancel: Cancel) -> bool:
-        output = _Output(self._tell)
+        output = _Output(self._report)
         child = self._start(Minikube(vm.profile).tunnel(), output)
-        output.of(child.pid, processes.find(self._runner, child.pid))
+        output.attach(child.pid, processes.find(self._runner, child.pid))
         code, why = self._watch(child, vm, output, cancel)
         said = output.last_words()
-        self._tell(Kept(code=code, said=said, problem=why or meaning(code, said)))
+        self._report(KeeperReport(code=code, said=said, problem=why or meaning(code, said)))
         return output.block is not None
 
     def _watch(self, child: Child, vm: Vm, output: _Output, cancel: Cancel) -> tuple[int, str]:
@@ -128,20 +131,20 @@ class Keeper:
         in_error, look = 0, time.monotonic() + _LOOK_SECONDS
         while (code := child.wait(_WAIT_SECONDS)) is None:
             if cancel.is_set:
-                return end(child.signal, child.wait), "told to end"
+                return end(child.signal, child.wait), "asked to stop"
             if time.monotonic() < look:
                 continue
             look = time.monotonic() + _LOOK_SECONDS
-            if routes.to(self._runner, vm.services) != vm.route:
-                return end(child.signal, child.wait), f"the route {vm.route} was lost: the tunnel starts anew"
+            if routes.route_to(self._runner, vm.services) != vm.route:
+                return end(child.signal, child.wait), f"the route {vm.route} was lost: the tunnel is started again"
             in_error = in_error + 1 if output.block and output.block.errors.get("router") else 0
             if in_error >= _LOOKS_IN_ERROR:  # minikube's setupRoute doesn't clear it once the route is there
-                return end(child.signal, child.wait), "its error stayed: the tunnel starts anew"
+                return end(child.signal, child.wait), "its error stayed: the tunnel is started again"
         return code, ""
 
     def _take_over(self, cancel: Cancel) -> None:
-        """End the tunnel of a keeper that was killed; on Linux the system has told it to end already."""
-        orphan = others.own(self._runner, Kept.load(self._folder))
+        """End the tunnel of a keeper that was killed; on Linux the system has interrupted it already."""
+        orphan = tunnel_owners.own_tunnel(self._runner, KeeperReport.load(self._folder))
         if orphan is None:
             return
         print(f"ends what a killed keeper left: {orphan}", flush=True)
@@ -156,33 +159,33 @@ class Keeper:
         if sys.platform != "linux" or wait(GRACE_SECONDS) is None:
             end(lambda number: processes.send(self._runner, orphan, number), wait)
 
-    def _tell(self, kept: Kept) -> None:
-        if kept.problem and kept.problem != Kept.load(self._folder).problem:
-            print(kept.problem, flush=True)
-        kept.save(self._folder)
+    def _report(self, report: KeeperReport) -> None:
+        if report.problem and report.problem != KeeperReport.load(self._folder).problem:
+            print(report.problem, flush=True)
+        report.save(self._folder)
 
 
 class _Output:
     """What a tunnel prints: its newest status block, and its last words.
 
-    Nothing is told before its process is known: whoever reads of a route that works also reads whose it is.
+    Nothing is reported before its process is known: whoever reads of a route that works also reads whose it is.
     """
 
-    def __init__(self, tell: Callable[[Kept], None]) -> None:
+    def __init__(self, report: Callable[[KeeperReport], None]) -> None:
         self.block: TunnelBlock | None = None
-        self._tell = tell
+        self._report = report
         self._lines: list[str] = []
-        self._kept = Kept()
+        self._known = KeeperReport()
         self._lock = threading.Lock()  # the lines come in a thread of their own, the first before `of` is called
 
-    def of(self, pid: int, found: Process | None) -> None:
+    def attach(self, pid: int, found: Process | None) -> None:
         self._add(pid=pid, started=found.started if found else "")
 
     def _add(self, **known: Any) -> None:
         with self._lock:
-            self._kept = dataclasses.replace(self._kept, **known)
-            if self._kept.pid is not None:
-                self._tell(self._kept)
+            self._known = dataclasses.replace(self._known, **known)
+            if self._known.pid is not None:
+                self._report(self._known)
 
     def __call__(self, line: str) -> None:
         print(line, flush=True)
@@ -217,6 +220,7 @@ def end(send: Callable[[int], None], wait: Callable[[float], int | None]) -> int
 
 
 def main() -> None:
+    """The process that the supervisor runs: serves until SIGTERM, SIGINT or the supervisor's end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--profile", required=True, help="for whoever looks at the list of processes")

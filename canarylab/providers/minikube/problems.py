@@ -24,7 +24,7 @@ UNBLOCK_BOOTPD = (
     "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --add /usr/libexec/bootpd && "
     "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblock /usr/libexec/bootpd"
 )
-RECREATE = "`invoke up --recreate` deletes the cluster and makes it anew; `invoke teardown` only deletes it"
+RECREATE = "`invoke up --recreate` deletes the cluster and creates it again; `invoke teardown` only deletes it"
 
 
 @dataclass(frozen=True)

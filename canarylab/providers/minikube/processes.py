@@ -34,13 +34,14 @@ class Process:
 
 
 def find(runner: Runner, pid: int) -> Process | None:
+    """The process that has this id now; None where none has, or where it has ended and is a zombie."""
     if sys.platform == "linux":
         return _from_proc(pid)
     return next(_from_ps(runner, ["-p", str(pid)]), None)
 
 
 def running(runner: Runner) -> list[Process]:
-    """Every process on this machine that tells its command line."""
+    """Every process on this machine whose command line can be read."""
     if sys.platform == "linux":
         pids = sorted(int(entry.name) for entry in _PROC.glob("[0-9]*"))
         return list(filter(None, map(_from_proc, pids)))
@@ -49,7 +50,7 @@ def running(runner: Runner) -> list[Process]:
 
 def tunnels(runner: Runner) -> list[Process]:
     """Every `minikube tunnel` on this machine, of whichever profile and user."""
-    return [process for process in running(runner) if is_tunnel(process.words)]
+    return [process for process in running(runner) if runs_minikube(process.words, "tunnel")]
 
 
 def send(runner: Runner, process: Process, number: int) -> None:
@@ -59,9 +60,9 @@ def send(runner: Runner, process: Process, number: int) -> None:
             os.kill(process.pid, number)
 
 
-def is_tunnel(words: Sequence[str]) -> bool:
-    """Whether this command line is that of `minikube tunnel`, run by an interpreter or not."""
-    return "tunnel" in words and any(Path(word).name == "minikube" for word in words[: words.index("tunnel")])
+def runs_minikube(words: Sequence[str], command: str) -> bool:
+    """Whether this command line is that of `minikube COMMAND`, run by an interpreter or not."""
+    return command in words and any(Path(word).name == "minikube" for word in words[: words.index(command)])
 
 
 def profile_of(words: Sequence[str]) -> str:

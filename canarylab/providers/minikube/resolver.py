@@ -16,10 +16,12 @@ FOLDER = Path("/etc/resolver")
 
 
 def path(vm: Vm) -> Path:
+    """The file for the cluster's domain (resolver(5) of macOS)."""
     return FOLDER / vm.domain
 
 
 def content(vm: Vm) -> str:
+    """What the file holds, as minikube writes it."""
     return f"nameserver {vm.dns}\nsearch_order 1\n"
 
 
@@ -37,6 +39,7 @@ def is_ours(vm: Vm) -> bool:
 
 
 def write(vm: Vm, privileged: Callable[[Sequence[str]], object]) -> None:
+    """Put the file in place; `privileged` runs a command as root."""
     with tempfile.NamedTemporaryFile("w", prefix="canarylab-resolver-") as file:
         file.write(content(vm))
         file.flush()
@@ -46,4 +49,5 @@ def write(vm: Vm, privileged: Callable[[Sequence[str]], object]) -> None:
 
 
 def remove_argv(vm: Vm) -> list[str]:
+    """The command, for root, that removes the file."""
     return ["rm", "-f", str(path(vm))]

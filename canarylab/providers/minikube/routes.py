@@ -39,24 +39,26 @@ class Way:
 
 
 def add_argv(route: Route) -> list[str]:
+    """The command, for root, that adds the route on this system."""
     if platform.system() == _DARWIN:
         return ["route", "-n", "add", route.destination, route.gateway]
     return ["ip", "route", "add", route.destination, "via", route.gateway]
 
 
 def delete_argv(route: Route) -> list[str]:
+    """The command, for root, that deletes it."""
     if platform.system() == _DARWIN:
         return ["route", "-n", "delete", route.destination]
     return ["ip", "route", "delete", route.destination, "via", route.gateway]
 
 
-def to(runner: Runner, destination: str) -> Route | None:
+def route_to(runner: Runner, destination: str) -> Route | None:
     """The route to exactly this range, whoever made it; None where there is none."""
     return next((route for route in _table(runner) if route.destination == destination), None)
 
 
 def way_to(runner: Runner, address: str) -> Way | None:
-    """How a packet to `address` would go; None where it wouldn't."""
+    """How a packet to `address` would leave this machine; None where there is no route."""
     if platform.system() == _DARWIN:
         output = runner.run(["route", "-n", "get", address], timeout=_TIMEOUT, ok=range(128)).stdout
         return parse_route_get(output)
@@ -80,12 +82,34 @@ def require(runner: Runner, address: str, vm_address: str, profile: str) -> None
         )
 
 
+@dataclass(frozen=True)
+class TableEntry:
+    """One line of macOS' routing table. `gateway` is an address, or the link itself, such as `link#5`."""
+
+    network: IPv4Network
+    gateway: str
+    link: str
+
+    def __str__(self) -> str:
+        return f"{self.network} by {self.link} ({self.gateway})"
+
+
+def parse_table(output: str) -> list[TableEntry]:
+    """`netstat -nr -f inet` of macOS; older ones have two more columns. The default route is left out."""
+    column, found = 3, []
+    for line in output.splitlines():
+        words = line.split()
+        if "Netif" in words:
+            column = words.index("Netif")
+        elif len(words) > column and (found_network := network(words[0])):
+            found.append(TableEntry(found_network, words[1], words[column]))
+    return found
+
+
 def parse_netstat(text: str) -> list[Route]:
-    """The routes of `netstat -nr -f inet` on macOS that lead to an address, the default route left out."""
-    lines = text.splitlines()
-    start = next((index for index, line in enumerate(lines) if line.startswith("Destination")), len(lines))
-    found = (_route(*line.split()[:2]) for line in lines[start + 1 :] if len(line.split()) > 1)
-    return [route for route in found if route]
+    """The same, of the routes that lead to an address alone."""
+    with_address = (entry for entry in parse_table(text) if _is_address(entry.gateway))
+    return [Route(str(entry.network), entry.gateway) for entry in with_address]
 
 
 def parse_route_get(text: str) -> Way | None:
@@ -104,12 +128,11 @@ def _table(runner: Runner) -> list[Route]:
     return [Route(found["dst"], found["gateway"]) for found in ip.parse(output) if "gateway" in found]
 
 
-def _route(destination: str, gateway: str) -> Route | None:
+def _is_address(gateway: str) -> bool:
     try:
-        target, way = network(destination), IPv4Address(gateway)
-    except ValueError:  # a link instead of a gateway
-        return None
-    return Route(str(target), str(way)) if target else None
+        return bool(IPv4Address(gateway))
+    except ValueError:  # a link
+        return False
 
 
 def network(destination: str) -> IPv4Network | None:

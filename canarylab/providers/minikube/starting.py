@@ -1,4 +1,4 @@
-"""Bringing the tunnel up, step by step; what a step can't do without root leads to the way around."""
+"""Bringing the tunnel up, step by step; where a step needs root and can't have it, node ports are used."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from canarylab.cancel import wait_until
 from canarylab.errors import CanarylabError, CommandError, StageError
 from canarylab.events import Notice
-from canarylab.providers.minikube import keeper, needs, others, problems, resolver, routes
-from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube import keeper, privileges, problems, resolver, routes, tunnel_owners
+from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.tools import sudo
 from canarylab.tools.supervisord import Program, Supervisor
 
@@ -25,6 +25,7 @@ _STOP_SECONDS = 30
 
 
 def supervisor(ctx: Context) -> Supervisor:
+    """The profile's supervisord, running or not."""
     return Supervisor(ctx.profile, ctx.paths.root, ctx.runner)
 
 
@@ -33,12 +34,12 @@ def make_route(ctx: Context, machine: Vm) -> str:
 
     Raises StageError for a route to the same range that somebody else made.
     """
-    found = routes.to(ctx.runner, machine.services)
+    found = routes.route_to(ctx.runner, machine.services)
     if found == machine.route:
         return ""
-    is_own = found in needs.own_routes(ctx)
+    is_own = found in privileges.own_routes(ctx)
     if found and not is_own:
-        raise others.conflict(ctx, found, machine)
+        raise tunnel_owners.route_conflict(ctx, found, machine)
     if not sudo.allowed(ctx.runner):
         return f"the route {machine.route} needs sudo, and there was nobody to ask for the password"
     try:
@@ -63,7 +64,7 @@ def _make_resolver(ctx: Context, machine: Vm) -> None:
         ctx.emit(Notice(f"names of the cluster don't resolve on this machine: {error.what}"))
 
 
-def go_around(ctx: Context, machine: Vm, why: str) -> None:
+def use_node_ports(ctx: Context, machine: Vm, why: str) -> None:
     """Have the Services answer at ports of the machine itself. Raises StageError where those are out of reach, too."""
     try:
         routes.require(ctx.runner, machine.address, machine.address, ctx.profile)
@@ -71,7 +72,7 @@ def go_around(ctx: Context, machine: Vm, why: str) -> None:
         raise StageError(
             "the Services can't be reached from this machine",
             why=f"{why}; and ports of the virtual machine can't be reached either: {error.what}",
-            remedy="make it anew with a network that this machine is part of (network: socket_vmnet in the playbook, "
+            remedy="recreate it with a network that this machine is part of (network: socket_vmnet in the playbook, "
             "then `invoke up --recreate`)"
             if machine.has_builtin_network
             else "run `invoke tunnel start` in a terminal, where it can ask for the password",
@@ -82,32 +83,32 @@ def go_around(ctx: Context, machine: Vm, why: str) -> None:
 
 
 def run_keeper(ctx: Context, machine: Vm) -> None:
-    """Start the keeper and wait for minikube's first words; they may lead to the way around."""
+    """Start the keeper and wait for minikube's first words; they may lead to node ports instead."""
     Choice("tunnel", machine).save(ctx.paths.root)
     words = keeper.argv(ctx.paths.root, ctx.profile)
     program = Program(keeper.PROGRAM, words, stop_signal="INT", stop_seconds=_STOP_SECONDS)
     supervisor(ctx).start(program, ctx.cancel)
     ctx.progress("waiting for minikube's tunnel")
     deadline = time.monotonic() + min(_FIRST_WORDS_SECONDS, ctx.remaining)
-    wait_until(lambda: _has_spoken(Kept.load(ctx.paths.root)), deadline=deadline, cancel=ctx.cancel, interval=0.2)
-    kept = Kept.load(ctx.paths.root)
-    if not (kept.problem or kept.errors.get("router")):
+    wait_until(lambda: _has_reported(ctx), deadline=deadline, cancel=ctx.cancel, interval=0.2)
+    report = KeeperReport.load(ctx.paths.root)
+    if not (report.problem or report.errors.get("router")):
         return
     stop_keeper(ctx)
     Choice("stopped", machine).save(ctx.paths.root)
-    if kept.code == _UNIMPLEMENTED:
-        go_around(ctx, machine, "minikube has no tunnel for this driver and network")
+    if report.code == _UNIMPLEMENTED:
+        use_node_ports(ctx, machine, "minikube has no tunnel for this driver and network")
         return
-    others.refuse(ctx)
-    raise _failure(ctx, kept)
+    tunnel_owners.refuse_foreign(ctx)
+    raise _failure(ctx, report)
 
 
-def _failure(ctx: Context, kept: Kept) -> CanarylabError:
+def _failure(ctx: Context, report: KeeperReport) -> CanarylabError:
     """What minikube said, with what it leaves out."""
     where = str(supervisor(ctx).log(keeper.PROGRAM))
-    if kept.code:
-        return problems.failure("hold a tunnel", kept.said, kept.code, ctx.profile, where=where)
-    said = kept.problem or kept.errors["router"]
+    if report.code:
+        return problems.failure("hold a tunnel", report.said, report.code, ctx.profile, where=where)
+    said = report.problem or report.errors["router"]
     problem = problems.explain(0, "", said)
     remedy = problem.remedy or "`invoke up` sees to the cluster and what belongs to it"
     return StageError(said, where=where, why=problem.why or None, remedy=remedy)
@@ -117,9 +118,10 @@ def stop_keeper(ctx: Context) -> bool:
     """End the keeper, which ends minikube's tunnel by SIGINT; False where none ran."""
     was_there = supervisor(ctx).stop(keeper.PROGRAM)
     supervisor(ctx).shutdown(ctx.cancel)
-    Kept.forget(ctx.paths.root)
+    KeeperReport.forget(ctx.paths.root)
     return was_there
 
 
-def _has_spoken(kept: Kept) -> bool:
-    return bool(kept.route or kept.problem)
+def _has_reported(ctx: Context) -> bool:
+    report = KeeperReport.load(ctx.paths.root)
+    return bool(report.route or report.problem)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,17 +25,13 @@ _MACHINES = ("vfkit", "krunkit")
 
 
 def machine_folder(profile: str) -> Path:
-    """Where the files of a virtual machine lie: its own command line names it."""
+    """The folder with a virtual machine's files, which its command line names."""
     return vm.home() / "machines" / profile
 
 
 def is_start(words: tuple[str, ...], profile: str) -> bool:
     """Whether this is the command line of a `minikube start` for the profile, run by an interpreter or not."""
-    return (
-        "start" in words
-        and any(Path(word).name == "minikube" for word in words[: words.index("start")])
-        and processes.profile_of(words) == profile
-    )
+    return processes.runs_minikube(words, "start") and processes.profile_of(words) == profile
 
 
 def is_machine(words: tuple[str, ...], profile: str) -> bool:
@@ -89,12 +83,9 @@ def _end_all(ctx: Context, found: Iterable[Process], what: str) -> list[Removal]
 
 
 def _end(runner: Runner, process: Process, cancel: Cancel) -> bool:
-    """End a process if it is still the one that was looked at: its id may be another's by now."""
+    """End a process, and no other that got its id; whether it is gone."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if processes.find(runner, process.pid) != process:
-            return True
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, number)
+        processes.send(runner, process, number)
         deadline = time.monotonic() + _END_SECONDS
         if wait_until(lambda: processes.find(runner, process.pid) != process, deadline=deadline, cancel=cancel):
             return True

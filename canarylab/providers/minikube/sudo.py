@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import needs
+from canarylab.providers.minikube import privileges
 from canarylab.tools import sudo
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 def session(ctx: Context, command: str) -> Iterator[None]:
     """Around a command: the password is asked for once, at its start, and kept only while something still needs it.
 
-    Nobody is asked without a terminal: then the tunnel is replaced by its way around, and what can't be removed is
-    told. Raises MachineError as `refuse_sudo_invoke`.
+    Nobody is asked without a terminal: then node ports are used in place of the tunnel, and what can't be removed is
+    reported. Raises MachineError as `refuse_sudo_invoke`.
     """
     refuse_sudo_invoke()
-    purposes = [] if sudo.is_root() else needs.of(ctx, command)
+    purposes = [] if sudo.is_root() else privileges.needed(ctx, command)
     if purposes and not sudo.allowed(ctx.runner):
         _ask(ctx, purposes)
     if purposes and sudo.allowed(ctx.runner):
-        with sudo.kept_alive(ctx.runner, lambda: needs.of(ctx, command)):
+        with sudo.kept_alive(ctx.runner, lambda: privileges.needed(ctx, command)):
             yield
     else:
         yield

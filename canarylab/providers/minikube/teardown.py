@@ -19,7 +19,7 @@ _DELETE_SECONDS = 300.0
 
 
 def half_made(ctx: Context) -> Path:
-    """It is there from the moment a cluster is begun until minikube has finished it."""
+    """A file that is there from the moment a cluster is started until minikube has finished it."""
     return ctx.paths.root / "half-made"
 
 
@@ -44,19 +44,18 @@ def delete_profile(ctx: Context) -> list[Removal]:
     had_context = user_context.has_minikubes(ctx.profile)
     setting = _remember_setting(ctx)
     result = call(ctx, Minikube(ctx.profile).delete(), timeout=_DELETE_SECONDS)
-    kept = _put_setting_back(ctx, setting)
-    output = f"{result.stdout}\n{result.stderr}"
+    setting_put_back = _put_setting_back(ctx, setting)
     subject = f"minikube profile {ctx.profile} with its machine"
     if result.code or ctx.profile in profiles(ctx):
-        error = failure("delete the cluster", output, result.code, ctx.profile)
-        return [Removal(subject, "failed", "; ".join([str(error), *complaints(output)])), *kept]
+        error = failure("delete the cluster", result.output, result.code, ctx.profile)
+        return [Removal(subject, "failed", "; ".join([str(error), *complaints(result.output)])), *setting_put_back]
     removals = [Removal(subject, "removed")]
     if had_context:
         removals.append(user_context.forget(ctx.profile))
     half_made(ctx).unlink(missing_ok=True)
     removals += strays.end_orphans(ctx)
     removals += [Removal(f"files in {folder}", "removed") for folder in _traces(ctx.profile) if delete(folder)]
-    return removals + kept
+    return removals + setting_put_back
 
 
 def _traces(profile: str) -> list[Path]:

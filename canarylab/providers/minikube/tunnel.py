@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.objects import load_balancer_address, load_balancers
-from canarylab.providers.minikube import clearing, keeper, nodeport, others, routes, starting, vm
-from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube import clearing, keeper, nodeport, routes, starting, tunnel_owners, vm
 from canarylab.providers.minikube.problems import explain
+from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
 from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube
@@ -22,26 +22,26 @@ _PENDING = "pending"
 
 
 class TunnelAccess(Access):
-    """By the profile's kubeconfig, and the tunnel or the way around it."""
+    """By the profile's kubeconfig, and the tunnel or, as the fallback, node ports."""
 
     def tunnel_start(self, ctx: Context) -> None:
-        """Have the Services answer on this machine, by the tunnel or by the way around it, which is remembered.
+        """Have the Services answer on this machine, by the tunnel or by node ports, and remember which.
 
         Raises StageError where there is no way at all, and for a route or a tunnel of somebody else that is in the way.
         """
         machine = _machine(ctx)
-        if self.tunnel_status(ctx).running and not _goes_around(ctx):
+        if self.tunnel_status(ctx).running and not _uses_node_ports(ctx):
             return
         if machine.is_hidden:
             raise _hidden(machine)
         if machine.has_builtin_network:
-            starting.go_around(ctx, machine, "minikube has no tunnel for qemu's builtin network")
+            starting.use_node_ports(ctx, machine, "minikube has no tunnel for qemu's builtin network")
             return
         ctx.paths.create()
         starting.stop_keeper(ctx)
-        others.refuse(ctx)
+        tunnel_owners.refuse_foreign(ctx)
         if why := starting.make_route(ctx, machine):
-            starting.go_around(ctx, machine, why)
+            starting.use_node_ports(ctx, machine, why)
         else:
             starting.run_keeper(ctx, machine)
 
@@ -60,7 +60,7 @@ class TunnelAccess(Access):
             Choice.forget(ctx.paths.root)
         return removals + [
             Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
-            for found in others.tunnels(ctx)
+            for found in tunnel_owners.foreign_tunnels(ctx)
         ]
 
     def tunnel_status(self, ctx: Context) -> TunnelStatus:
@@ -68,15 +68,15 @@ class TunnelAccess(Access):
         if machine is None:
             return TunnelStatus(running=False, pid=None, route="", addresses={}, problems=("there is no cluster yet",))
         if choice and choice.way == "nodeport":
-            return self._around(ctx, machine, choice.why)
-        kept = Kept.load(ctx.paths.root)
-        process, note = others.own(ctx.runner, kept), ""
-        is_kept = choice is not None and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM)
-        if not is_kept:
-            process = next(iter(others.tunnels(ctx)), None)
+            return self._node_port_status(ctx, machine, choice.why)
+        report = KeeperReport.load(ctx.paths.root)
+        process, note = tunnel_owners.own_tunnel(ctx.runner, report), ""
+        is_watched = bool(choice and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM))
+        if not is_watched:
+            process = next(iter(tunnel_owners.foreign_tunnels(ctx)), None)
             note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
-        is_there = is_kept or process is not None
-        problems = _problems(ctx, machine, kept if is_kept else Kept()) if is_there else []
+        is_there = is_watched or process is not None
+        problems = _problems(ctx, machine, report if is_watched else KeeperReport()) if is_there else []
         addresses, unseen = _addresses(ctx, lambda service: load_balancer_address(service) or _PENDING)
         return TunnelStatus(
             running=is_there and not problems,
@@ -89,8 +89,8 @@ class TunnelAccess(Access):
 
     def endpoint(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:
         """Where a port of a LoadBalancer Service answers; None while it doesn't."""
-        if _goes_around(ctx):
-            node_port = nodeport.of(service, port)
+        if _uses_node_ports(ctx):
+            node_port = nodeport.node_port(service, port)
             return (_machine(ctx).address, node_port) if node_port else None
         address = load_balancer_address(service)
         return (address, port) if address else None
@@ -99,7 +99,7 @@ class TunnelAccess(Access):
         """Raise unless a request to `address` would go into this profile's machine."""
         routes.require(ctx.runner, address, _machine(ctx).address, ctx.profile)
 
-    def _around(self, ctx: Context, machine: Vm, why: str) -> TunnelStatus:
+    def _node_port_status(self, ctx: Context, machine: Vm, why: str) -> TunnelStatus:
         problems = []
         try:
             self.check_route(ctx, machine.address)
@@ -112,7 +112,7 @@ class TunnelAccess(Access):
             route=f"none: ports of {machine.address}",
             addresses=addresses,
             problems=(*problems, *unseen),
-            note=f"a way around, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel",
+            note=f"a fallback, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel",
         )
 
 
@@ -123,21 +123,21 @@ def _machine(ctx: Context) -> Vm:
     return machine
 
 
-def _goes_around(ctx: Context) -> bool:
+def _uses_node_ports(ctx: Context) -> bool:
     choice = Choice.load(ctx.paths.root)
     return choice is not None and choice.way == "nodeport"
 
 
-def _problems(ctx: Context, machine: Vm, kept: Kept) -> list[str]:
+def _problems(ctx: Context, machine: Vm, report: KeeperReport) -> list[str]:
     """What is wrong with the route, what the keeper and minikube's status block complain of, and why."""
-    found = routes.to(ctx.runner, machine.services)
+    found = routes.route_to(ctx.runner, machine.services)
     if found and found != machine.route:
-        conflict = others.conflict(ctx, found, machine)
+        conflict = tunnel_owners.route_conflict(ctx, found, machine)
         return [f"{conflict.what}: {conflict.why}; next: {conflict.remedy}"]
-    said = [*filter(None, [kept.problem]), *(f"{part}: {error}" for part, error in kept.errors.items())]
+    said = [*filter(None, [report.problem]), *(f"{part}: {error}" for part, error in report.errors.items())]
     if found is None:
         said.append(f"the route {machine.route} is missing: `invoke tunnel start` puts it back")
-    whys = [explain(kept.code or 0, "", each).why for each in said]
+    whys = [explain(report.code or 0, "", each).why for each in said]
     return [f"{each} ({why})" if why else each for each, why in zip(said, whys, strict=True)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from canarylab.errors import CanarylabError
 from canarylab.kube import kubeconfig
 from canarylab.removal import Removal
 
@@ -27,14 +26,8 @@ def own_kubeconfig(config: dict[str, Any], profile: str) -> dict[str, Any] | Non
 
 def refuse_foreign(profile: str) -> None:
     """Raise where the profile's name belongs to a cluster that isn't minikube's: minikube would overwrite it."""
-    config = kubeconfig.load(kubeconfig.user_path())
-    if _is_there(config, profile) and not _is_minikubes(config, profile):
-        raise CanarylabError(
-            f"the kubeconfig has another cluster, user or context named {profile!r}",
-            where=str(kubeconfig.user_path()),
-            why="minikube didn't make it, and would overwrite it",
-            remedy=f"choose another name with --profile, or `kubectl config rename-context {profile} NEW-NAME`",
-        )
+    why = "minikube didn't make it, and would overwrite it"
+    kubeconfig.refuse_foreign(kubeconfig.load(kubeconfig.user_path()), profile, _is_minikubes, why)
 
 
 def has_minikubes(profile: str) -> bool:
@@ -55,13 +48,6 @@ def _has_entries() -> bool:
     return any(config.get(section) for section in _SECTIONS)
 
 
-def _is_there(config: dict[str, Any], profile: str) -> bool:
-    return any(entry.get("name") == profile for section in _SECTIONS for entry in config.get(section) or [])
-
-
 def _is_minikubes(config: dict[str, Any], profile: str) -> bool:
-    for entry in config.get("clusters") or []:
-        if entry.get("name") == profile:
-            marks = entry.get("cluster", {}).get("extensions") or []
-            return any(mark.get("extension", {}).get("provider") == _OWNER for mark in marks)
-    return False
+    marks = kubeconfig.cluster_extensions(config, profile)
+    return any(mark.get("extension", {}).get("provider") == _OWNER for mark in marks)

@@ -30,6 +30,7 @@ class Vm:
 
     @property
     def route(self) -> Route:
+        """The route that the tunnel needs: to the Services through the machine."""
         return Route(self.services, self.address)
 
     @property

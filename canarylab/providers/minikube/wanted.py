@@ -1,4 +1,4 @@
-"""What the playbook wants of a cluster, and in what a cluster that exists is otherwise. Pure."""
+"""What the playbook wants of a cluster, and how an existing cluster differs from it. Pure."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def condition_of(status: Sequence[NodeStatus]) -> tuple[Condition, str]:
 
 
 def differences(profile: Profile, spec: ClusterSpec, system: str) -> list[str]:
-    """In what the profile was made otherwise than the playbook says; what that leaves open isn't compared."""
+    """The settings in which the profile differs from the playbook; what that leaves open isn't compared."""
     found = []
     network = wanted_network(spec, system)
     if spec.driver and driver_name(spec.driver) != profile.driver:
@@ -86,7 +86,7 @@ def wanted_network(spec: ClusterSpec, system: str) -> str | None:
 
 
 def start_options(spec: ClusterSpec, existing: Profile | None, others: Iterable[Profile], system: str) -> StartOptions:
-    """What minikube is told. A cluster that exists is told what it was made with: a change would be half made."""
+    """What `start` is given: for a cluster that exists, what it was made with, as a change would be half made."""
     if existing:
         return StartOptions(
             kubernetes=existing.kubernetes,

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import StageError
-from canarylab.kube.apply import PATH_PATTERN, Comparison, Kept, in_namespace, placed
+from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded
@@ -94,8 +94,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def declared(self) -> Sequence[dict[str, Any]]:
         return [obj for _, obj in self._documents()]
 
-    def kept(self) -> Sequence[Kept]:
-        return [Kept(rule.kind, rule.fields) for rule in self.options.ignore_differences]
+    def kept(self) -> Sequence[IgnoredFields]:
+        return [IgnoredFields(rule.kind, rule.fields) for rule in self.options.ignore_differences]
 
     def _placed(self) -> list[tuple[Path, dict[str, Any]]]:
         """Without a cluster, every object counts as one of a namespace: who looks for the others asks for none."""

@@ -9,6 +9,7 @@ from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.executable import architectures
 from canarylab.providers.minikube.checks.host import CONTAINER_DRIVERS, Host, fixable
 from canarylab.providers.minikube.checks.programs import foreign, wrong_architecture
+from canarylab.tools.runner import tail
 
 _PROCESSOR = {"arm64": "aarch64", "amd64": "x86_64"}
 """Go's name to qemu's."""
@@ -17,6 +18,7 @@ _INVALID = "`-accel hvf: invalid accelerator hvf`"
 
 
 def driver(host: Host) -> Iterator[Finding]:
+    """What the playbook's driver needs on this machine; minikube's own choice isn't checked."""
     if host.driver == "qemu2":
         yield from _qemu(host)
     elif host.driver in CONTAINER_DRIVERS:
@@ -63,9 +65,9 @@ def _engine(host: Host, name: str) -> Finding:
     answer = host.ask(name, "info", "--format", "{{.Host.Arch}}" if name == "podman" else "{{.Architecture}}")
     if answer.code == 0:
         return Finding("driver", True, f"{name} answers ({answer.stdout.strip()})")
-    said = (answer.stderr or answer.stdout).strip().splitlines()
+    said = tail(answer.stderr or answer.stdout, 1) or answer.code
     remedy = f"open -a {name.title()}" if host.is_mac else f"sudo systemctl start {name}"
-    return Finding("driver", False, f"{name} doesn't answer: {said[-1] if said else answer.code}", remedy)
+    return Finding("driver", False, f"{name} doesn't answer: {said}", remedy)
 
 
 def _helper(host: Host, name: str) -> Finding:
@@ -89,7 +91,7 @@ def _kvm(host: Host) -> Iterator[Finding]:
             "switch virtualization on in the BIOS, then: sudo modprobe kvm",
         )
     elif not os.access(device, os.R_OK | os.W_OK):
-        remedy = 'sudo usermod -aG kvm,libvirt "$USER"   (then log in anew)'
+        remedy = 'sudo usermod -aG kvm,libvirt "$USER"   (then log in again)'
         yield Finding("driver", False, f"{device} can't be opened by this user", remedy)
     elif host.program("virsh") is None:
         yield Finding(

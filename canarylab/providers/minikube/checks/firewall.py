@@ -50,6 +50,7 @@ def _listed(apps: str) -> bool | None:
 
 
 def firewall(host: Host) -> Iterator[Finding]:
+    """Whether bootpd gets through; nothing where the virtual machine doesn't need it."""
     if not host.needs_dhcp:
         return
     program = host.program("socketfilterfw", _FOLDER)

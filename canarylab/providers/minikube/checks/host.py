@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path("/")
 """Where the system's own files are looked for."""
 _SECONDS = 10.0
-"""How long a program may take to say its version: macOS looks a new one over before it lets it run."""
+"""How long a program may take to say its version: macOS scans a new one before it lets it run."""
 _QUICK_SECONDS = 5.0
 _CONNECT_SECONDS = 2.0
 _SYSCTL = (
@@ -61,6 +61,7 @@ class Host:
 
     @property
     def is_mac(self) -> bool:
+        """Whether this machine runs macOS."""
         return self.system == "Darwin"
 
     @property
@@ -81,6 +82,7 @@ class Host:
 
     @property
     def network(self) -> str | None:
+        """By minikube's own name; None, it chooses one."""
         return network_name(self.spec.network) if self.spec.network else None
 
     @property
@@ -98,9 +100,11 @@ class Host:
         return self.ctx.runner.run(argv, timeout=timeout, ok=range(256), env=ENVIRONMENT)
 
     def version(self, *argv: str | Path) -> Result:
+        """`ask`, with the time that a program's first start takes."""
         return self.ask(*argv, timeout=_SECONDS)
 
     def file(self, path: str) -> Path:
+        """A file of the system by its absolute path, below `root`."""
         return self.root / path.lstrip("/")
 
     def program(self, name: str, *folders: str) -> Path | None:
@@ -121,6 +125,7 @@ class Host:
 
     @property
     def brew(self) -> Path | None:
+        """Homebrew's program: the one for this machine, else any; None without one."""
         native = self.file(f"{self.prefix}/bin/brew")
         return native if native.exists() else self.program("brew", "/usr/local/bin")
 
@@ -162,7 +167,7 @@ def parse_sysctl(output: str) -> dict[str, str]:
 
 
 def connect(address: str, port: int) -> int:
-    """Try a TCP connection and let go of it: 0, or the errno it failed with."""
+    """Try a TCP connection and close it: 0, or the errno it failed with."""
     try:
         socket.create_connection((address, port), _CONNECT_SECONDS).close()
     except TimeoutError:
@@ -180,6 +185,6 @@ def shown(command: tuple[str, ...], *, sudo: bool = False) -> str:
 def fixable(
     subject: str, seen: str, command: tuple[str, ...], otherwise: str = "", *, fatal: bool = True, sudo: bool = False
 ) -> Finding:
-    """A finding that `doctor --fix` can mend by that command; where there is none, `otherwise` says what to do."""
+    """A finding that `doctor --fix` can fix by that command; where there is none, `otherwise` says what to do."""
     remedy = shown(command, sudo=sudo) if command else otherwise
     return Finding(subject, False, seen, remedy, fatal=fatal, fix=command, needs_root=sudo and bool(command))

@@ -11,13 +11,14 @@ from pathlib import Path
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.executable import architectures
 from canarylab.providers.minikube.checks.host import Host, fixable, shown
+from canarylab.tools.runner import tail
 
 Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Program:
-    """One program: how it says its version, from which one on it will do, and what Homebrew calls it."""
+class HostProgram:
+    """One program: how it says its version, the oldest that will do, and what Homebrew calls it."""
 
     name: str
     argv: tuple[str, ...]
@@ -50,7 +51,7 @@ def _json_version(*keys: str) -> Callable[[str], str]:
     return read
 
 
-MINIKUBE = Program(
+MINIKUBE = HostProgram(
     "minikube",
     ("version", "-o", "json"),
     _json_version("minikubeVersion"),
@@ -60,7 +61,7 @@ MINIKUBE = Program(
     too_old="this tool was written for 1.38 and later; an older one may not know the Kubernetes version it asks for",
     sign="`qemu-system-x86_64: -accel hvf: Unknown Error`",
 )
-HELM = Program(
+HELM = HostProgram(
     "helm",
     ("version", "--template", "{{.Version}}"),
     semantic,
@@ -70,7 +71,7 @@ HELM = Program(
     too_old="an older one can't label a release (--labels), by which this tool knows its own",
     old_is_fatal=True,
 )
-PLUGIN = Program(
+PLUGIN = HostProgram(
     "kubectl-argo-rollouts",
     ("version", "--short"),
     semantic,
@@ -79,7 +80,7 @@ PLUGIN = Program(
     least=(1, 8),
     too_old="this tool was written for 1.8 and later",
 )
-KUBECTL = Program(
+KUBECTL = HostProgram(
     "kubectl",
     ("version", "--client", "-o", "json"),
     _json_version("clientVersion", "gitVersion"),
@@ -90,7 +91,7 @@ KUBECTL = Program(
 ALL = (MINIKUBE, HELM, KUBECTL, PLUGIN)
 
 
-def program(which: Program) -> Callable[[Host], Iterator[Finding]]:
+def program(which: HostProgram) -> Callable[[Host], Iterator[Finding]]:
     """The check of one program."""
 
     def check(host: Host) -> Iterator[Finding]:
@@ -100,13 +101,13 @@ def program(which: Program) -> Callable[[Host], Iterator[Finding]]:
     return check
 
 
-def _missing(host: Host, which: Program) -> Finding:
+def _missing(host: Host, which: HostProgram) -> Finding:
     seen = "isn't on the PATH" if which.required else "isn't on the PATH: the tool does without it, its users rarely"
     otherwise = f"{which.site} says how to install it"
     return fixable(which.name, seen, host.brewed("install", which.formula), otherwise, fatal=which.required)
 
 
-def _present(host: Host, which: Program, path: Path) -> Finding:
+def _present(host: Host, which: HostProgram, path: Path) -> Finding:
     built = architectures(path)
     if foreign(host, built):
         return wrong_architecture(host, which.name, path, built, which.formula, which.sign)
@@ -116,8 +117,8 @@ def _present(host: Host, which: Program, path: Path) -> Finding:
     except (ValueError, KeyError, TypeError):
         version = ""
     if not version:
-        said = (answer.stderr or answer.stdout).strip().splitlines()
-        seen = f"{path} doesn't say its version: {said[-1] if said else f'ended with {answer.code}'}"
+        said = tail(answer.stderr or answer.stdout, 1) or f"ended with {answer.code}"
+        seen = f"{path} doesn't say its version: {said}"
         return fixable(which.name, seen, host.brewed("reinstall", which.formula), which.site, fatal=False)
     if numbers(version) < which.least:
         seen = f"{version} at {path}: {which.too_old}"
@@ -127,6 +128,7 @@ def _present(host: Host, which: Program, path: Path) -> Finding:
 
 
 def numbers(version: str) -> Version:
+    """1.38.1 as (1, 38, 1), to compare."""
     return tuple(int(part) for part in version.split("."))
 
 

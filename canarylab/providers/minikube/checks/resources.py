@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from canarylab.contract.provider import Finding
+from canarylab.files import existing_parent
 from canarylab.providers.minikube import vm
 from canarylab.providers.minikube.checks.host import CONTAINER_DRIVERS, Host
 from canarylab.tools import minikube
@@ -20,7 +20,7 @@ _LEAST_MIB = 1800
 _LEAST_CPUS = 2
 """RSRC_INSUFFICIENT_CORES, exit 29."""
 _HOST_MIB = 2048
-"""What a system needs for itself, lest everything is swapped."""
+"""What the host needs for itself, or everything is swapped out."""
 _DISK_LEAST = 6 * _GIB
 """The virtual machine's image, Kubernetes' images and what Istio and the demo add."""
 _DISK_FULL = 20 * _GIB
@@ -28,6 +28,7 @@ _DISK_FULL = 20 * _GIB
 
 
 def memory(host: Host) -> Iterator[Finding]:
+    """Enough for minikube and for this machine besides; in MiB."""
     wanted, total = minikube.mebibytes(host.spec.memory), _total_mib(host)
     remedy = "in the playbook: cluster: {memory: 6144mb}"
     asked = f"the playbook asks for {wanted} MiB"
@@ -45,6 +46,7 @@ def memory(host: Host) -> Iterator[Finding]:
 
 
 def processors(host: Host) -> Iterator[Finding]:
+    """Not more than there are, nor fewer than minikube takes."""
     wanted = host.spec.cpus
     there = int(host.facts["hw.ncpu"]) if "hw.ncpu" in host.facts else os.cpu_count() or wanted
     if wanted < _LEAST_CPUS:
@@ -58,7 +60,8 @@ def processors(host: Host) -> Iterator[Finding]:
 
 
 def disk(host: Host) -> Iterator[Finding]:
-    folder = _existing(vm.home())
+    """Free space where minikube keeps its machines; in GiB."""
+    folder = existing_parent(vm.home())
     free = shutil.disk_usage(folder).free
     seen = f"{free / _GIB:.1f} GiB free at {folder}"
     remedy = "free some, or set MINIKUBE_HOME to a folder on a larger disk"
@@ -77,9 +80,3 @@ def _total_mib(host: Host) -> int | None:
     info = host.file("/proc/meminfo")
     found = re.search(r"^MemTotal:\s*(\d+) kB", info.read_text(), re.MULTILINE) if info.exists() else None
     return int(found.group(1)) // 1024 if found else None
-
-
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.host import Host
 from canarylab.providers.minikube.checks.profiles import profiles, runs
-from canarylab.providers.minikube.routes import network
+from canarylab.providers.minikube.routes import TableEntry, parse_table
 from canarylab.tools import minikube
 from canarylab.tools.minikube import Profile
 
@@ -22,32 +21,11 @@ _EVERYTHING = 1
 """VPNs that take all traffic split the default route in two of this length."""
 
 
-@dataclass(frozen=True)
-class Route:
-    network: IPv4Network
-    gateway: str
-    link: str
-
-    def __str__(self) -> str:
-        return f"{self.network} by {self.link} ({self.gateway})"
-
-
-def parse(output: str) -> list[Route]:
-    """`netstat -rn -f inet` of macOS; older ones have two more columns. The default route is left out."""
-    column, found = 3, []
-    for line in output.splitlines():
-        words = line.split()
-        if "Netif" in words:
-            column = words.index("Netif")
-        elif len(words) > column and (found_network := network(words[0])):
-            found.append(Route(found_network, words[1], words[column]))
-    return found
-
-
 def routes(host: Host) -> Iterator[Finding]:
+    """Every route that takes packets from the virtual machine or the Services, or that all is well."""
     if not host.needs_dhcp:
         return
-    table = parse(host.ask("netstat", "-nr", "-f", "inet").stdout)
+    table = parse_table(host.ask("netstat", "-nr", "-f", "inet").stdout)
     known = profiles(host)
     services = _service_range(host, known)
     found = [*_machines(host, table), *_services(host, table, known, services), *_shared(host, known, services)]
@@ -62,8 +40,8 @@ def _service_range(host: Host, known: Mapping[str, Profile]) -> IPv4Network:
     return IPv4Network(minikube.free_service_range(taken) or minikube.DEFAULT_SERVICE_RANGE)
 
 
-def _machines(host: Host, table: list[Route]) -> Iterator[Finding]:
-    """What is as particular as the virtual network's own route, or more so, takes its packets away."""
+def _machines(host: Host, table: list[TableEntry]) -> Iterator[Finding]:
+    """A route as specific as the virtual network's own, or more so, takes its packets away."""
     if not host.needs_socket_vmnet:
         return
     for route in table:
@@ -74,7 +52,9 @@ def _machines(host: Host, table: list[Route]) -> Iterator[Finding]:
             return
 
 
-def _services(host: Host, table: list[Route], known: Mapping[str, Profile], services: IPv4Network) -> Iterator[Finding]:
+def _services(
+    host: Host, table: list[TableEntry], known: Mapping[str, Profile], services: IPv4Network
+) -> Iterator[Finding]:
     own = known[host.ctx.profile].addresses if host.ctx.profile in known else ()
     for route in table:
         if not route.network.overlaps(services) or route.gateway in own:
@@ -89,10 +69,10 @@ def _services(host: Host, table: list[Route], known: Mapping[str, Profile], serv
             yield Finding("routes", False, seen, "invoke tunnel stop   (whenever that part is needed)", fatal=False)
 
 
-def _conflicting(route: Route, known: Mapping[str, Profile]) -> Finding:
+def _conflicting(route: TableEntry, known: Mapping[str, Profile]) -> Finding:
     """Another tunnel's, or one that its tunnel left (kubernetes/minikube#7900, #17645)."""
     owner = next((profile.name for profile in known.values() if route.gateway in profile.addresses), None)
-    whose = f"of the tunnel of profile {owner}" if owner else "of a tunnel that is no more, or of another program"
+    whose = f"of the tunnel of profile {owner}" if owner else "of a tunnel that has ended, or of another program"
     seen = f"{route} is {whose}: minikube would say `conflicting route: {route.network}`"
     remedy = f"stop that tunnel; if none runs: sudo route -n delete {route.network}"
     return Finding("routes", False, seen, remedy, fatal=False)

@@ -40,6 +40,7 @@ class Owner:
 
 
 def socket_vmnet(host: Host) -> Iterator[Finding]:
+    """The network that the playbook names: socket_vmnet's files and daemon, and that builtin reaches nothing."""
     if host.network == "builtin" and host.driver == "qemu2":
         seen = "builtin: this machine can't reach the virtual machine, so neither tunnel nor gateway work"
         yield Finding("network", False, seen, "in the playbook: cluster: {network: socket_vmnet}", fatal=False)
@@ -58,7 +59,7 @@ def socket_vmnet(host: Host) -> Iterator[Finding]:
 
 
 def _first(host: Host, path: str) -> Path | Finding | None:
-    """The first of minikube's places where the file is; where none is, a folder that can't be looked into is told."""
+    """The first of minikube's places where the file is; where none is, a finding about a folder that can't be read."""
     closed = None
     for file in (host.file(prefix + path) for prefix in _PREFIXES):
         try:
@@ -154,7 +155,7 @@ def _hidden(host: Host, first: Path) -> Path | None:
 
 
 def _service(host: Host, client: Path | None, verb: str, seen: str) -> Finding:
-    """launchd keeps the daemon; Homebrew or its own installer told it to."""
+    """launchd keeps the daemon running, as set up by Homebrew or by its own installer."""
     if client is not None and client == host.file(_CLIENT):
         restart = ("launchctl", "kickstart", "-kp", _LAUNCHD)
         return fixable(_DAEMON, seen, restart, sudo=True)

@@ -1,4 +1,4 @@
-"""The machine as a whole: its system, its processor, who asks, and whether sudo can be had."""
+"""The machine as a whole: its system, its processor, its user, and whether sudo works."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _HOMEBREW = "https://brew.sh says how to install it; then `brew bundle` in this 
 
 
 def system(host: Host) -> Iterator[Finding]:
+    """macOS or Linux: minikube's drivers for others are unknown to this tool."""
     if not host.is_mac:
         yield Finding("operating system", host.system == "Linux", host.system, "use macOS or Linux")
         return

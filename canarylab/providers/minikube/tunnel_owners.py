@@ -1,34 +1,34 @@
-"""Whose a tunnel is: ours, somebody else's, which stays, or one of which only an entry is left."""
+"""Who owns a tunnel: this tool, somebody else, whose tunnel stays, or nobody, where only an entry is left."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from canarylab.errors import StageError
-from canarylab.providers.minikube import processes, registry, routes, vm
-from canarylab.providers.minikube.memory import Choice, Kept
+from canarylab.providers.minikube import processes, routes, tunnel_list, vm
+from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.providers.minikube.processes import Process
-    from canarylab.providers.minikube.registry import Entry
     from canarylab.providers.minikube.routes import Route
+    from canarylab.providers.minikube.tunnel_list import Entry
     from canarylab.providers.minikube.vm import Vm
     from canarylab.tools.runner import Runner
 
 
-def own(runner: Runner, kept: Kept) -> Process | None:
+def own_tunnel(runner: Runner, report: KeeperReport) -> Process | None:
     """The tunnel that the keeper started, if it still runs and is no other process that was given its id."""
-    found = processes.find(runner, kept.pid) if kept.pid else None
-    if found is None or found.started != kept.started:
+    found = processes.find(runner, report.pid) if report.pid else None
+    if found is None or found.started != report.started:
         return None
-    return found if not found.words or processes.is_tunnel(found.words) else None
+    return found if not found.words or processes.runs_minikube(found.words, "tunnel") else None
 
 
-def tunnels(ctx: Context) -> list[Process]:
+def foreign_tunnels(ctx: Context) -> list[Process]:
     """The tunnels of this profile that run and that this tool didn't start."""
-    ours = own(ctx.runner, Kept.load(ctx.paths.root))
-    entered = {entry.pid for entry in registry.entries() if entry.machine == ctx.profile}
+    ours = own_tunnel(ctx.runner, KeeperReport.load(ctx.paths.root))
+    entered = {entry.pid for entry in tunnel_list.entries() if entry.machine == ctx.profile}
     return [
         process
         for process in processes.tunnels(ctx.runner)
@@ -37,16 +37,16 @@ def tunnels(ctx: Context) -> list[Process]:
     ]
 
 
-def stale(runner: Runner, profile: str, route: Route | None = None) -> list[Entry]:
+def stale_entries(runner: Runner, profile: str, route: Route | None = None) -> list[Entry]:
     """The entries of this profile, or for its route, whose tunnel doesn't run any more."""
-    claimed = [entry for entry in registry.entries() if entry.machine == profile or entry.route == route]
+    claimed = [entry for entry in tunnel_list.entries() if entry.machine == profile or entry.route == route]
     running = {process.pid for process in processes.tunnels(runner)} if claimed else set()
     return [entry for entry in claimed if entry.pid not in running]
 
 
-def refuse(ctx: Context) -> None:
+def refuse_foreign(ctx: Context) -> None:
     """Raise where somebody else's tunnel of this profile runs: minikube allows one (TUNNEL_ALREADY_RUNNING)."""
-    for process in tunnels(ctx):
+    for process in foreign_tunnels(ctx):
         raise StageError(
             "another tunnel of this profile is already running, and it doesn't work",
             where=str(process),
@@ -55,7 +55,7 @@ def refuse(ctx: Context) -> None:
         )
 
 
-def conflict(ctx: Context, found: Route, machine: Vm) -> StageError:
+def route_conflict(ctx: Context, found: Route, machine: Vm) -> StageError:
     """Why a route to the very same range leads elsewhere, and what to do."""
     what = f"conflicting route: {found} is there, {machine.route} is wanted"
     choice = Choice.load(ctx.paths.root)

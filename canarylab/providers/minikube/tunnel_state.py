@@ -1,4 +1,4 @@
-"""What the tunnel's parts leave for each other in the profile's folder: the way that was chosen, and how it goes."""
+"""The tunnel's state in the profile's folder: the way to the Services that was chosen, and the keeper's report."""
 
 from __future__ import annotations
 
@@ -23,20 +23,23 @@ class Choice:
     why: str = ""
 
     def save(self, folder: Path) -> None:
+        """Write it to the profile's folder, in place of an older one."""
         write_private(_choice(folder), json.dumps(dataclasses.asdict(self)))
 
     @staticmethod
     def load(folder: Path) -> Choice | None:
+        """The choice in force; None where none was made."""
         found = _read(_choice(folder))
         return Choice(found["way"], Vm(**found["vm"]), found["why"]) if found else None
 
     @staticmethod
     def forget(folder: Path) -> None:
+        """Delete it from the profile's folder."""
         _choice(folder).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeeperReport:
     """What the keeper knows of minikube's tunnel: the process, its last words, and what is wrong."""
 
     pid: int | None = None
@@ -53,23 +56,26 @@ class Kept:
     """What is wrong, in a line; "" while nothing is."""
 
     def save(self, folder: Path) -> None:
-        write_private(_kept(folder), json.dumps(dataclasses.asdict(self)))
+        """Write it to the profile's folder, in place of an older one."""
+        write_private(_report(folder), json.dumps(dataclasses.asdict(self)))
 
     @staticmethod
-    def load(folder: Path) -> Kept:
-        found = _read(_kept(folder))
-        return Kept(**found) if found else Kept()
+    def load(folder: Path) -> KeeperReport:
+        """The newest; an empty one where there is none."""
+        found = _read(_report(folder))
+        return KeeperReport(**found) if found else KeeperReport()
 
     @staticmethod
     def forget(folder: Path) -> None:
-        _kept(folder).unlink(missing_ok=True)
+        """Delete it from the profile's folder."""
+        _report(folder).unlink(missing_ok=True)
 
 
 def _choice(folder: Path) -> Path:
     return folder / "tunnel.json"
 
 
-def _kept(folder: Path) -> Path:
+def _report(folder: Path) -> Path:
     return folder / "tunnel-kept.json"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING
 
-from canarylab.providers.minikube import others, registry, resolver, routes, vm
-from canarylab.providers.minikube.memory import Choice
+from canarylab.providers.minikube import resolver, routes, tunnel_list, tunnel_owners, vm
+from canarylab.providers.minikube.tunnel_state import Choice
 from canarylab.providers.minikube.vm import Vm
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _BRINGS_UP = ("up", "tunnel start")
 _TAKES_DOWN = ("teardown", "tunnel stop")
 
 
-def of(ctx: Context, command: str) -> list[str]:
+def needed(ctx: Context, command: str) -> list[str]:
     """In words; [] where nothing of this command needs root."""
     if command in _BRINGS_UP:
         return _to_start(ctx, command)
@@ -27,13 +27,13 @@ def of(ctx: Context, command: str) -> list[str]:
 def _to_start(ctx: Context, command: str) -> list[str]:
     choice, machine = Choice.load(ctx.paths.root), vm.find(ctx.profile)
     has_tunnel = command != "up" or any(stage.kind == "tunnel" for stage in ctx.playbook.stages)
-    keeps_way_around = command == "up" and choice is not None and choice.way == "nodeport"
-    if not has_tunnel or keeps_way_around or (machine and (machine.has_builtin_network or machine.is_hidden)):
+    keeps_node_ports = command == "up" and choice is not None and choice.way == "nodeport"
+    if not has_tunnel or keeps_node_ports or (machine and (machine.has_builtin_network or machine.is_hidden)):
         return []
     if machine is None:
         named = f", and {resolver.FOLDER}" if platform.system() == "Darwin" else ""
         return [f"the route to the cluster's Services{named}"]
-    if routes.to(ctx.runner, machine.services) == machine.route:
+    if routes.route_to(ctx.runner, machine.services) == machine.route:
         return []
     return [f"the route {machine.route}", *([str(resolver.path(machine))] if resolver.is_wanted(machine) else [])]
 
@@ -55,20 +55,21 @@ def own_routes(ctx: Context) -> list[Route]:
 
     One that somebody else's tunnel to the profile uses is that tunnel's.
     """
-    if vm.find(ctx.profile) and others.tunnels(ctx):
+    if vm.find(ctx.profile) and tunnel_owners.foreign_tunnels(ctx):
         return []
     claimed = [machine.route for machine in machines(ctx)]
-    claimed += [entry.route for entry in registry.entries() if entry.machine == ctx.profile]
+    claimed += [entry.route for entry in tunnel_list.entries() if entry.machine == ctx.profile]
     return [
         route
         for route in dict.fromkeys(claimed)
-        if routes.to(ctx.runner, route.destination) == route and not _belongs_to_another(route.gateway, ctx.profile)
+        if routes.route_to(ctx.runner, route.destination) == route
+        and not _belongs_to_another(route.gateway, ctx.profile)
     ]
 
 
 def own_resolvers(ctx: Context) -> list[Vm]:
     """The machines whose resolver's file is there and is this profile's."""
-    if vm.find(ctx.profile) and others.tunnels(ctx):
+    if vm.find(ctx.profile) and tunnel_owners.foreign_tunnels(ctx):
         return []
     return [machine for machine in machines(ctx) if resolver.is_ours(machine)]
 

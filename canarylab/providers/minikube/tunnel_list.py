@@ -28,10 +28,12 @@ class Entry:
 
 
 def path() -> Path:
+    """Where minikube keeps it."""
     return vm.home() / "tunnels.json"
 
 
 def entries() -> list[Entry]:
+    """Those that can be read; none where the list is missing or being written."""
     return [entry for raw in _raw() if (entry := _entry(raw))]
 
 
