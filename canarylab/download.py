@@ -1,4 +1,4 @@
-"""Files from the internet, or from a mirror of it: fetched whole, with a reason where they can't be had."""
+"""Files from the internet, or from a mirror of it: fetched whole, with a reason where they aren't available."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ class Event:
     event: ClassVar[str]
 
     def as_json(self) -> dict[str, Any]:
+        """The event as one line of `--output json` has it."""
         return {"event": self.event, **dataclasses.asdict(self)}
 
 
@@ -57,6 +58,8 @@ class RunStarted(Event):
 
 @dataclass(frozen=True)
 class StageStarted(Event):
+    """A stage begins: all that it needs is healthy."""
+
     event: ClassVar[str] = "stage-started"
     stage: str
 

@@ -113,7 +113,7 @@ def _status(
 def _why_unhealthy(ctx: Context, stage: AnyStage) -> str | None:
     try:
         return stage.health(ctx)
-    except (NotYetObservableError, StageError) as error:  # a cluster whose machine was stopped; what waiting can't mend
+    except (NotYetObservableError, StageError) as error:  # a cluster whose machine was stopped; what waiting can't fix
         return error.what
 
 

@@ -62,7 +62,7 @@ def survey(ctx: Context, stages: Sequence[AnyStage]) -> None:
         )
 
 
-def lacking(ctx: Context) -> list[AnyStage]:
+def absent_stages(ctx: Context) -> list[AnyStage]:
     """The playbook's stages of which nothing is there, in its order; none where no cluster answers.
 
     What is there in part, or can't be looked at, isn't among them: `up` repairs, and says what is in its way.

@@ -10,8 +10,8 @@ from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabErr
 from canarylab.events import RunFinished, State
 
 
-def settled(error: BaseException) -> BaseException:
-    """An error as it is told: what the operating system refused becomes one of ours, a bug stays what it is."""
+def translated(error: BaseException) -> BaseException:
+    """The error to report: what the operating system refused becomes one of ours, a bug stays what it is."""
     return machine_trouble(error) if isinstance(error, OSError) else error
 
 
@@ -22,7 +22,7 @@ def attempt(work: Callable[[], None]) -> BaseException | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also a bug, which must neither end the others nor leave the run hanging
-        return settled(error)
+        return translated(error)
     return None
 
 

@@ -57,7 +57,7 @@ def _is_known(cluster: Cluster, obj: dict[str, Any]) -> bool:
 
 
 def _may_still_come(cluster: Cluster, api_version: str) -> bool:
-    """Whether the group's definitions have begun to come, or it can't be told."""
+    """Whether the group's definitions have begun to come, or that can't be known."""
     kinds = _kinds_of_group(cluster, api_version)
     return kinds is None or bool(kinds)
 
