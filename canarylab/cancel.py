@@ -54,7 +54,7 @@ class Cancel:
         return lambda: self._callbacks.discard(callback)
 
     def sleep(self, seconds: float) -> None:
-        """Wait so many seconds. Raises CancelledError as soon as the run is interrupted."""
+        """Wait for that many seconds. Raises CancelledError as soon as the run is interrupted."""
         self._event.wait(seconds)
         self.check()
 

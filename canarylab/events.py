@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-State = Literal["changed", "unchanged", "failed", "skipped", "planned"]
+StageState = Literal["changed", "unchanged", "failed", "skipped", "planned"]
 DemoState = Literal["passed", "failed", "interrupted", "skipped"]
 
 
@@ -97,7 +97,7 @@ class StageFinished(Event):
 
     event: ClassVar[str] = "stage-finished"
     stage: str
-    state: State
+    state: StageState
     seconds: float
     reason: str = ""
 

@@ -77,7 +77,7 @@ def _session_of_up(ctx: Context, absent: Sequence[AnyStage]) -> Iterator[None]:
 
 
 def _contexts(ctx: Context, options: Options) -> list[Context]:
-    """The run as seen from each of the playbooks: what one of them says to paste is about that one."""
+    """The run as seen from each of the playbooks: the commands that one of them suggests are about that one."""
     if not ctx.playbook.members:
         return [ctx]
     return [
@@ -116,7 +116,7 @@ def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[R
         if complete:
             applied.write(ctx, complete)
     except CanarylabError as error:
-        what = "all of it is up, but what was applied couldn't be written down"
+        what = "all of it is up, but what was applied couldn't be recorded"
         ctx.emit(Failure(f"{what}: {error}", error.exit_code))
         return up, error.exit_code
     return up, EXIT_DONE

@@ -13,7 +13,7 @@ from canarylab.report import findings as report
 
 _LOOKS = 5
 _PAUSE = 1.0
-"""A service that was started takes a moment: so many looks, so many seconds apart."""
+"""A service that was started takes a moment: how often to look, and the seconds in between."""
 
 
 def doctor(options: Options, *, fix: bool) -> int:

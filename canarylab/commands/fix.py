@@ -89,7 +89,7 @@ def _may_use_root(ctx: Context, wanted: Sequence[Repair]) -> bool:
         why = "--yes would run them" if free else "there is no terminal to ask for the password"
         return _leave(ctx, why)
     agreed = confirmed("run them?") if free else sudo.ask(ctx.runner, "these commands")
-    return agreed or _leave(ctx, "as you wish")
+    return agreed or _leave(ctx, "you declined")
 
 
 def _leave(ctx: Context, why: str) -> bool:

@@ -23,9 +23,9 @@ from canarylab.engine.outcome import exit_code, translated
 from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError
 from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
+from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
-from canarylab.playbook.registry import Registry
 from canarylab.playbook.union import load_all, union
 from canarylab.report import choose
 
@@ -85,9 +85,9 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
 
 
 def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
-    registry = Registry.discovered()
-    playbooks = _playbooks(options, registry)
-    provider = _provider(playbooks[0].cluster, registry.providers)
+    extensions = Extensions.discovered()
+    playbooks = _playbooks(options, extensions)
+    provider = _provider(playbooks[0].cluster, extensions.providers)
     if options.context and not provider.ownership.takes_context:
         raise UsageError(
             f"--context {options.context} means nothing to provider {provider.name}: it makes a cluster of its own",
@@ -98,19 +98,19 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
     return Context(playbook, provider, bus, cancel, consent=options.consent, flags=options.flags)
 
 
-def _playbooks(options: Options, registry: Registry) -> list[Playbook]:
+def _playbooks(options: Options, extensions: Extensions) -> list[Playbook]:
     """The one that is named, or all that go together."""
     profile, provider, context = options.profile, options.provider, options.context
     if not options.everything:
         file = find_playbook(DEFAULT_PLAYBOOK if options.playbook is None else options.playbook)
-        return [load(file, profile=profile, provider=provider, context=context, registry=registry)]
+        return [load(file, profile=profile, provider=provider, context=context, extensions=extensions)]
     if options.playbook is not None:
         raise UsageError(
             f"--all and --playbook {options.playbook} exclude each other",
             remedy="leave one of them out: --all means every playbook that has a demonstration and the default "
             "one's cluster",
         )
-    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context, registry=registry)
+    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context, extensions=extensions)
 
 
 def _provider(spec: ClusterSpec, known: Mapping[str, type[Provider]]) -> Provider:

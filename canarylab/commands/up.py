@@ -37,7 +37,7 @@ def _conclude(ctx: Context, *, is_all: bool) -> int:
     try:
         applied.write(ctx, ctx.playbook.members or (ctx.playbook,))
     except CanarylabError as error:
-        ctx.emit(Failure(f"everything is up, but what was applied couldn't be written down: {error}", error.exit_code))
+        ctx.emit(Failure(f"everything is up, but what was applied couldn't be recorded: {error}", error.exit_code))
         return error.exit_code
     next_one = f"; `{ctx.command('demo')}` comes next" if is_all and ctx.playbook.performances else ""
     ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell{next_one}"))

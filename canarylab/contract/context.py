@@ -25,7 +25,7 @@ class Consent:
     """What the user allowed by a flag: nothing of it is done unasked."""
 
     recreate: bool = False
-    """Delete a cluster that was made otherwise than the playbook wants, and make it anew."""
+    """Delete a cluster that differs from the playbook, and make a new one."""
     yes: bool = False
     """Go on where a question would be asked."""
 

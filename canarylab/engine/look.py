@@ -29,7 +29,7 @@ class Look(Generic[T]):
 def look(
     ctx: Context, stages: Sequence[AnyStage], see: Callable[[Context, AnyStage], T], seconds: float = 120.0
 ) -> list[Look[T]]:
-    """Look at every stage, side by side, each for so many seconds at most; in their order."""
+    """Look at every stage, side by side, each for at most `seconds`; in their order."""
 
     def one(stage: AnyStage) -> Look[T]:
         try:

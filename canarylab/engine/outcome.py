@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from canarylab import graph
 from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabError, machine_trouble
-from canarylab.events import RunFinished, State
+from canarylab.events import RunFinished, StageState
 
 
 def translated(error: BaseException) -> BaseException:
@@ -44,7 +44,7 @@ def reason(error: BaseException | None) -> str:
 class Outcome:
     """How one stage ended. `seconds` counts from its start, waiting for its needs not included."""
 
-    state: State
+    state: StageState
     seconds: float
     reason: str = ""
     error: BaseException | None = None
@@ -60,7 +60,7 @@ class Run:
     seconds: float = 0.0
     interrupted: bool = False
 
-    def names(self, state: State) -> tuple[str, ...]:
+    def names(self, state: StageState) -> tuple[str, ...]:
         """The stages that ended so, in the order in which they did."""
         return tuple(name for name, outcome in self.outcomes.items() if outcome.state == state)
 

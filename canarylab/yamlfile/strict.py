@@ -152,7 +152,7 @@ class _Reader:
         elif isinstance(event, yaml.CollectionStartEvent) and self._way and self._way[-1] is None:
             what, remedy = "a list or mapping can't be a key", "quote a text that begins with [ or {"
         elif isinstance(event, yaml.CollectionStartEvent) and len(self._way) == MAX_DEPTH:
-            what, remedy = f"is nested more than {MAX_DEPTH} levels deep", "write it flatter"
+            what, remedy = f"is nested more than {MAX_DEPTH} levels deep", "nest it less deeply"
         if what:
             raise problem(self._file, line, self.place, what, remedy)
 
@@ -167,7 +167,7 @@ class _Reader:
             self._way[-1], self._key_line = key, line
             if not first:
                 return
-            what, remedy = f"is here for the second time; first in line {first.line}", "delete or rename one of them"
+            what, remedy = f"appears twice; first in line {first.line}", "delete or rename one of them"
         raise problem(self._file, line, self.place, what, remedy)
 
 

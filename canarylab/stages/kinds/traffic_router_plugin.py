@@ -45,7 +45,7 @@ class TrafficRouterPluginOptions(StageOptions):
 class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     """Beside the rights, which are objects of its own, it has its part in two objects of the stage `argo-rollouts`.
 
-    One is the configuration that names the plugin; the other is the Deployment, whose pods are made anew for it. Either
+    One is the configuration that names the plugin; the other is the Deployment, whose pods are replaced for it. Either
     stage owns fields of its own in them, and leaves those of the other.
     """
 
@@ -153,7 +153,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
             self._configure(ctx, parts[0])
 
     def _configure(self, ctx: Context, configuration: Comparison) -> None:
-        """Name the plugin where it isn't named, then have the controller start anew.
+        """Name the plugin where it isn't named, then have the controller restarted.
 
         Interrupted between the two, the next run sees by the time that the controller was not started since.
         """
@@ -185,7 +185,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
             rollouts_controller.free_lead(ctx.cluster, self.options.namespace)
             return None if stuck() else self.health(ctx)
 
-        ctx.progress("waiting for the controller to start anew and take the lead")
+        ctx.progress("waiting for the controller to restart and take the lead")
         waited = ctx.cluster.wait(self.watches(), look, deadline=ctx.deadline, cancel=ctx.cancel)
         return stuck() or waited
 
@@ -212,7 +212,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
         return [Removal(f"plugin {self.options.plugin} of Argo Rollouts", "removed")]
 
     def _take_back(self, ctx: Context) -> None:
-        """Take the plugin out of the configuration, and back what was said of the controller's pods: it starts anew."""
+        """Take the plugin out of the configuration, and our annotation off the controller's pods: it restarts."""
         if config := self._config(ctx):
             data = {KEY: plugin_config.without(config, self.options.plugin)}
             ctx.cluster.patch("v1", "ConfigMap", CONFIG_MAP, {"data": data}, self.options.namespace)
@@ -232,7 +232,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
             raise foreign.clash(
                 self.name,
                 f"Argo Rollouts is there already ({subject(controller)}), without the plugin {self.options.plugin}",
-                "a controller that is somebody else's is neither configured nor started anew",
+                "a controller that is somebody else's is neither configured nor restarted",
             )
         return subject(controller)
 
