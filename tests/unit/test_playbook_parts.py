@@ -100,7 +100,8 @@ def test_a_part_is_named_not_pathed(folder, name):
 
 
 def test_a_part_is_used_once(folder):
-    assert error_of(lambda: loaded(folder, "[istio, istio]")).startswith("p.yaml:3: uses[1]: part 'istio' appears twice")
+    said = error_of(lambda: loaded(folder, "[istio, istio]"))
+    assert said.startswith("p.yaml:3: uses[1]: part 'istio' appears twice")
 
 
 def test_a_stage_that_a_part_has_too_is_an_error_that_names_both_places(folder):
