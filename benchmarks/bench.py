@@ -69,6 +69,7 @@ class Bench:
     # -- before and after ---------------------------------------------------------------------------------------------
 
     def create(self) -> None:
+        """Make the folders and fill the caches, so that no round pays for them."""
         for folder in (self.logs, self._temporary, self.work / "nothing"):
             folder.mkdir(parents=True)
         (self.work / "nothing" / "tasks.py").touch()
@@ -173,6 +174,7 @@ class Bench:
     # -- a round ------------------------------------------------------------------------------------------------------
 
     def round(self, *, script_first: bool) -> figures.Round:
+        """Measure both parts once, in this order or the other."""
         parts: list[Callable[[], dict[str, Any]]] = [self._script_part, self._tool_part]
         measured: dict[str, Any] = {}
         for part in parts if script_first else reversed(parts):

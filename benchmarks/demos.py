@@ -41,6 +41,7 @@ class Timed:
     late: Sequence[float]
 
     def row(self) -> str:
+        """Its line of the table, in Markdown."""
         worst = f"{max(self.late):.2f}" if self.late else "-"
         median = f"{statistics.median(self.late):.2f}" if self.late else "-"
         state = "passed" if self.passed else "FAILED"
@@ -48,6 +49,7 @@ class Timed:
 
 
 def main() -> int:
+    """Measure and print; exit code 1 where a demonstration failed or a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", metavar="PLAYBOOK", help="measure this one alone, on a cluster that is up and stays")
     parser.add_argument("--profile", default=PROFILE, help=f"whose cluster (default: {PROFILE})")

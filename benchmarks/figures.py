@@ -71,10 +71,12 @@ class Figure:
 
     @property
     def median(self) -> float:
+        """Over the rounds."""
         return statistics.median(self.values)
 
     @property
     def met(self) -> bool | None:
+        """Whether the target holds; None without one."""
         if self.most is None:
             return None
         value = self.median if self.judged_by == "median" else max(self.values)
@@ -82,6 +84,8 @@ class Figure:
 
 
 def figures(rounds: Sequence[Round]) -> list[Figure]:
+    """The table's lines, from what the rounds measured."""
+
     def each(value: Callable[[Round], float]) -> tuple[float, ...]:
         return tuple(value(one) for one in rounds)
 

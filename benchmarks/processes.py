@@ -37,6 +37,7 @@ class Ended:
 
 
 def adopt_orphans() -> None:
+    """Become the parent of descendants that outlive theirs. Raises OSError where Linux can't (prctl(2))."""
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1) != 0:
         raise OSError(ctypes.get_errno(), "this kernel doesn't know PR_SET_CHILD_SUBREAPER")
 

@@ -41,6 +41,7 @@ class Refused(Exception):  # noqa: N818 - not a bug
 
 
 def main() -> int:
+    """0 where every target holds, 1 where one is missed, 2 where nothing was measured, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default: 3)")
     parser.add_argument("--short", action="store_true", help="without rest and repetition: only whether it all works")

@@ -36,6 +36,7 @@ class Places:
 
 
 def take(places: Places) -> Traces:
+    """What is there now, by sort."""
     return {
         "processes": {_command(pid) for pid in processes.descendants()},
         "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},

@@ -27,6 +27,7 @@ from canarylab.kube.watch import Watch
 
 
 def main() -> int:
+    """Perform it; the exit code of `invoke demo`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notes", type=Path, help="the file that gets one line of JSON for each wait")
     parser.add_argument("--playbook", help="whose demonstration")

@@ -70,7 +70,7 @@ def _applied(ctx: Context, key: str, value: str) -> Applied:
             "what is recorded there isn't what this tool writes",
             where=f"ConfigMap {NAMESPACE}/{ctx.ownership.applied_name(ctx)}, {key}",
             why=f"somebody changed it: {type(error).__name__}: {error}",
-            remedy=f"take that key out of it; `{ctx.command('up')}` writes it anew",
+            remedy=f"remove that key; `{ctx.command('up')}` writes it again",
         ) from error
 
 

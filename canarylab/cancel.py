@@ -19,6 +19,7 @@ class Cancel:
         self._lock = threading.Lock()
 
     def set(self) -> None:
+        """Cancel, and call back all that subscribed; again is no error."""
         with self._lock:
             self._event.set()
             callbacks = tuple(self._callbacks)
@@ -34,6 +35,7 @@ class Cancel:
 
     @property
     def is_set(self) -> bool:
+        """Whether the run was interrupted."""
         return self._event.is_set()
 
     def check(self) -> None:
@@ -52,6 +54,7 @@ class Cancel:
         return lambda: self._callbacks.discard(callback)
 
     def sleep(self, seconds: float) -> None:
+        """Wait for that many seconds. Raises CancelledError as soon as the run is interrupted."""
         self._event.wait(seconds)
         self.check()
 

@@ -49,7 +49,7 @@ def _import(name: str) -> ModuleType:
         raise CanarylabError(
             f"{name} can't be imported: {type(error).__name__}: {error}",
             why="every module of this package is an extension and is loaded",
-            remedy="mend or remove the file",
+            remedy="fix or remove the file",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Files from the internet, or from a mirror of it: fetched whole, with a reason where they can't be had."""
+"""Files from the internet, or from a mirror of it: fetched whole, with a reason where they aren't available."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def fetch(ctx: Context, url: str, *, cache: Path) -> bytes:
             "a file can't be fetched",
             where=shown(url),
             why=_reason(error),
-            remedy="look at the network and at HTTPS_PROXY, then `invoke up` goes on from here; what was fetched once "
+            remedy="check the network and HTTPS_PROXY, then `invoke up` goes on from here; what was fetched once "
             f"is kept in {cache} and needs no network; for a closed network see docs/closed-networks.md",
         ) from error
 
@@ -65,7 +65,7 @@ def mirrored(url: str) -> str:
         return url
     if not base.startswith(("http://", "https://")):
         raise UsageError(
-            "the mirror is named by something else than a URL",
+            "the mirror's address isn't a URL",
             where=f"environment variable {MIRROR}",
             remedy="write it as http://mirror.example/files or https://..., or unset it",
         )
@@ -79,7 +79,7 @@ def shown(url: str) -> str:
 
 
 def keep(path: Path, content: bytes) -> None:
-    """Write a file that is whole or not there, whoever reads it meanwhile and whatever ends this."""
+    """Write a file in one step: a reader, or a run that is killed, never leaves or sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as scratch:
         temporary = Path(scratch) / path.name
@@ -117,7 +117,7 @@ def _require_found(response: Response, url: str) -> None:
             "there is no such file",
             where=shown(url),
             why="the server answered 404 Not Found",
-            remedy=f"put it on the mirror that {MIRROR} names" if os.environ.get(MIRROR) else "look at its address",
+            remedy=f"put it on the mirror that {MIRROR} names" if os.environ.get(MIRROR) else "check its address",
         )
     response.raise_for_status()
 

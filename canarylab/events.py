@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-State = Literal["changed", "unchanged", "failed", "skipped", "planned"]
+StageState = Literal["changed", "unchanged", "failed", "skipped", "planned"]
 DemoState = Literal["passed", "failed", "interrupted", "skipped"]
 
 
@@ -22,6 +22,7 @@ class Event:
     event: ClassVar[str]
 
     def as_json(self) -> dict[str, Any]:
+        """The event as one line of `--output json` has it."""
         return {"event": self.event, **dataclasses.asdict(self)}
 
 
@@ -57,6 +58,8 @@ class RunStarted(Event):
 
 @dataclass(frozen=True)
 class StageStarted(Event):
+    """A stage begins: all that it needs is healthy."""
+
     event: ClassVar[str] = "stage-started"
     stage: str
 
@@ -94,7 +97,7 @@ class StageFinished(Event):
 
     event: ClassVar[str] = "stage-finished"
     stage: str
-    state: State
+    state: StageState
     seconds: float
     reason: str = ""
 

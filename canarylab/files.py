@@ -32,6 +32,7 @@ def link_tree(source: Path, target: Path, *, copied: Collection[str] = ()) -> No
 
 
 def link_file(source: Path, target: Path) -> None:
+    """A hard link to the file, or a copy where none can be made."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # another filesystem, or one without hard links

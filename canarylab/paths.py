@@ -64,14 +64,17 @@ class ProfilePaths:
 
     @property
     def root(self) -> Path:
+        """The profile's own folder; it goes with the profile."""
         return state_home() / self.profile
 
     @property
     def kubeconfig(self) -> Path:
+        """The kubeconfig for this cluster alone."""
         return self.root / "kubeconfig"
 
     @property
     def logs(self) -> Path:
+        """The folder of what programs in the background write."""
         return self.root / "logs"
 
     @property
@@ -80,6 +83,7 @@ class ProfilePaths:
         return state_home() / f"{self.profile}.lock"
 
     def create(self) -> None:
+        """Make the folders, for their owner only, where they aren't there."""
         make_home(self.root.parent)
         self.root.mkdir(exist_ok=True, mode=0o700)
         self.root.chmod(0o700)

@@ -44,7 +44,7 @@ def _end(code):
     | _ALL
     | _STAGES
     | _YES
-    | {"recreate": "delete a cluster that was made otherwise than the playbook wants, and make it anew"},
+    | {"recreate": "delete a cluster that differs from the playbook, and make a new one"},
 )
 def up(
     c,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from canarylab import applied
-from canarylab.commands.run import Options, run, tell_bugs
+from canarylab.commands.run import Options, report_bugs, run
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import AnyStage
@@ -16,7 +16,7 @@ from canarylab.demo.perform import perform
 from canarylab.demo.reset import reset
 from canarylab.demo.side_by_side import Demonstration, DemoResult, attempt, run_all
 from canarylab.engine import bring_up
-from canarylab.engine.look import lacking
+from canarylab.engine.look import absent_stages
 from canarylab.engine.outcome import Run
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, StageError, UsageError
 from canarylab.events import DemoInfo, Failure, Notice, RunStarted
@@ -44,7 +44,7 @@ def demo(options: Options, *, start_over: bool) -> int:
                 )  # where there is none, that is said once, and not by each demonstration
             if start_over:
                 return _reset(ctx, options)
-            absent = lacking(ctx)
+            absent = absent_stages(ctx)
             bring_up.preflight(ctx, absent)
             with ctx.provider.infrastructure.session(ctx, "demo"), _session_of_up(ctx, absent):
                 bring_up.examine(ctx, absent)
@@ -56,7 +56,7 @@ def demo(options: Options, *, start_over: bool) -> int:
 def _reset(ctx: Context, options: Options) -> int:
     contexts = _contexts(ctx, options)
     if ctx.playbook.members:
-        absent = {stage.name for stage in lacking(ctx) if stage.in_cluster}
+        absent = {stage.name for stage in absent_stages(ctx) if stage.in_cluster}
         missing = [one for one in contexts if absent.intersection(stage.name for stage in one.playbook.stages)]
         contexts = [one for one in contexts if one not in missing]
         if missing:
@@ -77,7 +77,7 @@ def _session_of_up(ctx: Context, absent: Sequence[AnyStage]) -> Iterator[None]:
 
 
 def _contexts(ctx: Context, options: Options) -> list[Context]:
-    """The run as seen from each of the playbooks: what one of them says to paste is about that one."""
+    """The run as seen from each of the playbooks: the commands that one of them suggests are about that one."""
     if not ctx.playbook.members:
         return [ctx]
     return [
@@ -94,7 +94,7 @@ def _run(ctx: Context, command: str, absent: Sequence[AnyStage], contexts: Seque
     started = time.monotonic()
     up, unwritten = _bring_up(ctx, command, absent)
     ended = _all(ctx, contexts, up, work) if several else _alone(ctx, up, work)
-    tell_bugs(ctx, [*(outcome.error for outcome in up.outcomes.values()), *(one.error for one in ended)])
+    report_bugs(ctx, [*(outcome.error for outcome in up.outcomes.values()), *(one.error for one in ended)])
     codes = (up.exit_code, *(one.exit_code for one in ended), unwritten)
     code = next((code for code in codes if code != EXIT_DONE), EXIT_DONE)
     states = {one.playbook: one.state for one in ended} if several else {}
@@ -116,14 +116,14 @@ def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[R
         if complete:
             applied.write(ctx, complete)
     except CanarylabError as error:
-        what = "all of it is up, but what was applied couldn't be written down"
+        what = "all of it is up, but what was applied couldn't be recorded"
         ctx.emit(Failure(f"{what}: {error}", error.exit_code))
         return up, error.exit_code
     return up, EXIT_DONE
 
 
 def _blocked(playbook: Playbook, up: Run) -> CanarylabError | None:
-    """Why the playbook can't be performed: the first of its stages that didn't come up, which has told all of it."""
+    """Why the playbook can't be performed: the first of its stages that didn't come up, already reported."""
     for state in ("failed", "skipped"):
         for stage in playbook.stages:
             if stage.name in up.names(state):

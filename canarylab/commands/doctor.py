@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from canarylab.commands.mend import mend, repairs
+from canarylab.commands.fix import fix_findings, repairs
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
 from canarylab.contract.provider import Finding
@@ -13,7 +13,7 @@ from canarylab.report import findings as report
 
 _LOOKS = 5
 _PAUSE = 1.0
-"""A service that was started takes a moment: so many looks, so many seconds apart."""
+"""A service that was started takes a moment: how often to look, and the seconds in between."""
 
 
 def doctor(options: Options, *, fix: bool) -> int:
@@ -23,7 +23,7 @@ def doctor(options: Options, *, fix: bool) -> int:
     def work(ctx: Context) -> int:
         findings.extend(ctx.provider.infrastructure.findings(ctx))
         if fix:
-            findings[:] = _mended(ctx, findings)
+            findings[:] = _fixed(ctx, findings)
         return EXIT_MACHINE if any(finding.fatal and not finding.ok for finding in findings) else EXIT_DONE
 
     code = run(options, work)
@@ -32,9 +32,9 @@ def doctor(options: Options, *, fix: bool) -> int:
     return code
 
 
-def _mended(ctx: Context, findings: list[Finding]) -> list[Finding]:
-    """Mend what can be, and look again."""
-    done = mend(ctx, findings)
+def _fixed(ctx: Context, findings: list[Finding]) -> list[Finding]:
+    """Fix what can be fixed, and look again."""
+    done = fix_findings(ctx, findings)
     for _ in range(_LOOKS if done else 0):
         findings = ctx.provider.infrastructure.findings(ctx)
         if not set(done).intersection(repairs(findings)):

@@ -10,6 +10,8 @@ from canarylab.errors import EXIT_DONE
 
 
 def env(options: Options) -> int:
+    """Print lines for a shell to evaluate; the exit code."""
+
     def work(ctx: Context) -> int:
         folder = ctx.provider.sources.programs(ctx)
         print(

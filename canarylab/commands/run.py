@@ -19,13 +19,13 @@ from canarylab.cancel import Cancel
 from canarylab.contract.context import Consent, Context
 from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.provider import Provider
-from canarylab.engine.outcome import exit_code, settled
+from canarylab.engine.outcome import exit_code, translated
 from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError
 from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
+from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
-from canarylab.playbook.registry import Registry
 from canarylab.playbook.union import load_all, union
 from canarylab.report import choose
 
@@ -62,7 +62,7 @@ class Options:
 
 
 def run(options: Options, work: Callable[[Context], int]) -> int:
-    """Do `work` in the context that the options describe; tell what goes wrong, and return the exit code."""
+    """Do `work` in the context that the options describe; report what goes wrong, and return the exit code."""
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"
     try:
         reader = choose(options.output, sys.stdout)
@@ -79,15 +79,15 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
             bus(Failure("interrupted a second time: ended at once", EXIT_INTERRUPTED))
             return EXIT_INTERRUPTED
         except Exception as error:
-            ended = settled(error)
-            bus(Failure(_told(ended), exit_code(ended)))
+            ended = translated(error)
+            bus(Failure(_message(ended), exit_code(ended)))
             return exit_code(ended)
 
 
 def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
-    registry = Registry.discovered()
-    playbooks = _playbooks(options, registry)
-    provider = _provider(playbooks[0].cluster, registry.providers)
+    extensions = Extensions.discovered()
+    playbooks = _playbooks(options, extensions)
+    provider = _provider(playbooks[0].cluster, extensions.providers)
     if options.context and not provider.ownership.takes_context:
         raise UsageError(
             f"--context {options.context} means nothing to provider {provider.name}: it makes a cluster of its own",
@@ -98,19 +98,19 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
     return Context(playbook, provider, bus, cancel, consent=options.consent, flags=options.flags)
 
 
-def _playbooks(options: Options, registry: Registry) -> list[Playbook]:
+def _playbooks(options: Options, extensions: Extensions) -> list[Playbook]:
     """The one that is named, or all that go together."""
     profile, provider, context = options.profile, options.provider, options.context
     if not options.everything:
         file = find_playbook(DEFAULT_PLAYBOOK if options.playbook is None else options.playbook)
-        return [load(file, profile=profile, provider=provider, context=context, registry=registry)]
+        return [load(file, profile=profile, provider=provider, context=context, extensions=extensions)]
     if options.playbook is not None:
         raise UsageError(
             f"--all and --playbook {options.playbook} exclude each other",
             remedy="leave one of them out: --all means every playbook that has a demonstration and the default "
             "one's cluster",
         )
-    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context, registry=registry)
+    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context, extensions=extensions)
 
 
 def _provider(spec: ClusterSpec, known: Mapping[str, type[Provider]]) -> Provider:
@@ -149,19 +149,20 @@ def _writable() -> Path:
     return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())
 
 
-def _told(error: BaseException) -> str:
-    """What is said of it; of a bug, the traceback is kept for whoever mends it, away from the screen."""
+def _message(error: BaseException) -> str:
+    """What to say of it; of a bug, the traceback is kept in a file for whoever fixes it, away from the screen."""
     return str(error) if isinstance(error, CanarylabError) else keep_traceback(error)
 
 
-def tell_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
-    """Keep the traceback of each that is none of ours, and tell where it is."""
+def report_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
+    """Keep the traceback of each that is a bug, and report where it is."""
     for error in errors:
         if error is not None and not isinstance(error, CanarylabError):
             ctx.emit(Failure(keep_traceback(error), EXIT_BUG))
 
 
 def keep_traceback(error: BaseException) -> str:
+    """Write the traceback of a bug to a file of its own; what to say of it, with the file's path."""
     prefix = f"bug-{time.strftime('%Y%m%d-%H%M%S')}-"
     descriptor, path = tempfile.mkstemp(".txt", prefix, _writable())  # two stages may come upon bugs in one second
     with os.fdopen(descriptor, "w") as file:

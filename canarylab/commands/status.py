@@ -18,7 +18,7 @@ from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
 
 _SHOWN = 3
-"""So many changes are named as reason."""
+"""How many changes are named as the reason."""
 _STAGE = f"{FIELD_MANAGER}/"
 _ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
 
@@ -70,16 +70,16 @@ def look_at(ctx: Context, stages: Sequence[AnyStage]) -> list[StageStatus]:
 def _see(ctx: Context, stage: AnyStage) -> StageStatus:
     observed = stage.observe(ctx)
     changes = stage.changes(observed)
-    wanting = "; ".join(f"{change.subject}: {change.reason}" for change in changes[:_SHOWN])
+    differences = "; ".join(f"{change.subject}: {change.reason}" for change in changes[:_SHOWN])
     if stage.is_absent(observed):
-        return _status(stage, "absent", reason=wanting)
+        return _status(stage, "absent", reason=differences)
     unhealthy = _why_unhealthy(ctx, stage)
     return _status(
         stage,
         "present",
         healthy=unhealthy is None,
         drifted=bool(changes),
-        reason="; ".join(filter(None, (unhealthy, wanting))),
+        reason="; ".join(filter(None, (unhealthy, differences))),
         facts=_facts(ctx, stage),
     )
 
@@ -113,7 +113,7 @@ def _status(
 def _why_unhealthy(ctx: Context, stage: AnyStage) -> str | None:
     try:
         return stage.health(ctx)
-    except (NotYetObservableError, StageError) as error:  # a cluster whose machine was stopped; what waiting can't mend
+    except (NotYetObservableError, StageError) as error:  # a cluster whose machine was stopped; what waiting can't fix
         return error.what
 
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Sequence
 
 from canarylab import applied
-from canarylab.commands.run import Options, run, tell_bugs
+from canarylab.commands.run import Options, report_bugs, run
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
 from canarylab.contract.stage import AnyStage
 from canarylab.engine.look import look
-from canarylab.engine.outcome import Outcome, Run, settled
+from canarylab.engine.outcome import Outcome, Run, translated
 from canarylab.engine.schedule import run_reversed
 from canarylab.engine.select import select_dependents
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
@@ -54,12 +54,14 @@ class _Receipt:
         self.entries: list[tuple[str, list[Removal]]] = []
 
     def write(self, ctx: Context, name: str, removals: list[Removal]) -> None:
+        """Add what became of a stage's things, and emit an event for each."""
         self.entries.append((name, removals))
         for removal in removals:
             ctx.emit(Removed(name, removal.subject, removal.outcome, removal.reason))
 
     @property
     def failed(self) -> bool:
+        """Whether anything couldn't be removed."""
         return any(removal.outcome == "failed" for _, removals in self.entries for removal in removals)
 
 
@@ -79,7 +81,7 @@ def _remove_all(
         if ctx.ownership.looks_first:
             _show_first(ctx, [stage for stage in stages if stage.name not in shared])
         removed = run_reversed(ctx, "teardown", stages, work)
-        tell_bugs(ctx, (outcome.error for outcome in removed.outcomes.values()))
+        report_bugs(ctx, (outcome.error for outcome in removed.outcomes.values()))
         ctx.cancel.check()
         if not removed.names("failed") and (not only or "cluster" in only):
             if not ctx.ownership.is_deleted_whole:
@@ -103,7 +105,7 @@ def _show_first(ctx: Context, stages: Sequence[AnyStage]) -> None:
     for found in look(ctx, stages, lambda ctx, stage: stage.removals(ctx), _SECONDS):
         name = found.stage.name
         if found.error:
-            ctx.emit(Notice(f"{name}: what would be removed can't be told now: {found.error}"))
+            ctx.emit(Notice(f"{name}: what would be removed isn't known now: {found.error}"))
         for removal in found.seen or ():
             if removal.outcome == "removed" and removal.subject not in shown:
                 shown.add(removal.subject)
@@ -134,7 +136,7 @@ def _shared(ctx: Context) -> dict[str, Removal]:
 
 
 def _remove(ctx: Context, stage: AnyStage) -> list[Removal]:
-    """What can't be removed is told in the receipt, and the rest is removed all the same."""
+    """What can't be removed is listed in the receipt, and the rest is removed all the same."""
     try:
         return stage.remove(ctx)
     except NotYetObservableError:
@@ -142,7 +144,7 @@ def _remove(ctx: Context, stage: AnyStage) -> list[Removal]:
     except (CanarylabError, OSError) as error:
         if ctx.cancel.is_set:
             raise
-        return [Removal(f"stage {stage.name}", "failed", str(settled(error)))]
+        return [Removal(f"stage {stage.name}", "failed", str(translated(error)))]
 
 
 def _outcome(removals: Sequence[Removal]) -> Outcome:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from canarylab import applied
-from canarylab.commands.run import Options, run, tell_bugs
+from canarylab.commands.run import Options, report_bugs, run
 from canarylab.contract.context import Context
 from canarylab.engine import bring_up
 from canarylab.engine.outcome import Run
@@ -33,11 +33,11 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
 
 
 def _conclude(ctx: Context, *, is_all: bool) -> int:
-    """Everything is up. Without the record it still is, so that is told, and the run ends as one that ended."""
+    """Everything is up. Without the record it still is: that is reported, and the run ends in order."""
     try:
         applied.write(ctx, ctx.playbook.members or (ctx.playbook,))
     except CanarylabError as error:
-        ctx.emit(Failure(f"everything is up, but what was applied couldn't be written down: {error}", error.exit_code))
+        ctx.emit(Failure(f"everything is up, but what was applied couldn't be recorded: {error}", error.exit_code))
         return error.exit_code
     next_one = f"; `{ctx.command('demo')}` comes next" if is_all and ctx.playbook.performances else ""
     ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell{next_one}"))
@@ -60,7 +60,7 @@ def plan(options: Options, only: Sequence[str], start: str | None) -> int:
 
 def _end(ctx: Context, outcome: Run, afterwards: int = EXIT_DONE) -> int:
     """`afterwards` is how what came after the stages ended."""
-    tell_bugs(ctx, (ended.error for ended in outcome.outcomes.values()))
+    report_bugs(ctx, (ended.error for ended in outcome.outcomes.values()))
     code = outcome.exit_code or afterwards
     ctx.emit(dataclasses.replace(outcome.summary, ok=code == EXIT_DONE))
     return code

@@ -50,7 +50,7 @@ class NoTunnel(Access):
 
     def check_route(self, ctx: Context, address: str) -> None:
         """Where an address leads isn't known, so nothing is sent to any."""
-        _refuse(ctx, f"can't tell whether {address} is this cluster's", "use --provider existing")
+        _refuse(ctx, f"doesn't know whether {address} is this cluster's", "use --provider existing")
 
     def tunnel_start(self, ctx: Context) -> None:
         _refuse(ctx, "has no tunnel", "`invoke tunnel status` shows the addresses that the cluster gives")

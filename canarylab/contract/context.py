@@ -1,4 +1,4 @@
-"""What a stage, a provider or a step of the demonstration is given to work with."""
+"""What a stage, a provider or a step of the demonstration works with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Consent:
     """What the user allowed by a flag: nothing of it is done unasked."""
 
     recreate: bool = False
-    """Delete a cluster that was made otherwise than the playbook wants, and make it anew."""
+    """Delete a cluster that differs from the playbook, and make a new one."""
     yes: bool = False
     """Go on where a question would be asked."""
 
@@ -52,10 +52,12 @@ class Context:
 
     @property
     def profile(self) -> str:
+        """The name of the cluster and of all that belongs to it."""
         return self.playbook.profile
 
     @functools.cached_property
     def paths(self) -> ProfilePaths:
+        """Where the profile's own files are."""
         return ProfilePaths(self.profile)
 
     @property
@@ -74,6 +76,7 @@ class Context:
         return max(0.1, self.deadline - time.monotonic())
 
     def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Report what the stage is doing now, `done` of `total` where the amount of work is known."""
         self.emit(StageProgress(self.stage, message, done, total))
 
     def command(self, words: str) -> str:

@@ -112,7 +112,7 @@ class Ownership:
     def prepare_release(self, ctx: Context, namespace: str) -> None:
         """Make what Helm isn't to make itself."""
 
-    def leavings(self, ctx: Context, release: Release) -> list[Removal]:
+    def left_by_helm(self, ctx: Context, release: Release) -> list[Removal]:
         """What Helm will leave of a release, and `sweep` and `drop_namespace` would remove. Reads only."""
         return []
 

@@ -155,6 +155,7 @@ class Playbook:
 
     @property
     def profile(self) -> str:
+        """The name of the cluster that it is for."""
         return self.cluster.profile
 
     @property

@@ -60,7 +60,7 @@ class TunnelStatus:
 
 @dataclass(frozen=True)
 class RouterPlugin:
-    """A traffic-router plugin of Argo Rollouts, as its controller is told of it (ConfigMap argo-rollouts-config)."""
+    """A traffic-router plugin of Argo Rollouts, as configured in its controller (ConfigMap argo-rollouts-config)."""
 
     location: str
     """Where the controller takes it from when it starts: an https:// address, or file:// in its own image."""
@@ -202,13 +202,16 @@ class Access(ABC):
         """Raise unless a request to `address` would reach this cluster and nothing else. Asked before the first one."""
 
     @abstractmethod
-    def tunnel_start(self, ctx: Context) -> None: ...
+    def tunnel_start(self, ctx: Context) -> None:
+        """Start it, or make sure that it runs. Raises CanarylabError where it can't."""
 
     @abstractmethod
-    def tunnel_stop(self, ctx: Context) -> list[Removal]: ...
+    def tunnel_stop(self, ctx: Context) -> list[Removal]:
+        """End it; the receipt of what was stopped, empty where nothing ran."""
 
     @abstractmethod
-    def tunnel_status(self, ctx: Context) -> TunnelStatus: ...
+    def tunnel_status(self, ctx: Context) -> TunnelStatus:
+        """Whether it runs, and the addresses that it serves. Reads only."""
 
 
 class Provider(ABC):
@@ -231,11 +234,13 @@ class Provider(ABC):
 
     @property
     @abstractmethod
-    def infrastructure(self) -> Infrastructure: ...
+    def infrastructure(self) -> Infrastructure:
+        """What is there before the playbook's own stages."""
 
     @property
     @abstractmethod
-    def access(self) -> Access: ...
+    def access(self) -> Access:
+        """The ways to the cluster."""
 
     @functools.cached_property
     def sources(self) -> Sources:

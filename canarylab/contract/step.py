@@ -1,6 +1,6 @@
 """The contract of a step of the demonstration.
 
-A kind of step is one file in this folder with one subclass of Step; `canarylab.discovery` finds it by itself.
+A kind of step is one file in `canarylab/demo/steps/` with one subclass of Step; `canarylab.discovery` finds it.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Step(ABC):
         """Report every claim as a fact, then raise ExpectationError for the first one that doesn't hold."""
         failed = report(ctx, self.kind, claims)
         if failed:
-            raise disappointed(ctx, self.kind, failed)
+            raise unmet(ctx, self.kind, failed)
 
 
 def report(ctx: Context, step: str, claims: Iterable[Claim]) -> Claim | None:
@@ -138,7 +138,7 @@ def report(ctx: Context, step: str, claims: Iterable[Claim]) -> Claim | None:
     return next((claim for claim in claims if not claim.holds), None)
 
 
-def disappointed(ctx: Context, step: str, claim: Claim) -> ExpectationError:
+def unmet(ctx: Context, step: str, claim: Claim) -> ExpectationError:
     """The error for a claim that doesn't hold."""
     usual = (
         f"`{ctx.command('status')}` shows the rollout as it is; `{ctx.command('demo --reset')}` brings it back to rest"

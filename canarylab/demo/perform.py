@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from canarylab.contract.step import Session, Step, disappointed, report
+from canarylab.contract.step import Session, Step, report, unmet
 from canarylab.demo.named import require_rollouts
 from canarylab.errors import CanarylabError
 
@@ -40,7 +40,7 @@ def _conclude(ctx: Context, session: Session) -> CanarylabError | None:
     for name, thing in session.take_all().items():
         try:
             if failed := report(ctx, name, thing.conclude(ctx)):
-                errors.append(disappointed(ctx, name, failed))
+                errors.append(unmet(ctx, name, failed))
         except CanarylabError as error:
             errors.append(error)
     return errors[0] if errors else None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from canarylab.contract.step import Claim, Step, disappointed, report
+from canarylab.contract.step import Claim, Step, report, unmet
 from canarylab.demo import claims, plugin
 from canarylab.demo.named import Name, rollouts_of
 from canarylab.demo.steps.healthy import at_rest, settled
@@ -135,7 +135,7 @@ def _await_rest(ctx: Context, name: Name, *, several: bool) -> None:
         explained = tuple(dataclasses.replace(claim, text=f"{'/'.join(name)}, {claim.text}") for claim in explained)
     if failed := report(ctx, RESET, explained):
         remedy = "; ".join(filter(None, (failed.remedy, _up(ctx))))
-        raise disappointed(ctx, RESET, dataclasses.replace(failed, remedy=remedy))
+        raise unmet(ctx, RESET, dataclasses.replace(failed, remedy=remedy))
 
 
 def _look(ctx: Context, name: Name, expected: Callable[[RolloutView], Sequence[Claim]]) -> list[Claim]:

@@ -29,7 +29,7 @@ class Look(Generic[T]):
 def look(
     ctx: Context, stages: Sequence[AnyStage], see: Callable[[Context, AnyStage], T], seconds: float = 120.0
 ) -> list[Look[T]]:
-    """Look at every stage, side by side, each for so many seconds at most; in their order."""
+    """Look at every stage, side by side, each for at most `seconds`; in their order."""
 
     def one(stage: AnyStage) -> Look[T]:
         try:
@@ -62,7 +62,7 @@ def survey(ctx: Context, stages: Sequence[AnyStage]) -> None:
         )
 
 
-def lacking(ctx: Context) -> list[AnyStage]:
+def absent_stages(ctx: Context) -> list[AnyStage]:
     """The playbook's stages of which nothing is there, in its order; none where no cluster answers.
 
     What is there in part, or can't be looked at, isn't among them: `up` repairs, and says what is in its way.

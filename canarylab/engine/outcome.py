@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from canarylab import graph
 from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabError, machine_trouble
-from canarylab.events import RunFinished, State
+from canarylab.events import RunFinished, StageState
 
 
-def settled(error: BaseException) -> BaseException:
-    """An error as it is told: what the operating system refused becomes one of ours, a bug stays what it is."""
+def translated(error: BaseException) -> BaseException:
+    """The error to report: what the operating system refused becomes one of ours, a bug stays what it is."""
     return machine_trouble(error) if isinstance(error, OSError) else error
 
 
@@ -22,7 +22,7 @@ def attempt(work: Callable[[], None]) -> BaseException | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also a bug, which must neither end the others nor leave the run hanging
-        return settled(error)
+        return translated(error)
     return None
 
 
@@ -44,7 +44,7 @@ def reason(error: BaseException | None) -> str:
 class Outcome:
     """How one stage ended. `seconds` counts from its start, waiting for its needs not included."""
 
-    state: State
+    state: StageState
     seconds: float
     reason: str = ""
     error: BaseException | None = None
@@ -60,7 +60,7 @@ class Run:
     seconds: float = 0.0
     interrupted: bool = False
 
-    def names(self, state: State) -> tuple[str, ...]:
+    def names(self, state: StageState) -> tuple[str, ...]:
         """The stages that ended so, in the order in which they did."""
         return tuple(name for name, outcome in self.outcomes.items() if outcome.state == state)
 

@@ -2,7 +2,7 @@
 
 It fits where it is the same chart, or the same programs, at the playbook's minor version or a later one of the same
 major, with its Deployments in health and its Services on the ports that the playbook asks for. What fits is used, and
-never upgraded or removed; what doesn't is a clash, told before anything is changed.
+never upgraded or removed; what doesn't is a clash, reported before anything is changed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class ClashError(StageError):
 
 
 def clash(stage: str, what: str, why: str) -> ClashError:
+    """The error for what is in a stage's place and doesn't fit, `why` in words."""
     return ClashError(
         what,
         where=f"stage {stage}",
@@ -77,7 +78,7 @@ def found_release(
         found = Foreign(f"release {namespace}/{name}", f"{records[0].chart} {records[0].version}")
         misfit = misfit_of_release(cluster, records[0], wanted.chart, wanted.version, rendered)
     elif there := taken(cluster, rendered, name, namespace):
-        found = Foreign(named(there), "installed without Helm, or by another release")
+        found = Foreign(listed_subjects(there), "installed without Helm, or by another release")
         misfit = misfit_of_objects(cluster, rendered, wanted.version)
     else:
         refuse_second_istiod(cluster, rendered, name)
@@ -97,14 +98,14 @@ def misfit_of_release(
         return f"it is {found.status}"
     if not is_at_least(found.version, version):
         return f"it is of version {found.version}, the playbook wants {version} or a later one of the same major"
-    sick = (workload_health(cluster, obj) for obj in found.objects)
-    return next((reason for reason in sick if reason), None) or _lacking_ports(cluster, rendered)
+    unhealthy = (workload_health(cluster, obj) for obj in found.objects)
+    return next((reason for reason in unhealthy if reason), None) or _lacking_ports(cluster, rendered)
 
 
 def misfit_of_objects(cluster: Cluster, rendered: Sequence[Object], version: str) -> str | None:
     """Why what was installed without Helm, or under another release, can't stand for the chart; None where it can."""
     main = [obj for obj in rendered if obj["kind"] in ("Deployment", "CustomResourceDefinition")]
-    missing = [subject(obj) for obj in main if read(cluster, obj) is None]
+    missing = [subject(obj) for obj in main if live_object(cluster, obj) is None]
     if missing or not main:
         return f"it lacks {_some(missing)}" if missing else "nothing of it says which version it is"
     for obj in main:
@@ -114,7 +115,7 @@ def misfit_of_objects(cluster: Cluster, rendered: Sequence[Object], version: str
 
 
 def _misfit_of_deployment(cluster: Cluster, wanted: Object, version: str) -> str | None:
-    live = read(cluster, wanted) or {}
+    live = live_object(cluster, wanted) or {}
     found = version_of(live)
     if found is not None and not is_at_least(found, version):
         return f"{subject(wanted)} is of version {found}, the playbook wants {version} or a later one of the same major"
@@ -133,7 +134,7 @@ def version_of(deployment: Object) -> str | None:
 
 def taken(cluster: Cluster, rendered: Iterable[Object], release: str, namespace: str) -> list[Object]:
     """Those of a chart's objects that are there already and not Helm's own remains of this release."""
-    live = ((obj, read(cluster, obj)) for obj in rendered)
+    live = ((obj, live_object(cluster, obj)) for obj in rendered)
     return [obj for obj, found in live if found is not None and not belongs_to(found, release, namespace)]
 
 
@@ -149,11 +150,12 @@ def refuse_second_istiod(cluster: Cluster, rendered: Iterable[Object], stage: st
         raise clash(stage, f"{subject(others[0])} is another Istio", "two control planes would act on the same pods")
 
 
-def named(objects: Sequence[Object]) -> str:
+def listed_subjects(objects: Sequence[Object]) -> str:
+    """The objects in words, the first three by name."""
     return _some([subject(obj) for obj in objects])
 
 
-def read(cluster: Cluster, obj: Object) -> Object | None:
+def live_object(cluster: Cluster, obj: Object) -> Object | None:
     """The object as it is there; None where it isn't."""
     from canarylab.kube.client import UnknownKindError
 
@@ -167,7 +169,7 @@ def read(cluster: Cluster, obj: Object) -> Object | None:
 def _lacking_ports(cluster: Cluster, rendered: Iterable[Object]) -> str | None:
     for wanted in rendered:
         if wanted["kind"] == "Service":
-            live = read(cluster, wanted) or {}
+            live = live_object(cluster, wanted) or {}
             ports = {port["port"] for port in live.get("spec", {}).get("ports", [])}
             lacking = [port["port"] for port in wanted["spec"].get("ports", []) if port["port"] not in ports]
             if lacking:

@@ -81,10 +81,11 @@ def labels_of_found(ctx: Context, records: Sequence[Release], render: Render) ->
     if records:  # what an earlier revision of ours says holds; it may be about to be dropped
         return {key: value for record in records for key, value in found_labels(record).items()}
     wanted = [obj for obj in render() if obj["kind"] == "CustomResourceDefinition"]
-    return {found_label(obj["metadata"]["name"]): "true" for obj in wanted if foreign.read(ctx.cluster, obj)}
+    return {found_label(obj["metadata"]["name"]): "true" for obj in wanted if foreign.live_object(ctx.cluster, obj)}
 
 
 def found_labels(release: Release) -> dict[str, str]:
+    """Those of a release's labels that mark definitions which were there before it."""
     return {key: value for key, value in release.labels.items() if key.startswith(_FOUND)}
 
 

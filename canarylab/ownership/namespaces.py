@@ -63,8 +63,8 @@ def await_gone(ctx: Context, name: str) -> None:
 
 def _what_holds(cluster: Cluster, name: str) -> str:
     live = cluster.get("v1", "Namespace", name) or {}
-    told = [found["message"] for found in live.get("status", {}).get("conditions", []) if found["status"] == "True"]
-    return "; ".join(told) or "it is still there"
+    reported = [found["message"] for found in live.get("status", {}).get("conditions", []) if found["status"] == "True"]
+    return "; ".join(reported) or "it is still there"
 
 
 def ensure(ctx: Context, name: str) -> None:

@@ -73,7 +73,7 @@ class GuestCluster(Ownership):
         """The namespace, with our label."""
         namespaces.ensure(ctx, namespace)
 
-    def leavings(self, ctx: Context, release: Release) -> list[Removal]:
+    def left_by_helm(self, ctx: Context, release: Release) -> list[Removal]:
         return helm_removal.planned(ctx, release)
 
     def sweep(self, ctx: Context, release: Release) -> list[Removal]:

@@ -1,7 +1,7 @@
 """`every-step`: options that the steps of a demonstration have in common, written once.
 
-They are laid into what the file holds before anything is checked, so that what is wrong with one is told with the line
-where it stands.
+They are laid into what the file holds before anything is checked, so that an error in one names the line where it
+stands.
 """
 
 from __future__ import annotations

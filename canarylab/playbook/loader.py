@@ -14,9 +14,9 @@ from canarylab.contract.step import Step
 from canarylab.errors import UsageError
 from canarylab.paths import REPOSITORY
 from canarylab.playbook import every_step
+from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.parts import Part, base_of, parts_of
-from canarylab.playbook.reading import read
-from canarylab.playbook.registry import Registry
+from canarylab.playbook.reading import read_playbook
 from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.problems import choose
 
@@ -48,20 +48,20 @@ def load(
     profile: str | None = None,
     provider: str | None = None,
     context: str | None = None,
-    registry: Registry | None = None,
+    extensions: Extensions | None = None,
 ) -> Playbook:
     """Read a playbook; its stages are those of its parts and its own, `with_infrastructure` adds the provider's.
 
     `profile`, `provider` and `context` replace what the file says under `cluster`. Raises PlaybookError for whatever is
     wrong in the file, UsageError for a profile or a provider given here that can't be.
     """
-    registry = registry or Registry.discovered()
-    document = every_step.spread(read(path), registry.steps)
+    extensions = extensions or Extensions.discovered()
+    document = every_step.spread(read_playbook(path), extensions.steps)
     content = document.validate(PlaybookFile, document.value)
-    _check_provider(document, content.cluster, registry)
+    _check_provider(document, content.cluster, extensions)
     parts = [*parts_of(document, content.uses), Part(document, content.stages, base_of(path))]
     _refuse_twins(parts)
-    made = [_stage(part, name, registry) for part in parts for name in part.stages]
+    made = [_stage(part, name, extensions) for part in parts for name in part.stages]
     stages = tuple(stage for stage, _ in made)
     _refuse_cycles(stages)
     return Playbook(
@@ -69,21 +69,21 @@ def load(
         description=content.description,
         path=path,
         digest=_digest(parts),
-        cluster=overridden(content.cluster, profile, provider, context, registry),
+        cluster=overridden(content.cluster, profile, provider, context, extensions),
         stages=stages,
         limits={stage.name: limits for stage, limits in made},
-        demo=tuple(_step(document.below("demo", index), step, registry) for index, step in enumerate(content.demo)),
+        demo=tuple(_step(document.below("demo", index), step, extensions) for index, step in enumerate(content.demo)),
     )
 
 
-def _check_provider(document: Document, cluster: ClusterSpec, registry: Registry) -> None:
-    if cluster.provider is not None and cluster.provider not in registry.providers:
+def _check_provider(document: Document, cluster: ClusterSpec, extensions: Extensions) -> None:
+    if cluster.provider is not None and cluster.provider not in extensions.providers:
         what = f"there is no provider {cluster.provider!r}"
-        raise document.problem(("cluster", "provider"), what, choose(cluster.provider, registry.providers))
+        raise document.problem(("cluster", "provider"), what, choose(cluster.provider, extensions.providers))
 
 
 def overridden(
-    cluster: ClusterSpec, profile: str | None, provider: str | None, context: str | None, registry: Registry
+    cluster: ClusterSpec, profile: str | None, provider: str | None, context: str | None, extensions: Extensions
 ) -> ClusterSpec:
     """What the file says, with what was given instead. Raises UsageError for what can't be."""
     if profile is not None:
@@ -91,8 +91,8 @@ def overridden(
             profile_name(profile)
         except ValueError as error:
             raise UsageError(f"{profile!r} can't be a profile", why=str(error), remedy="choose another name") from error
-    if provider is not None and provider not in registry.providers:
-        raise UsageError(f"there is no provider {provider!r}", remedy=choose(provider, registry.providers))
+    if provider is not None and provider not in extensions.providers:
+        raise UsageError(f"there is no provider {provider!r}", remedy=choose(provider, extensions.providers))
     given = {"profile": profile, "provider": provider, "context": context}
     return cluster.model_copy(update={key: value for key, value in given.items() if value is not None})
 
@@ -115,13 +115,13 @@ def _digest(parts: Sequence[Part]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def _stage(part: Part, name: str, registry: Registry) -> tuple[Stage[Any, Any], Limits]:
+def _stage(part: Part, name: str, extensions: Extensions) -> tuple[Stage[Any, Any], Limits]:
     document, values = part.document.below("stages", name), part.stages[name]
     head = document.validate(StageHead, {key: values[key] for key in _HEAD & values.keys()})
-    if head.kind not in registry.stages:
+    if head.kind not in extensions.stages:
         what = f"there is no kind of stage {head.kind!r}"
-        raise document.problem(("kind",), what, choose(head.kind, registry.stages))
-    cls = registry.stages[head.kind]
+        raise document.problem(("kind",), what, choose(head.kind, extensions.stages))
+    cls = extensions.stages[head.kind]
     own = {key: value for key, value in values.items() if key not in _HEAD}
     options = document.validate(cls.Options, own, also=_HEAD)
     limits = Limits(
@@ -145,12 +145,12 @@ def _refuse_cycles(stages: tuple[Stage[Any, Any], ...]) -> None:
         raise first.problem(("needs", first.needs.index(second)), what, remedy)
 
 
-def _step(document: Document, content: Mapping[str, Any], registry: Registry) -> Step:
+def _step(document: Document, content: Mapping[str, Any], extensions: Extensions) -> Step:
     if len(content) != 1:
         what = f"a step is a mapping with one key, its kind; this one has {len(content)}"
         raise document.problem((), what, "write `- kind: {...}`, each step in a list item of its own")
     [(kind, values)] = content.items()
-    if kind not in registry.steps:
-        raise document.problem((kind,), f"there is no kind of step {kind!r}", choose(kind, registry.steps))
-    cls, options = registry.steps[kind], document.below(kind)
+    if kind not in extensions.steps:
+        raise document.problem((kind,), f"there is no kind of step {kind!r}", choose(kind, extensions.steps))
+    cls, options = extensions.steps[kind], document.below(kind)
     return cls(options.validate(cls.Options, {} if values is None else values), options)

@@ -12,7 +12,7 @@ from typing import Any
 
 from canarylab.contract.playbook import PartFile
 from canarylab.paths import REPOSITORY, normal
-from canarylab.playbook.reading import read
+from canarylab.playbook.reading import read_playbook
 from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.problems import choose
 
@@ -43,7 +43,7 @@ def parts_of(document: Document, names: Sequence[str]) -> list[Part]:
         if name not in known:
             raise document.problem(place, f"there is no part {name!r}", choose(name, known))
         if name in names[:index]:
-            raise document.problem(place, f"part {name!r} is here for the second time", "name it once")
+            raise document.problem(place, f"part {name!r} appears twice", "name it once")
     return [_read(known[name]) for name in names]
 
 
@@ -54,5 +54,5 @@ def _known(folder: Path) -> dict[str, Path]:
 
 
 def _read(file: Path) -> Part:
-    document = read(file)
+    document = read_playbook(file)
     return Part(document, document.validate(PartFile, document.value).stages, base_of(file.parent))

@@ -15,8 +15,8 @@ MAX_BYTES = 1024 * 1024
 """A playbook is a few kilobytes; whatever is larger than this was not meant to be one."""
 
 
-def read(file: Path) -> Document:
-    """Read a playbook's file. Raises PlaybookError for what isn't YAML in a readable file of at most MAX_BYTES."""
+def read_playbook(file: Path) -> Document:
+    """Read a playbook or a part. Raises PlaybookError for what isn't YAML in a readable file of at most MAX_BYTES."""
     raw = _bytes(file)
     if b"\0" in raw:
         raise _not_text(file, raw.index(b"\0"), raw, "a NUL byte")
@@ -37,7 +37,7 @@ def _bytes(file: Path) -> bytes:
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise file_problem(file, "there is no such file", "look for a slip in the path") from error
+        raise file_problem(file, "there is no such file", "check the path for a typo") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         remedy = "make it readable for yourself, or name another file"

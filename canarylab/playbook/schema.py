@@ -1,4 +1,4 @@
-"""The JSON Schema of playbooks, for editors and other tools. `python -m canarylab.playbook.schema` writes it anew."""
+"""The JSON Schema of playbooks, for editors and other tools. `python -m canarylab.playbook.schema` writes it again."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from canarylab import graph
 from canarylab.contract.playbook import PlaybookFile, StageHead
 from canarylab.contract.stage import Stage
 from canarylab.contract.step import Step
+from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.loader import PLAYBOOKS
-from canarylab.playbook.registry import Registry
 
 FILE = PLAYBOOKS / "playbook.schema.json"
 
@@ -33,11 +33,11 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def generate(registry: Registry) -> JsonSchema:
-    """The schema of a playbook that may use the kinds and providers of the registry."""
+def generate(extensions: Extensions) -> JsonSchema:
+    """The schema of a playbook that may use the kinds and providers among the extensions."""
     models: list[type[BaseModel]] = [PlaybookFile, StageHead]
-    models += [cls.Options for cls in registry.stages.values()]
-    models += [cls.Options for cls in registry.steps.values()]
+    models += [cls.Options for cls in extensions.stages.values()]
+    models += [cls.Options for cls in extensions.steps.values()]
     references, shared = models_json_schema([(model, "validation") for model in models], schema_generator=_Untitled)
     definitions: dict[str, JsonSchema] = shared["$defs"]
 
@@ -45,9 +45,9 @@ def generate(registry: Registry) -> JsonSchema:
         return definitions[_name(references[model, "validation"])]
 
     top, head = definition(PlaybookFile), definition(StageHead)
-    definitions["ClusterSpec"]["properties"]["provider"]["enum"] = [*sorted(registry.providers), None]
-    stages = {f"stage {kind}": _stage(cls, head, definition(cls.Options)) for kind, cls in registry.stages.items()}
-    steps = {f"step {kind}": _step(cls, definition(cls.Options)) for kind, cls in registry.steps.items()}
+    definitions["ClusterSpec"]["properties"]["provider"]["enum"] = [*sorted(extensions.providers), None]
+    stages = {f"stage {kind}": _stage(cls, head, definition(cls.Options)) for kind, cls in extensions.stages.items()}
+    steps = {f"step {kind}": _step(cls, definition(cls.Options)) for kind, cls in extensions.steps.items()}
     names = top["properties"]["stages"].pop("patternProperties")
     top["properties"]["stages"]["patternProperties"] = dict.fromkeys(names, _one_of(stages))
     top["properties"]["stages"]["additionalProperties"] = False
@@ -127,5 +127,5 @@ def as_text(schema: JsonSchema) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(as_text(generate(Registry.discovered())), encoding="utf-8")
+    FILE.write_text(as_text(generate(Extensions.discovered())), encoding="utf-8")
     print(f"wrote {FILE}")

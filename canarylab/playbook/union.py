@@ -10,8 +10,8 @@ from typing import Any
 
 from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import Stage
+from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.loader import PLAYBOOKS, find_playbook, load, overridden, playbooks_in
-from canarylab.playbook.registry import Registry
 
 NAME = "all"
 
@@ -23,17 +23,17 @@ def load_all(
     profile: str | None = None,
     provider: str | None = None,
     context: str | None = None,
-    registry: Registry | None = None,
+    extensions: Extensions | None = None,
 ) -> list[Playbook]:
     """The playbooks of the folder that have a demonstration, and the cluster of the one called `default`, by name.
 
     `profile`, `provider` and `context` replace what the files say. Raises as `load` does.
     """
-    registry = registry or Registry.discovered()
+    extensions = extensions or Extensions.discovered()
     default_file = find_playbook(default, folder)
-    found = {file: load(file, registry=registry) for file in playbooks_in(folder).values()}
+    found = {file: load(file, extensions=extensions) for file in playbooks_in(folder).values()}
     cluster = found[default_file].cluster
-    wanted = overridden(cluster, profile, provider, context, registry)
+    wanted = overridden(cluster, profile, provider, context, extensions)
     together = (each for each in found.values() if each.demo and each.cluster == cluster)
     return [dataclasses.replace(each, cluster=wanted) for each in together]
 

@@ -18,11 +18,11 @@ from canarylab.events import (
     StageFinished,
     StageProgress,
     StageStarted,
-    State,
+    StageState,
 )
 from canarylab.report.work import Work
 
-Status = Literal["waiting", "running", "interrupted", "not reached"] | State | DemoState
+Status = Literal["waiting", "running", "interrupted", "not reached"] | StageState | DemoState
 
 
 DEMONSTRATION = "demonstration"

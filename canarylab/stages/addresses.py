@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PENDING = "pending"
 
 
-def awaited(ctx: Context, objects: Iterable[dict[str, Any]]) -> str | None:
+def why_no_address(ctx: Context, objects: Iterable[dict[str, Any]]) -> str | None:
     """Why the first Service among them that has no address yet has none; None where no tunnel would give it one.
 
     A playbook without a tunnel has no use for the address, and one that isn't running yet waits itself, once it is.

@@ -67,11 +67,11 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         managers = {entry.get("manager") for entry in meta.get("managedFields") or []}
         if owner == profile or (owner is None and self.manager in managers):  # or somebody took the label away
             return
-        told = f"it is profile {owner}'s" if owner else f"it carries no label {OWNER_LABEL}={profile}"
+        why = f"it is profile {owner}'s" if owner else f"it carries no label {OWNER_LABEL}={profile}"
         raise StageError(
             f"{found.subject} is there already, and this {'profile' if owner else 'tool'} didn't make it",
             where=f"stage {self.name}",
-            why=f"{told}; it is left as it is",
+            why=f"{why}; it is left as it is",
             remedy="delete or rename it, or give the playbook's object another name or namespace",
         )
 
@@ -125,7 +125,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         for obj in objects:
             if reason := workloads.workload_health(cluster, obj):
                 return reason
-        return addresses.awaited(ctx, objects)
+        return addresses.why_no_address(ctx, objects)
 
     def watches(self) -> Sequence[Watch]:
         return (*workloads.watches(objects=self.declared()), Watch("v1", "Service"))

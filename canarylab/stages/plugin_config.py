@@ -1,4 +1,4 @@
-"""The configuration in which Argo's controller is told of its traffic-router plugins. Pure.
+"""The configuration that names the traffic-router plugins of Argo's controller. Pure.
 
 It is a list in YAML under one key of a ConfigMap, read by the controller when it starts:
 https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/plugins/
@@ -28,15 +28,16 @@ def entries(config: dict[str, Any] | None) -> list[Entry]:
         found = None
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise StageError(
-            "what Argo's controller is told of its plugins can't be read",
+            "the configuration of Argo's plugins can't be read",
             where=f"ConfigMap {CONFIG_MAP}, key {KEY}",
             why="it isn't a list of plugins in YAML",
-            remedy=f"mend it: kubectl edit configmap {CONFIG_MAP}, in the controller's namespace",
+            remedy=f"fix it: kubectl edit configmap {CONFIG_MAP}, in the controller's namespace",
         )
     return found
 
 
-def names(config: dict[str, Any] | None, plugin: str) -> bool:
+def has_plugin(config: dict[str, Any] | None, plugin: str) -> bool:
+    """Whether it names the plugin. Raises StageError where it can't be read."""
     return any(entry.get("name") == plugin for entry in entries(config))
 
 

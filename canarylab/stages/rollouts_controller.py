@@ -1,7 +1,7 @@
 """Argo's controller as it is in the cluster: whose it is, and whether the one that acts has its plugins.
 
-It reads its plugins when it starts, and says nothing of them afterwards. So its pods are told when the plugins were
-configured, as an annotation: another time makes other pods.
+It reads its plugins when it starts, and says nothing of them afterwards. So its pods carry the time at
+which the plugins were configured, as an annotation: another time makes new pods.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONFIGURED_AT = "canarylab.dev/plugins-configured-at"
 
 _LEASE = ("coordination.k8s.io/v1", "Lease", "argo-rollouts-controller-lock")
 _ENDS = 2
-"""So often it may end while it loads its plugins: a download fails now and then."""
+"""How often it may end while it loads its plugins: a download fails now and then."""
 
 _LOADING = {
     "startupProbe": {
@@ -39,20 +39,20 @@ stays; nor for one that hangs: by its liveness probe it would be ended after 70 
 when it can't load them is kept."""
 
 
-def others(ctx: Context) -> Object | None:
+def foreign_controller(ctx: Context) -> Object | None:
     """The first controller that isn't ours, on a cluster that isn't."""
     return next(iter(ctx.ownership.others(ctx, "apps/v1", "Deployment", LABELS)), None)
 
 
-def pods(configured_at: str) -> Object:
-    """What is said of its pods where there are plugins: a part of its Deployment's template."""
+def pod_template(configured_at: str) -> Object:
+    """What is set on its pods where there are plugins: a part of its Deployment's template."""
     return {
         "metadata": {"annotations": {CONFIGURED_AT: configured_at}},
         "spec": {"containers": [{"name": NAME, **_LOADING}]},
     }
 
 
-def is_told(template: Object) -> bool:
+def names_configuration_time(template: Object) -> bool:
     """Whether a pod template says since when plugins are configured."""
     return CONFIGURED_AT in _annotations(template)
 

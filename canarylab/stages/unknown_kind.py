@@ -39,7 +39,7 @@ def await_definition(ctx: Context, obj: dict[str, Any], origin: str) -> None:
     if not wait(began + _PATIENCE) and not (_may_still_come(ctx.cluster, api_version) and wait(ctx.deadline)):
         raise StageError(
             f"{subject(obj)} can't be made: the cluster has no kind {kind} in {api_version}, and its definition didn't "
-            f"come within {time.monotonic() - began:.0f} s",
+            f"appear within {time.monotonic() - began:.0f} s",
             where=origin,
             why=_why(ctx.cluster, api_version),
             remedy=f"correct kind and apiVersion there; or name the stage that brings the definition in `needs` of "
@@ -57,7 +57,7 @@ def _is_known(cluster: Cluster, obj: dict[str, Any]) -> bool:
 
 
 def _may_still_come(cluster: Cluster, api_version: str) -> bool:
-    """Whether the group's definitions have begun to come, or it can't be told."""
+    """Whether the group's definitions have begun to come, or that can't be known."""
     kinds = _kinds_of_group(cluster, api_version)
     return kinds is None or bool(kinds)
 

@@ -50,6 +50,7 @@ class Document:
 
     @property
     def value(self) -> Any:
+        """What stands here, as plain values."""
         return self.tree[self.place].value
 
     def below(self, *place: str | int) -> Document:

@@ -37,10 +37,10 @@ def read_documents(file: Path) -> list[Any]:
         return [document for document, _ in composed(file.read_text("utf-8")) if document is not None]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        hint = "quote a name that begins with *" if "alias" in str(error) else "mend the file"
+        hint = "quote a name that begins with *" if "alias" in str(error) else "fix the file"
         raise StageError(f"not YAML: {error.problem}", where=f"{file}:{line}", remedy=hint) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StageError("can't be read as YAML", where=str(file), why=str(error), remedy="mend the file") from error
+        raise StageError("can't be read as YAML", where=str(file), why=str(error), remedy="fix the file") from error
 
 
 def composed(text: str) -> Iterator[tuple[Any, yaml.Node]]:

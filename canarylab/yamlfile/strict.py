@@ -3,7 +3,7 @@
 Scalars mean what YAML 1.2's core schema says, so that `on`, `no` or `12:30` is text. What could surprise is refused:
 keys given twice (PyYAML would silently take the last), anchors, aliases, merge keys, tags, several documents.
 The parser's events are read in one pass without recursion, so no nesting, however deep, can exhaust the stack. PyYAML's
-composer would do with no fewer lines: its nodes tell neither anchors, nor how far it came where a text isn't YAML.
+composer would do with no fewer lines: its nodes know neither anchors, nor how far it came where a text isn't YAML.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ Tree = Mapping[Place, Found]
 def parse(text: str, file: Path, parser: Any = LOADER) -> Tree:
     """What a playbook's text holds. Raises PlaybookError; `file` is only for its words.
 
-    `parser` is a loader of PyYAML: the one in C unless told otherwise or PyYAML was built without it.
+    `parser` is a loader of PyYAML: the one in C unless another is given or PyYAML was built without it.
     """
     if strange := _NOT_IN_YAML.search(text):
         line = text.count("\n", 0, strange.start()) + 1
@@ -152,7 +152,7 @@ class _Reader:
         elif isinstance(event, yaml.CollectionStartEvent) and self._way and self._way[-1] is None:
             what, remedy = "a list or mapping can't be a key", "quote a text that begins with [ or {"
         elif isinstance(event, yaml.CollectionStartEvent) and len(self._way) == MAX_DEPTH:
-            what, remedy = f"is nested more than {MAX_DEPTH} levels deep", "write it flatter"
+            what, remedy = f"is nested more than {MAX_DEPTH} levels deep", "nest it less deeply"
         if what:
             raise problem(self._file, line, self.place, what, remedy)
 
@@ -167,7 +167,7 @@ class _Reader:
             self._way[-1], self._key_line = key, line
             if not first:
                 return
-            what, remedy = f"is here for the second time; first in line {first.line}", "delete or rename one of them"
+            what, remedy = f"appears twice; first in line {first.line}", "delete or rename one of them"
         raise problem(self._file, line, self.place, what, remedy)
 
 
@@ -187,7 +187,7 @@ def _not_yaml(error: yaml.YAMLError, text: str, file: Path, place: Place) -> Pla
     if error.context == "while scanning an alias":
         return problem(file, line, place, "a text begins with * and has no quotes", 'quote it, such as "*.example.com"')
     if str(error.problem).startswith("mapping values are not allowed"):
-        remedy = "quote the value if it holds `: `, or mend the indentation"
+        remedy = "quote the value if it holds `: `, or fix the indentation"
         return problem(file, line, (*place, *_key_in(lines[line - 1])), f"isn't YAML: {error.problem}", remedy)
     why = f"{error.context}, which begins in line {error.context_mark.line + 1}" if error.context_mark else None
     return problem(file, line, place, f"isn't YAML: {error.problem}", _SYNTAX, why=why)

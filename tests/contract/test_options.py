@@ -8,15 +8,15 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from canarylab.contract.playbook import ClusterSpec, PlaybookFile, StageHead
-from canarylab.playbook.registry import Registry
+from canarylab.playbook.extensions import Extensions
 
-REGISTRY = Registry.discovered()
+EXTENSIONS = Extensions.discovered()
 OPTIONS = {
     "a playbook": PlaybookFile,
     "cluster": ClusterSpec,
     "every stage": StageHead,
-    **{f"stage {kind}": cls.Options for kind, cls in sorted(REGISTRY.stages.items())},
-    **{f"step {kind}": cls.Options for kind, cls in sorted(REGISTRY.steps.items())},
+    **{f"stage {kind}": cls.Options for kind, cls in sorted(EXTENSIONS.stages.items())},
+    **{f"step {kind}": cls.Options for kind, cls in sorted(EXTENSIONS.steps.items())},
 }
 
 

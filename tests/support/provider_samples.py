@@ -14,10 +14,10 @@ from canarylab.contract.context import Context
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.provider import Provider
 from canarylab.kube.kubeconfig import user_path
-from canarylab.playbook.registry import Registry
+from canarylab.playbook.extensions import Extensions
 
 PROFILE = "contract-test-nobody-has"
-PROVIDERS = Registry.discovered().providers
+PROVIDERS = Extensions.discovered().providers
 
 HOST_PROGRAMS = ("minikube", "kubectl", "kubectl-argo-rollouts", "helm")
 """What doctor asks for its version, where this machine has it."""

@@ -22,7 +22,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.stage import Stage
 from canarylab.images.image import SOURCE_LABEL, source_digest
 from canarylab.paths import cache_home
-from canarylab.playbook.registry import Registry
+from canarylab.playbook.extensions import Extensions
 
 _CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "1"}}
 _ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "argo-rollouts"}}
@@ -127,4 +127,4 @@ SAMPLES: dict[str, Callable[[Path], Sample]] = {
     "traffic-router-plugin": _traffic_router_plugin,
     "tunnel": _plain,
 }
-KINDS = Registry.discovered().stages
+KINDS = Extensions.discovered().stages

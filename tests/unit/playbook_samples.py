@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from canarylab.contract.provider import Provider
 from canarylab.contract.stage import Stage, StageOptions
 from canarylab.contract.step import Step, StepOptions
-from canarylab.playbook.registry import Registry
+from canarylab.playbook.extensions import Extensions
 
 
 class Inert(Stage[Any, None]):
@@ -99,7 +99,7 @@ class Promote(SetImage):
     Options = StepOptions
 
 
-REGISTRY = Registry(
+EXTENSIONS = Extensions(
     stages={cls.kind: cls for cls in (Inert, Helm, Namespace, Image)},
     steps={cls.kind: cls for cls in (SetImage, Promote)},
     providers={"embedded": Provider, "minikube": Provider},

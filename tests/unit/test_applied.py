@@ -60,7 +60,7 @@ def test_a_record_that_somebody_changed_is_told_with_its_place_and_the_way_out(v
     cluster.objects[KEY]["data"]["playbook.test"] = value
     with pytest.raises(CanarylabError, match=r"^ConfigMap kube-system/canarylab, playbook\.test: ") as caught:
         read(ctx)
-    assert "`invoke up` writes it anew" in str(caught.value)
+    assert "remove that key; `invoke up` writes it again" in str(caught.value)
     write(ctx, [ctx.playbook])
     assert set(read(ctx)) == {"test"}
 

@@ -118,7 +118,7 @@ def test_up_whose_record_cannot_be_written_says_that_all_is_up_and_still_ends_wi
     world.cluster.refused["apply ConfigMap canarylab"] = ApiError("forbidden", 403, where="PATCH /api")
     assert up(JSON, [], None) == EXIT_FAILED
     *_, failure, summary = events()
-    assert "everything is up, but what was applied couldn't be written down" in failure["message"]
+    assert "everything is up, but what was applied couldn't be recorded" in failure["message"]
     assert (summary["event"], summary["ok"], summary["failed"]) == ("run-finished", False, [])
 
 

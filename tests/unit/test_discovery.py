@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_imported_stops_the_tool_and_is_named(package, con
     with pytest.raises(CanarylabError) as caught:
         package({"good.py": GOOD.format(cls="One", name="first"), "broken.py": content})
     assert f"found.broken can't be imported: {said}" in str(caught.value)
-    assert "mend or remove the file" in str(caught.value)
+    assert "fix or remove the file" in str(caught.value)
 
 
 def test_a_name_that_is_taken_twice_stops_the_tool_with_both_files(package):

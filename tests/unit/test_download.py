@@ -55,7 +55,7 @@ def test_a_mirror_has_the_host_as_its_first_folder(mirror, target, monkeypatch):
 @pytest.mark.parametrize("mirror", ["mirror.example", "file:///srv/mirror", "ftp://mirror.example"])
 def test_what_cannot_be_a_mirror_is_refused_by_name(mirror, monkeypatch):
     monkeypatch.setenv(MIRROR, mirror)
-    with pytest.raises(UsageError, match=f"variable {MIRROR}: the mirror is named by something else"):
+    with pytest.raises(UsageError, match=f"variable {MIRROR}: the mirror's address isn't a URL"):
         mirrored(URL)
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playbook_samples import REGISTRY, VALID, FakeProvider, Helm, Inert, Promote, SetImage, written
+from playbook_samples import EXTENSIONS, VALID, FakeProvider, Helm, Inert, Promote, SetImage, written
 from pydantic import BaseModel, Field
 
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import EXIT_USAGE, CanarylabError, PlaybookError, UsageError
+from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
 from canarylab.playbook.reading import MAX_BYTES
-from canarylab.playbook.registry import Registry
 from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.strict import parse
 
@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def loaded(folder: Path, content: str):
-    return load(written(folder, content), registry=REGISTRY)
+    return load(written(folder, content), extensions=EXTENSIONS)
 
 
 def attached(folder: Path, content: str):
@@ -119,7 +119,7 @@ def test_scalars_mean_what_the_core_schema_of_yaml_says(text, value):
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine(folder):
     file = written(folder, b"\xef\xbb\xbf" + VALID.replace("\n", "\r\n").encode())
-    assert load(file, registry=REGISTRY).name == "istio-canary"
+    assert load(file, extensions=EXTENSIONS).name == "istio-canary"
 
 
 # what the command line changes
@@ -127,7 +127,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(folder):
 
 def test_the_command_line_overrides_the_cluster(folder):
     file = written(folder, VALID)
-    playbook = load(file, profile="other", provider="minikube", context="there", registry=REGISTRY)
+    playbook = load(file, profile="other", provider="minikube", context="there", extensions=EXTENSIONS)
     assert (playbook.profile, playbook.cluster.provider, playbook.cluster.context) == ("other", "minikube", "there")
     assert playbook.cluster.driver == "qemu"
 
@@ -135,13 +135,13 @@ def test_the_command_line_overrides_the_cluster(folder):
 @pytest.mark.parametrize("profile", ["", "a", "A1", "a_b", "-ab", "ab-", "a" * 41, "ab\n", "../x"])
 def test_a_profile_that_cannot_be_is_a_usage_error_that_says_the_rule(folder, profile):
     with pytest.raises(UsageError, match="2 to 40 lower-case letters, digits and hyphens") as caught:
-        load(written(folder, VALID), profile=profile, registry=REGISTRY)
+        load(written(folder, VALID), profile=profile, extensions=EXTENSIONS)
     assert not isinstance(caught.value, PlaybookError)
 
 
 def test_an_unknown_provider_is_a_usage_error_that_names_the_known(folder):
     with pytest.raises(UsageError, match="did you mean minikube\\? known: embedded, minikube"):
-        load(written(folder, VALID), provider="minicube", registry=REGISTRY)
+        load(written(folder, VALID), provider="minicube", extensions=EXTENSIONS)
 
 
 # finding a playbook
@@ -177,32 +177,32 @@ def test_relative_paths_start_above_playbooks_or_else_beside_the_file(folder, fi
     path = folder / "repo" / file
     path.parent.mkdir(parents=True)
     path.write_text(VALID)
-    assert {stage.base for stage in load(path, registry=REGISTRY).stages} == {folder / "repo" / base}
+    assert {stage.base for stage in load(path, extensions=EXTENSIONS).stages} == {folder / "repo" / base}
 
 
 def test_a_relative_path_to_a_playbook_has_an_absolute_base(folder):
     (folder / "playbooks").mkdir()
     (folder / "playbooks" / "x.yaml").write_text(VALID)
-    assert load(Path("playbooks/x.yaml"), registry=REGISTRY).stages[0].base == folder
+    assert load(Path("playbooks/x.yaml"), extensions=EXTENSIONS).stages[0].base == folder
 
 
 # what is wrong with a file
 
 
 def test_a_missing_file_is_said_to_be_missing(folder):
-    error = error_of(lambda: load(folder / "no.yaml", registry=REGISTRY))
+    error = error_of(lambda: load(folder / "no.yaml", extensions=EXTENSIONS))
     assert str(error).startswith("no.yaml: there is no such file\nnext: ")
 
 
 def test_a_directory_is_not_a_playbook(folder):
     (folder / "d.yaml").mkdir()
-    error = error_of(lambda: load(folder / "d.yaml", registry=REGISTRY))
+    error = error_of(lambda: load(folder / "d.yaml", extensions=EXTENSIONS))
     assert str(error).startswith("d.yaml: is a directory, not a playbook\nnext: ")
 
 
 def test_a_pipe_is_refused_before_it_can_block(folder):
     os.mkfifo(folder / "pipe.yaml")
-    error = error_of(lambda: load(folder / "pipe.yaml", registry=REGISTRY))
+    error = error_of(lambda: load(folder / "pipe.yaml", extensions=EXTENSIONS))
     assert str(error).startswith("pipe.yaml: isn't a regular file\nnext: ")
 
 
@@ -210,16 +210,16 @@ def test_a_pipe_is_refused_before_it_can_block(folder):
 def test_a_file_without_permission_is_unreadable(folder):
     file = written(folder, VALID)
     file.chmod(0)
-    assert "p.yaml: can't be read: Permission denied" in str(error_of(lambda: load(file, registry=REGISTRY)))
+    assert "p.yaml: can't be read: Permission denied" in str(error_of(lambda: load(file, extensions=EXTENSIONS)))
 
 
 def test_a_path_that_no_file_system_takes_is_unreadable(folder):
-    error = error_of(lambda: load(folder / ("n" * 300), registry=REGISTRY))
+    error = error_of(lambda: load(folder / ("n" * 300), extensions=EXTENSIONS))
     assert ": can't be read: File name too long\nnext: " in str(error)
 
 
 def test_a_huge_file_is_refused_before_it_is_parsed(folder):
-    error = error_of(lambda: load(written(folder, b"{" * 10 * MAX_BYTES), registry=REGISTRY))
+    error = error_of(lambda: load(written(folder, b"{" * 10 * MAX_BYTES), extensions=EXTENSIONS))
     assert str(error).startswith("p.yaml: is larger than 1024 KiB\nnext: ")
 
 
@@ -234,7 +234,7 @@ def test_a_huge_file_is_refused_before_it_is_parsed(folder):
     ],
 )
 def test_what_is_not_text_is_refused_with_its_line(folder, content, line, what):
-    error = error_of(lambda: load(written(folder, content), registry=REGISTRY))
+    error = error_of(lambda: load(written(folder, content), extensions=EXTENSIONS))
     assert str(error).startswith(f"p.yaml:{line}: (file): isn't text: it holds {what}\nnext: ")
 
 
@@ -242,7 +242,7 @@ def test_a_path_outside_the_folder_at_hand_is_shown_as_it_is(folder, monkeypatch
     file = written(folder, "")
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
-    assert str(error_of(lambda: load(file, registry=REGISTRY))).startswith(f"{file}:1: ")
+    assert str(error_of(lambda: load(file, extensions=EXTENSIONS))).startswith(f"{file}:1: ")
 
 
 # what is wrong in a file: the text, the first line of the error after the file's name, part of the rest
@@ -306,25 +306,29 @@ BAD = {
     "a key that is a list": ("[a]: x\n", "1: (file): a list or mapping can't be a key", "quote a text"),
     "a key given twice": (
         f"{HEAD}stages: {{}}\nname: y\n",
-        "4: name: is here for the second time; first in line 1",
+        "4: name: appears twice; first in line 1",
         "one",
     ),
     "a stage given twice": (
         f"{STAGES}  a: {{kind: inert}}\n  b: {{kind: inert}}\n  a: {{kind: inert}}\n",
-        "6: stages.a: is here for the second time; first in line 4",
+        "6: stages.a: appears twice; first in line 4",
         "rename",
     ),
-    "deep nesting": ("a: " + "[" * 32 + "]" * 32, f"1: a{'[0]' * 31}: is nested more than 32 levels deep", "flatter"),
-    "endless nesting": ("[" * 500_000, f"1: {'[0]' * 32}: is nested more than 32 levels deep", "flatter"),
+    "deep nesting": (
+        "a: " + "[" * 32 + "]" * 32,
+        f"1: a{'[0]' * 31}: is nested more than 32 levels deep",
+        "nest it less deeply",
+    ),
+    "endless nesting": ("[" * 500_000, f"1: {'[0]' * 32}: is nested more than 32 levels deep", "nest it less deeply"),
     "endless nesting of mappings": (
         "{a: " * 200_000,
         f"1: {'.'.join('a' * 32)}: is nested more than 32 levels",
-        "flatter",
+        "nest it less deeply",
     ),
     "endless nesting of lists in lines": (
         "- " * 5_000,
         f"1: {'[0]' * 32}: is nested more than 32 levels deep",
-        "flatter",
+        "nest it less deeply",
     ),
     "no stages": (HEAD, "1: stages: is missing", "add `stages: ...` (the stages by name"),
     "no profile": ("name: x\ncluster: {}\nstages: {}\n", "2: cluster.profile: is missing", "add `profile: ...`"),
@@ -570,7 +574,7 @@ def test_what_is_long_is_shown_in_short(folder, content):
 
 def test_a_problem_in_the_command_line_does_not_hide_one_in_the_file(folder):
     with pytest.raises(PlaybookError):
-        load(written(folder, HEAD), profile="also wrong", registry=REGISTRY)
+        load(written(folder, HEAD), profile="also wrong", extensions=EXTENSIONS)
 
 
 # the infrastructure under a playbook
@@ -647,10 +651,10 @@ def test_a_kind_may_not_call_an_option_what_every_stage_has():
 
     Clumsy.Options = Options
     with pytest.raises(CanarylabError, match="the options of kind 'clumsy' hold deadline"):
-        Registry(stages={"clumsy": Clumsy})
+        Extensions(stages={"clumsy": Clumsy})
 
 
 def test_the_discovered_kinds_all_have_options_that_refuse_unknown_keys():
-    registry = Registry.discovered()
-    models: list[type[BaseModel]] = [cls.Options for cls in (*registry.stages.values(), *registry.steps.values())]  # type: ignore[attr-defined]
+    extensions = Extensions.discovered()
+    models: list[type[BaseModel]] = [cls.Options for cls in (*extensions.stages.values(), *extensions.steps.values())]  # type: ignore[attr-defined]
     assert [model for model in models if model.model_config.get("extra") != "forbid"] == []

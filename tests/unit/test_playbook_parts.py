@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playbook_samples import REGISTRY, FakeProvider, written
+from playbook_samples import EXTENSIONS, FakeProvider, written
 
 from canarylab.errors import PlaybookError
 from canarylab.paths import REPOSITORY
 from canarylab.playbook import parts
+from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import load
-from canarylab.playbook.registry import Registry
 
 ISTIO = "stages:\n  base: {kind: inert}\n  istiod: {kind: inert, needs: [base], deadline: 3m}\n"
 HEAD = "name: x\ncluster: {profile: xx}\n"
@@ -34,7 +34,7 @@ def put(playbooks: Path, name: str, content: str) -> Path:
 
 
 def loaded(folder: Path, uses: str, stages: str = "stages: {}\n"):
-    return load(written(folder, f"{HEAD}uses: {uses}\n{stages}"), registry=REGISTRY)
+    return load(written(folder, f"{HEAD}uses: {uses}\n{stages}"), extensions=EXTENSIONS)
 
 
 def error_of(function) -> str:
@@ -100,7 +100,8 @@ def test_a_part_is_named_not_pathed(folder, name):
 
 
 def test_a_part_is_used_once(folder):
-    assert error_of(lambda: loaded(folder, "[istio, istio]")).startswith("p.yaml:3: uses[1]: part 'istio' is here for")
+    said = error_of(lambda: loaded(folder, "[istio, istio]"))
+    assert said.startswith("p.yaml:3: uses[1]: part 'istio' appears twice")
 
 
 def test_a_stage_that_a_part_has_too_is_an_error_that_names_both_places(folder):
@@ -151,7 +152,7 @@ def test_what_does_not_go_with_the_provider_is_told_with_the_parts_file_and_line
 
 def test_a_playbook_anywhere_can_use_the_parts_of_this_repository(tmp_path):
     file = written(tmp_path, f"{HEAD}uses: [istio, tunnel, argo-rollouts, images]\nstages: {{}}\n")
-    stages = {stage.name: stage for stage in load(file, registry=Registry.discovered()).stages}
+    stages = {stage.name: stage for stage in load(file, extensions=Extensions.discovered()).stages}
     assert list(stages) == [
         *("istio-base", "istiod", "istio-ingressgateway", "tunnel", "argo-rollouts", "image-blue", "image-yellow")
     ]

@@ -4,14 +4,14 @@ import json
 
 import jsonschema
 import pytest
-from playbook_samples import REGISTRY, VALID, written
+from playbook_samples import EXTENSIONS, VALID, written
 
+from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.loader import PLAYBOOKS, load
-from canarylab.playbook.registry import Registry
 from canarylab.playbook.schema import FILE, as_text, generate
 from canarylab.yamlfile.strict import parse
 
-VALIDATOR = jsonschema.Draft202012Validator(generate(REGISTRY))
+VALIDATOR = jsonschema.Draft202012Validator(generate(EXTENSIONS))
 PLAIN = parse(VALID, FILE)[()].value
 
 
@@ -29,7 +29,7 @@ def mappings(schema):
 
 
 def test_the_committed_schema_is_the_one_that_is_generated():
-    generated = generate(Registry.discovered())
+    generated = generate(Extensions.discovered())
     committed = json.loads(FILE.read_text(encoding="utf-8"))
     assert sorted(committed["$defs"]) == sorted(generated["$defs"]), STALE
     assert sorted(mappings(committed)) == sorted(mappings(generated)), STALE
@@ -38,12 +38,12 @@ def test_the_committed_schema_is_the_one_that_is_generated():
 
 
 def test_a_kind_is_described_as_its_file_does():
-    described = generate(REGISTRY)["$defs"]["stage inert"]["description"]
+    described = generate(EXTENSIONS)["$defs"]["stage inert"]["description"]
     assert described == "Small kinds of stages and steps, and a playbook that uses them, for the tests of the loader."
 
 
 def test_the_schema_is_a_schema():
-    jsonschema.Draft202012Validator.check_schema(generate(REGISTRY))
+    jsonschema.Draft202012Validator.check_schema(generate(EXTENSIONS))
 
 
 def test_a_valid_playbook_is_valid_by_the_schema_too():
@@ -75,13 +75,13 @@ def test_what_the_loader_refuses_the_schema_refuses(wrong, tmp_path):
     document = {**PLAIN, **wrong}
     assert not VALIDATOR.is_valid(document)
     with pytest.raises(Exception, match=r"p\.yaml:1: "):
-        load(written(tmp_path, as_text(document).replace("\n", " ")), registry=REGISTRY)
+        load(written(tmp_path, as_text(document).replace("\n", " ")), extensions=EXTENSIONS)
 
 
 @pytest.mark.parametrize("file", sorted(PLAYBOOKS.glob("*.yaml")), ids=lambda file: file.name)
 def test_every_playbook_of_the_repository_loads_and_is_valid(file):
     assert load(file).name == file.stem
-    jsonschema.validate(parse(file.read_text(encoding="utf-8"), file)[()].value, generate(Registry.discovered()))
+    jsonschema.validate(parse(file.read_text(encoding="utf-8"), file)[()].value, generate(Extensions.discovered()))
 
 
 def test_the_example_of_the_readme_loads(tmp_path):

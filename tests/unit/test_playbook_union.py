@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playbook_samples import REGISTRY, FakeProvider, written
+from playbook_samples import EXTENSIONS, FakeProvider, written
 
 from canarylab.errors import PlaybookError, UsageError
 from canarylab.playbook.infrastructure import with_infrastructure
@@ -26,7 +26,7 @@ def put(folder, name, stages, cluster=CLUSTER, demo=DEMO):
 
 
 def loaded(folder, **given):
-    return load_all("basic", folder, registry=REGISTRY, **given)
+    return load_all("basic", folder, extensions=EXTENSIONS, **given)
 
 
 def whole(folder):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from canarylab.errors import StageError
-from canarylab.stages.plugin_config import KEY, entries, names, with_entry, without, written_at
+from canarylab.stages.plugin_config import KEY, entries, has_plugin, with_entry, without, written_at
 
 OURS = {"name": "argoproj-labs/gatewayAPI", "location": "file:///plugin"}
 THEIRS = {"name": "somebody/router", "location": "https://example.org/router", "args": ["-v"]}
@@ -35,9 +35,9 @@ def test_an_entry_takes_the_place_of_one_of_its_name():
 
 
 def test_a_plugin_is_named_or_not():
-    assert names(config(THEIRS, OURS), OURS["name"])
-    assert not names(config(THEIRS), OURS["name"])
-    assert not names(None, OURS["name"])
+    assert has_plugin(config(THEIRS, OURS), OURS["name"])
+    assert not has_plugin(config(THEIRS), OURS["name"])
+    assert not has_plugin(None, OURS["name"])
 
 
 @pytest.mark.parametrize("text", ["a: b", "- a", "[", "text"])

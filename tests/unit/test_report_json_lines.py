@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from report_samples import DOCUMENTED_DEMO, DOCUMENTED_DEMOS, DOCUMENTED_RUN, DOCUMENTED_TEARDOWN
 
 import canarylab
-from canarylab.events import DemoState, Event, RunFinished, StageProgress, State
+from canarylab.events import DemoState, Event, RunFinished, StageProgress, StageState
 from canarylab.report.json_lines import JsonLines, to_json
 
 PACKAGE = Path(canarylab.__file__).parent
@@ -100,7 +100,7 @@ def test_the_schema_has_exactly_the_fields_of(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize(("name", "states"), [("stage-finished", State), ("demo-finished", DemoState)])
+@pytest.mark.parametrize(("name", "states"), [("stage-finished", StageState), ("demo-finished", DemoState)])
 def test_the_schema_has_exactly_the_states_that_can_be_the_end_of_it(name: str, states: typing.Any) -> None:
     assert SCHEMA["$defs"][name]["properties"]["state"]["enum"] == list(typing.get_args(states))
 

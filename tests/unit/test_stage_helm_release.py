@@ -188,7 +188,7 @@ def test_wrong_values_are_refused_before_anything_is_changed(tmp_path, content, 
         stage(tmp_path, values="v.yaml").check()
     assert said in str(caught.value)
     assert str(tmp_path / "v.yaml") in str(caught.value)
-    assert "mend" in str(caught.value)
+    assert "next: fix the " in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "# nothing yet\n", "null\n"])

@@ -18,7 +18,7 @@ from canarylab.errors import PlaybookError, StageError
 from canarylab.events import StageChange, StageProgress
 from canarylab.kube.client import OWNER_LABEL, ApiError
 from canarylab.kube.watch import Watch
-from canarylab.playbook.reading import read
+from canarylab.playbook.reading import read_playbook
 from canarylab.removal import Removal
 from canarylab.stages import unknown_kind
 from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
@@ -297,7 +297,7 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path, content):
 def test_what_is_wrong_with_a_path_names_the_playbooks_line_and_no_detours(tmp_path):
     playbook = tmp_path / "p.yaml"
     playbook.write_text("name: p\nstages:\n  app:\n    kind: manifests\n    path: x/../m\n")
-    document = read(playbook).below("stages", "app")
+    document = read_playbook(playbook).below("stages", "app")
     written = ManifestsStage("app", ManifestsOptions(path="x/../m"), document=document, base=tmp_path)
     with pytest.raises(PlaybookError) as caught:
         written.check()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from canarylab.contract.playbook import Seconds
-from canarylab.contract.step import Claim, RolloutOptions, Session, Step, disappointed, report
+from canarylab.contract.step import Claim, RolloutOptions, Session, Step, report, unmet
 from canarylab.demo import claims
 from canarylab.demo.traffic import mirrored
 from canarylab.demo.traffic.answers import Revisions, none_failed, only_canary_failed
@@ -84,9 +84,8 @@ class Evidence(Step):
             measured = _measured(ctx, scene, proxies, before, thoroughly=wrong is None)
         wrong = wrong or next((claim for claim in measured if not claim.holds), None)
         if wrong:
-            raise disappointed(
-                ctx, self.kind, replace(wrong, cause=_explained(wrong, [*seen_claims, *measured], before, scene))
-            )
+            cause = _explained(wrong, [*seen_claims, *measured], before, scene)
+            raise unmet(ctx, self.kind, replace(wrong, cause=cause))
 
 
 @dataclass

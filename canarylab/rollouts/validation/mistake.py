@@ -23,6 +23,7 @@ class Mistake:
     remedy: str
 
     def error(self, file: Path, obj: Object) -> StageError:
+        """The error for it, which names the line in the file."""
         subject = f"{obj['kind']} {obj['metadata']['name']}"
         return StageError(
             f"{subject}: {key_path(self.place)}: {self.what}",

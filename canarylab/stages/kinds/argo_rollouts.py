@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 class ArgoRolloutsOptions(StageOptions):
+    """Which release of Argo Rollouts, and where."""
+
     version: str = Field(description="version of Argo Rollouts, such as 1.10.1")
     namespace: str = Field("argo-rollouts", description="where the controller runs; created with it")
 
@@ -55,7 +57,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         return self._left(ctx) or super().removals(ctx)
 
     def _left(self, ctx: Context) -> list[Removal]:
-        if not (controller := rollouts_controller.others(ctx)):
+        if not (controller := rollouts_controller.foreign_controller(ctx)):
             return []
         return [Removal(f"Argo Rollouts, {_named(controller)}", "left", "somebody else installed it")]
 
@@ -66,7 +68,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
 
     def _foreign(self, ctx: Context) -> Foreign | None:
         """The controller that somebody else installed, if there is one. Raises ClashError where it doesn't fit."""
-        if not (controller := rollouts_controller.others(ctx)):
+        if not (controller := rollouts_controller.foreign_controller(ctx)):
             return None
         version = foreign.version_of(controller)
         if misfit := self._misfit(ctx, controller, version):

@@ -28,6 +28,8 @@ _VERSION = f"{_GROUP}/bundle-version"
 
 
 class GatewayApiOptions(StageOptions):
+    """Which release of the definitions."""
+
     version: str = Field(description="version of the Gateway API, such as 1.6.0")
 
 

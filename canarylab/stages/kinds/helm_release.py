@@ -47,6 +47,8 @@ _UNCOMPARED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "Vali
 
 
 class HelmReleaseOptions(StageOptions):
+    """Which chart, where, and with which values."""
+
     chart: str = Field(description="repository and chart, such as istio/base")
     version: str = Field(description="version of the chart, quoted if it looks like a number")
     namespace: str = Field(description="namespace of the release; created where there is none")
@@ -90,7 +92,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             _read_values(path, self.name)
 
     def observe(self, ctx: Context) -> ReleaseState:
-        chart = self._chart(ctx)  # first: a chart that isn't to be had is told without a cluster, too
+        chart = self._chart(ctx)  # first: a chart that isn't available is reported without a cluster, too
         version = _chart_version(chart)
         values = merge_values([_read_values(path, self.name) for path in self._files(ctx)])
         records = self._records(ctx.cluster)
@@ -177,7 +179,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         for obj in records[0].objects:
             if reason := workloads.workload_health(ctx.cluster, obj):
                 return reason
-        return addresses.awaited(ctx, records[0].objects)
+        return addresses.why_no_address(ctx, records[0].objects)
 
     def watches(self) -> Sequence[Watch]:
         return (*workloads.watches(self.options.namespace), Watch("v1", "Service", self.options.namespace))
@@ -197,7 +199,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         records = self._records(ctx.cluster)
         if not self._is_ours(ctx, records):
             return self._left(records)
-        return [*ctx.ownership.leavings(ctx, records[0]), self._removal(records[0])]
+        return [*ctx.ownership.left_by_helm(ctx, records[0]), self._removal(records[0])]
 
     def _removal(self, release: Release) -> Removal:
         return Removal(f"release {self.options.namespace}/{self.name} with {len(release.objects)} objects", "removed")
@@ -236,7 +238,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             return []
         path = normal(self.base / self.options.values)
         if not path.exists():
-            raise self.problem("values", f"there is no {path}", "mend the playbook's path")
+            raise self.problem("values", f"there is no {path}", "fix the playbook's path")
         overlay = path.with_name(f"{path.stem}.{provider}{path.suffix}")
         return [path, overlay] if provider and overlay.exists() else [path]
 
@@ -262,7 +264,7 @@ def helm_environment(ctx: Context) -> dict[str, str]:
 def _read_values(path: Path, stage: str) -> dict[str, Any]:
     documents = read_documents(path) or [{}]
     if len(documents) > 1 or not isinstance(documents[0], dict):
-        raise StageError("values must be one mapping", where=f"{path} of stage {stage}", remedy="mend the file")
+        raise StageError("values must be one mapping", where=f"{path} of stage {stage}", remedy="fix the file")
     return dict(documents[0])
 
 

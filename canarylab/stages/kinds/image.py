@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class ImageOptions(StageOptions):
+    """What to build, and what to call it."""
+
     path: str = Field(description="folder with the sources and their Containerfile")
     image: str = Field(description="reference of the image, such as localhost/argoproj/rollouts-demo:blue")
     build_args: dict[str, str] = Field({}, alias="build-args", description="build arguments of the Containerfile")
@@ -32,13 +34,15 @@ class ImageState:
 
 
 class ImageStage(Stage[ImageOptions, ImageState]):
+    """Built anew when its sources, its build arguments or the cluster's architectures change."""
+
     kind: ClassVar[str] = "image"
     Options: ClassVar[type[StageOptions]] = ImageOptions
 
     def check(self) -> None:
         folder = normal(self.base / self.options.path)
         if not (folder / "Containerfile").exists():
-            raise self.problem("path", f"there is no Containerfile in {folder}", "mend the playbook's path")
+            raise self.problem("path", f"there is no Containerfile in {folder}", "fix the playbook's path")
 
     def wanted(self, ctx: Context) -> Wanted:
         """What is to be built, under the name that it has in the cluster."""

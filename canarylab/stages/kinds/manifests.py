@@ -35,6 +35,8 @@ class KeptFields(StageOptions):
 
 
 class ManifestsOptions(StageOptions):
+    """Where the objects are written down, and which of their fields are others' to change."""
+
     path: str = Field(description="a YAML file, or a folder of them")
     namespace: str = Field("default", description="namespace of objects that name none")
     ignore_differences: tuple[KeptFields, ...] = Field(
@@ -105,7 +107,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         """Every object with the file it stands in."""
         path = self._path
         if not path.exists():
-            raise self.problem("path", f"there is no {path}", "mend the playbook's path")
+            raise self.problem("path", f"there is no {path}", "fix the playbook's path")
         files = (
             sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
         )
@@ -120,7 +122,7 @@ def _load(file: Path) -> list[dict[str, Any]]:
                 f"document {number} isn't a Kubernetes object",
                 where=str(file),
                 why="it lacks apiVersion, kind or metadata.name",
-                remedy="mend the file, or keep it elsewhere if it isn't a manifest",
+                remedy="fix the file, or keep it elsewhere if it isn't a manifest",
             )
     return documents
 

@@ -36,6 +36,8 @@ _ISTIO = (_PROVISIONER, "istio")
 
 
 class MinikubeAddonOptions(StageOptions):
+    """Which addon, and what comes of it."""
+
     addon: str = Field(description="name of the addon, as `minikube addons list` has it")
     deployments: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+/[a-z0-9.-]+$")], ...] = Field(
         (), description="the Deployments that come of it, each as NAMESPACE/NAME; healthy once all of them are"

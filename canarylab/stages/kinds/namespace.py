@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 
 class NamespaceOptions(StageOptions):
+    """Which namespace, with which labels."""
+
     namespace: str = Field(description="name of the namespace; created where there is none")
     labels: dict[str, str] = Field({}, description="labels that it carries")
 
 
 @dataclass(frozen=True)
 class NamespaceState:
+    """The namespace as it is, None where it isn't or is being deleted, and as it is wanted."""
+
     live: dict[str, Any] | None
     wanted: dict[str, Any]
     diff: str

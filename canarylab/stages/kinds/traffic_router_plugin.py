@@ -35,6 +35,8 @@ _RIGHTS = [
 
 
 class TrafficRouterPluginOptions(StageOptions):
+    """Which plugin at which version, for the controller of which namespace."""
+
     plugin: Literal["argoproj-labs/gatewayAPI"] = Field(description="its name, as Rollouts write it")
     version: str = Field(description="version of the plugin, such as 0.17.0")
     namespace: str = Field("argo-rollouts", description="where the controller runs")
@@ -43,7 +45,7 @@ class TrafficRouterPluginOptions(StageOptions):
 class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     """Beside the rights, which are objects of its own, it has its part in two objects of the stage `argo-rollouts`.
 
-    One is the configuration that names the plugin; the other is the Deployment, whose pods are made anew for it. Either
+    One is the configuration that names the plugin; the other is the Deployment, whose pods are replaced for it. Either
     stage owns fields of its own in them, and leaves those of the other.
     """
 
@@ -88,16 +90,16 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
         if entry in plugin_config.entries(config):
             return Comparison(body, config, "")
         after = {**config, "data": {**(config.get("data") or {}), **body["data"]}} if config else body
-        is_there = plugin_config.names(config, self.options.plugin)
+        is_there = plugin_config.has_plugin(config, self.options.plugin)
         return Comparison(body, config if is_there else None, diff_of(config, after))
 
     def _controller(self, ctx: Context, configured_at: str) -> Comparison:
         found = compare(ctx.cluster, self._deployment(configured_at), (), self.manager)
-        is_there = found.live and rollouts_controller.is_told(found.live["spec"]["template"])
+        is_there = found.live and rollouts_controller.names_configuration_time(found.live["spec"]["template"])
         return found if is_there else Comparison(found.wanted, None, found.diff)
 
     def _deployment(self, configured_at: str) -> dict[str, Any]:
-        template = rollouts_controller.pods(configured_at)
+        template = rollouts_controller.pod_template(configured_at)
         return self._part("apps/v1", "Deployment", rollouts_controller.NAME, spec={"template": template})
 
     def _part(self, api_version: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:
@@ -151,7 +153,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
             self._configure(ctx, parts[0])
 
     def _configure(self, ctx: Context, configuration: Comparison) -> None:
-        """Name the plugin where it isn't named, then have the controller start anew.
+        """Name the plugin where it isn't named, then have the controller restarted.
 
         Interrupted between the two, the next run sees by the time that the controller was not started since.
         """
@@ -183,7 +185,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
             rollouts_controller.free_lead(ctx.cluster, self.options.namespace)
             return None if stuck() else self.health(ctx)
 
-        ctx.progress("waiting for the controller to start anew and take the lead")
+        ctx.progress("waiting for the controller to restart and take the lead")
         waited = ctx.cluster.wait(self.watches(), look, deadline=ctx.deadline, cancel=ctx.cancel)
         return stuck() or waited
 
@@ -201,16 +203,16 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
         return self._left(ctx) or [*self._planned(ctx), *super().removals(ctx)]
 
     def _left(self, ctx: Context) -> list[Removal]:
-        controller = rollouts_controller.others(ctx)
+        controller = rollouts_controller.foreign_controller(ctx)
         return [Removal(f"plugins of {subject(controller)}", "left", "somebody else's")] if controller else []
 
     def _planned(self, ctx: Context) -> list[Removal]:
-        if not plugin_config.names(self._config(ctx), self.options.plugin):
+        if not plugin_config.has_plugin(self._config(ctx), self.options.plugin):
             return []
         return [Removal(f"plugin {self.options.plugin} of Argo Rollouts", "removed")]
 
     def _take_back(self, ctx: Context) -> None:
-        """Take the plugin out of the configuration, and back what was said of the controller's pods: it starts anew."""
+        """Take the plugin out of the configuration, and our annotation off the controller's pods: it restarts."""
         if config := self._config(ctx):
             data = {KEY: plugin_config.without(config, self.options.plugin)}
             ctx.cluster.patch("v1", "ConfigMap", CONFIG_MAP, {"data": data}, self.options.namespace)
@@ -222,15 +224,15 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
 
     def _foreign(self, ctx: Context) -> str | None:
         """The controller that somebody else installed, with the plugin. Raises ClashError where it lacks that."""
-        controller = rollouts_controller.others(ctx)
+        controller = rollouts_controller.foreign_controller(ctx)
         if controller is None:
             return None
         config = ctx.cluster.get("v1", "ConfigMap", CONFIG_MAP, controller["metadata"]["namespace"])
-        if not plugin_config.names(config, self.options.plugin):
+        if not plugin_config.has_plugin(config, self.options.plugin):
             raise foreign.clash(
                 self.name,
                 f"Argo Rollouts is there already ({subject(controller)}), without the plugin {self.options.plugin}",
-                "a controller that is somebody else's is neither configured nor started anew",
+                "a controller that is somebody else's is neither configured nor restarted",
             )
         return subject(controller)
 

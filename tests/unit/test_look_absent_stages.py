@@ -8,7 +8,7 @@ from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
 from canarylab.applied import write
-from canarylab.engine.look import lacking
+from canarylab.engine.look import absent_stages
 from canarylab.errors import NotYetObservableError, StageError
 from canarylab.ownership.policy import GuestCluster
 
@@ -26,7 +26,7 @@ def fails(error):
 
 def names(*stages, cluster=None, **world):
     ctx = context_of(*stages, cluster=cluster or FakeCluster(), **world)
-    return [stage.name for stage in lacking(ctx)]
+    return [stage.name for stage in absent_stages(ctx)]
 
 
 def test_what_is_not_there_is_lacking_in_the_playbooks_order():
@@ -54,13 +54,13 @@ def test_the_providers_own_stages_are_not_looked_at():
     provider = FakeProvider(FakeCluster())
     provider.below = [cluster]
     ctx = context_of(cluster, Scripted("a"), provider=provider)
-    assert [stage.name for stage in lacking(ctx)] == ["a"]
+    assert [stage.name for stage in absent_stages(ctx)] == ["a"]
     assert cluster.log == []
 
 
 def test_without_a_cluster_nothing_is_looked_at():
     stage = Scripted("a")
-    assert lacking(context_of(stage)) == []
+    assert absent_stages(context_of(stage)) == []
     cluster = FakeCluster()
     cluster.unready = "the API server doesn't answer"
     assert names(stage, cluster=cluster) == []
@@ -81,4 +81,4 @@ def test_somebody_elses_cluster_counts_only_once_up_has_been_there(was_up):
     ctx.paths.kubeconfig.touch()
     if was_up:
         write(ctx, [ctx.playbook])
-    assert bool(lacking(ctx)) is was_up
+    assert bool(absent_stages(ctx)) is was_up

@@ -34,7 +34,7 @@ class Repair:
 
 
 def repairs(findings: Sequence[Finding]) -> list[Repair]:
-    """What can be mended, in the findings' order, each command once."""
+    """What can be fixed, in the findings' order, each command once."""
     wanted = (
         Repair(finding.fix, finding.needs_root, finding.subject)
         for finding in findings
@@ -43,8 +43,8 @@ def repairs(findings: Sequence[Finding]) -> list[Repair]:
     return list({repair.command: repair for repair in reversed(list(wanted))}.values())[::-1]
 
 
-def mend(ctx: Context, findings: Sequence[Finding]) -> list[Repair]:
-    """What was run and ended well. What fails is told, and the rest is done all the same."""
+def fix_findings(ctx: Context, findings: Sequence[Finding]) -> list[Repair]:
+    """Run what is safe; returns what succeeded. A failure is reported, and the rest is run all the same."""
     wanted = repairs(findings)
     for_root = [repair for repair in wanted if repair.needs_root]
     if for_root and not _may_use_root(ctx, for_root):
@@ -81,17 +81,17 @@ def _may_use_root(ctx: Context, wanted: Sequence[Repair]) -> bool:
     listed = "\n".join(f"  {repair}" for repair in wanted)
     ctx.emit(Notice(f"these need sudo:\n{listed}"))
     if shutil.which("sudo") is None:
-        return _left(ctx, "there is no sudo here")
+        return _leave(ctx, "there is no sudo here")
     free = sudo.allowed(ctx.runner)
     if free and ctx.consent.yes:
         return True
     if not sys.stdin.isatty():
         why = "--yes would run them" if free else "there is no terminal to ask for the password"
-        return _left(ctx, why)
+        return _leave(ctx, why)
     agreed = confirmed("run them?") if free else sudo.ask(ctx.runner, "these commands")
-    return agreed or _left(ctx, "as you wish")
+    return agreed or _leave(ctx, "you declined")
 
 
-def _left(ctx: Context, why: str) -> bool:
+def _leave(ctx: Context, why: str) -> bool:
     ctx.emit(Notice(f"they are left for you to paste: {why}"))
     return False

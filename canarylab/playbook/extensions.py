@@ -16,7 +16,7 @@ from canarylab.errors import CanarylabError
 
 
 @dataclass(frozen=True)
-class Registry:
+class Extensions:
     """Classes by the name under which a playbook knows them. Raises CanarylabError for a kind that can't work."""
 
     stages: Mapping[str, type[Stage[Any, Any]]] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Registry:
                 )
 
     @classmethod
-    def discovered(cls) -> Registry:
+    def discovered(cls) -> Extensions:
         """Everything there is in the package's folders."""
         import canarylab.demo.steps
         import canarylab.providers
