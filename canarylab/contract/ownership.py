@@ -113,7 +113,7 @@ class Ownership:
         """Make what Helm isn't to make itself."""
 
     def left_by_helm(self, ctx: Context, release: Release) -> list[Removal]:
-        """What Helm will leave of a release, and `sweep` and `drop_namespace` would remove. Reads only."""
+        """What Helm will leave of a release, and `sweep` and `drop_release_namespace` would remove. Reads only."""
         return []
 
     def sweep(self, ctx: Context, release: Release) -> list[Removal]:
