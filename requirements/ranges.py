@@ -11,6 +11,7 @@ lock.txt, which every other test runs with.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def main() -> int:
         tests = [str(_REPOSITORY / "tests" / folder) for folder in ("unit", "contract")]
         ignored = [f"--ignore-glob={_REPOSITORY / 'tests' / pattern}" for pattern in _PROGRAMS]
         argv = [python, "-m", "pytest", "-q", "-x", "-m", "not e2e", "-p", "no:cacheprovider", *tests, *ignored]
-        return subprocess.run(argv, cwd=_REPOSITORY, check=False).returncode
+        # The package itself isn't installed: two ends at once would both write its metadata into the checkout.
+        environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
+        return subprocess.run(argv, cwd=_REPOSITORY, env=environment, check=False).returncode
 
 
 def lowest(wanted: Iterable[str]) -> list[str]:
