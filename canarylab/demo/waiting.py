@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
+from canarylab.cancel import wait_until
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim
+from canarylab.kube.watch import Watch
 
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.kube.watch import Watch
+T = TypeVar("T")
+
+_ASK_AGAIN = 0.05
 
 
 def wait_for(
     ctx: Context, watches: Sequence[Watch], look: Callable[[], Iterable[Claim]], timeout: float
 ) -> tuple[Claim, ...]:
-    """The claims as `look` last saw them: once all hold, once one is hopeless, or after `timeout` seconds."""
+    """The claims as `look` last saw them: once all hold, once one is hopeless, or after `timeout` seconds.
+
+    What can't be watched, for which `watches` is (), is looked at again and again.
+    """
     latest: tuple[Claim, ...] = ()
     said = ""
 
@@ -32,5 +38,16 @@ def wait_for(
         return reason
 
     deadline = min(ctx.deadline, time.monotonic() + timeout)
-    ctx.cluster.wait(watches, check, deadline=deadline, cancel=ctx.cancel)
+    if watches:
+        ctx.cluster.wait(watches, check, deadline=deadline, cancel=ctx.cancel)
+    else:
+        wait_until(lambda: check() is None, deadline=deadline, cancel=ctx.cancel)
     return latest
+
+
+def ask_until(ctx: Context, ask: Callable[[], T], enough: Callable[[T], bool], timeout: float) -> T:
+    """What was answered last: once that is enough, or after `timeout` seconds. For what no claim is made of."""
+    deadline = min(ctx.deadline, time.monotonic() + timeout)
+    while not enough(answer := ask()) and time.monotonic() < deadline:
+        ctx.cancel.sleep(_ASK_AGAIN)
+    return answer

@@ -250,10 +250,9 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"canarylab.{module}.PodPort", FakePodPort)
     for name, seconds in (
         ("steps.evidence._PROXIES_SECONDS", 0.0),
-        ("steps.evidence._ASK_AGAIN", 0.0),
+        ("waiting._ASK_AGAIN", 0.0),
         ("traffic.survey._SETTLE_SECONDS", 0.05),
         ("traffic.survey._COUNTED_SECONDS", 0.05),
         ("traffic.mirrored._SECONDS", 0.05),
-        ("traffic.mirrored._ASK_AGAIN", 0.0),
     ):
         monkeypatch.setattr(f"canarylab.demo.{name}", seconds)

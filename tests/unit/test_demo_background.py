@@ -154,7 +154,7 @@ class TestBackground:
     def test_a_crash_in_its_thread_comes_out_when_it_is_stopped_or_waited_for(
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch
     ):
-        def broken(_target: Target):
+        def broken(_target: Target, _timeout: float):
             raise RuntimeError("a bug")
 
         monkeypatch.setattr(background, "ask_once", broken)

@@ -332,5 +332,5 @@ class TestQuestions:
 
 
 def test_a_measurement_without_answers_has_no_latency():
-    nothing = Measurement(Target("127.0.0.1", 80, HOST), 0, 0.0, {}, {}, {}, {}, {}, (), ())
+    nothing = Measurement(Target("127.0.0.1", 80, HOST))
     assert (nothing.percentile(99), nothing.rate, nothing.commonest_failure) == (0.0, 0.0, "")

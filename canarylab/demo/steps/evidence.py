@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -13,7 +13,7 @@ from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, report, unmet
 from canarylab.demo import claims
 from canarylab.demo.traffic import mirrored
-from canarylab.demo.traffic.answers import Revisions, none_failed, only_canary_failed
+from canarylab.demo.traffic.answers import none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
 from canarylab.demo.traffic.survey import Survey, request_of
@@ -33,7 +33,6 @@ _OBJECTS_SECONDS = 30.0
 """How long the controller may take to set status and routes."""
 _PROXIES_SECONDS = 15.0
 """How long istiod may take to hand the routes on to the proxies."""
-_ASK_AGAIN = 0.05
 _ALL = 100
 
 STATUS, ROUTES, PROXY, TRAFFIC = "status", "routes", "proxy", "traffic"
@@ -73,19 +72,17 @@ class Evidence(Step):
     options: EvidenceOptions
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
-        options = self.options
-        gateway = service(ctx, options.gateway)
-        scene = _Scene(ctx, options, targets(ctx, options), gateway)
-        seen_claims = wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)
+        scene = _Scene(ctx, self.options, targets(ctx, self.options), service(ctx, self.options.gateway))
+        found = [*wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)]
         before = scene.require_canary()
-        with Proxies(ctx.cluster, gateway) as proxies:
-            seen_claims += scene.configured(proxies)
-            wrong = report(ctx, self.kind, seen_claims)
-            measured = _measured(ctx, scene, proxies, before, thoroughly=wrong is None)
-        wrong = wrong or next((claim for claim in measured if not claim.holds), None)
-        if wrong:
-            cause = _explained(wrong, [*seen_claims, *measured], before, scene)
-            raise unmet(ctx, self.kind, replace(wrong, cause=cause))
+        with Proxies(ctx.cluster, scene.gateway) as proxies:
+            found += scene.configured(proxies)
+            right = report(ctx, self.kind, found) is None
+            for claim in scene.traffic(proxies, before, thoroughly=right):
+                found.append(replace(claim, text=f"{TRAFFIC}: {claim.text}"))
+                report(ctx, self.kind, found[-1:])
+        if wrong := next((claim for claim in found if not claim.holds), None):
+            raise unmet(ctx, self.kind, replace(wrong, cause=_explained(wrong, found, before, scene)))
 
 
 @dataclass
@@ -139,7 +136,7 @@ class _Scene:
             name = f"{self.gateway['metadata']['namespace']}/{self.gateway['metadata']['name']}"
             cause = f"`{self.ctx.command('status')}` shows the gateway and its pods"
             return (Claim(f"{PROXY}: Service {name}", "an Envoy that is ready", "none", holds=False, cause=cause),)
-        return _asked_again(self.ctx, lambda: self._proxies(proxies))
+        return wait_for(self.ctx, (), lambda: self._proxies(proxies), _PROXIES_SECONDS)
 
     def _proxies(self, proxies: Proxies) -> Iterator[Claim]:
         _, view = self.look()
@@ -155,46 +152,21 @@ class _Scene:
         wanted, found = _who(shares, copied, view), f"{seen.words} ({_who(seen.shares, seen.mirrored, view)})"
         return Claim(f"{layer}: {seen.where}", wanted, found, seen.agrees(shares, copied), seen.cause or cause)
 
-
-def _asked_again(ctx: Context, look: Callable[[], Iterable[Claim]]) -> tuple[Claim, ...]:
-    """The claims once all of them hold, or after some seconds."""
-    end = time.monotonic() + _PROXIES_SECONDS
-    while True:
-        found = tuple(look())
-        late = time.monotonic() > min(end, ctx.deadline)
-        if late or all(claim.holds for claim in found):
-            return found
-        ctx.progress(f"waiting: {next(claim for claim in found if not claim.holds)}")
-        ctx.cancel.sleep(_ASK_AGAIN)
-
-
-def _measured(
-    ctx: Context, scene: _Scene, proxies: Proxies, view: RolloutView, *, thoroughly: bool
-) -> tuple[Claim, ...]:
-    """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
-    options = scene.options
-    backends = Backends(ctx.cluster, options.namespace)
-    revisions = Revisions.of(view)
-    survey = Survey(ctx, revisions, proxies, backends, time.monotonic() + options.timeout)
-    before = mirrored.count(ctx, view) if options.mirrored else 0
-    found = list[Claim]()
-
-    def publish(claim: Claim) -> None:
-        found.append(replace(claim, text=f"{TRAFFIC}: {claim.text}"))
-        report(ctx, Evidence.kind, found[-1:])
-
-    for target in scene.hosts:
-        publish(_share(survey, target, options, thoroughly=thoroughly))
-    if survey.taken:
-        if options.mirrored:
-            own = survey.answered_by(view.current_hash)
-            publish(mirrored.arrived(ctx, view, before + own, survey.sent, options.mirrored))
-        publish(
-            only_canary_failed(survey.taken, revisions)
-            if options.may_fail == "canary"
-            else none_failed(survey.taken, "not one request failed")
-        )
-    return tuple(found)
+    def traffic(self, proxies: Proxies, view: RolloutView, *, thoroughly: bool) -> Iterator[Claim]:
+        """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
+        options, deadline = self.options, min(self.ctx.deadline, time.monotonic() + self.options.timeout)
+        survey = Survey(self.ctx, view, proxies, Backends(self.ctx.cluster, options.namespace), deadline)
+        before = mirrored.count(self.ctx, view) if options.mirrored else 0
+        for target in self.hosts:
+            yield _share(survey, target, options, thoroughly=thoroughly)
+        if survey.taken:
+            if options.mirrored:
+                own = survey.answered_by(view.current_hash)
+                yield mirrored.arrived(self.ctx, view, before + own, survey.sent, options.mirrored)
+            if options.may_fail == "canary":
+                yield only_canary_failed(survey.taken, view)
+            else:
+                yield none_failed(survey.taken, "not one request failed")
 
 
 def _share(survey: Survey, target: Target, options: EvidenceOptions, *, thoroughly: bool) -> Claim:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from canarylab.contract.step import Claim
 from canarylab.demo.traffic.client import likely_cause
@@ -12,61 +11,57 @@ from canarylab.demo.traffic.measure import Measurement
 from canarylab.demo.traffic.statistics import Proportion
 from canarylab.rollouts.view import RolloutView
 
-
-@dataclass(frozen=True)
-class Revisions:
-    """The pod-template-hashes of the two revisions that may answer, how each is shown, and the pods of both."""
-
-    stable: str
-    canary: str
-    shown: dict[str, str]
-    pods: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, view: RolloutView) -> Revisions:
-        """From a Rollout's view; pods of revisions in use count, unless they terminate."""
-        shown = {revision.hash: str(revision) for revision in view.revisions}
-        in_use = (pod for revision in view.revisions if revision.role for pod in revision.pods if not pod.terminating)
-        return cls(view.stable_hash, view.current_hash, shown, frozenset(pod.name for pod in in_use))
+_ALL = 100
 
 
-def plausible(seen: Measurement, weight: int, revisions: Revisions) -> bool:
-    """Whether the gateway may have learnt the weight: both revisions answer, in about these shares."""
-    both = {revisions.stable, revisions.canary} <= set(seen.revisions)
-    return both and _share(seen, revisions).holds(weight)
+def plausible(seen: Measurement, weight: int, view: RolloutView) -> bool:
+    """Whether the gateway may have learnt the weight: whoever should answer does, in about these shares."""
+    if (only := _only(weight, view)) is not None:
+        return set(seen.revisions) == {only}
+    return {view.stable_hash, view.current_hash} <= set(seen.revisions) and _share(seen, view).holds(weight)
 
 
-def weighted(measured: Sequence[Measurement], weight: int, revisions: Revisions) -> Claim:
-    """The interval of the canary's share holds the weight, in the last of the measurements of one host.
+def share(measured: Sequence[Measurement], weight: int, view: RolloutView) -> Claim:
+    """The canary's share by the last of the measurements of one host: by its interval, at 0 and at 100 % exactly.
 
-    Those before it missed, and are reported as well. Hopeless, so that measuring again is of no use, if anybody but the
-    two revisions answered.
+    Those before it missed, and are reported as well. Hopeless if measuring again is of no use.
     """
+    only = _only(weight, view)
+    return _weighted(measured, weight, view) if only is None else _exact(measured[-1], only, view)
+
+
+def _only(weight: int, view: RolloutView) -> str | None:
+    """The revision that gives all answers, if one should."""
+    return {0: view.stable_hash, _ALL: view.current_hash}.get(weight)
+
+
+def _weighted(measured: Sequence[Measurement], weight: int, view: RolloutView) -> Claim:
+    """The interval holds the weight, and nobody but the two revisions answered."""
     *missed, last = measured
-    share, holds = _share(last, revisions), _share(last, revisions).holds(weight)
-    others = _other_answers(last, {revisions.stable, revisions.canary}, revisions)
+    seen, holds = _share(last, view), _share(last, view).holds(weight)
+    others = _other_answers(last, {view.stable_hash, view.current_hash}, view)
     rule = "one interval in 20 misses, so only three in a row fail: that is chance once in 8,000 times"
     return Claim(
         f"{last.target}: canary's share",
         f"{weight} % in the interval",
-        f"{share}{_by(last)}; {last.pace}{others}{_earlier_misses(missed, revisions, holds=holds)}",
+        f"{seen}{_by(last)}; {last.pace}{others}{_earlier_misses(missed, view, holds=holds)}",
         holds and not others,
         _stray_cause(last, others) or f"the gateway routes by other weights than {weight} %; {rule}",
         hopeless=bool(others),
     )
 
 
-def miss_notice(measured: Measurement, weight: int, revisions: Revisions, again: int) -> str:
+def miss_notice(measured: Measurement, weight: int, view: RolloutView, again: int) -> str:
     """What is said of a measurement whose interval misses the weight, before so many requests follow."""
     return (
-        f"{measured.target}: canary's share {_share(measured, revisions)} misses {weight} %, as one in twenty does by "
+        f"{measured.target}: canary's share {_share(measured, view)} misses {weight} %, as one in twenty does by "
         f"chance; measuring again, with {again:,} requests"
     )
 
 
-def _earlier_misses(missed: Sequence[Measurement], revisions: Revisions, *, holds: bool) -> str:
+def _earlier_misses(missed: Sequence[Measurement], view: RolloutView, *, holds: bool) -> str:
     """How the measurements before the last one ended, to be added to what that one saw."""
-    shares = " and ".join(str(_share(one, revisions)) for one in missed)
+    shares = " and ".join(str(_share(one, view)) for one in missed)
     if not shares:
         return ""
     if holds:
@@ -74,16 +69,17 @@ def _earlier_misses(missed: Sequence[Measurement], revisions: Revisions, *, hold
     return f"; before that {shares} missed, too"
 
 
-def exact(measured: Measurement, only: str, revisions: Revisions) -> Claim:
+def _exact(measured: Measurement, only: str, view: RolloutView) -> Claim:
     """Every answer comes from one revision."""
-    right = measured.revisions.get(only, 0)
-    others = _other_answers(measured, {only}, revisions)
+    right = measured.revisions[only]
+    others = _other_answers(measured, {only}, view)
     return Claim(
         f"{measured.target}: all answers",
-        f"{measured.requests:,} from {revisions.shown.get(only, only)}",
+        f"{measured.requests:,} from {_names(view).get(only, only)}",
         f"{right:,} of {measured.requests:,}{_by(measured)}; {measured.pace}{others}",
         right >= measured.requests and not others,  # the gateway's counters have others' requests, too
         _stray_cause(measured, others) or _incomplete(measured),
+        hopeless=True,
     )
 
 
@@ -96,33 +92,33 @@ def none_failed(measured: Sequence[Measurement], text: str) -> Claim:
     return Claim(text, "0 failed", "; ".join(seen), total > 0 and failed == 0, "; ".join(filter(None, causes)))
 
 
-def only_canary_failed(measured: Sequence[Measurement], revisions: Revisions) -> Claim:
+def only_canary_failed(measured: Sequence[Measurement], view: RolloutView) -> Claim:
     """Some requests failed, and every one of those was answered by the canary."""
-    failed_by: Counter[str] = Counter()
-    for one in measured:
-        failed_by.update(one.failed_by)
-    name = revisions.shown.get(revisions.canary, revisions.canary)
-    total, own = sum(one.requests for one in measured), failed_by[revisions.canary]
-    others = {revisions.shown.get(each, each or "nobody"): n for each, n in failed_by.items()}
-    others.pop(name, None)
-    seen = f"{own:,} of {total:,}" + "".join(f"; {count:,} from {other}" for other, count in others.items())
-    return Claim(f"failed answers, all from {name}", "some, and no others", seen, 0 < own == failed_by.total())
+    failed_by = sum((one.failed_by for one in measured), Counter[str]())
+    names, canary = _names(view), view.current_hash
+    total, own = sum(one.requests for one in measured), failed_by[canary]
+    others = [f"{n:,} from {names.get(one, one or 'nobody')}" for one, n in failed_by.items() if one != canary]
+    text, seen = f"failed answers, all from {names.get(canary, canary)}", "; ".join([f"{own:,} of {total:,}", *others])
+    return Claim(text, "some, and no others", seen, 0 < own == failed_by.total())
 
 
 def _by(measured: Measurement) -> str:
     return " by the gateway's counters" if measured.counted_by_gateway else ""
 
 
-def _share(measured: Measurement, revisions: Revisions) -> Proportion:
-    return Proportion(measured.revisions.get(revisions.canary, 0), measured.answered)
+def _names(view: RolloutView) -> dict[str, str]:
+    return {revision.hash: str(revision) for revision in view.revisions}
 
 
-def _other_answers(measured: Measurement, known: set[str], revisions: Revisions) -> str:
+def _share(measured: Measurement, view: RolloutView) -> Proportion:
+    return Proportion(measured.revisions[view.current_hash], measured.answered)
+
+
+def _other_answers(measured: Measurement, known: set[str], view: RolloutView) -> str:
     """Who else answered, to be added to what was seen."""
-    others = {revision: count for revision, count in measured.revisions.items() if revision not in known}
     unknown = "pods of no revision" if measured.counted_by_gateway else "pods that don't say their revision"
-    names = {"": unknown, **revisions.shown}
-    return "".join(f"; {count:,} from {names.get(revision, revision)}" for revision, count in others.items())
+    names = {"": unknown, **_names(view)}
+    return "".join(f"; {n:,} from {names.get(one, one)}" for one, n in measured.revisions.items() if one not in known)
 
 
 def _incomplete(measured: Measurement) -> str:

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from canarylab.cancel import wait_until
 from canarylab.contract.step import Claim, LeftOpen, Session
-from canarylab.demo.traffic.client import TIMEOUT, RequestFailedError, Target, ask_once
+from canarylab.demo.traffic.client import Target, ask_once
 from canarylab.demo.traffic.error_rate import none_failed
 from canarylab.demo.traffic.measure import REQUEST_TIMEOUT
 from canarylab.demo.traffic.timeline import FailureMode, Period, Timeline
+from canarylab.demo.waiting import ask_until
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -63,14 +63,12 @@ class Background(LeftOpen):
 
     def wait(self, ctx: Context, enough: Callable[[Period], bool], timeout: float) -> Period:
         """The period at hand once it is enough, or after `timeout` seconds."""
-        deadline = min(ctx.deadline, time.monotonic() + timeout)
 
-        def ready() -> bool:
+        def look() -> Period:
             self._check()
-            return enough(self.timeline.so_far())
+            return self.timeline.so_far()
 
-        wait_until(ready, deadline=deadline, cancel=ctx.cancel)
-        return self.timeline.so_far()
+        return ask_until(ctx, look, enough, timeout)
 
     def _check(self) -> None:
         if self._crash is not None:
@@ -96,18 +94,11 @@ class Background(LeftOpen):
                 await asyncio.sleep(due - time.monotonic())
 
     async def _one(self, target: Target) -> None:
-        try:
-            async with asyncio.timeout(self._timeout):
-                answer = await ask_once(target)
-        except RequestFailedError as failure:
-            self.timeline.failed(FailureMode(target, "", failure.kind), str(failure))
-        except TimeoutError:
-            self.timeline.failed(FailureMode(target, "", TIMEOUT), f"no answer in {self._timeout:g} s")
+        answer = await ask_once(target, self._timeout)
+        if answer.failure:
+            self.timeline.failed(FailureMode(target, answer.revision, answer.failure), answer.words)
         else:
-            if answer.failure:
-                self.timeline.failed(FailureMode(target, answer.revision, answer.failure), answer.failure)
-            else:
-                self.timeline.answered(target)
+            self.timeline.answered(target)
 
 
 def note(session: Session, what: str) -> None:

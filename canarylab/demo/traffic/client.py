@@ -8,10 +8,10 @@ to an address whose route leads into the cluster's own network (`Provider.check_
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import h11
@@ -43,32 +43,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, of the application or of the gateway itself (`from_gateway`: no pod was asked)."""
+    """What became of a request: an answer, of the application or of the gateway itself, or none: then `status` is 0."""
 
-    status: int
+    status: int = 0
     color: str = ""
     pod: str = ""
     revision: str = ""
-    from_gateway: bool = False
-    keep_alive: bool = True
+    failure: str = ""
+    """The kind of failure, short and countable; "" for a good answer."""
+    words: str = ""
+    """The failure, with what the system said of it."""
 
-    @property
-    def failure(self) -> str | None:
-        """The kind of failure, None for a good answer."""
-        if self.status == _OK:
-            return None
-        return f"status {self.status} from the gateway" if self.from_gateway else f"status {self.status}"
-
-
-class RequestFailedError(Exception):
-    """No answer. `kind` is short and countable; `detail` is what the system said."""
-
-    def __init__(self, kind: str, detail: str = "") -> None:
-        super().__init__(f"{kind}: {detail}" if detail else kind)
-        self.kind = kind
-
-
-_END = h11.EndOfMessage()
 
 REFUSED, RESET, CLOSED, TIMEOUT, UNREACHABLE = "refused", "reset", "closed", "timeout", "unreachable"
 HANDSHAKE, UNREADABLE, NO_LOCAL_PORT = "TLS handshake", "unreadable answer", "no local port"
@@ -82,58 +67,61 @@ _BY_ERRNO = {
 
 
 class Connection:
-    """A connection to the gateway that can carry one request after the other."""
+    """A connection to the gateway that can carry one request after the other: opened when needed, also anew."""
 
-    def __init__(self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, target: Target) -> None:
         self._target = target
-        self._reader = reader
-        self._writer = writer
         self._http = h11.Connection(h11.CLIENT)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    @classmethod
-    async def open(cls, target: Target) -> Connection:
-        """Connect, and shake hands if it is TLS. Raises RequestFailedError.
+    async def ask(self, *, last: bool, timeout: float) -> Answer:
+        """GET the target's path, in so many seconds with connecting. `last` asks the server to close afterwards."""
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                return await self._exchange(last=last)
+        except h11.RemoteProtocolError as error:
+            _, has_ended = self._http.trailing_data
+            failed = _failed(CLOSED if has_ended else UNREADABLE, error)
+        except OSError as error:
+            if limit.expired():
+                failed = Answer(failure=TIMEOUT, words=f"no answer in {timeout:g} s")
+            else:
+                failed = _failed(_kind(error, connecting_by_tls=self._target.tls and not self._streams), error)
+        self.close()
+        return failed
+
+    async def _exchange(self, *, last: bool) -> Answer:
+        reader, writer = self._streams = self._streams or await self._open()
+        writer.write((self._http.send(self._request(last=last)) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
+        response = await self._response(reader)
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+        else:
+            self.close()
+        return _answer(response)
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect, and shake hands if it is TLS.
 
         asyncio sets TCP_NODELAY on every connection, so no request waits for the acknowledgement of another.
         """
-        try:
-            reader, writer = await asyncio.open_connection(
-                target.address,
-                target.port,
-                ssl=tls_context() if target.tls else None,
-                server_hostname=target.host if target.tls else None,
-            )
-        except OSError as error:
-            raise RequestFailedError(_kind(error, connecting_by_tls=target.tls), str(error)) from error
-        return cls(target, reader, writer)
-
-    async def ask(self, *, last: bool) -> Answer:
-        """GET the target's path. `last` asks the server to close afterwards. Raises RequestFailedError."""
-        try:
-            self._writer.write((self._http.send(self._request(last=last)) or b"") + (self._http.send(_END) or b""))
-            response = await self._response()
-        except h11.RemoteProtocolError as error:
-            _, has_ended = self._http.trailing_data
-            raise RequestFailedError(CLOSED if has_ended else UNREADABLE, str(error)) from error
-        except OSError as error:
-            raise RequestFailedError(_kind(error), str(error)) from error
-        is_kept = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        if is_kept:
-            self._http.start_next_cycle()
-        return answer(response.status_code, response.headers, keep_alive=is_kept)
+        self._http = h11.Connection(h11.CLIENT)
+        target = self._target
+        context, name = (tls_context(), target.host) if target.tls else (None, None)
+        return await asyncio.open_connection(target.address, target.port, ssl=context, server_hostname=name)
 
     def _request(self, *, last: bool) -> h11.Request:
         connection = "close" if last else "keep-alive"
         headers = [("Host", self._target.host), ("Connection", connection), *self._target.headers]
         return h11.Request(method="GET", target=self._target.path, headers=headers)
 
-    async def _response(self) -> h11.Response:
+    async def _response(self, reader: asyncio.StreamReader) -> h11.Response:
         """The head of the answer, once its body is read to the end, too."""
         response = None
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self._reader.read(_CHUNK))
+                self._http.receive_data(await reader.read(_CHUNK))
             elif isinstance(event, h11.Response):
                 response = event
             elif isinstance(event, h11.EndOfMessage) and response is not None:
@@ -141,16 +129,15 @@ class Connection:
 
     def close(self) -> None:
         """Let go at once: nothing is left to be sent, and nobody waits for TLS to say goodbye."""
-        self._writer.transport.abort()
+        if self._streams:
+            self._streams[1].transport.abort()
+            self._streams = None
 
 
-async def ask_once(target: Target) -> Answer:
-    """One request on a connection of its own. Raises RequestFailedError."""
-    connection = await Connection.open(target)
-    try:
-        return await connection.ask(last=True)
-    finally:
-        connection.close()
+async def ask_once(target: Target, timeout: float) -> Answer:
+    """One request on a connection of its own."""
+    with contextlib.closing(Connection(target)) as connection:
+        return await connection.ask(last=True, timeout=timeout)
 
 
 @functools.cache
@@ -167,21 +154,22 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def answer(status: int, fields: Iterable[tuple[bytes, bytes]], *, keep_alive: bool) -> Answer:
+def _answer(response: h11.Response) -> Answer:
     """What the head of an answer says of who gave it; its names are in lower case, as h11 has them."""
-    headers = {name.decode(): value.decode("latin-1").strip() for name, value in fields}
-    return Answer(
-        status=status,
-        color=headers.get("x-rollouts-demo-color", ""),
-        pod=headers.get("x-rollouts-demo-pod", ""),
-        revision=headers.get("x-rollouts-demo-revision", ""),
-        # Envoy notes how long the pod took; without that note it answered by itself.
-        from_gateway=headers.get("server") == "istio-envoy" and "x-envoy-upstream-service-time" not in headers,
-        keep_alive=keep_alive,
-    )
+    headers = {name.decode(): value.decode("latin-1").strip() for name, value in response.headers}
+    # Envoy notes how long the pod took; without that note it answered by itself.
+    by_gateway = headers.get("server") == "istio-envoy" and "x-envoy-upstream-service-time" not in headers
+    good = response.status_code == _OK
+    failure = "" if good else f"status {response.status_code}{' from the gateway' if by_gateway else ''}"
+    color, pod, revision = (headers.get(f"x-rollouts-demo-{name}", "") for name in ("color", "pod", "revision"))
+    return Answer(response.status_code, color, pod, revision, failure, words=failure)
 
 
-def _kind(error: OSError, *, connecting_by_tls: bool = False) -> str:
+def _failed(kind: str, error: Exception) -> Answer:
+    return Answer(failure=kind, words=f"{kind}: {error}" if str(error) else kind)
+
+
+def _kind(error: OSError, *, connecting_by_tls: bool) -> str:
     """A connection error in one countable phrase. While TLS connects, a reset is the other side's answer to the SNI."""
     if isinstance(error, ConnectionRefusedError):
         return REFUSED

@@ -71,15 +71,11 @@ def targets(ctx: Context, options: HostsOptions) -> list[Target]:
     Raises ExpectationError if the gateway has no address.
     """
     gateway = service(ctx, options.gateway)
-    ports = {*([options.http_port] if options.http else []), *([options.tls_port] if options.tls else [])}
-    at = {port: _endpoint(ctx, gateway, port) for port in ports}
+    asked = [(host, options.http_port, False) for host in options.http]
+    asked += [(host, options.tls_port, True) for host in options.tls]
+    at = {port: _endpoint(ctx, gateway, port) for port in {port for _, port, _ in asked}}
     by_connection, headers = is_of_rollout(ctx, gateway), tuple(options.headers.items())
-
-    def target(host: str, port: int, *, tls: bool) -> Target:
-        return Target(*at[port], host, tls, options.path, headers, by_connection=by_connection, gateway_port=port)
-
-    http = [target(host, options.http_port, tls=False) for host in options.http]
-    return http + [target(host, options.tls_port, tls=True) for host in options.tls]
+    return [Target(*at[port], host, tls, options.path, headers, by_connection, port) for host, port, tls in asked]
 
 
 def service(ctx: Context, gateway: Gateway) -> dict[str, Any]:

@@ -7,16 +7,15 @@ once was the default. So all that reaches the canary is counted, less the answer
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
 from canarylab.demo.traffic.statistics import BY_CHANCE, Proportion
+from canarylab.demo.waiting import ask_until
 from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import dig
-from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 _PORT, _PATH = 8080, "/stats"
 _SECONDS = 5.0
 """How long the last copies may take: nobody waits for their answers."""
-_ASK_AGAIN = 0.1
 _ALL = 100
 
 
@@ -34,7 +32,9 @@ def count(ctx: Context, view: RolloutView) -> int:
 
     Raises ExpectationError where there is no canary, or a pod of it doesn't say.
     """
-    return sum(_of_pod(ctx, view.namespace, pod.name) for pod in _canary(view).pods if not pod.terminating)
+    if view.canary is None:
+        raise ExpectationError(f"Rollout {view.name} has no canary to mirror to", why=f"it is {view}")
+    return sum(_of_pod(ctx, view.namespace, pod.name) for pod in view.canary.pods if not pod.terminating)
 
 
 def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: int) -> Claim:
@@ -43,23 +43,12 @@ def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: in
     All of them are exactly as many as were sent; any other share is a matter of chance, and its interval is as wide as
     the rule of canarylab.demo.traffic.statistics is rarely wrong.
     """
-    wanted, end = round(sent * percent / 100), time.monotonic() + _SECONDS
-    while True:
-        copies = Proportion(count(ctx, view) - before, sent)
-        holds = _is_right(copies, percent)
-        if holds or copies.count > wanted or time.monotonic() > end:
-            return _claim(copies, wanted, percent, holds=holds)
-        ctx.cancel.sleep(_ASK_AGAIN)
+    wanted = round(sent * percent / 100)
 
+    def over(copies: Proportion) -> bool:
+        return _is_right(copies, percent) or copies.count > wanted
 
-def _is_right(copies: Proportion, percent: int) -> bool:
-    if percent == _ALL or not 0 <= copies.count <= copies.total:  # fewer than none: a pod has gone with its count
-        return copies.count == copies.total
-    low, high = copies.interval_at(1 - BY_CHANCE)
-    return low <= percent <= high
-
-
-def _claim(copies: Proportion, wanted: int, percent: int, *, holds: bool) -> Claim:
+    copies = ask_until(ctx, lambda: Proportion(count(ctx, view) - before, sent), over, _SECONDS)
     about = "" if percent == _ALL else "about "
     too_few = "the proxy copies fewer than its route says, or a pod of the canary has gone with its count"
     too_many = "others ask the same host meanwhile, and their requests are copied, too"
@@ -67,15 +56,16 @@ def _claim(copies: Proportion, wanted: int, percent: int, *, holds: bool) -> Cla
         "requests mirrored to the canary, counted there",
         f"{about}{wanted:,} of {copies.total:,}",
         f"{copies.count:,} of {copies.total:,}",
-        holds,
+        _is_right(copies, percent),
         too_many if copies.count > wanted else too_few,
     )
 
 
-def _canary(view: RolloutView) -> RevisionView:
-    if view.canary is None:
-        raise ExpectationError(f"Rollout {view.name} has no canary to mirror to", why=f"it is {view}")
-    return view.canary
+def _is_right(copies: Proportion, percent: int) -> bool:
+    if percent == _ALL or not 0 <= copies.count <= copies.total:  # fewer than none: a pod has gone with its count
+        return copies.count == copies.total
+    low, high = copies.interval_at(1 - BY_CHANCE)
+    return low <= percent <= high
 
 
 def _of_pod(ctx: Context, namespace: str, pod: str) -> int:
