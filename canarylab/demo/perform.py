@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import Session, Step, report, unmet
-from canarylab.demo.named import require_rollouts
+from canarylab.demo.required import require_rollouts
 from canarylab.errors import CanarylabError
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 def perform(ctx: Context, steps: Sequence[Step]) -> None:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from canarylab.contract.context import api_environment
+from canarylab.contract.context import Context, api_environment
 from canarylab.tools.rollouts import TIMEOUT, Plugin
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 def plugin(ctx: Context) -> Plugin:

@@ -6,11 +6,11 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Step, report, unmet
 from canarylab.demo import claims, plugin
-from canarylab.demo.named import Name, rollouts_of
+from canarylab.demo.required import Name, rollouts_of
 from canarylab.demo.steps.healthy import at_rest, settled
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
@@ -23,9 +23,6 @@ from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.routes import leftover as leftover_routes
 from canarylab.rollouts.routes.objects import watches_of
 from canarylab.rollouts.view import API_VERSION, RolloutView, get_rollout, read_rollout, view_of, watches
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 _TIMEOUT = 180.0
 """Seconds: pods of the stable revision may have to start again, one after the other."""

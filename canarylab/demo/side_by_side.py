@@ -8,14 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from canarylab.contract.context import Context
 from canarylab.engine import outcome
 from canarylab.errors import CanarylabError, CancelledError
 from canarylab.events import DemoFinished, DemoStarted, DemoState, Emit, Event, Fact, Notice, StageProgress
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 AT_ONCE = 6
 """How many run at the same time. Most of one's time is waiting for pods and pauses; what measures needs a processor."""

@@ -8,8 +8,10 @@ from typing import TypeVar
 
 from canarylab.cancel import wait_until
 from canarylab.contract.context import Context
-from canarylab.contract.step import Claim
+from canarylab.contract.step import Claim, RolloutOptions, Step
 from canarylab.kube.watch import Watch
+from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.view import RolloutView, read_rollout, watches
 
 T = TypeVar("T")
 
@@ -17,11 +19,11 @@ _ASK_AGAIN = 0.05
 
 
 def wait_for(
-    ctx: Context, watches: Sequence[Watch], look: Callable[[], Iterable[Claim]], timeout: float
+    ctx: Context, watched: Sequence[Watch], look: Callable[[], Iterable[Claim]], timeout: float
 ) -> tuple[Claim, ...]:
     """The claims as `look` last saw them: once all hold, once one is hopeless, or after `timeout` seconds.
 
-    What can't be watched, for which `watches` is (), is looked at again and again.
+    What can't be watched, for which `watched` is (), is looked at again and again.
     """
     latest: tuple[Claim, ...] = ()
     said = ""
@@ -38,8 +40,8 @@ def wait_for(
         return reason
 
     deadline = min(ctx.deadline, time.monotonic() + timeout)
-    if watches:
-        ctx.cluster.wait(watches, check, deadline=deadline, cancel=ctx.cancel)
+    if watched:
+        ctx.cluster.wait(watched, check, deadline=deadline, cancel=ctx.cancel)
     else:
         wait_until(lambda: check() is None, deadline=deadline, cancel=ctx.cancel)
     return latest
@@ -51,3 +53,16 @@ def ask_until(ctx: Context, ask: Callable[[], T], enough: Callable[[T], bool], t
     while not enough(answer := ask()) and time.monotonic() < deadline:
         ctx.cancel.sleep(_ASK_AGAIN)
     return answer
+
+
+def expect(
+    ctx: Context, step: Step, options: RolloutOptions, look: Callable[[RolloutView], Iterable[Claim]], timeout: float
+) -> None:
+    """Report the claims that `look` makes of the Rollout once all hold, or after `timeout` seconds.
+
+    Raises ExpectationError for one that doesn't, with the cause that the cluster shows and the remedy for that.
+    """
+    seen = wait_for(
+        ctx, watches(options.namespace), lambda: look(read_rollout(ctx, options.namespace, options.rollout)), timeout
+    )
+    step.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))

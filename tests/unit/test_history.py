@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from history_world import NEW, OLD, ROLLOUT, ROUTED, START, at_rest, gone, pod, pods, replica_set, rollout, states
 
-from canarylab.demo.history.fenceposts import fenceposts
-from canarylab.demo.history.resource_versions import check_order, number
-from canarylab.demo.history.states import TrafficWeight, WatchEvent, replay
+from canarylab.demo.history.states import TrafficWeight, WatchEvent, fenceposts, replay
+from canarylab.demo.history.stream import check_order, number
 from canarylab.errors import ExpectationError
 
 

@@ -6,7 +6,7 @@ import pytest
 from history_world import NEW, OLD, ROUTED, at_rest, pod, pods, replica_set, rollout, states
 
 from canarylab.demo.history.bounds import least_stable, peak, promised
-from canarylab.demo.history.line import heading, timeline
+from canarylab.demo.history.recording import heading, timeline
 
 ONE = {"maxSurge": 1, "maxUnavailable": 1}
 

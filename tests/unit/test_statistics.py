@@ -23,13 +23,13 @@ def chance_to_hold(weight: int, truth: float, requests: int) -> float:
     [(0, 10, 0.0, 27.75), (5, 10, 23.66, 76.34), (10, 10, 72.25, 100.0), (103, 2000, 4.26, 6.21), (0, 0, 0.0, 100.0)],
 )
 def test_the_interval_is_wilsons(canary: int, total: int, low: float, high: float):
-    assert Proportion(canary, total).interval == pytest.approx((low, high), abs=0.005)
+    assert Proportion(canary, total).interval() == pytest.approx((low, high), abs=0.005)
 
 
 @given(st.integers(1, 100_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
 def test_the_interval_holds_the_share_itself_and_stays_within_0_and_100(counts: tuple[int, int]):
     share = Proportion(*counts)
-    low, high = share.interval
+    low, high = share.interval()
     assert 0 <= low <= share.percent + 1e-9
     assert share.percent - 1e-9 <= high <= 100
 
@@ -45,7 +45,7 @@ def test_a_share_says_percent_counts_and_interval():
 
 
 def test_without_answers_nothing_is_excluded():
-    assert Proportion(0, 0).interval == (0, 100)
+    assert Proportion(0, 0).interval() == (0, 100)
     assert Proportion(0, 0).percent == 0
 
 

@@ -50,31 +50,27 @@ def least_stable(states: Sequence[RolloutState], pods: int) -> Claim:
 
 
 def _surge(states: Sequence[RolloutState]) -> Iterator[Claim]:
-    def most(state: RolloutState) -> int:
-        return state.replicas + state.surge
-
-    def least(state: RolloutState) -> int:
-        return state.replicas - state.unavailable
-
-    yield _at_most("pods that the ReplicaSets want", states, lambda state: state.wanted, most)
-    yield _at_least("pods that the ReplicaSets want", states, lambda state: state.wanted, least)
-    yield _with_surplus(_at_most("pods that don't terminate", states, lambda state: state.pods, most), states)
-    yield _at_least("available pods", states, lambda state: state.available, least)
+    yield _at_most("pods that the ReplicaSets want", states, lambda state: state.wanted)
+    yield _at_least("pods that the ReplicaSets want", states, lambda state: state.wanted)
+    yield _with_surplus(_at_most("pods that don't terminate", states, lambda state: state.pods), states)
+    yield _at_least("available pods", states, lambda state: state.available)
 
 
 Figure = Callable[[RolloutState], int]
 
 
-def _at_most(text: str, states: Sequence[RolloutState], value: Figure, bound: Figure) -> Claim:
-    worst = max(states, key=lambda state: value(state) - bound(state))
-    expected = f"at most {bound(worst)}, {_ALWAYS} ({worst.replicas} replicas + maxSurge {worst.surge})"
-    return _claim(text, expected, worst, f"{value(worst)} at most", value(worst) <= bound(worst))
+def _at_most(text: str, states: Sequence[RolloutState], value: Figure) -> Claim:
+    worst = max(states, key=lambda state: value(state) - state.replicas - state.surge)
+    bound = worst.replicas + worst.surge
+    expected = f"at most {bound}, {_ALWAYS} ({worst.replicas} replicas + maxSurge {worst.surge})"
+    return _claim(text, expected, worst, f"{value(worst)} at most", value(worst) <= bound)
 
 
-def _at_least(text: str, states: Sequence[RolloutState], value: Figure, bound: Figure) -> Claim:
-    worst = min(states, key=lambda state: value(state) - bound(state))
-    expected = f"at least {bound(worst)}, {_ALWAYS} ({worst.replicas} replicas - maxUnavailable {worst.unavailable})"
-    return _claim(text, expected, worst, f"{value(worst)} at least", value(worst) >= bound(worst))
+def _at_least(text: str, states: Sequence[RolloutState], value: Figure) -> Claim:
+    worst = min(states, key=lambda state: value(state) - state.replicas + state.unavailable)
+    bound = worst.replicas - worst.unavailable
+    expected = f"at least {bound}, {_ALWAYS} ({worst.replicas} replicas - maxUnavailable {worst.unavailable})"
+    return _claim(text, expected, worst, f"{value(worst)} at least", value(worst) >= bound)
 
 
 def _with_surplus(claim: Claim, states: Sequence[RolloutState]) -> Claim:

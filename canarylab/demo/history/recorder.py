@@ -11,18 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, LeftOpen
 from canarylab.demo.history.recording import Recording
-from canarylab.demo.history.resource_versions import check_order, number
 from canarylab.demo.history.states import replay
-from canarylab.demo.history.stream import Stream
+from canarylab.demo.history.stream import Stream, check_order, number
+from canarylab.kube.client import Snapshot
 from canarylab.rollouts.view import get_rollout, watches
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.kube.client import Snapshot
 
 _CATCH_UP = 10.0
 """Seconds that the watches may be behind a list when the recording ends; usually it is some milliseconds."""
@@ -74,8 +70,7 @@ class Recorder(LeftOpen):
         versions = [number(snapshot.version) for snapshot in snapshots]
         check_order([*(stream.listed_at for stream in self._streams), *versions])
         with ThreadPoolExecutor(len(self._streams)) as threads:
-            for drained in [threads.submit(stream.drain) for stream in self._streams]:
-                drained.result()
+            list(threads.map(Stream.drain, self._streams))
         return min(versions), "; ".join(self._missing(ctx, snapshots))
 
     def _missing(self, ctx: Context, snapshots: Sequence[Snapshot]) -> list[str]:

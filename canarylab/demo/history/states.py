@@ -1,15 +1,15 @@
 """The history of a Rollout: its state after every change, replayed from the events of watches. Pure.
 
-The events of three kinds are brought into one order by their resourceVersions (see `resource_versions.py`).
+The events of three kinds are brought into one order by their resourceVersions (see `stream.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from canarylab.demo.history.fenceposts import fenceposts
 from canarylab.kube.objects import Object, condition, dig
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.strategy import strategy_of
@@ -19,6 +19,7 @@ Promise = Literal["surge", "weights", ""]
 
 _REVISION = "rollout.argoproj.io/revision"
 _ALL = 100
+_QUARTER = "25%"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Scale:
     surplus: int
     """Those of the pods that its controller hasn't yet come to delete, after it was scaled down."""
     available: int
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has pods, or is to have some."""
+        return bool(self.wanted or self.pods)
 
     def __str__(self) -> str:
         return f"revision {self.revision} wants {self.wanted} and has {self.pods}, {self.available} available"
@@ -104,7 +110,7 @@ class RolloutState:
         return max(1, share.weight * self.replicas // self.full_weight) if share.weight else 0
 
     def __str__(self) -> str:
-        return "; ".join(str(scale) for scale in self.revisions.values() if scale.wanted or scale.pods) or "no pods"
+        return "; ".join(str(scale) for scale in self.revisions.values() if scale.is_up) or "no pods"
 
 
 def replay(
@@ -189,6 +195,24 @@ class _Objects:
             # The status alone knows of minReadySeconds, and lags behind the pods: what both say is sure.
             available=min(ready, dig(replica_set, "status", "availableReplicas") or 0),
         )
+
+
+def fenceposts(rollout: Object, replicas: int) -> tuple[int, int]:
+    """maxSurge and maxUnavailable in pods: as Argo resolves them (resolveFenceposts in utils/replicaset), 25 % each.
+
+    Percentages round up for the one and down for the other; where both come out as 0, one pod may be unavailable.
+    """
+    canary = dig(rollout, "spec", "strategy", "canary") or {}
+    surge = _pods(canary.get("maxSurge", _QUARTER), replicas, math.ceil)
+    unavailable = _pods(canary.get("maxUnavailable", _QUARTER), replicas, math.floor)
+    if not surge and not unavailable:
+        unavailable = 1
+    return surge, min(unavailable, replicas)
+
+
+def _pods(value: int | str, replicas: int, rounded: Callable[[float], int]) -> int:
+    """A number of pods, or of percent if it is text."""
+    return value if isinstance(value, int) else rounded(int(value.rstrip("%")) * replicas / _ALL)
 
 
 def _or(value: Any, default: int) -> int:

@@ -1,23 +1,49 @@
-"""One kind of object in one namespace, followed from a list on, and the proof that nothing of it was missed."""
+"""One kind of object in one namespace, followed from a list on, and the proof that nothing of it was missed.
+
+Changes are ordered by their resourceVersions. Kubernetes promises that those of one kind order all its changes
+(KEP-5504, since 1.35); of several it says nothing. They do order these where one etcd keeps all of them, for then they
+are etcd's revision, counted up by each write of whatever kind.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
-from canarylab.demo.history.resource_versions import number
 from canarylab.demo.history.states import WatchEvent
-from canarylab.errors import CanarylabError
-from canarylab.kube.client import ApiError
+from canarylab.errors import CanarylabError, ExpectationError
+from canarylab.kube.client import ApiError, Cluster, Snapshot
 from canarylab.kube.objects import Object
-
-if TYPE_CHECKING:
-    from canarylab.kube.client import Cluster, Snapshot
-    from canarylab.kube.watch import Watch
+from canarylab.kube.watch import Watch
 
 _DRAINED_IN = 1
 """Seconds, the least that a watch can last: what the server knows already, it sends at once."""
+
+
+def number(version: str) -> int:
+    """A resourceVersion as a number. Raises ExpectationError where it is none, as before KEP-5504 it may be."""
+    if not version.isdecimal():
+        raise ExpectationError(
+            f"resourceVersion {version!r} isn't a number, so changes can't be ordered",
+            why="the API server isn't Kubernetes' own, or keeps its objects elsewhere than in etcd",
+            remedy="leave out the `record` steps on this cluster",
+        )
+    return int(version)
+
+
+def check_order(versions: Sequence[int]) -> None:
+    """Raise ExpectationError if versions of several kinds, listed one after another, aren't from one counter.
+
+    From one they never fall. From two, one of the steps between kinds leads from the larger to the smaller.
+    """
+    if any(after < before for before, after in pairwise(versions)):
+        raise ExpectationError(
+            "the resourceVersions of Rollouts, ReplicaSets and pods aren't from one counter, so changes have no order",
+            why=f"listed in turn, they were at {', '.join(map(str, versions))}; "
+            "an API server may keep kinds in several etcds (--etcd-servers-overrides)",
+            remedy="leave out the `record` steps on this cluster",
+        )
 
 
 class Stream:

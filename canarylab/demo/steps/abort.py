@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
-from canarylab.demo.expecting import expect
 from canarylab.demo.traffic.background import note
+from canarylab.demo.waiting import expect
 from canarylab.rollouts.view import RolloutView, read_rollout
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class AbortOptions(RolloutOptions):

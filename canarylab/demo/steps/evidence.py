@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, report, unmet
 from canarylab.demo import claims
@@ -25,9 +26,6 @@ from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.proxies import Proxies
 from canarylab.rollouts.routes.seen import Seen, Shares, expected
 from canarylab.rollouts.view import RolloutView, get_rollout, view_of, watches
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 _OBJECTS_SECONDS = 30.0
 """How long the controller may take to set status and routes."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import claims
@@ -16,9 +17,6 @@ from canarylab.rollouts import analysis as analysis_run
 from canarylab.rollouts.analysis import AnalysisRunView, MetricView
 from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.view import RolloutView, read_rollout, watches
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 Verdict = Literal["Successful", "Failed"]
 

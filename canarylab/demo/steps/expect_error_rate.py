@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.traffic.background import NAME, Background
@@ -17,9 +18,6 @@ from canarylab.demo.traffic.timeline import FailureMode, Period
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
 from canarylab.rollouts.view import read_rollout
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class ExpectErrorRateOptions(RolloutOptions):

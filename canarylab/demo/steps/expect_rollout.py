@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import claims
-from canarylab.demo.expecting import expect
+from canarylab.demo.waiting import expect
 from canarylab.rollouts.view import RolloutView
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class ReplicaOptions(StepOptions):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import claims
-from canarylab.demo.expecting import expect
+from canarylab.demo.waiting import expect
 from canarylab.rollouts.view import RolloutView
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class HealthyOptions(RolloutOptions):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import plugin
 from canarylab.rollouts.view import read_rollout
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class PromoteOptions(RolloutOptions):

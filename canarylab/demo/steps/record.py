@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.history import bounds
 from canarylab.demo.history.recorder import Recorder
 from canarylab.demo.history.states import RolloutState
 from canarylab.errors import ExpectationError
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 _EXPECTATIONS = ("peak", "least_stable")
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
-from canarylab.demo.available import require_images
-from canarylab.demo.expecting import expect
+from canarylab.demo.required import require_images
+from canarylab.demo.waiting import expect
 from canarylab.errors import ExpectationError
 from canarylab.rollouts.view import RolloutView, read_rollout
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 def _distinct(images: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step
 from canarylab.demo.traffic.background import NAME, Background
+from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.gateway import HostsOptions, targets
 from canarylab.demo.traffic.measure import GIVE_UP_AFTER, measure
 from canarylab.errors import ExpectationError
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.demo.traffic.client import Target
 
 _PROBE_SECONDS = 30.0
 """How long some requests may take before any of them counts."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
-from canarylab.demo.expecting import expect
+from canarylab.demo.waiting import expect
 from canarylab.errors import ExpectationError
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView, read_rollout
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class UndoOptions(RolloutOptions):

@@ -12,17 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, LeftOpen, Session
 from canarylab.demo.traffic.client import Target, ask_once
 from canarylab.demo.traffic.error_rate import none_failed
 from canarylab.demo.traffic.measure import REQUEST_TIMEOUT
 from canarylab.demo.traffic.timeline import FailureMode, Period, Timeline
 from canarylab.demo.waiting import ask_until
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 NAME = "traffic"
 """What it is called in the session."""

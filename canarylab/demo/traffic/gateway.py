@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field, field_validator
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import StepOptions
 from canarylab.demo.traffic.client import PATH, Target
 from canarylab.errors import ExpectationError
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes.backends import pods_behind
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")

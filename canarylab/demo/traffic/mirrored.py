@@ -7,8 +7,7 @@ once was the default. So all that reaches the canary is counted, less the answer
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim
 from canarylab.demo.traffic.statistics import BY_CHANCE, Proportion
 from canarylab.demo.waiting import ask_until
@@ -17,9 +16,6 @@ from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import dig
 from canarylab.rollouts.view import RolloutView
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 _PORT, _PATH = 8080, "/stats"
 _SECONDS = 5.0
@@ -64,7 +60,7 @@ def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: in
 def _is_right(copies: Proportion, percent: int) -> bool:
     if percent == _ALL or not 0 <= copies.count <= copies.total:  # fewer than none: a pod has gone with its count
         return copies.count == copies.total
-    low, high = copies.interval_at(1 - BY_CHANCE)
+    low, high = copies.interval(1 - BY_CHANCE)
     return low <= percent <= high
 
 

@@ -41,13 +41,8 @@ class Proportion:
         """The count in percent of the total; 0 without any."""
         return 100 * self.count / self.total if self.total else 0.0
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's score interval at 95 %. Without an answer nothing is known: 0 to 100."""
-        return self.interval_at(CONFIDENCE)
-
-    def interval_at(self, confidence: float) -> tuple[float, float]:
-        """The same at another confidence, between 0 and 1."""
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Wilson's score interval at a confidence between 0 and 1. Without an answer nothing is known: 0 to 100."""
         if not self.total:
             return (0.0, 100.0)
         z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -58,11 +53,11 @@ class Proportion:
 
     def holds(self, weight: float) -> bool:
         """Whether the weight in percent lies in the interval; without an answer nothing holds."""
-        low, high = self.interval
+        low, high = self.interval()
         return self.total > 0 and low <= weight <= high
 
     def __str__(self) -> str:
-        low, high = self.interval
+        low, high = self.interval()
         return f"{self.percent:.2f} % ({self.count:,} of {self.total:,}; 95 % interval {low:.2f} % to {high:.2f} %)"
 
 

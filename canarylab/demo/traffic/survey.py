@@ -12,8 +12,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import Claim
 from canarylab.demo.traffic.answers import miss_notice, plausible, share
 from canarylab.demo.traffic.client import Target
@@ -27,9 +27,6 @@ from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.proxies import Proxies
 from canarylab.rollouts.view import RolloutView
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 _PROBE = 100
 """Requests in one look whether the gateway routes by the new weights yet."""

@@ -1,18 +1,16 @@
-"""The Rollouts that a demonstration is about, as its steps name them."""
+"""What has to be there before the first step: the Rollouts that steps name, and the images that they set."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
+from canarylab.contract.context import Context
 from canarylab.contract.step import RolloutOptions, Step
 from canarylab.errors import ExpectationError
 from canarylab.kube.client import UnknownKindError
+from canarylab.rollouts.validation import images
 from canarylab.rollouts.view import API_VERSION
 from canarylab.yamlfile.problems import choose
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 Name = tuple[str, str]
 """Namespace and name."""
@@ -60,3 +58,13 @@ def _missing(ctx: Context, step: Step, name: Name) -> ExpectationError:
         why="no step was performed: every Rollout that one names has to be there first",
         remedy=f"{hint}{listed.rpartition('? ')[2] if hint else listed}; if it isn't up yet, `{ctx.command('up')}`",
     )
+
+
+def require_images(ctx: Context, step: Step, option: str, references: Iterable[str]) -> None:
+    """Raise ExpectationError, with the playbook's line, for the first that the cluster neither has nor can pull.
+
+    Whether a registry has an image, only its pods can find out.
+    """
+    for reference in references:
+        if missing := images.absent(ctx, ctx.provider.images.reference(reference)):
+            raise ExpectationError(missing.what, where=step.where(option), why=missing.why, remedy=missing.remedy)
