@@ -36,6 +36,11 @@ def require_rollouts(ctx: Context, steps: Sequence[Step]) -> None:
             raise _missing(ctx, step, name)
 
 
+def misplaced(step: Step, what: str, remedy: str) -> ExpectationError:
+    """The error for a step that doesn't stand where it can among the others."""
+    return ExpectationError(what, where=f"demo step {step.kind}", remedy=f"in the playbook's `demo`, {remedy}")
+
+
 def _is_there(ctx: Context, name: Name) -> bool:
     try:
         return ctx.cluster.get(API_VERSION, "Rollout", name[1], name[0]) is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +24,6 @@ class Demonstration:
     ctx: Context
     blocked: CanarylabError | None = None
 
-    @property
-    def playbook(self) -> str:
-        """The playbook's name."""
-        return self.ctx.playbook.name
-
 
 @dataclass(frozen=True)
 class DemoResult:
@@ -47,22 +41,22 @@ class DemoResult:
         return outcome.exit_code(self.error)
 
 
+@dataclass
 class _TaggedEmit:
     """Hands events on with the playbook whose demonstration they belong to, and counts its facts."""
 
-    def __init__(self, emit: Emit, playbook: str) -> None:
-        self._emit = emit
-        self._playbook = playbook
-        self.facts = 0
-        self.held = 0
+    emit: Emit
+    playbook: str
+    facts: int = 0
+    held: int = 0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Fact):
             self.facts += 1
             self.held += event.holds
         if isinstance(event, Fact | StageProgress | Notice):
-            event = dataclasses.replace(event, playbook=self._playbook)
-        self._emit(event)
+            event = dataclasses.replace(event, playbook=self.playbook)
+        self.emit(event)
 
 
 def run_all(
@@ -73,12 +67,9 @@ def run_all(
     Once the run is cancelled, what hasn't begun is skipped, and the others end as `work` does then.
     """
     ended: list[DemoResult] = []
-    lock = threading.Lock()
 
     def one(demo: Demonstration) -> None:
-        result = _run(demo, work)
-        with lock:
-            ended.append(result)
+        ended.append(_run(demo, work))
 
     longest_first = sorted(demos, key=lambda demo: -len(demo.ctx.playbook.demo))
     with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="demo") as pool:
@@ -87,16 +78,16 @@ def run_all(
 
 
 def _run(demo: Demonstration, work: Callable[[Context], None]) -> DemoResult:
-    ctx, started = demo.ctx, time.monotonic()
+    ctx, name, started = demo.ctx, demo.ctx.playbook.name, time.monotonic()
     if ctx.cancel.is_set:
-        ended = DemoResult(demo.playbook, "skipped", error=CancelledError("interrupted"))
+        ended = DemoResult(name, "skipped", error=CancelledError("interrupted"))
     elif demo.blocked:
-        ended = DemoResult(demo.playbook, "failed", error=demo.blocked)
+        ended = DemoResult(name, "failed", error=demo.blocked)
     else:
-        ctx.emit(DemoStarted(demo.playbook))
+        ctx.emit(DemoStarted(name))
         ended = attempt(ctx, work)
     seconds = round(time.monotonic() - started, 3)
-    ctx.emit(DemoFinished(demo.playbook, ended.state, seconds, ended.facts, ended.held, outcome.reason(ended.error)))
+    ctx.emit(DemoFinished(name, ended.state, seconds, ended.facts, ended.held, outcome.reason(ended.error)))
     return ended
 
 

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from pydantic import Field
+
 from canarylab.cancel import wait_until
 from canarylab.contract.context import Context
+from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Step
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.causes import rollout as causes
@@ -16,6 +19,12 @@ from canarylab.rollouts.view import RolloutView, read_rollout, watches
 T = TypeVar("T")
 
 _ASK_AGAIN = 0.05
+
+
+class BeginOptions(RolloutOptions):
+    """Options of a step after which Argo's controller has to begin with something."""
+
+    timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
 
 def wait_for(

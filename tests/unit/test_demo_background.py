@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,15 @@ from loopback import SILENCE, LoopbackServer, Reached, answer, closed_port, gate
 from canarylab.contract.step import Session
 from canarylab.demo.traffic import background
 from canarylab.demo.traffic.background import NAME, Background, note
-from canarylab.demo.traffic.client import REFUSED, TIMEOUT, Target
+from canarylab.demo.traffic.client import REFUSED, TIMEOUT, Answer, Target
 from canarylab.demo.traffic.timeline import FailureMode, Moment, Timeline
 from canarylab.errors import CancelledError
 
 HOST = "reviews.rollouts-demo-vsvc1.bookinfo.com"
 TARGET = Target("127.0.0.1", 80, HOST)
 BAD = FailureMode(TARGET, "bbb", "status 500")
+GOOD = Answer(200)
+ERROR = Answer(500, revision="bbb", failure="status 500", words="status 500")
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +55,16 @@ class TestTimeline:
         return Timeline(Clock())
 
     def test_every_request_belongs_to_one_period(self, timeline: Timeline):
-        timeline.answered(TARGET)
-        timeline.failed(BAD, "status 500")
+        timeline.count(TARGET, GOOD)
+        timeline.count(TARGET, ERROR)
         first = timeline.cut()
-        timeline.answered(TARGET)
+        timeline.count(TARGET, GOOD)
         second = timeline.cut()
         assert (first.total, first.failed) == (2, 1)
         assert (second.total, second.failed) == (1, 0)
 
     def test_a_failure_is_kept_with_who_gave_it_and_its_time_since_the_beginning(self, timeline: Timeline):
-        timeline.failed(BAD, "status 500")
+        timeline.count(TARGET, ERROR)
         period = timeline.cut()
         assert period.failures == {BAD: 1}
         assert period.samples == [f"http {HOST}, after 1.0 s: status 500"]
@@ -69,26 +72,26 @@ class TestTimeline:
 
     def test_good_answers_are_counted_from_the_last_failure(self, timeline: Timeline):
         for _ in range(3):
-            timeline.answered(TARGET)
-        timeline.failed(BAD, "status 500")
-        timeline.answered(TARGET)
+            timeline.count(TARGET, GOOD)
+        timeline.count(TARGET, ERROR)
+        timeline.count(TARGET, GOOD)
         assert timeline.so_far().good == 1
 
     def test_good_answers_are_counted_from_the_noted_moment(self, timeline: Timeline):
-        timeline.answered(TARGET)
+        timeline.count(TARGET, GOOD)
         timeline.note("abort")
-        timeline.answered(TARGET)
+        timeline.count(TARGET, GOOD)
         assert timeline.so_far().good == 1
         assert timeline.so_far().moment == Moment("abort", 2.0)
 
     def test_a_look_at_the_period_does_not_change_with_it(self, timeline: Timeline):
         seen = timeline.so_far()
-        timeline.answered(TARGET)
+        timeline.count(TARGET, GOOD)
         assert seen.total == 0
 
     def test_however_many_fail_only_the_first_are_kept_in_words(self, timeline: Timeline):
         for number in range(1000):
-            timeline.failed(BAD, f"failure {number}")
+            timeline.count(TARGET, replace(ERROR, words=f"failure {number}"))
         period = timeline.cut()
         assert period.failures == {BAD: 1000}
         assert [sample.rpartition(" ")[2] for sample in period.samples] == ["0", "1", "2", "3", "4"]

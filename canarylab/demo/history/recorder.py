@@ -35,14 +35,12 @@ class Recorder(LeftOpen):
         self._name = f"{namespace}/{rollout}"
         self._moved, self._over = threading.Condition(), threading.Event()
         self._streams = [Stream(ctx.cluster, watch, self._moved, self._over, clock) for watch in watches(namespace)]
-        check_order([stream.listed_at for stream in self._streams])
+        listed_at = [stream.listed_at for stream in self._streams]
+        check_order(listed_at)
+        self.since = max(listed_at)
+        """The resourceVersion at which the recording begins: that of the last list."""
         for stream in self._streams:
             stream.start()
-
-    @property
-    def since(self) -> int:
-        """The resourceVersion at which the recording begins: that of the last list."""
-        return max(stream.listed_at for stream in self._streams)
 
     def conclude(self, ctx: Context) -> list[Claim]:
         """What can be claimed of any Rollout. Nothing after Ctrl-C, when nobody waits for the rest of the history."""
@@ -76,13 +74,14 @@ class Recorder(LeftOpen):
     def _missing(self, ctx: Context, snapshots: Sequence[Snapshot]) -> list[str]:
         """Wait for all streams to reach the lists; what of them isn't recorded then."""
         pairs = list(zip(self._streams, snapshots, strict=True))
+
+        def over() -> bool:
+            return ctx.cancel.is_set or all(stream.reached(snapshot) or stream.broken for stream, snapshot in pairs)
+
         unsubscribe = ctx.cancel.subscribe(self._wake)
         try:
             with self._moved:
-                self._moved.wait_for(
-                    lambda: ctx.cancel.is_set or all(one.reached(snapshot) or one.broken for one, snapshot in pairs),
-                    _CATCH_UP,
-                )
+                self._moved.wait_for(over, _CATCH_UP)
                 ctx.cancel.check()
                 return [stream.missing for stream, snapshot in pairs if not stream.reached(snapshot)]
         finally:

@@ -35,9 +35,8 @@ class Recording:
         seen = f"{len(self.states)} states in {last.seconds:.1f} s: {timeline(self.states)}"
         text = f"history, {heading(self.states)}"
         if self.gap:
-            cause = "nothing can be claimed of states that weren't seen"
-            return Claim(text, expected, f"{self.gap}; before that {seen}", holds=False, cause=cause)
-        return Claim(text, expected, seen, holds=True)
+            seen = f"{self.gap}; before that {seen}"
+        return Claim(text, expected, seen, not self.gap, "nothing can be claimed of states that weren't seen")
 
 
 def heading(states: Sequence[RolloutState]) -> str:

@@ -129,7 +129,7 @@ def replay(
     states = [objects.state(since, 0.0)]
     for change in ordered:
         if change.version > since and objects.put(change):
-            if objects.gone:
+            if change.deleted and change.obj["metadata"]["uid"] == rollout:
                 break
             states.append(objects.state(change.version, max(change.seconds, states[-1].seconds)))
     return states
@@ -141,10 +141,6 @@ class _Objects:
     def __init__(self, rollout: str, listed: Iterable[Object]) -> None:
         self._rollout = rollout
         self._all = {one["metadata"]["uid"]: one for one in listed}
-
-    @property
-    def gone(self) -> bool:
-        return self._rollout not in self._all
 
     def put(self, change: WatchEvent) -> bool:
         """Take a change in; whether it has to do with the Rollout."""
@@ -176,11 +172,12 @@ class _Objects:
             dig(rollout, "spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight") or _ALL,
             dig(rollout, "status", "stableRS") or "",
             tuple(_weights_of(rollout)),
-            {dig(one, "metadata", "labels", HASH_LABEL) or "": self._scale(one) for one in self._replica_sets()},
+            {dig(one, "metadata", "labels", HASH_LABEL) or "": self._scale(one) for one in self._owned("ReplicaSet")},
         )
 
-    def _replica_sets(self) -> Iterator[Object]:
-        return (one for one in self._all.values() if one["kind"] == "ReplicaSet" and self._rollout in _owners(one))
+    def _owned(self, kind: str, owner: str = "") -> Iterator[Object]:
+        """Those of a kind that belong to the object with that uid, or to the Rollout."""
+        return (one for one in self._all.values() if one["kind"] == kind and (owner or self._rollout) in _owners(one))
 
     def _scale(self, replica_set: Object) -> Scale:
         uid = replica_set["metadata"]["uid"]

@@ -7,9 +7,9 @@ are etcd's revision, counted up by each write of whatever kind.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from threading import Condition, Event, Thread
 
 from canarylab.demo.history.states import WatchEvent
 from canarylab.errors import CanarylabError, ExpectationError
@@ -53,12 +53,7 @@ class Stream:
     """
 
     def __init__(
-        self,
-        cluster: Cluster,
-        watch: Watch,
-        moved: threading.Condition,
-        over: threading.Event,
-        clock: Callable[[], float],
+        self, cluster: Cluster, watch: Watch, moved: Condition, over: Event, clock: Callable[[], float]
     ) -> None:
         self.watch = watch
         self._cluster, self._moved, self._over, self._clock = cluster, moved, over, clock
@@ -74,7 +69,7 @@ class Stream:
 
     def start(self) -> None:
         """Begin to follow, in a thread that ends with the recording."""
-        threading.Thread(target=self._run, name=f"record-{self.watch.kind}", daemon=True).start()
+        Thread(target=self._run, name=f"record-{self.watch.kind}", daemon=True).start()
 
     @property
     def broken(self) -> bool:

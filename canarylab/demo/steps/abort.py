@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from canarylab.contract.context import Context
-from canarylab.contract.playbook import Seconds
-from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
+from canarylab.contract.step import Claim, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
 from canarylab.demo.traffic.background import note
-from canarylab.demo.waiting import expect
+from canarylab.demo.waiting import BeginOptions, expect
 from canarylab.rollouts.view import RolloutView, read_rollout
-
-
-class AbortOptions(RolloutOptions):
-    """Which Rollout's update is aborted."""
-
-    timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
 
 class Abort(Step):
@@ -29,8 +20,8 @@ class Abort(Step):
     """
 
     kind: ClassVar[str] = "abort"
-    Options: ClassVar[type[StepOptions]] = AbortOptions
-    options: AbortOptions
+    Options: ClassVar[type[StepOptions]] = BeginOptions
+    options: BeginOptions
 
     def run(self, ctx: Context, session: Session) -> None:
         options = self.options
@@ -49,9 +40,6 @@ def _under_way(view: RolloutView) -> Claim:
 
 def _aborted(now: RolloutView, before: RolloutView) -> Claim:
     """What was aborted, and where it was. The controller says Degraded once it has seen the abort."""
+    where = f"step {before.step}, SetWeight {before.set_weight}" if before.step else "no steps"
     holds = now.aborted and now.phase == "Degraded"
-    return Claim(f"abort {before.canary} at {_where(before)}", "Degraded", now.status, holds, claims.cause(now))
-
-
-def _where(view: RolloutView) -> str:
-    return f"step {view.step}, SetWeight {view.set_weight}" if view.step else "no steps"
+    return Claim(f"abort {before.canary} at {where}", "Degraded", now.status, holds, claims.cause(now))

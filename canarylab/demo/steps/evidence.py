@@ -119,11 +119,10 @@ class _Scene:
         yield claims.equal(f"{STATUS}: ActualWeight", weight, view.actual_weight, claims.cause(view))
         backends = Backends(self.ctx.cluster, self.options.namespace)
         for target in self.hosts:
-            seen = (
-                resolving.direct(self.gateway, backends)
-                if self.is_direct
-                else resolving.routed(self.ctx.cluster, rollout, request_of(target), backends)
-            )
+            if self.is_direct:
+                seen = resolving.direct(self.gateway, backends)
+            else:
+                seen = resolving.routed(self.ctx.cluster, rollout, request_of(target), backends)
             yield self._claim(ROUTES, seen, view, f"the Rollout is {view}")
 
     def configured(self, proxies: Proxies) -> tuple[Claim, ...]:
@@ -159,8 +158,9 @@ class _Scene:
             yield _share(survey, target, options, thoroughly=thoroughly)
         if survey.taken:
             if options.mirrored:
-                own = survey.answered_by(view.current_hash)
-                yield mirrored.arrived(self.ctx, view, before + own, survey.sent, options.mirrored)
+                sent = sum(one.requests for one in survey.taken)
+                own = sum(one.revisions[view.current_hash] for one in survey.taken)
+                yield mirrored.arrived(self.ctx, view, before + own, sent, options.mirrored)
             if options.may_fail == "canary":
                 yield only_canary_failed(survey.taken, view)
             else:

@@ -80,9 +80,8 @@ def _missing(options: ExpectAnalysisOptions, view: RolloutView) -> Claim:
         cause += "; it has no `analysis` among its steps, or was promoted past it, or no update has begun"
     elif view.phase != "Degraded":
         cause = claims.cause(view)
-    return Claim(
-        "analysis", options.phase, "no AnalysisRun of the newest revision", holds=False, cause=cause, hopeless=over
-    )
+    seen = "no AnalysisRun of the newest revision"
+    return Claim("analysis", options.phase, seen, holds=False, cause=cause, hopeless=over)
 
 
 def _ended(options: ExpectAnalysisOptions, run: AnalysisRunView) -> Claim:

@@ -11,6 +11,7 @@ from pydantic import Field
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
+from canarylab.demo.required import misplaced
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.error_rate import as_expected, at_most, clean_since, none_failed, of_canary, recovered
 from canarylab.demo.traffic.statistics import attempts
@@ -48,11 +49,8 @@ class ExpectErrorRate(Step):
     def run(self, ctx: Context, session: Session) -> None:
         background = session.find(NAME, Background)
         if background is None:
-            raise ExpectationError(
-                "there is no traffic whose errors could be counted",
-                where=f"demo step {self.kind}",
-                remedy="in the playbook's `demo`, put `traffic: {state: start, ...}` before it",
-            )
+            first = "put `traffic: {state: start, ...}` before it"
+            raise misplaced(self, "there is no traffic whose errors could be counted", first)
         if self.options.percent > 0:
             claims = self._failing(ctx, background)
         elif background.expected_error_rate > 0:

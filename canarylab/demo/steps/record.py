@@ -13,9 +13,8 @@ from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOp
 from canarylab.demo.history import bounds
 from canarylab.demo.history.recorder import Recorder
 from canarylab.demo.history.states import RolloutState
+from canarylab.demo.required import misplaced
 from canarylab.errors import ExpectationError
-
-_EXPECTATIONS = ("peak", "least_stable")
 
 
 class RecordOptions(RolloutOptions):
@@ -37,7 +36,7 @@ class RecordOptions(RolloutOptions):
 
     @model_validator(mode="after")
     def _expected_at_the_end(self) -> RecordOptions:
-        if self.state == "start" and any(getattr(self, name) is not None for name in _EXPECTATIONS):
+        if self.state == "start" and (self.peak, self.least_stable) != (None, None):
             raise ValueError("write what is expected of a recording at its `state: stop`")
         return self
 
@@ -56,10 +55,8 @@ class Record(Step):
         return f"{self.kind} {self.options.namespace}/{self.options.rollout}"
 
     def run(self, ctx: Context, session: Session) -> None:
-        if self.options.state == "start":
-            self._start(ctx, session)
-        else:
-            self._stop(ctx, session)
+        act = self._start if self.options.state == "start" else self._stop
+        act(ctx, session)
 
     def _start(self, ctx: Context, session: Session) -> None:
         if session.find(self._name, Recorder):
@@ -72,9 +69,8 @@ class Record(Step):
     def _stop(self, ctx: Context, session: Session) -> None:
         recorder = session.take(self._name, Recorder)
         if recorder is None:
-            raise self._misplaced(
-                "isn't being recorded", "put `record: {state: start, ...}` of the same Rollout before it"
-            )
+            before = "put `record: {state: start, ...}` of the same Rollout before it"
+            raise self._misplaced("isn't being recorded", before)
         recording = recorder.stop(ctx)
         self.report(ctx, recording.claims)
         self.report(ctx, self._expected(recording.states))
@@ -86,8 +82,4 @@ class Record(Step):
             yield bounds.least_stable(states, self.options.least_stable)
 
     def _misplaced(self, what: str, remedy: str) -> ExpectationError:
-        return ExpectationError(
-            f"Rollout {self.options.namespace}/{self.options.rollout} {what}",
-            where="demo step record",
-            remedy=f"in the playbook's `demo`, {remedy}",
-        )
+        return misplaced(self, f"Rollout {self.options.namespace}/{self.options.rollout} {what}", remedy)

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from canarylab.contract.context import Context
-from canarylab.contract.playbook import Seconds
-from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
+from canarylab.contract.step import Claim, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
-from canarylab.demo.waiting import expect
+from canarylab.demo.waiting import BeginOptions, expect
 from canarylab.rollouts.view import RolloutView, read_rollout
-
-
-class RetryOptions(RolloutOptions):
-    """Which Rollout's aborted update begins anew."""
-
-    timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
 
 class Retry(Step):
     """Retries the update of a Rollout that was aborted, and waits until the controller has begun it from its start."""
 
     kind: ClassVar[str] = "retry"
-    Options: ClassVar[type[StepOptions]] = RetryOptions
-    options: RetryOptions
+    Options: ClassVar[type[StepOptions]] = BeginOptions
+    options: BeginOptions
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options

@@ -8,11 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from canarylab.contract.context import Context
-from canarylab.contract.playbook import Seconds
-from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
+from canarylab.contract.step import Claim, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
 from canarylab.demo.required import require_images
-from canarylab.demo.waiting import expect
+from canarylab.demo.waiting import BeginOptions, expect
 from canarylab.errors import ExpectationError
 from canarylab.rollouts.view import RolloutView, read_rollout
 
@@ -23,7 +22,7 @@ def _distinct(images: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return images
 
 
-class SetImageOptions(RolloutOptions):
+class SetImageOptions(BeginOptions):
     """Exactly one of `images`, `image` and `back` says which image."""
 
     container: str = Field(description="container of the pod template whose image is set")
@@ -32,7 +31,6 @@ class SetImageOptions(RolloutOptions):
     )
     image: str | None = Field(None, min_length=1, description="this one is set, whichever is stable")
     back: Literal[True] | None = Field(None, description="the stable image is set again, which ends an update")
-    timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
     @model_validator(mode="after")
     def _one_of_them(self) -> SetImageOptions:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step
+from canarylab.demo.required import misplaced
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.gateway import HostsOptions, targets
@@ -43,14 +44,12 @@ class Traffic(Step):
     options: TrafficOptions
 
     def run(self, ctx: Context, session: Session) -> None:
-        if self.options.state == "start":
-            self._start(ctx, session)
-        else:
-            self._stop(ctx, session)
+        act = self._start if self.options.state == "start" else self._stop
+        act(ctx, session)
 
     def _start(self, ctx: Context, session: Session) -> None:
         if session.find(NAME, Background):
-            raise _misplaced("traffic is already flowing", "remove the second `traffic: {state: start}`")
+            raise misplaced(self, "traffic is already flowing", "remove the second `traffic: {state: start}`")
         hosts = targets(ctx, self.options)
         for target in hosts:
             _settle(ctx, target)
@@ -61,7 +60,7 @@ class Traffic(Step):
     def _stop(self, ctx: Context, session: Session) -> None:
         background = session.take(NAME, Background)
         if background is None:
-            raise _misplaced("there is no traffic to stop", "put `traffic: {state: start, ...}` before it")
+            raise misplaced(self, "there is no traffic to stop", "put `traffic: {state: start, ...}` before it")
         self.report(ctx, background.conclude(ctx))
 
 
@@ -73,19 +72,13 @@ def _settle(ctx: Context, target: Target) -> None:
     """
     end = time.monotonic() + _SETTLE_SECONDS
     while True:
+        deadline = time.monotonic() + _PROBE_SECONDS
         try:
-            failed = measure(
-                target, GIVE_UP_AFTER, deadline=time.monotonic() + _PROBE_SECONDS, cancel=ctx.cancel
-            ).failed
+            failed = measure(target, GIVE_UP_AFTER, deadline=deadline, cancel=ctx.cancel).failed
+            if not failed or time.monotonic() > end:
+                return
         except ExpectationError:
             if time.monotonic() > end:
                 raise
-            failed = GIVE_UP_AFTER
-        if not failed or time.monotonic() > end:
-            return
         ctx.progress(f"{target}: waiting until every request is answered")
         ctx.cancel.sleep(_ASK_AGAIN)
-
-
-def _misplaced(what: str, remedy: str) -> ExpectationError:
-    return ExpectationError(what, where="demo step traffic", remedy=f"in the playbook's `demo`, {remedy}")

@@ -7,22 +7,20 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from canarylab.contract.context import Context
-from canarylab.contract.playbook import Seconds
-from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
+from canarylab.contract.step import Claim, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
-from canarylab.demo.waiting import expect
+from canarylab.demo.waiting import BeginOptions, expect
 from canarylab.errors import ExpectationError
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView, read_rollout
 
 
-class UndoOptions(RolloutOptions):
+class UndoOptions(BeginOptions):
     """Which Rollout is rolled back, and to which revision."""
 
     revision: Literal["previous"] | Annotated[int, Field(ge=1)] = Field(
         "previous", description="number of the revision, or the one before"
     )
-    timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
 
 class Undo(Step):

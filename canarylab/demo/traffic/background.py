@@ -18,7 +18,7 @@ from canarylab.contract.step import Claim, LeftOpen, Session
 from canarylab.demo.traffic.client import Target, ask_once
 from canarylab.demo.traffic.error_rate import none_failed
 from canarylab.demo.traffic.measure import REQUEST_TIMEOUT
-from canarylab.demo.traffic.timeline import FailureMode, Period, Timeline
+from canarylab.demo.traffic.timeline import Period, Timeline
 from canarylab.demo.waiting import ask_until
 
 NAME = "traffic"
@@ -84,18 +84,14 @@ class Background(LeftOpen):
         async with asyncio.TaskGroup() as under_way:
             while not self._ending.is_set():
                 await places.acquire()
-                request = under_way.create_task(self._one(next(turns)))
+                request = under_way.create_task(self._ask(next(turns)))
                 request.add_done_callback(lambda _: places.release())
                 # Late by more than a moment, say after the machine slept: don't make up for it in one burst.
                 due = max(due + self._interval, time.monotonic() - 1)
                 await asyncio.sleep(due - time.monotonic())
 
-    async def _one(self, target: Target) -> None:
-        answer = await ask_once(target, self._timeout)
-        if answer.failure:
-            self.timeline.failed(FailureMode(target, answer.revision, answer.failure), answer.words)
-        else:
-            self.timeline.answered(target)
+    async def _ask(self, target: Target) -> None:
+        self.timeline.count(target, await ask_once(target, self._timeout))
 
 
 def note(session: Session, what: str) -> None:

@@ -58,6 +58,7 @@ class Answer:
 REFUSED, RESET, CLOSED, TIMEOUT, UNREACHABLE = "refused", "reset", "closed", "timeout", "unreachable"
 HANDSHAKE, UNREADABLE, NO_LOCAL_PORT = "TLS handshake", "unreadable answer", "no local port"
 
+_BY_TYPE = {ConnectionRefusedError: REFUSED, ConnectionError: RESET, TimeoutError: TIMEOUT, ssl.SSLError: HANDSHAKE}
 _BY_ERRNO = {
     errno.ENETUNREACH: UNREACHABLE,
     errno.EHOSTUNREACH: UNREACHABLE,
@@ -171,15 +172,10 @@ def _failed(kind: str, error: Exception) -> Answer:
 
 def _kind(error: OSError, *, connecting_by_tls: bool) -> str:
     """A connection error in one countable phrase. While TLS connects, a reset is the other side's answer to the SNI."""
-    if isinstance(error, ConnectionRefusedError):
-        return REFUSED
-    if isinstance(error, TimeoutError):
-        return TIMEOUT
-    if isinstance(error, ssl.SSLError) or (connecting_by_tls and isinstance(error, ConnectionError)):
+    kind = next((kind for family, kind in _BY_TYPE.items() if isinstance(error, family)), None)
+    if kind == RESET and connecting_by_tls:
         return HANDSHAKE
-    if isinstance(error, ConnectionError):
-        return RESET
-    return _BY_ERRNO.get(error.errno or 0) or errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return kind or _BY_ERRNO.get(error.errno or 0) or errno.errorcode.get(error.errno or 0, type(error).__name__)
 
 
 _CAUSES = {

@@ -92,15 +92,6 @@ class Survey:
         )
         return "" in seen.pods or set(seen.pods) == {pod.name for pod in pods}
 
-    @property
-    def sent(self) -> int:
-        """Requests sent by all measurements so far, whether answered or not."""
-        return sum(one.requests for one in self.taken)
-
-    def answered_by(self, revision: str) -> int:
-        """Of all that was sent so far, so many answers said that they are of that revision."""
-        return sum(one.revisions[revision] for one in self.taken)
-
     def measure(self, target: Target, requests: int) -> Measurement:
         """Who answers so many requests, as the answers say; where they don't, the gateway's counters do."""
         if target not in self._silent:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.client import Answer, Target
 
 _SAMPLES = 5
 
@@ -69,21 +69,19 @@ class Timeline:
         self._lock = threading.Lock()
         self._period = Period()
 
-    def answered(self, target: Target) -> None:
-        """A request was answered well, just now."""
+    def count(self, target: Target, answer: Answer) -> None:
+        """A request was answered, or failed, just now."""
         with self._lock:
-            self._period.requests[target] += 1
-            self._period.good += 1
-
-    def failed(self, failure: FailureMode, words: str) -> None:
-        """A request failed, just now."""
-        with self._lock:
-            period, now = self._period, self._clock()
-            period.requests[failure.target] += 1
-            period.failures[failure] += 1
-            period.last_failure, period.good = now, 0
+            period = self._period
+            period.requests[target] += 1
+            if not answer.failure:
+                period.good += 1
+                return
+            period.failures[FailureMode(target, answer.revision, answer.failure)] += 1
+            period.last_failure, period.good = self._clock(), 0
             if len(period.samples) < _SAMPLES:
-                period.samples.append(f"{failure.target}, after {now - self._began:.1f} s: {words}")
+                after = period.last_failure - self._began
+                period.samples.append(f"{target}, after {after:.1f} s: {answer.words}")
 
     def note(self, name: str) -> None:
         """Something is done just now that the traffic may answer to."""
