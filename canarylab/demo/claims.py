@@ -7,7 +7,6 @@ from typing import Literal
 from canarylab.contract.step import Claim
 from canarylab.rollouts.causes import injection
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView
 
@@ -52,14 +51,9 @@ def ready_pods(view: RolloutView, role: Literal["stable", "canary"], wanted: int
     """
     revision = view.stable if role == "stable" else view.canary
     pods = [pod for pod in revision.pods if not pod.terminating] if revision else []
-    ready = sum(_is_ready(pod) for pod in pods)
+    ready = sum(done == containers for done, containers in (_counts(pod.ready) for pod in pods))
     seen = f"{ready}" if ready == len(pods) else f"{ready}, and {len(pods) - ready} not ready"
     return Claim(f"ready pods of the {role} revision", str(wanted), seen, ready == len(pods) == wanted, cause(view))
-
-
-def _is_ready(pod: PodView) -> bool:
-    ready, _, containers = pod.ready.partition("/")
-    return ready == containers
 
 
 def pods_ready(view: RolloutView, ready: str) -> list[Claim]:
@@ -71,14 +65,15 @@ def _ready(revision: RevisionView, ready: str, view: RolloutView) -> Claim:
     pods = [pod for pod in revision.pods if not pod.terminating]
     seen = ", ".join(f"{pod.name} ready {pod.ready}" for pod in pods) or "no pod"
     holds = bool(pods) and all(pod.ready == ready for pod in pods)
-    lacking = any(_containers(pod.ready) < _containers(ready) for pod in pods)
+    lacking = any(_counts(pod.ready)[1] < _counts(ready)[1] for pod in pods)
     why = injection.NO_SIDECAR if lacking else cause(view)
     lasting = lacking and not injection.may_come(view, revision)
     return Claim(f"pods of the {revision.role} revision", f"ready {ready}", seen, holds, why, lasting)
 
 
-def _containers(ready: str) -> int:
-    return int(ready.partition("/")[2])
+def _counts(ready: str) -> list[int]:
+    """Containers that are ready, and all of them."""
+    return [int(count) for count in ready.split("/")]
 
 
 def canary_is(view: RolloutView, which: str) -> Claim:

@@ -120,8 +120,5 @@ def _next_weights(states: Sequence[RolloutState]) -> list[tuple[TrafficWeight, .
 
 
 def _claim(text: str, expected: str, worst: RolloutState, seen: str, holds: bool) -> Claim:
-    return Claim(text, expected, seen if holds else f"{seen}, {_at(worst)}", holds)
-
-
-def _at(state: RolloutState) -> str:
-    return f"at {state.seconds:.2f} s (resourceVersion {state.version}): {state}"
+    where = "" if holds else f", at {worst.seconds:.2f} s (resourceVersion {worst.version}): {worst}"
+    return Claim(text, expected, f"{seen}{where}", holds)

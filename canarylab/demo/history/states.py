@@ -162,6 +162,7 @@ class _Objects:
         rollout = self._all[self._rollout]
         replicas = _or(dig(rollout, "spec", "replicas"), 1)
         surge, unavailable = fenceposts(rollout, replicas)
+        replica_sets = self._owned_by(self._rollout, "ReplicaSet")
         return RolloutState(
             version,
             seconds,
@@ -172,16 +173,14 @@ class _Objects:
             dig(rollout, "spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight") or _ALL,
             dig(rollout, "status", "stableRS") or "",
             tuple(_weights_of(rollout)),
-            {dig(one, "metadata", "labels", HASH_LABEL) or "": self._scale(one) for one in self._owned("ReplicaSet")},
+            {dig(one, "metadata", "labels", HASH_LABEL) or "": self._scale(one) for one in replica_sets},
         )
 
-    def _owned(self, kind: str, owner: str = "") -> Iterator[Object]:
-        """Those of a kind that belong to the object with that uid, or to the Rollout."""
-        return (one for one in self._all.values() if one["kind"] == kind and (owner or self._rollout) in _owners(one))
+    def _owned_by(self, uid: str, kind: str) -> Iterator[Object]:
+        return (one for one in self._all.values() if one["kind"] == kind and uid in _owners(one))
 
     def _scale(self, replica_set: Object) -> Scale:
-        uid = replica_set["metadata"]["uid"]
-        pods = [one for one in self._all.values() if one["kind"] == "Pod" and uid in _owners(one) and _is_active(one)]
+        pods = [pod for pod in self._owned_by(replica_set["metadata"]["uid"], "Pod") if _is_active(pod)]
         wanted = _or(dig(replica_set, "spec", "replicas"), 1)
         ready = sum(condition(dict(pod), "Ready").get("status") == "True" for pod in pods)
         return Scale(

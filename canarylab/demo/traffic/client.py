@@ -93,7 +93,9 @@ class Connection:
 
     async def _exchange(self, *, last: bool) -> Answer:
         reader, writer = self._streams = self._streams or await self._open()
-        writer.write((self._http.send(self._request(last=last)) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
+        headers = [("Host", self._target.host), ("Connection", "close" if last else "keep-alive")]
+        request = h11.Request(method="GET", target=self._target.path, headers=[*headers, *self._target.headers])
+        writer.write((self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
         response = await self._response(reader)
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
@@ -110,11 +112,6 @@ class Connection:
         target = self._target
         context, name = (tls_context(), target.host) if target.tls else (None, None)
         return await asyncio.open_connection(target.address, target.port, ssl=context, server_hostname=name)
-
-    def _request(self, *, last: bool) -> h11.Request:
-        connection = "close" if last else "keep-alive"
-        headers = [("Host", self._target.host), ("Connection", connection), *self._target.headers]
-        return h11.Request(method="GET", target=self._target.path, headers=headers)
 
     async def _response(self, reader: asyncio.StreamReader) -> h11.Response:
         """The head of the answer, once its body is read to the end, too."""

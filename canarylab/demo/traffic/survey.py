@@ -87,21 +87,27 @@ class Survey:
 
         Until then a share is right for the pods of before: 3 of 4 instead of 4 of 5 are too near to tell by a few.
         """
-        pods = (
-            pod for revision in self.view.revisions if revision.role for pod in revision.pods if not pod.terminating
-        )
-        return "" in seen.pods or set(seen.pods) == {pod.name for pod in pods}
+        in_use = [revision for revision in self.view.revisions if revision.role]
+        pods = {pod.name for revision in in_use for pod in revision.pods if not pod.terminating}
+        return "" in seen.pods or set(seen.pods) == pods
 
     def measure(self, target: Target, requests: int) -> Measurement:
-        """Who answers so many requests, as the answers say; where they don't, the gateway's counters do."""
+        """Who answers so many requests, as the answers say; where they don't, the gateway's counters do.
+
+        These are asked until they have counted as many as were answered.
+        """
         if target not in self._silent:
             measured = self._asked(target, requests)
             if set(measured.revisions) != {""} or not self.proxies:
                 return measured
             self._silent.add(target)
-        before = self._counters(request_of(target))
-        measured = self._asked(target, requests)
-        counted = self._counted(request_of(target), before, measured.answered)
+        request = request_of(target)
+        before, measured = self._counters(request), self._asked(target, requests)
+
+        def enough(counted: Counter[str]) -> bool:
+            return counted.total() >= measured.answered
+
+        counted = ask_until(self.ctx, lambda: self._counters(request) - before, enough, _COUNTED_SECONDS)
         return replace(measured, revisions=counted, counted_by_gateway=True)
 
     def _asked(self, target: Target, requests: int) -> Measurement:
@@ -109,15 +115,6 @@ class Survey:
         measured = measure(target, requests, deadline=self.deadline, cancel=self.ctx.cancel)
         self.taken.append(measured)
         return measured
-
-    def _counted(self, request: Request, before: Counter[str], answered: int) -> Counter[str]:
-        """Whom the gateway sent requests since `before`, once it has counted as many as were answered."""
-        return ask_until(
-            self.ctx,
-            lambda: self._counters(request) - before,
-            lambda counted: counted.total() >= answered,
-            _COUNTED_SECONDS,
-        )
 
     def _counters(self, request: Request) -> Counter[str]:
         try:
