@@ -1,4 +1,4 @@
-"""Waits for claims about the cluster to come true, by watching the objects they are about."""
+"""Waits for claims about the cluster to come true: by watching the objects they are about, else by asking again."""
 
 from __future__ import annotations
 
