@@ -156,3 +156,48 @@ def test_a_build_that_fails_leaves_no_archive_and_no_scratch(folder, tools, isol
         build(context_of(runner=tools), wanted(folder), "amd64")
     left = [path.name for path in (isolated_home / "cache" / "canarylab" / "images" / "app").iterdir()]
     assert sorted(left) == sorted(["lock", f"{source_digest(folder, {})[:16]}-amd64"])
+
+
+class Engines(Tools):
+    """With podman or docker in buildah's place: what they save goes through skopeo."""
+
+    def _answer(self, line):
+        words = line.split()
+        if words[0] == "skopeo":
+            made = Path(words[-1].split(":")[1])
+            archive(made, {"app": elf(self.machine)}, architecture=self.platform, entrypoint=["/app"])
+        return "" if words[0] == "skopeo" or words[1] in ("save", "rmi") else super()._answer(line)
+
+
+@pytest.mark.parametrize(
+    ("there", "user", "taken"), [("podman docker", 0, "podman"), ("docker buildah", 1000, "docker")]
+)
+def test_without_buildah_or_root_podman_or_docker_build_and_keep_nothing(
+    folder, tools, monkeypatch, there, user, taken
+):
+    home = Path(os.environ["PATH"].split(os.pathsep)[0])
+    for name in there.split():
+        (home / name).write_text("#!/bin/sh\n")
+        (home / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(home))
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    runner = Engines()
+    assert build(context_of(runner=runner), wanted(folder), "arm64").exists()
+    built, saved, converted, removed = runner.commands[-4:]
+    assert built.startswith(
+        f"{taken} build --quiet --tag localhost/app:x --platform linux/arm64 --build-arg COLOR=blue "
+    )
+    image = saved.removeprefix(f"{taken} save --output ").removesuffix(" localhost/app:x")
+    assert converted.startswith(f"skopeo copy --quiet docker-archive:{image} oci-archive:")
+    assert removed == f"{taken} rmi localhost/app:x"
+
+
+def test_with_root_buildah_comes_first_in_a_storage_of_its_own(folder, tools, monkeypatch):
+    home = Path(os.environ["PATH"].split(os.pathsep)[0])
+    for name in ("docker", "buildah"):
+        (home / name).write_text("#!/bin/sh\n")
+        (home / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(home))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    build(context_of(runner=tools), wanted(folder), "amd64")
+    assert tools.commands[-1].startswith("unshare --mount buildah --storage-driver=overlay --root ")
