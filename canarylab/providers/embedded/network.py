@@ -160,8 +160,8 @@ class Network:
         return ["unreachable", self.ranges.all, "metric", "4096"]
 
     def _has_barrier(self) -> bool:
-        output = self._runner.run(["ip", "-j", "route", "show", "type", "unreachable"], timeout=10).stdout
-        return any(route.get("dst") == self.ranges.all for route in ip.parse(output))
+        routes = ip.query(self._runner, "route", "show", "type", "unreachable")
+        return any(route.get("dst") == self.ranges.all for route in routes)
 
     def _is_addressed(self) -> bool:
         return self.ranges.host_address in ip.addresses(self._runner, self.link)

@@ -38,10 +38,8 @@ def route_argv(network: Network, action: str) -> list[str]:
 
 def has_route(runner: Runner, network: Network) -> bool:
     """Whether the route to the Services is in place."""
-    if not network.exists():
-        return False
-    output = runner.run(["ip", "-j", "route", "show", "dev", network.link], timeout=10).stdout
-    return any(route.get("dst") == network.ranges.services for route in ip.parse(output))
+    routes = ip.query(runner, "route", "show", "dev", network.link) if network.exists() else []
+    return any(route.get("dst") == network.ranges.services for route in routes)
 
 
 class Tunnel:
