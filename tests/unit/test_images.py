@@ -169,35 +169,33 @@ class Engines(Tools):
         return "" if words[0] == "skopeo" or words[1] in ("save", "rmi") else super()._answer(line)
 
 
-@pytest.mark.parametrize(
-    ("there", "user", "taken"), [("podman docker", 0, "podman"), ("docker buildah", 1000, "docker")]
-)
-def test_without_buildah_or_root_podman_or_docker_build_and_keep_nothing(
-    folder, tools, monkeypatch, there, user, taken
-):
-    home = Path(os.environ["PATH"].split(os.pathsep)[0])
-    for name in there.split():
-        (home / name).write_text("#!/bin/sh\n")
-        (home / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(home))
-    monkeypatch.setattr(os, "geteuid", lambda: user)
+@pytest.fixture
+def only(tools, tmp_path, monkeypatch):  # noqa: ARG001 - it puts Go on the PATH
+    """Has the PATH hold nothing else than Go and these programs."""
+
+    def put(*names, user):
+        for name in names:
+            (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+            (tmp_path / "bin" / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+
+    return put
+
+
+@pytest.mark.parametrize(("there", "user"), [(("podman", "docker"), 0), (("podman", "buildah"), 1000)])
+def test_without_buildah_or_root_podman_or_docker_build_and_keep_nothing(folder, only, there, user):
+    only(*there, user=user)
     runner = Engines()
     assert build(context_of(runner=runner), wanted(folder), "arm64").exists()
     built, saved, converted, removed = runner.commands[-4:]
-    assert built.startswith(
-        f"{taken} build --quiet --tag localhost/app:x --platform linux/arm64 --build-arg COLOR=blue "
-    )
-    image = saved.removeprefix(f"{taken} save --output ").removesuffix(" localhost/app:x")
+    assert built.startswith("podman build --quiet --tag localhost/app:x --platform linux/arm64 --build-arg COLOR=blue ")
+    image = saved.removeprefix("podman save --output ").removesuffix(" localhost/app:x")
     assert converted.startswith(f"skopeo copy --quiet docker-archive:{image} oci-archive:")
-    assert removed == f"{taken} rmi localhost/app:x"
+    assert removed == "podman rmi localhost/app:x"
 
 
-def test_with_root_buildah_comes_first_in_a_storage_of_its_own(folder, tools, monkeypatch):
-    home = Path(os.environ["PATH"].split(os.pathsep)[0])
-    for name in ("docker", "buildah"):
-        (home / name).write_text("#!/bin/sh\n")
-        (home / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(home))
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+def test_with_root_buildah_comes_first_in_a_storage_of_its_own(folder, tools, only):
+    only("docker", "buildah", user=0)
     build(context_of(runner=tools), wanted(folder), "amd64")
     assert tools.commands[-1].startswith("unshare --mount buildah --storage-driver=overlay --root ")
