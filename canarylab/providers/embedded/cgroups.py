@@ -76,18 +76,14 @@ class ControlGroups:
         existing = [group for group in self.groups if group.exists()]
         for group in existing:
             wait_until(functools.partial(_remove, group), deadline=time.monotonic() + 5, cancel=cancel)
-        if not existing:
-            return []
         left = [str(group) for group in existing if group.exists()]
         if left:
             return [Removal(f"control groups {', '.join(left)}", "failed", "still in use")]
-        return [Removal(f"control groups {self.name} in {len(existing)} hierarchies", "removed")]
+        return [Removal(f"control groups {self.name} in {len(existing)} hierarchies", "removed")] if existing else []
 
 
 def _remove(group: Path) -> bool:
-    for path in sorted((found for found in group.rglob("*") if found.is_dir()), reverse=True):
+    for path in sorted([group, *filter(Path.is_dir, group.rglob("*"))], reverse=True):
         with suppress(OSError):  # busy: the caller tries again
             path.rmdir()
-    with suppress(OSError):
-        group.rmdir()
     return not group.exists()
