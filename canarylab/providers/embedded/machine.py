@@ -177,23 +177,13 @@ class Machine:
 
     def _strays(self) -> set[int]:
         """Processes in the profile's network namespace or control groups: no other process can be in either."""
-        return self.groups.processes() | _in_namespace(self._network.path)
+        found = self.groups.processes()
+        if self._network.path.exists():
+            listed = self._runner.run(["ip", "netns", "pids", self._network.name], timeout=10)
+            found.update(map(int, listed.stdout.split()))
+        return found
 
     def delete(self) -> list[Removal]:
         """Stop the machine and delete its control groups. Its disk is deleted with the profile's folder."""
         removals = [Removal("machine with all its processes", "removed")] if self.stop() else []
         return removals + self.groups.delete(self._cancel)
-
-
-def _in_namespace(path: Path) -> set[int]:
-    """The processes in a named network namespace."""
-    if not path.exists():
-        return set()
-    wanted = path.stat()
-    found = set()
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            with suppress(OSError):  # it ended meanwhile
-                if os.path.samestat((process / "ns/net").stat(), wanted):
-                    found.add(int(process.name))
-    return found
