@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,6 @@ class Tunnel:
         self._network = network
         self._runner = runner
         self._connect = connect
-        self._cluster: Cluster | None = None
 
     def serve(self, cancel: Cancel) -> None:
         """Until cancelled. What can't be reached now, such as a machine that restarts, is tried again."""
@@ -64,16 +64,14 @@ class Tunnel:
                 return
             except (CanarylabError, OSError, RuntimeError) as error:
                 print(f"{type(error).__name__}: {error}", flush=True)
-                self._cluster = None
+                vars(self).pop("cluster", None)
                 with suppress(CancelledError):
                     cancel.sleep(_RETRY_SECONDS)
 
-    @property
+    @cached_property
     def cluster(self) -> Cluster:
         """The client, connected again after an error."""
-        if self._cluster is None:
-            self._cluster = self._connect()
-        return self._cluster
+        return self._connect()
 
     def _give_address(self, service: dict[str, Any]) -> None:
         spec, meta = service["spec"], service["metadata"]

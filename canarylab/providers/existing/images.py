@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 class RegistryImages(Images):
@@ -99,7 +98,7 @@ def write_index(archives: Mapping[str, Path], folder: Path) -> None:
             tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python has none
             tar.extractall(folder)
         entry = json.loads((folder / "index.json").read_text())["manifests"][0]
-        named = {"mediaType": entry.get("mediaType", _MANIFEST), "digest": entry["digest"], "size": entry["size"]}
+        named = {key: entry[key] for key in ("mediaType", "digest", "size")}
         entries.append({**named, "platform": {"architecture": architecture, "os": "linux"}})
     index = json.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries}).encode()
     digest = hashlib.sha256(index).hexdigest()

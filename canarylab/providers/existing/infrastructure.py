@@ -113,15 +113,14 @@ class GuardedInfrastructure(ThereAlready):
             raise UsageError(
                 f"there is nothing for `{command}` to do: {access.NOTE}", remedy="`invoke tunnel status` shows them"
             )
-        if command == "up":
-            requirements.require(ctx.cluster)
-        else:
-            _require_answer(ctx)
-        guard.require_consent(ctx, command)
         mark = _temporary_mark(ctx)
         if command == "up":
+            requirements.require(ctx.cluster)
+            guard.require_consent(ctx, command)
             mark.unlink(missing_ok=True)
         else:
+            _require_answer(ctx)
+            guard.require_consent(ctx, command)
             self._refresh(ctx)
         try:
             yield
