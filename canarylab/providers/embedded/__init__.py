@@ -32,19 +32,16 @@ class EmbeddedProvider(Provider):
     """The default on Linux. Its parts share the profile's network, supervisor and machine."""
 
     name: ClassVar[str] = "embedded"
-
+    _ranges: Ranges | None = None
+    # Parts are made from the provider when they are first asked for.
     infrastructure = cached_property(HostInfrastructure)
+    sources = PinnedSources()
     images = cached_property(MachineImages)
     access = cached_property(NetworkAccess)
-    _ranges: Ranges | None = None
 
     @classmethod
     def fits(cls, system: str) -> bool:
         return system == "Linux"
-
-    @cached_property
-    def sources(self) -> PinnedSources:
-        return PinnedSources()
 
     # -- what the parts share -----------------------------------------------------------------------------------------
 

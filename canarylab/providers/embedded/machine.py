@@ -106,8 +106,7 @@ class Machine:
         """Bring it up; returns once containerd answers."""
         self.groups.create()
         self._supervisor.start(self._program(), self._cancel)
-        deadline = time.monotonic() + _START_SECONDS
-        if not wait_until(self.is_up, deadline=deadline, cancel=self._cancel, interval=0.02):
+        if not wait_until(self.is_up, deadline=time.monotonic() + _START_SECONDS, cancel=self._cancel, interval=0.02):
             raise self._not_up()
         try:
             self.run(["cri-wait"], timeout=_START_SECONDS + 10)
@@ -170,8 +169,7 @@ class Machine:
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + _STOP_SECONDS
-        if not wait_until(lambda: not self._strays(), deadline=deadline, cancel=self._cancel):
+        if not wait_until(lambda: not self._strays(), deadline=time.monotonic() + _STOP_SECONDS, cancel=self._cancel):
             raise StageError(f"processes of the machine don't end: {sorted(self._strays())}")
         return was_running or bool(found)
 

@@ -263,5 +263,5 @@ class ClusterStage(_Infrastructure):
         return {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}
 
 
-def _fill(template: Any, values: dict[str, str]) -> str:
+def _fill(template: Path, values: dict[str, str]) -> str:
     return string.Template(template.read_text()).substitute(values)

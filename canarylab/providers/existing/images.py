@@ -71,11 +71,11 @@ class RegistryImages(Images):
         archives = {architecture: build(ctx, local, architecture) for architecture in architectures}
         ctx.progress(f"pushing {wanted.image} for {' and '.join(architectures)}")
         if len(archives) == 1:
-            registry.push(f"oci-archive:{next(iter(archives.values()))}", wanted.image)
+            registry.skopeo.push(f"oci-archive:{next(iter(archives.values()))}", wanted.image)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 write_index(archives, Path(folder))
-                registry.push(f"oci:{folder}", wanted.image)
+                registry.skopeo.push(f"oci:{folder}", wanted.image)
         ctx.progress("reading what the registry has")
         for image in registry.images(wanted.image, SOURCE_LABEL):
             verify_architecture(image, image.architecture if image.architecture in architectures else architectures[0])

@@ -76,7 +76,8 @@ class Registry:
         self._known: dict[str, tuple[Image, ...]] = {}
 
     @functools.cached_property
-    def _skopeo(self) -> Skopeo:
+    def skopeo(self) -> Skopeo:
+        """What copies to it and from it, by the way that it speaks."""
         return Skopeo(self._runner, plain=is_plain(self.address))
 
     def images(self, reference: str, label: str) -> tuple[Image, ...]:
@@ -84,7 +85,7 @@ class Registry:
 
         Raises ClashError for one that doesn't carry the label: it is somebody else's, and isn't overwritten.
         """
-        manifest = self._skopeo.inspect(reference)
+        manifest = self.skopeo.inspect(reference)
         if manifest.code:
             if _is_absent(manifest):
                 return ()
@@ -98,7 +99,7 @@ class Registry:
             )
         if manifest.stdout not in self._known:
             with tempfile.TemporaryDirectory() as folder:
-                self._skopeo.pull(reference, Path(folder))
+                self.skopeo.pull(reference, Path(folder))
                 self._known[manifest.stdout] = read_layout(Path(folder), reference, label)
         if not self._known[manifest.stdout]:
             raise ClashError(
@@ -109,13 +110,9 @@ class Registry:
             )
         return self._known[manifest.stdout]
 
-    def push(self, source: str, reference: str) -> None:
-        """Copy an image there; `source` as for `Skopeo.push`. Raises CommandError where the registry refuses."""
-        self._skopeo.push(source, reference)
-
     def delete(self, reference: str) -> str | None:
         """None once it is gone; else, in words, why the registry keeps it."""
-        done = self._skopeo.delete(reference)
+        done = self.skopeo.delete(reference)
         if done.code == 0 or _is_absent(done):
             return None
         if "UNSUPPORTED" in done.stderr or "405" in done.stderr:
