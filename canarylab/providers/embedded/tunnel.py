@@ -20,12 +20,12 @@ from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, CancelledError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.kube.watch import Watch
+from canarylab.providers.embedded.network import Network, Ranges
 from canarylab.tools import ip
 from canarylab.tools.runner import Runner, SystemRunner
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
-    from canarylab.providers.embedded.network import Network
 
 PROGRAM = "tunnel"
 _RETRY_SECONDS = 1.0
@@ -102,7 +102,6 @@ def argv(folder: Path, profile: str) -> list[str]:
 def main() -> None:
     """The process that the supervisor runs: serves until SIGTERM or SIGINT, and then takes everything back."""
     from canarylab.kube.client import Cluster
-    from canarylab.providers.embedded.network import Network, Ranges
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
