@@ -96,12 +96,8 @@ def _session() -> Session:
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    retry = Retry(
-        total=TRIES - 1,
-        backoff_factor=PAUSE,
-        status_forcelist=_BUSY,
-        raise_on_status=False,
-        respect_retry_after_header=False,  # a server may ask for an hour
+    retry = Retry(  # whatever a server asks for: that may be an hour
+        TRIES - 1, backoff_factor=PAUSE, status_forcelist=_BUSY, raise_on_status=False, respect_retry_after_header=False
     )
     session = Session()
     # As it lies there: a chart that a server unpacks on the way isn't what its digest is of.

@@ -33,13 +33,8 @@ def build(ctx: Context, wanted: Wanted, architecture: str) -> Path:
         with prepared(ctx, wanted, architecture) as context, tempfile.TemporaryDirectory(dir=home) as scratch:
             ctx.progress(f"building {wanted.image} for {architecture}")
             builder = builders.find(ctx.runner, Path(scratch) / "storage")
-            builder.build(
-                context / "Containerfile",
-                context,
-                wanted.image,
-                architecture=architecture,
-                arguments=wanted.all_arguments,
-            )
+            options = builders.options(architecture, wanted.all_arguments)
+            builder.build(context / "Containerfile", context, wanted.image, options)
             finished = Path(scratch) / "image.tar"
             builder.export(wanted.image, finished, wanted.image)
             finished.replace(archive)

@@ -6,7 +6,6 @@ A configuration can say arm64 while the program inside is for amd64; the kernel 
 from __future__ import annotations
 
 import json
-import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,11 +37,8 @@ def read_image(open_blob: OpenBlob, digest: str, reference: str, label: str | No
     if label and label not in labels:
         return None
     entry = (container.get("Entrypoint") or container.get("Cmd") or [""])[0].lstrip("/")
-    program = ""
-    for layer in reversed(manifest["layers"]):
-        with open_blob(layer["digest"]) as blob:
-            program = program or _program_architecture(blob, entry)
-    return Image(reference, config.get("architecture", ""), labels, program)
+    programs = (_program_architecture(open_blob, layer["digest"], entry) for layer in reversed(manifest["layers"]))
+    return Image(reference, config.get("architecture", ""), labels, next(filter(None, programs), ""))
 
 
 def read_archive(archive: Path, reference: str) -> Image:
@@ -55,8 +51,7 @@ def read_archive(archive: Path, reference: str) -> Image:
         with _member(tar, "index.json", archive) as file:
             index = json.load(file)
         image = read_image(open_blob, index["manifests"][0]["digest"], reference)
-    if image is None:
-        raise StageError("the archive holds no image", where=str(archive))
+    assert image is not None, "without a label to look for, every image is read"
     return image
 
 
@@ -64,8 +59,7 @@ def elf_architecture(header: bytes) -> str:
     """amd64 or arm64 from the first 20 bytes of a program; "" for anything that isn't ELF."""
     if len(header) < 20 or header[:4] != b"\x7fELF":  # noqa: PLR2004 - the length of what is read below
         return ""
-    order = "<" if header[5] == 1 else ">"
-    (machine,) = struct.unpack(f"{order}H", header[18:20])
+    machine = int.from_bytes(header[18:20], "little" if header[5] == 1 else "big")
     return _ELF_MACHINES.get(machine, f"ELF machine {machine}")
 
 
@@ -81,8 +75,8 @@ def verify_architecture(image: Image, wanted: str) -> None:
     )
 
 
-def _program_architecture(layer: IO[bytes], entry: str) -> str:
-    with tarfile.open(fileobj=layer, mode="r:*") as tar:
+def _program_architecture(open_blob: OpenBlob, layer: str, entry: str) -> str:
+    with open_blob(layer) as blob, tarfile.open(fileobj=blob, mode="r:*") as tar:
         for member in tar:
             if member.name.lstrip("./") == entry and member.isfile():
                 file = tar.extractfile(member)
@@ -96,10 +90,7 @@ def _json(open_blob: OpenBlob, digest: str) -> dict[str, Any]:
 
 
 def _member(tar: tarfile.TarFile, name: str, archive: Path) -> IO[bytes]:
-    try:
-        file = tar.extractfile(name)
-    except KeyError:
-        file = None
+    file = tar.extractfile(name) if name in tar.getnames() else None
     if file is None:
         raise StageError(f"the archive has no {name}", where=str(archive), why="it isn't an OCI archive")
     return file

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from canarylab.tools.runner import Runner
 
 _TIMEOUT = 900.0
-
-
-def build_options(architecture: str | None, arguments: Mapping[str, str] | None) -> list[str | Path]:
-    """The options of `build` that buildah, podman and docker share: the platform and the build arguments."""
-    options: list[str | Path] = ["--platform", f"linux/{architecture}"] if architecture else []
-    for key, value in (arguments or {}).items():
-        options += ["--build-arg", f"{key}={value}"]
-    return options
 
 
 @dataclass(frozen=True)
@@ -26,27 +18,17 @@ class Buildah:
     runner: Runner
     folder: Path
 
-    def _argv(self, *words: str | Path) -> list[str | Path]:
-        storage = ("--storage-driver=overlay", "--root", self.folder / "root", "--runroot", self.folder / "run")
-        # In a mount namespace of its own: killed, it would leave its overlays mounted on the host.
-        return ["unshare", "--mount", "buildah", *storage, *words]
-
-    def build(
-        self,
-        containerfile: Path,
-        context: Path,
-        tag: str,
-        *,
-        architecture: str | None = None,
-        arguments: Mapping[str, str] | None = None,
-    ) -> None:
-        """Build `tag`. Nothing is pulled: base images must be in the storage."""
+    def build(self, containerfile: Path, context: Path, tag: str, options: Sequence[str] = ()) -> None:
+        """Build `tag`. Nothing is pulled: base images must be in the storage. Raises CommandError where it fails."""
         words = ("build", "--quiet", "--isolation", "chroot", "--pull-never", "--tag", tag)
-        options = build_options(architecture, arguments)
-        self.runner.run(self._argv(*words, *options, "--file", containerfile, context), timeout=_TIMEOUT)
+        self._run(*words, *options, "--file", containerfile, context)
 
     def export(self, tag: str, archive: Path, reference: str) -> None:
         """Write an OCI archive that holds the image under `reference`."""
         archive.unlink(missing_ok=True)
-        words = ("push", "--quiet", "--disable-compression", tag, f"oci-archive:{archive}:{reference}")
-        self.runner.run(self._argv(*words), timeout=_TIMEOUT)
+        self._run("push", "--quiet", "--disable-compression", tag, f"oci-archive:{archive}:{reference}")
+
+    def _run(self, *words: str | Path) -> None:
+        storage = ("--storage-driver=overlay", "--root", self.folder / "root", "--runroot", self.folder / "run")
+        # In a mount namespace of its own: killed, it would leave its overlays mounted on the host.
+        self.runner.run(["unshare", "--mount", "buildah", *storage, *words], timeout=_TIMEOUT)

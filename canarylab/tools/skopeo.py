@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from canarylab.tools.runner import Result, Runner
 
-TIMEOUT = 600.0
+_TIMEOUT = 600.0
 """Seconds a copy may take."""
+_ANY = range(256)
+"""The exit codes of what the caller judges by itself."""
 
 
 @dataclass(frozen=True)
@@ -20,29 +23,26 @@ class Skopeo:
 
     def push(self, source: str, reference: str) -> None:
         """Copy an image, for all its architectures. `source` names its transport: oci:FOLDER, oci-archive:FILE."""
-        words = ["copy", "--all", "--quiet", *self._tls("dest"), source, f"docker://{reference}"]
-        self.runner.run(["skopeo", *words], timeout=TIMEOUT)
+        self._run("copy", "--all", "--quiet", *self._tls("dest-"), source, f"docker://{reference}")
 
     def pull(self, reference: str, folder: Path) -> None:
         """Copy an image, for all its architectures, into an OCI layout."""
-        words = ["copy", "--all", "--quiet", *self._tls("src"), f"docker://{reference}", f"oci:{folder}"]
-        self.runner.run(["skopeo", *words], timeout=TIMEOUT)
+        self._run("copy", "--all", "--quiet", *self._tls("src-"), f"docker://{reference}", f"oci:{folder}")
 
     def inspect(self, reference: str) -> Result:
         """The manifest or index as the registry has it. Its exit code is for the caller to judge."""
-        words = ["inspect", "--raw", *self._tls(), f"docker://{reference}"]
-        return self.runner.run(["skopeo", *words], timeout=TIMEOUT, ok=range(256))
+        return self._run("inspect", "--raw", *self._tls(), f"docker://{reference}", ok=_ANY)
 
     def delete(self, reference: str) -> Result:
         """Delete what the tag names, if the registry lets one. Its exit code is for the caller to judge."""
-        words = ["delete", *self._tls(), f"docker://{reference}"]
-        return self.runner.run(["skopeo", *words], timeout=TIMEOUT, ok=range(256))
+        return self._run("delete", *self._tls(), f"docker://{reference}", ok=_ANY)
 
     def convert(self, source: str, archive: Path, reference: str) -> None:
         """Write an image as an OCI archive in which it goes by `reference`."""
-        words = ["copy", "--quiet", source, f"oci-archive:{archive}:{reference}"]
-        self.runner.run(["skopeo", *words], timeout=TIMEOUT)
+        self._run("copy", "--quiet", source, f"oci-archive:{archive}:{reference}")
+
+    def _run(self, *words: str, ok: Sequence[int] = (0,)) -> Result:
+        return self.runner.run(["skopeo", *words], timeout=_TIMEOUT, ok=ok)
 
     def _tls(self, side: str = "") -> list[str]:
-        prefix = f"{side}-" if side else ""
-        return [f"--{prefix}tls-verify=false"] if self.plain else []
+        return [f"--{side}tls-verify=false"] if self.plain else []

@@ -13,10 +13,11 @@ from support.fake_runner import FakeRunner
 from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
 
+from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import StageError, UsageError
-from canarylab.images.image import SOURCE_LABEL
+from canarylab.images.image import SOURCE_LABEL, Wanted
 from canarylab.ownership.foreign import ClashError
-from canarylab.providers.existing import pushing, registry
+from canarylab.providers.existing import ExistingProvider, images, registry, requirements
 from canarylab.providers.existing.registry import Address, Registry, is_plain, is_private
 from canarylab.tools.runner import Result
 
@@ -262,7 +263,7 @@ def test_archives_of_two_architectures_become_one_image(tmp_path):
     }
     layout = tmp_path / "layout"
     layout.mkdir()
-    pushing.write_index(both, layout)
+    images.write_index(both, layout)
     found = registry.read_layout(layout, REFERENCE, SOURCE_LABEL)
     assert [(image.architecture, image.program_architecture) for image in found] == [
         ("amd64", "amd64"),
@@ -287,10 +288,13 @@ def test_what_is_pushed_is_for_every_architecture_of_the_cluster(tmp_path, monke
             file, {"app": elf(machine)}, architecture=architecture, entrypoint=["/app"], labels={SOURCE_LABEL: "1"}
         )
 
-    monkeypatch.setattr(pushing, "build", build)
+    monkeypatch.setattr(images, "build", build)
+    monkeypatch.setattr(requirements, "architectures", lambda _cluster: architectures)
     skopeo = Skopeo(image=made(tmp_path, labels={SOURCE_LABEL: "1"}))
-    wanted = pushing.Wanted(tmp_path, REFERENCE, {})
-    pushing.push(context_of(runner=skopeo), at(skopeo), wanted, architectures)
+    spec = ClusterSpec(profile="unit-test", context="mine", registry="http://127.0.0.1:5000/team")
+    ctx = context_of(provider=ExistingProvider(spec), runner=skopeo)
+    monkeypatch.setattr(ctx.provider.access, "_client", object())
+    ctx.provider.images.deliver(ctx, Wanted(tmp_path, REFERENCE, {}))
     assert built == [("localhost/app:x", architecture) for architecture in architectures], "archives are shared"
     pushed = next(line for line in skopeo.commands if f"docker://{REFERENCE}" in line and "copy" in line)
     assert "copy --all" in pushed

@@ -34,7 +34,7 @@ def test_versions_compare_as_numbers_and_nothing_is_older_than_none():
 
 def test_the_counter_counts_packages_and_never_past_the_total():
     seen: list[tuple[int, int]] = []
-    count = go._Counter(2, lambda done, total: seen.append((done, total)))
+    count = go._counter(2, lambda done, total: seen.append((done, total)))
     for line in ("k8s.io/api", "", "# k8s.io/api warning", "go: downloading x v1", "fmt", "one/too/many"):
         count(line)
     assert seen == [(1, 2), (2, 2), (2, 2)]

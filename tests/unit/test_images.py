@@ -156,3 +156,46 @@ def test_a_build_that_fails_leaves_no_archive_and_no_scratch(folder, tools, isol
         build(context_of(runner=tools), wanted(folder), "amd64")
     left = [path.name for path in (isolated_home / "cache" / "canarylab" / "images" / "app").iterdir()]
     assert sorted(left) == sorted(["lock", f"{source_digest(folder, {})[:16]}-amd64"])
+
+
+class Engines(Tools):
+    """With podman or docker in buildah's place: what they save goes through skopeo."""
+
+    def _answer(self, line):
+        words = line.split()
+        if words[0] == "skopeo":
+            made = Path(words[-1].split(":")[1])
+            archive(made, {"app": elf(self.machine)}, architecture=self.platform, entrypoint=["/app"])
+        return "" if words[0] == "skopeo" or words[1] in ("save", "rmi") else super()._answer(line)
+
+
+@pytest.fixture
+def only(tools, tmp_path, monkeypatch):  # noqa: ARG001 - it puts Go on the PATH
+    """Has the PATH hold nothing else than Go and these programs."""
+
+    def put(*names, user):
+        for name in names:
+            (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+            (tmp_path / "bin" / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+
+    return put
+
+
+@pytest.mark.parametrize(("there", "user"), [(("podman", "docker"), 0), (("podman", "buildah"), 1000)])
+def test_without_buildah_or_root_podman_or_docker_build_and_keep_nothing(folder, only, there, user):
+    only(*there, user=user)
+    runner = Engines()
+    assert build(context_of(runner=runner), wanted(folder), "arm64").exists()
+    built, saved, converted, removed = runner.commands[-4:]
+    assert built.startswith("podman build --quiet --tag localhost/app:x --platform linux/arm64 --build-arg COLOR=blue ")
+    image = saved.removeprefix("podman save --output ").removesuffix(" localhost/app:x")
+    assert converted.startswith(f"skopeo copy --quiet docker-archive:{image} oci-archive:")
+    assert removed == "podman rmi localhost/app:x"
+
+
+def test_with_root_buildah_comes_first_in_a_storage_of_its_own(folder, tools, only):
+    only("docker", "buildah", user=0)
+    build(context_of(runner=tools), wanted(folder), "amd64")
+    assert tools.commands[-1].startswith("unshare --mount buildah --storage-driver=overlay --root ")

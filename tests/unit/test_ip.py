@@ -12,7 +12,7 @@ ROUTES = (
 
 @pytest.mark.parametrize("output", ["", "\n", "[]"])
 def test_an_empty_list_may_be_printed_as_nothing(output):
-    assert ip.parse(output) == []
+    assert ip.query(FakeRunner({"ip -j route show": output}), "route", "show") == []
 
 
 def test_every_destination_of_every_table_counts_but_the_default():

@@ -178,19 +178,19 @@ def test_deleting_what_is_not_there_is_no_error_and_deletes_nothing():
 
 def test_what_a_killed_run_left_is_deleted_and_told():
     network = Network(PROFILE, RANGES, FakeRunner())
-    tables = {"nftables": [{"table": {"family": "inet", "name": name}} for name in ("other", network.table)]}
+    tables = {"nftables": [{"table": {"family": "inet", "name": name}} for name in ("other", network.name)]}
     runner = FakeRunner(
         {
             "ip -j route show type unreachable": json.dumps([{"dst": RANGES.all}]),
             "nft -j list tables": json.dumps(tables),
             "ip route delete unreachable": "",
-            f"nft delete table inet {network.table}": "",
+            f"nft delete table inet {network.name}": "",
         }
     )
     removals = Network(PROFILE, RANGES, runner).delete()
     assert [removal.subject for removal in removals] == [
         f"route to nowhere for {RANGES.all}",
-        f"nftables table inet {network.table}",
+        f"nftables table inet {network.name}",
     ]
 
 

@@ -18,7 +18,7 @@ from canarylab.providers.embedded import EmbeddedProvider
 from canarylab.providers.embedded.programs import built as built_programs
 from canarylab.providers.embedded.programs.built import built, digest
 from canarylab.providers.embedded.programs.images import references
-from canarylab.providers.sources.published_plugins import CHECKSUMS
+from canarylab.providers.sources.published import CHECKSUMS
 
 PINS = pins.pins()
 VERSION = r"\d+\.\d+\.\d+"

@@ -10,7 +10,7 @@ from support.runs import context_of
 
 from canarylab.download import MIRROR
 from canarylab.errors import StageError, UsageError
-from canarylab.providers.sources.published_plugins import CHECKSUMS, router_plugin
+from canarylab.providers.sources.published import CHECKSUMS, PublishedSources
 
 NAME = "argoproj-labs/gatewayAPI"
 RELEASES = "github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi/releases/download"
@@ -30,7 +30,7 @@ def ctx(provider):
 def test_each_architecture_has_its_own_file_and_checksum(ctx, provider, architecture, monkeypatch):
     monkeypatch.delenv(MIRROR)
     provider.node_architecture = architecture
-    plugin = router_plugin(ctx, NAME, "0.17.0")
+    plugin = PublishedSources().router_plugin(ctx, NAME, "0.17.0")
     assert plugin.location == f"https://{RELEASES}/v0.17.0/gatewayapi-plugin-linux-{architecture}"
     assert plugin.sha256 == CHECKSUMS[NAME]["0.17.0"][architecture]
     assert plugin.note == ""
@@ -44,18 +44,22 @@ def test_checksums_are_such_and_no_two_are_the_same():
 
 def test_a_mirror_is_where_the_controller_gets_it_from_too_without_its_password(ctx, monkeypatch):
     monkeypatch.setenv(MIRROR, "https://me:secret@mirror.example/files/")
-    assert router_plugin(ctx, NAME, "0.17.0").location.startswith(f"https://mirror.example/files/{RELEASES}/")
+    assert (
+        PublishedSources()
+        .router_plugin(ctx, NAME, "0.17.0")
+        .location.startswith(f"https://mirror.example/files/{RELEASES}/")
+    )
 
 
 def test_a_version_whose_checksum_is_not_known_is_refused_with_those_that_are(ctx):
     with pytest.raises(UsageError, match=r"checksums of version 0\.99\.0") as caught:
-        router_plugin(ctx, NAME, "0.99.0")
+        PublishedSources().router_plugin(ctx, NAME, "0.99.0")
     assert "use 0.17.0" in caught.value.remedy
 
 
 def test_a_plugin_that_nobody_knows_is_refused_with_those_that_are_known(ctx):
     with pytest.raises(UsageError, match="there is no traffic-router plugin 'argoproj-labs/gatewayApi'") as caught:
-        router_plugin(ctx, "argoproj-labs/gatewayApi", "0.17.0")
+        PublishedSources().router_plugin(ctx, "argoproj-labs/gatewayApi", "0.17.0")
     assert NAME in caught.value.remedy
 
 
@@ -63,5 +67,5 @@ def test_a_plugin_that_nobody_knows_is_refused_with_those_that_are_known(ctx):
 def test_nodes_for_which_one_file_cannot_do_are_refused(ctx, provider, monkeypatch, architectures):
     monkeypatch.setattr(provider, "architectures", lambda _ctx: architectures)
     with pytest.raises(StageError, match="can't be for nodes of") as caught:
-        router_plugin(ctx, NAME, "0.17.0")
+        PublishedSources().router_plugin(ctx, NAME, "0.17.0")
     assert "all amd64 or all arm64" in caught.value.remedy

@@ -26,37 +26,22 @@ from canarylab.tools.supervisord import Supervisor
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.contract.playbook import ClusterSpec
 
 
 class EmbeddedProvider(Provider):
     """The default on Linux. Its parts share the profile's network, supervisor and machine."""
 
     name: ClassVar[str] = "embedded"
-
-    def __init__(self, spec: ClusterSpec) -> None:
-        super().__init__(spec)
-        self._ranges: Ranges | None = None
+    _ranges: Ranges | None = None
+    # Parts are made from the provider when they are first asked for.
+    infrastructure = cached_property(HostInfrastructure)
+    sources = PinnedSources()
+    images = cached_property(MachineImages)
+    access = cached_property(NetworkAccess)
 
     @classmethod
     def fits(cls, system: str) -> bool:
         return system == "Linux"
-
-    @cached_property
-    def infrastructure(self) -> HostInfrastructure:
-        return HostInfrastructure(self)
-
-    @cached_property
-    def sources(self) -> PinnedSources:
-        return PinnedSources()
-
-    @cached_property
-    def images(self) -> MachineImages:
-        return MachineImages(self)
-
-    @cached_property
-    def access(self) -> NetworkAccess:
-        return NetworkAccess(self)
 
     # -- what the parts share -----------------------------------------------------------------------------------------
 
@@ -68,12 +53,10 @@ class EmbeddedProvider(Provider):
 
     @staticmethod
     def _saved_ranges(ctx: Context) -> Ranges:
-        file = ctx.paths.root / "network.json"
-        ranges = Ranges.load(file)
-        if ranges is None:
-            others = [path for path in state_home().glob("*") if path.is_dir() and path != ctx.paths.root]
-            ranges = choose([*ip.routed(ctx.runner), *reserved(others)])
-        return ranges
+        if ranges := Ranges.load(ctx.paths.root / "network.json"):
+            return ranges
+        others = (path for path in state_home().glob("*") if path.is_dir() and path != ctx.paths.root)
+        return choose([*ip.routed(ctx.runner), *reserved(others)])
 
     def keep_ranges(self, ctx: Context) -> None:
         """Claim the ranges and the profile's name for this profile's folder, as `up` does before its first change."""

@@ -53,11 +53,11 @@ class NetworkAccess(Access):
         pid = self._provider.supervisor(ctx).process(tunnel.PROGRAM)
         if pid is not None and not tunnel.has_route(ctx.runner, network):
             problems.append(f"the route to {network.ranges.services} is missing")
-        balanced = {}
+        addresses = {}
         try:
             balanced = load_balancers(self.cluster(ctx).list("v1", "Service"))
+            addresses = {name: load_balancer_address(service) or "pending" for name, service in balanced.items()}
         except CanarylabError as error:
             problems.append(error.what)
-        addresses = {name: load_balancer_address(service) or "pending" for name, service in balanced.items()}
         route = f"{network.ranges.services} -> {network.ranges.node_address}"
         return TunnelStatus(pid is not None, pid, route, addresses, tuple(problems))

@@ -23,18 +23,15 @@ class ControlGroups:
         self.name = name
         self._root = root
 
-    def hierarchies(self) -> list[Path]:
-        """The mounted hierarchies: the root itself with version 2, else one folder a controller; maybe none at all."""
-        if (self._root / "cgroup.controllers").exists():
-            return [self._root]
-        if not self._root.exists():
-            return []
-        return [path for path in sorted(self._root.iterdir()) if path.is_dir() and not path.is_symlink()]
-
     @property
     def groups(self) -> list[Path]:
-        """The profile's folder in each hierarchy, whether it exists or not."""
-        return [hierarchy / self.name for hierarchy in self.hierarchies()]
+        """The profile's folder in each mounted hierarchy, whether it exists or not.
+
+        A hierarchy is the root itself with version 2, else one folder a controller; maybe there is none at all.
+        """
+        if (self._root / "cgroup.controllers").exists():
+            return [self._root / self.name]
+        return [path / self.name for path in sorted(self._root.glob("*")) if path.is_dir() and not path.is_symlink()]
 
     def create(self) -> None:
         """Make the groups. The kubelet wants its root to exist; a version 1 cpuset is useless until it is filled."""
@@ -76,18 +73,14 @@ class ControlGroups:
         existing = [group for group in self.groups if group.exists()]
         for group in existing:
             wait_until(functools.partial(_remove, group), deadline=time.monotonic() + 5, cancel=cancel)
-        if not existing:
-            return []
         left = [str(group) for group in existing if group.exists()]
         if left:
             return [Removal(f"control groups {', '.join(left)}", "failed", "still in use")]
-        return [Removal(f"control groups {self.name} in {len(existing)} hierarchies", "removed")]
+        return [Removal(f"control groups {self.name} in {len(existing)} hierarchies", "removed")] if existing else []
 
 
 def _remove(group: Path) -> bool:
-    for path in sorted((found for found in group.rglob("*") if found.is_dir()), reverse=True):
+    for path in sorted([group, *filter(Path.is_dir, group.rglob("*"))], reverse=True):
         with suppress(OSError):  # busy: the caller tries again
             path.rmdir()
-    with suppress(OSError):
-        group.rmdir()
     return not group.exists()

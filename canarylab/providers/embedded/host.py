@@ -23,12 +23,11 @@ _GIB = 1 << 30
 _BUILD_BYTES = 12 * _GIB
 _RUN_BYTES = 3 * _GIB
 _MEMORY_BYTES = 3 * _GIB
-_SYS_ADMIN, _NET_ADMIN, _MKNOD = 21, 12, 27
-_CAPABILITIES = {_SYS_ADMIN: "CAP_SYS_ADMIN", _NET_ADMIN: "CAP_NET_ADMIN", _MKNOD: "CAP_MKNOD"}
+_CAPABILITIES = {21: "CAP_SYS_ADMIN", 12: "CAP_NET_ADMIN", 27: "CAP_MKNOD"}
+"""Bits of the mask, and their names (linux/capability.h)."""
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
-_INOTIFY_KEY = "fs.inotify.max_user_instances"
 _INOTIFY_WANTED = 512
 _INOTIFY_OF_SIDECAR = 3
 """Two of pilot-agent and one of Envoy, as counted in /proc."""
@@ -84,10 +83,9 @@ def _programs() -> list[Finding]:
     if shutil.which("apt-get"):
         seen = f"`up` will install {', '.join(missing)}"
         return [Finding("host programs", False, seen, f"apt-get install {' '.join(missing)}", fatal=False)]
-    remedy = (
-        f"install {', '.join(missing)} with this system's package manager; the node itself needs apt (Debian, Ubuntu)"
-    )
-    return [Finding("host programs", False, f"missing: {', '.join(missing)}", remedy)]
+    names = ", ".join(missing)
+    remedy = f"install {names} with this system's package manager; the node itself needs apt (Debian, Ubuntu)"
+    return [Finding("host programs", False, f"missing: {names}", remedy)]
 
 
 def install_packages(ctx: Context) -> None:
@@ -127,7 +125,7 @@ def _inotify() -> Finding:
     for the host's owner to set, so the finding asks for it and `up` doesn't do it.
     """
     limit = int(_INOTIFY.read_text()) if _INOTIFY.exists() else _INOTIFY_WANTED
-    command = f"sysctl -w {_INOTIFY_KEY}={_INOTIFY_WANTED}"
+    command = f"sysctl -w fs.inotify.max_user_instances={_INOTIFY_WANTED}"
     return Finding(
         "inotify instances",
         limit >= _INOTIFY_WANTED,
@@ -148,11 +146,9 @@ def _forwarding() -> Finding:
 def _control_groups() -> Finding:
     unified = CGROUPS / "cgroup.controllers"
     if unified.exists():
-        available = unified.read_text().split()
-        version = "version 2"
+        version, available = "version 2", unified.read_text().split()
     else:
-        available = [path.name for path in CGROUPS.iterdir()] if CGROUPS.exists() else []
-        version = "version 1"
+        version, available = "version 1", [path.name for path in CGROUPS.glob("*")]
     missing = [name for name in _CONTROLLERS if name not in available]
     seen = f"{version}, without {', '.join(missing)}" if missing else version
     return Finding("control groups", not missing, seen, "mount them: cgroupfs-mount, or boot with them enabled")

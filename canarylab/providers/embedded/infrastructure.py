@@ -9,7 +9,7 @@ from canarylab.contract.provider import Finding, Infrastructure
 from canarylab.contract.stage import Stage
 from canarylab.files import delete
 from canarylab.lock import is_held
-from canarylab.paths import ProfilePaths, cache_home, state_home
+from canarylab.paths import cache_home, state_home
 from canarylab.providers.embedded import host
 from canarylab.providers.embedded.machine import STAMP
 from canarylab.providers.embedded.programs.built import built
@@ -43,24 +43,16 @@ class HostInfrastructure(Infrastructure):
         )
 
     def leftovers(self, ctx: Context) -> list[Removal]:
-        root = ProfilePaths(ctx.profile).root
-        if not delete(root):
-            return []
-        kept = Removal(
-            f"programs in {cache_home()}", "left", "the next `up` is faster; `teardown --purge` removes them"
-        )
-        return [Removal(f"files in {root}", "removed"), kept]
+        removed, reason = super().leftovers(ctx), "the next `up` is faster; `teardown --purge` removes them"
+        return [*removed, Removal(f"programs in {cache_home()}", "left", reason)] if removed else []
 
     def purge(self, ctx: Context) -> list[Removal]:
-        users = sorted(path.parent.name for path in state_home().glob(f"*/{STAMP}"))
-        if users:
-            reason = f"used by {', '.join(users)}"
-            return [Removal(f"programs in {cache_home()}", "left", reason)]
+        if users := sorted(path.parent.name for path in state_home().glob(f"*/{STAMP}")):
+            return [Removal(f"programs in {cache_home()}", "left", f"used by {', '.join(users)}")]
         if is_held(built().folder.with_name("lock")):
             return [Removal(f"programs in {cache_home()}", "left", "another run builds them at this moment")]
-        delete_readonly = ["chmod", "-R", "u+w", str(cache_home())]
         if not cache_home().exists():
             return []
-        ctx.runner.run(delete_readonly, timeout=300)  # Go writes its module cache read-only
+        ctx.runner.run(["chmod", "-R", "u+w", str(cache_home())], timeout=300)  # Go writes its module cache read-only
         delete(cache_home())
         return [Removal(f"programs and caches in {cache_home()}", "removed")]

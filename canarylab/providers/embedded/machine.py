@@ -30,7 +30,6 @@ _ENVIRONMENT = ("env", "-i", "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/
 """Nothing of the host's: kubeadm would write its proxy variables into the control plane's manifests."""
 _START_SECONDS = 20.0
 _STOP_SECONDS = 20.0
-_DISK = "var/lib/containerd"
 
 
 class Machine:
@@ -40,7 +39,7 @@ class Machine:
         self, folder: Path, built: Built, network: Network, supervisor: Supervisor, *, runner: Runner, cancel: Cancel
     ) -> None:
         self.folder = folder
-        self.groups = ControlGroups(network.namespace)
+        self.groups = ControlGroups(network.name)
         self._built = built
         self._network = network
         self._supervisor = supervisor
@@ -55,16 +54,14 @@ class Machine:
 
         Raises where the disk was made of other programs: it holds the user's objects, so only the user replaces it.
         """
-        if not self._stamp.exists():
-            return False
-        made_of = self._stamp.read_text()
-        if made_of != self._built.folder.name:
+        made_of = self._stamp.read_text() if self._stamp.exists() else None
+        if made_of not in (None, self._built.folder.name):
             raise StageError(
                 f"this profile was made of other programs ({made_of}) than this version's ({self._built.folder.name})",
                 where=str(self._stamp),
                 remedy="`invoke teardown up` creates it again, without the objects in it",
             )
-        return True
+        return made_of is not None
 
     @property
     def _stamp(self) -> Path:
@@ -86,7 +83,7 @@ class Machine:
         self._runner.run(["cp", "--archive", self._built.root / "etc", self.folder / "etc"], timeout=60)
         for name in ("var/lib/kubelet", "var/lib/etcd", "var/log/pods", "var/log/containers", "etc/cni/net.d"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        store = self.folder / _DISK
+        store = self.folder / "var/lib/containerd"
         delete(store)
         # containerd writes into its databases, and locks them: shared, a second profile would wait for the first.
         link_tree(self._built.store, store, copied=(".db",))
@@ -109,8 +106,7 @@ class Machine:
         """Bring it up; returns once containerd answers."""
         self.groups.create()
         self._supervisor.start(self._program(), self._cancel)
-        deadline = time.monotonic() + _START_SECONDS
-        if not wait_until(self.is_up, deadline=deadline, cancel=self._cancel, interval=0.02):
+        if not wait_until(self.is_up, deadline=time.monotonic() + _START_SECONDS, cancel=self._cancel, interval=0.02):
             raise self._not_up()
         try:
             self.run(["cri-wait"], timeout=_START_SECONDS + 10)
@@ -135,7 +131,7 @@ class Machine:
         environment = {
             "ROOT": str(self._built.root),
             "STATE": str(self.folder),
-            "NAME": node_name(self._network.profile),
+            "NAME": self._network.profile,
             "SERVICES": str(NODE / "machine" / "services"),
         }
         return Program(PROGRAM, argv, environment, stop_signal="KILL")
@@ -173,35 +169,19 @@ class Machine:
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + _STOP_SECONDS
-        if not wait_until(lambda: not self._strays(), deadline=deadline, cancel=self._cancel):
+        if not wait_until(lambda: not self._strays(), deadline=time.monotonic() + _STOP_SECONDS, cancel=self._cancel):
             raise StageError(f"processes of the machine don't end: {sorted(self._strays())}")
         return was_running or bool(found)
 
     def _strays(self) -> set[int]:
         """Processes in the profile's network namespace or control groups: no other process can be in either."""
-        return self.groups.processes() | _in_namespace(self._network.path)
+        found = self.groups.processes()
+        if self._network.path.exists():
+            listed = self._runner.run(["ip", "netns", "pids", self._network.name], timeout=10)
+            found.update(map(int, listed.stdout.split()))
+        return found
 
     def delete(self) -> list[Removal]:
         """Stop the machine and delete its control groups. Its disk is deleted with the profile's folder."""
         removals = [Removal("machine with all its processes", "removed")] if self.stop() else []
         return removals + self.groups.delete(self._cancel)
-
-
-def node_name(profile: str) -> str:
-    """The name of the profile's one node, as Kubernetes and the machine's hostname have it."""
-    return profile
-
-
-def _in_namespace(path: Path) -> set[int]:
-    """The processes in a named network namespace."""
-    if not path.exists():
-        return set()
-    wanted = path.stat()
-    found = set()
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            with suppress(OSError):  # it ended meanwhile
-                if os.path.samestat((process / "ns/net").stat(), wanted):
-                    found.add(int(process.name))
-    return found

@@ -101,50 +101,42 @@ class Network:
         self.profile = profile
         self.ranges = ranges
         self.internet = internet
-        self._runner = runner
-
-    @property
-    def namespace(self) -> str:
-        """Name of the network namespace, and of the control groups."""
-        return f"canarylab-{self.profile}"
-
-    @property
-    def link(self) -> str:
+        self.name = f"canarylab-{profile}"
+        """Of the network namespace, of the nftables table in the family inet, and of the control groups."""
+        self.link = link_name(profile)
         """Name of the host's end."""
-        return link_name(self.profile)
-
-    @property
-    def table(self) -> str:
-        """Name of the nftables table, in the family inet."""
-        return f"canarylab-{self.profile}"
-
-    @property
-    def path(self) -> Path:
+        self.path = Path("/run/netns") / self.name
         """Where iproute2 mounts the namespace (ip-netns(8))."""
-        return Path("/run/netns") / self.namespace
+        self._runner = runner
+        self._barrier = ["unreachable", ranges.all, "metric", "4096"]
+        """A route to nowhere, behind every better one into the profile's range."""
 
     def is_complete(self) -> bool:
         """Whether everything that `create` makes is there: the route to nowhere is its last step."""
-        whole = self.exists() and self._is_addressed() and self._has_barrier() and self.has_rules()
-        return whole and not self.lets_out_otherwise()
+        is_linked = self.exists() and self.ranges.host_address in ip.addresses(self._runner, self.link)
+        return is_linked and self._has_barrier() and self.has_rules() and not self.lets_out_otherwise()
 
     def exists(self) -> bool:
         """Whether namespace and link are there; they may be half made."""
-        return self.path.exists() and Path(f"/sys/class/net/{self.link}").exists()
+        return self.path.exists() and self._has_link()
+
+    def _has_link(self) -> bool:
+        return Path(f"/sys/class/net/{self.link}").exists()
 
     def create(self) -> None:
         """Make what is missing; what a killed run left half done is made again."""
         self.delete()
-        link, ranges = self.link, self.ranges
+        name, link, ranges = self.name, self.link, self.ranges
         # The rules come first: at no moment is there a link without them.
-        self._load_rules()
+        rules = rule_set(name, link, ranges, internet=self.internet)
+        self._runner.run(["nft", "-f", "-"], timeout=10, stdin=rules)
         for argv in (
-            ["ip", "netns", "add", self.namespace],
-            ["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", self.namespace],
-            ["ip", "-n", self.namespace, "link", "set", "lo", "up"],
-            ["ip", "-n", self.namespace, "addr", "add", f"{ranges.node_address}/24", "dev", "eth0"],
-            ["ip", "-n", self.namespace, "link", "set", "eth0", "up"],
-            ["ip", "-n", self.namespace, "route", "add", "default", "via", ranges.host_address],
+            ["ip", "netns", "add", name],
+            ["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name],
+            ["ip", "-n", name, "link", "set", "lo", "up"],
+            ["ip", "-n", name, "addr", "add", f"{ranges.node_address}/24", "dev", "eth0"],
+            ["ip", "-n", name, "link", "set", "eth0", "up"],
+            ["ip", "-n", name, "route", "add", "default", "via", ranges.host_address],
             ["ip", "addr", "add", f"{ranges.host_address}/24", "dev", link],
             ["ip", "link", "set", link, "up"],
             # What pods send to the host is refused, and the refusal has to find its way back.
@@ -154,37 +146,22 @@ class Network:
         ):
             self._runner.run(argv, timeout=10)
 
-    @property
-    def _barrier(self) -> list[str]:
-        """A route to nowhere, behind every better one into the profile's range."""
-        return ["unreachable", self.ranges.all, "metric", "4096"]
-
     def _has_barrier(self) -> bool:
-        output = self._runner.run(["ip", "-j", "route", "show", "type", "unreachable"], timeout=10).stdout
-        return any(route.get("dst") == self.ranges.all for route in ip.parse(output))
-
-    def _is_addressed(self) -> bool:
-        return self.ranges.host_address in ip.addresses(self._runner, self.link)
-
-    def _load_rules(self) -> None:
-        rules = rule_set(self.table, self.link, self.ranges, internet=self.internet)
-        self._runner.run(["nft", "-f", "-"], timeout=10, stdin=rules)
+        routes = ip.query(self._runner, "route", "show", "type", "unreachable")
+        return any(route.get("dst") == self.ranges.all for route in routes)
 
     def delete(self) -> list[Removal]:
         """Delete what is there, in the order that leaves no link without rules."""
         removals = []
-        if Path(f"/sys/class/net/{self.link}").exists():
-            self._runner.run(["ip", "link", "delete", self.link], timeout=10)
-            removals.append(Removal(f"link {self.link} with its routes", "removed"))
-        if self._has_barrier():
-            self._runner.run(["ip", "route", "delete", *self._barrier], timeout=10)
-            removals.append(Removal(f"route to nowhere for {self.ranges.all}", "removed"))
-        if self.path.exists():
-            self._runner.run(["ip", "netns", "delete", self.namespace], timeout=10)
-            removals.append(Removal(f"network namespace {self.namespace}", "removed"))
-        if self.has_rules():
-            self._runner.run(["nft", "delete", "table", "inet", self.table], timeout=10)
-            removals.append(Removal(f"nftables table inet {self.table}", "removed"))
+        for is_there, argv, subject in (
+            (self._has_link, ["ip", "link", "delete", self.link], f"link {self.link} with its routes"),
+            (self._has_barrier, ["ip", "route", "delete", *self._barrier], f"route to nowhere for {self.ranges.all}"),
+            (self.path.exists, ["ip", "netns", "delete", self.name], f"network namespace {self.name}"),
+            (self.has_rules, ["nft", "delete", "table", "inet", self.name], f"nftables table inet {self.name}"),
+        ):
+            if is_there():
+                self._runner.run(argv, timeout=10)
+                removals.append(Removal(subject, "removed"))
         return removals
 
     def has_rules(self) -> bool:
@@ -193,13 +170,13 @@ class Network:
             return False  # nobody can have loaded any: the first `up` installs it
         listed = self._runner.run(["nft", "-j", "list", "tables"], timeout=10).stdout
         tables = (entry.get("table", {}) for entry in json.loads(listed)["nftables"])
-        return any(table.get("name") == self.table and table.get("family") == "inet" for table in tables)
+        return any(table.get("name") == self.name and table.get("family") == "inet" for table in tables)
 
     def lets_out_otherwise(self) -> bool:
         """Whether there are rules that let the machine out where that isn't wanted, or don't where it is."""
         if not shutil.which("nft"):
             return False
-        listed = self._runner.run(["nft", "list", "table", "inet", self.table], timeout=10, ok=(0, 1))
+        listed = self._runner.run(["nft", "list", "table", "inet", self.name], timeout=10, ok=(0, 1))
         return listed.code == 0 and ("masquerade" in listed.stdout) != self.internet
 
     def check_route(self, address: str) -> None:
@@ -224,7 +201,12 @@ def rule_set(table: str, link: str, ranges: Ranges, *, internet: bool) -> str:
     the host's address.
     """
     outward = "accept" if internet else "reject"
-    rules = f"""table inet {table}
+    nat = f"""    chain postrouting {{
+        type nat hook postrouting priority srcnat; policy accept;
+        ip saddr {{ {ranges.link}, {ranges.pods} }} oifname != "{link}" masquerade
+    }}
+"""
+    return f"""table inet {table}
 delete table inet {table}
 table inet {table} {{
     chain input {{
@@ -238,14 +220,8 @@ table inet {table} {{
         oifname "{link}" drop
         iifname "{link}" {outward}
     }}
+{nat if internet else ""}}}
 """
-    if internet:
-        rules += f"""    chain postrouting {{
-        type nat hook postrouting priority srcnat; policy accept;
-        ip saddr {{ {ranges.link}, {ranges.pods} }} oifname != "{link}" masquerade
-    }}
-"""
-    return rules + "}\n"
 
 
 def reserved(folders: Iterable[Path]) -> Sequence[str]:

@@ -28,37 +28,33 @@ class PinnedSources(Sources):
         return built().bin
 
     def chart(self, ctx: Context, reference: str, version: str) -> Path:
-        name = reference.rsplit("/", 1)[-1]
         packaged = pins.pins().istio
-        if reference not in CHARTS or packaged.split("-", 1)[0] != version:
-            known = ", ".join(f"{chart} {packaged.split('-', 1)[0]}" for chart in CHARTS)
+        line = packaged.partition("-")[0]
+        if reference not in CHARTS or version != line:
             raise UsageError(
                 f"the embedded provider has no chart {reference} of version {version}",
                 why="there is no chart repository: charts come from the modules that node/go.mod pins",
-                remedy=f"use one of {known}",
+                remedy=f"use one of {', '.join(f'{chart} {line}' for chart in CHARTS)}",
             )
-        return built().charts / f"{name}-{packaged}.tgz"
+        return built().charts / f"{reference.rpartition('/')[2]}-{packaged}.tgz"
 
     def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:
-        if pins.pins().rollouts.removeprefix("v") != version:
-            raise UsageError(
-                f"the embedded provider has no Argo Rollouts {version}",
-                remedy=f"use {pins.pins().rollouts.removeprefix('v')}, which node/go.mod pins",
-            )
+        _require_pinned("Argo Rollouts", version, pins.pins().rollouts.removeprefix("v"))
         return built().rollouts_manifest, f"{ROLLOUTS}:{pins.pins().rollouts}"
 
     def gateway_api_manifest(self, ctx: Context, version: str) -> Path:
-        if pins.pins().gateway_api != version:
-            raise UsageError(
-                f"the embedded provider has no Gateway API {version}",
-                remedy=f"use {pins.pins().gateway_api}, which node/go.mod pins",
-            )
+        _require_pinned("Gateway API", version, pins.pins().gateway_api)
         return built().gateway_api_manifest
 
     def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
         if name != _GATEWAY_API:
-            raise UsageError(
-                f"the embedded provider has no traffic-router plugin {name!r}", remedy=f"use {_GATEWAY_API}"
-            )
+            what = f"the embedded provider has no traffic-router plugin {name!r}"
+            raise UsageError(what, remedy=f"use {_GATEWAY_API}")
         note = f"{name} isn't available here: a plugin of this tool stands in for it (docs/embedded.md, Gateway API)"
         return RouterPlugin(f"file://{GATEWAY_API_PLUGIN}", note=note)
+
+
+def _require_pinned(what: str, version: str, pinned: str) -> None:
+    if version != pinned:
+        said = f"the embedded provider has no {what} {version}"
+        raise UsageError(said, remedy=f"use {pinned}, which node/go.mod pins")

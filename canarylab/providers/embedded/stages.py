@@ -15,7 +15,7 @@ from canarylab.kube import kubeconfig
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.providers.embedded import network as networks
-from canarylab.providers.embedded.machine import Machine, node_name
+from canarylab.providers.embedded.machine import Machine
 from canarylab.providers.embedded.programs.build import Builder
 from canarylab.providers.embedded.programs.built import built
 from canarylab.removal import Removal
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _KUBEADM_SECONDS = 240.0
 _ADMIN = "etc/kubernetes/admin.conf"
+_KUBEADM_MAKES = ("etc/kubernetes", "var/lib/kubelet", "var/lib/etcd", "var/log/pods", "var/log/containers")
 _KUBEADM_CONFIG = "etc/kubeadm/kubeadm.yaml"
 
 
@@ -124,9 +125,9 @@ class MachineStage(_Infrastructure):
         machine.start()
 
     def _configure(self, machine: Machine, ranges: networks.Ranges) -> None:
-        name, versions = node_name(self.provider.spec.profile), pins.pins()
+        name, versions = self.provider.spec.profile, pins.pins()
         values = {
-            "profile": self.provider.spec.profile,
+            "profile": name,
             "node_name": name,
             "node_address": ranges.node_address,
             "pods": ranges.pods,
@@ -224,25 +225,20 @@ class ClusterStage(_Infrastructure):
         if machine.path("etc/kubernetes/manifests").exists() or machine.path("var/lib/kubelet/config.yaml").exists():
             ctx.progress("wiping what an interrupted start left")
             machine.stop()
-            self._wipe(machine)
+            for inside in _KUBEADM_MAKES:
+                delete(machine.path(inside))
+                machine.path(inside).mkdir(parents=True)
             machine.start()
         ctx.progress("kubeadm init")
         machine.run(["kubeadm", "init", "--config", f"/{_KUBEADM_CONFIG}"], timeout=_KUBEADM_SECONDS)
         machine.write("etc/kubeadm/done", pins.pins().kubernetes)
-
-    @staticmethod
-    def _wipe(machine: Machine) -> None:
-        for inside in ("etc/kubernetes", "var/lib/kubelet", "var/lib/etcd", "var/log/pods", "var/log/containers"):
-            delete(machine.path(inside))
-            machine.path(inside).mkdir(parents=True)
 
     def health(self, ctx: Context) -> str | None:
         """The API server and the node: what everything after this relies on."""
         cluster = self.provider.access.cluster(ctx)
         if not_ready := cluster.ready():
             return not_ready
-        node = cluster.get("v1", "Node", node_name(ctx.profile))
-        ready = condition(node or {}, "Ready")
+        ready = condition(cluster.get("v1", "Node", ctx.profile) or {}, "Ready")
         if ready.get("status") != "True":
             return f"the node isn't Ready: {ready.get('message', 'it has not registered yet')}"
         return self._stale(ctx, cluster)
@@ -267,5 +263,5 @@ class ClusterStage(_Infrastructure):
         return {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}
 
 
-def _fill(template: Any, values: dict[str, str]) -> str:
+def _fill(template: Path, values: dict[str, str]) -> str:
     return string.Template(template.read_text()).substitute(values)

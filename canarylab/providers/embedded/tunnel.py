@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,12 @@ from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, CancelledError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.kube.watch import Watch
+from canarylab.providers.embedded.network import Network, Ranges
 from canarylab.tools import ip
 from canarylab.tools.runner import Runner, SystemRunner
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
-    from canarylab.providers.embedded.network import Network
 
 PROGRAM = "tunnel"
 _RETRY_SECONDS = 1.0
@@ -38,10 +39,8 @@ def route_argv(network: Network, action: str) -> list[str]:
 
 def has_route(runner: Runner, network: Network) -> bool:
     """Whether the route to the Services is in place."""
-    if not network.exists():
-        return False
-    output = runner.run(["ip", "-j", "route", "show", "dev", network.link], timeout=10).stdout
-    return any(route.get("dst") == network.ranges.services for route in ip.parse(output))
+    routes = ip.query(runner, "route", "show", "dev", network.link) if network.exists() else []
+    return any(route.get("dst") == network.ranges.services for route in routes)
 
 
 class Tunnel:
@@ -51,7 +50,6 @@ class Tunnel:
         self._network = network
         self._runner = runner
         self._connect = connect
-        self._cluster: Cluster | None = None
 
     def serve(self, cancel: Cancel) -> None:
         """Until cancelled. What can't be reached now, such as a machine that restarts, is tried again."""
@@ -66,16 +64,14 @@ class Tunnel:
                 return
             except (CanarylabError, OSError, RuntimeError) as error:
                 print(f"{type(error).__name__}: {error}", flush=True)
-                self._cluster = None
+                vars(self).pop("cluster", None)
                 with suppress(CancelledError):
                     cancel.sleep(_RETRY_SECONDS)
 
-    @property
+    @cached_property
     def cluster(self) -> Cluster:
         """The client, connected again after an error."""
-        if self._cluster is None:
-            self._cluster = self._connect()
-        return self._cluster
+        return self._connect()
 
     def _give_address(self, service: dict[str, Any]) -> None:
         spec, meta = service["spec"], service["metadata"]
@@ -106,7 +102,6 @@ def argv(folder: Path, profile: str) -> list[str]:
 def main() -> None:
     """The process that the supervisor runs: serves until SIGTERM or SIGINT, and then takes everything back."""
     from canarylab.kube.client import Cluster
-    from canarylab.providers.embedded.network import Network, Ranges
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)

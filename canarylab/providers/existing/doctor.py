@@ -61,13 +61,10 @@ def cluster(ctx: Context, spec: ClusterSpec) -> list[Finding]:
         client = ctx.cluster
         if reason := requirements.trouble(client):
             return [*found, Finding("cluster", False, reason, remedy)]
-        return [*found, _version(client), _nodes(client), _rights(client)]
+        version = Finding("cluster", True, f"Kubernetes {'.'.join(map(str, client.version()))}")
+        return [*found, version, _nodes(client), _rights(client)]
     except CanarylabError as error:
         return [*found, Finding("cluster", False, error.what, error.remedy or remedy)]
-
-
-def _version(cluster: Cluster) -> Finding:
-    return Finding("cluster", True, f"Kubernetes {'.'.join(map(str, cluster.version()))}")
 
 
 def _nodes(cluster: Cluster) -> Finding:
@@ -85,14 +82,12 @@ def _rights(cluster: Cluster) -> Finding:
 
 
 def _registry(spec: ClusterSpec) -> Finding:
-    text = spec.registry
-    if not text:
+    if not spec.registry:
         remedy = "under the playbook's `cluster`: registry: HOST/PATH"
-        return Finding(
-            "registry", False, "the playbook names none; only one that builds no image needs none", remedy, fatal=False
-        )
+        seen = "the playbook names none; only one that builds no image needs none"
+        return Finding("registry", False, seen, remedy, fatal=False)
     try:
-        plain = is_plain(Address.parse(text))
+        plain = is_plain(Address.parse(spec.registry))
     except CanarylabError as error:
         return Finding("registry", False, f"{error.what}: {error.why or ''}", error.remedy or "")
-    return Finding("registry", True, f"{text}, over {'plain HTTP' if plain else 'HTTPS'}")
+    return Finding("registry", True, f"{spec.registry}, over {'plain HTTP' if plain else 'HTTPS'}")

@@ -52,32 +52,25 @@ def production_signs(cluster: Cluster, profile: str) -> list[str]:
     if (nodes := len(cluster.list("v1", "Node"))) > MANY_NODES:
         return [f"{nodes} nodes"]
     others = {name for name in map(_name, cluster.list("v1", "Namespace")) if not name.startswith("kube-")}
-    others -= {"default", *_ours(cluster, profile)}
+    others -= {"default", *map(_name, cluster.list("v1", "Namespace", labels={OWNER_LABEL: profile}))}
     if len(others) > MANY_NAMESPACES:
         return [f"{len(others)} namespaces of others"]
     pods = [pod for pod in cluster.list("v1", "Pod") if pod["metadata"].get("namespace") in others]
     return [f"{len(pods)} pods of others"] if len(pods) > MANY_PODS else []
 
 
-def _ours(cluster: Cluster, profile: str) -> set[str]:
-    return {_name(found) for found in cluster.list("v1", "Namespace", labels={OWNER_LABEL: profile})}
-
-
 def namespaces_to_inject(ctx: Context) -> list[str]:
     """For each namespace that would begin to inject sidecars, whose pods it would inject at their next start."""
     found = []
-    for stage in ctx.playbook.stages:
-        if stage.kind == "namespace":
-            name = stage.options.namespace
-            labels = {key: value for key, value in stage.options.labels.items() if key in _INJECTION}
-            live = ctx.cluster.get("v1", "Namespace", name) if labels else None
-            if live is None or labels.items() <= (live["metadata"].get("labels") or {}).items():
-                continue
-            strangers = [_name(pod) for pod in ctx.cluster.list("v1", "Pod", name) if not _is_ours(ctx, pod)]
-            if strangers:
-                found.append(
-                    f"namespace {name} would get {_words(labels)}, and others' pods are in it: {_some(strangers)}"
-                )
+    for options in (stage.options for stage in ctx.playbook.stages if stage.kind == "namespace"):
+        name, labels = options.namespace, {key: options.labels[key] for key in options.labels if key in _INJECTION}
+        live = ctx.cluster.get("v1", "Namespace", name) if labels else None
+        if live is None or labels.items() <= (live["metadata"].get("labels") or {}).items():
+            continue
+        strangers = [_name(pod) for pod in ctx.cluster.list("v1", "Pod", name) if not _is_ours(ctx, pod)]
+        if strangers:
+            added = ", ".join(f"{key}={value}" for key, value in labels.items())
+            found.append(f"namespace {name} would get {added}, and others' pods are in it: {_some(strangers)}")
     return found
 
 
@@ -93,10 +86,6 @@ def _is_ours(ctx: Context, obj: dict[str, Any]) -> bool:
 
 def _name(obj: dict[str, Any]) -> str:
     return str(obj["metadata"]["name"])
-
-
-def _words(labels: dict[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in labels.items())
 
 
 def _some(names: Sequence[str]) -> str:

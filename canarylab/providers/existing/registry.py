@@ -42,31 +42,29 @@ class Address:
 
     scheme: str
     host: str
-    path: str
+    prefix: str
+    """What the references of its images begin with."""
 
     @classmethod
     def parse(cls, text: str) -> Address:
         """Raises UsageError for what can't be one."""
         scheme, separator, rest = text.strip().rpartition("://")
-        host, _, path = rest.rstrip("/").partition("/")
+        host = rest.partition("/")[0]
         if (separator and scheme not in ("http", "https")) or not host or " " in rest:
             raise UsageError(
                 f"{text!r} is no registry",
                 where="the playbook's cluster, registry",
                 remedy="write host, port and path: registry.example.com/team, or 10.0.0.1:5000/team",
             )
-        return cls(scheme, host, path)
+        return cls(scheme, host, f"{rest.rstrip('/')}/")
 
     def reference(self, local: str) -> str:
         """What an image that is built here as `localhost/...` is called there; others keep their name."""
-        if not local.startswith(LOCAL):
-            return local
-        return "/".join(part for part in (self.host, self.path, local.removeprefix(LOCAL)) if part)
+        return self.prefix + local.removeprefix(LOCAL) if local.startswith(LOCAL) else local
 
     def local(self, reference: str) -> str:
         """The other way round."""
-        prefix = "/".join(part for part in (self.host, self.path) if part)
-        return LOCAL + reference.removeprefix(f"{prefix}/")
+        return LOCAL + reference.removeprefix(self.prefix)
 
 
 class Registry:
@@ -78,7 +76,8 @@ class Registry:
         self._known: dict[str, tuple[Image, ...]] = {}
 
     @functools.cached_property
-    def _skopeo(self) -> Skopeo:
+    def skopeo(self) -> Skopeo:
+        """What copies to it and from it, by the way that it speaks."""
         return Skopeo(self._runner, plain=is_plain(self.address))
 
     def images(self, reference: str, label: str) -> tuple[Image, ...]:
@@ -86,14 +85,21 @@ class Registry:
 
         Raises ClashError for one that doesn't carry the label: it is somebody else's, and isn't overwritten.
         """
-        manifest = self._skopeo.inspect(reference)
+        manifest = self.skopeo.inspect(reference)
         if manifest.code:
             if _is_absent(manifest):
                 return ()
-            raise self._refused("it can't be asked for", reference, manifest)
+            host = self.address.host
+            raise StageError(
+                f"image {reference}: it can't be asked for",
+                where=f"registry {host}",
+                why=tail(manifest.stderr, 1) or f"skopeo ended with {manifest.code}",
+                remedy=f"skopeo login {host}; or see whether it is up, and `cluster.registry` right (http:// before "
+                "the name says that it speaks no TLS)",
+            )
         if manifest.stdout not in self._known:
             with tempfile.TemporaryDirectory() as folder:
-                self._skopeo.pull(reference, Path(folder))
+                self.skopeo.pull(reference, Path(folder))
                 self._known[manifest.stdout] = read_layout(Path(folder), reference, label)
         if not self._known[manifest.stdout]:
             raise ClashError(
@@ -104,28 +110,14 @@ class Registry:
             )
         return self._known[manifest.stdout]
 
-    def push(self, source: str, reference: str) -> None:
-        """Copy an image there; `source` as for `Skopeo.push`. Raises CommandError where the registry refuses."""
-        self._skopeo.push(source, reference)
-
     def delete(self, reference: str) -> str | None:
         """None once it is gone; else, in words, why the registry keeps it."""
-        done = self._skopeo.delete(reference)
+        done = self.skopeo.delete(reference)
         if done.code == 0 or _is_absent(done):
             return None
         if "UNSUPPORTED" in done.stderr or "405" in done.stderr:
             return "the registry doesn't allow deletion"
         return f"the registry refused: {tail(done.stderr, 1)}"
-
-    def _refused(self, what: str, reference: str, result: Result) -> StageError:
-        host = self.address.host
-        return StageError(
-            f"image {reference}: {what}",
-            where=f"registry {host}",
-            why=tail(result.stderr, 1) or f"skopeo ended with {result.code}",
-            remedy=f"skopeo login {host}; or see whether it is up, and `cluster.registry` right (http:// before the "
-            "name says that it speaks no TLS)",
-        )
 
 
 def _is_absent(result: Result) -> bool:

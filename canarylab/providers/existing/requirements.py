@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import CanarylabError, StageError
-from canarylab.kube.objects import condition
+from canarylab.kube.objects import condition, dig, listed
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
@@ -49,7 +48,7 @@ def trouble(cluster: Cluster) -> str | None:
     if cluster.version() < OLDEST:
         found, oldest = (".".join(map(str, version)) for version in (cluster.version(), OLDEST))
         return f"it is Kubernetes {found}, and {oldest} is the oldest with server-side apply"
-    nodes = schedulable(cluster.list("v1", "Node"))
+    nodes = filter(_takes_pods, cluster.list("v1", "Node"))
     if not any(condition(node, "Ready").get("status") == "True" for node in nodes):
         return "no node is Ready and takes ordinary pods"
     return None
@@ -60,19 +59,15 @@ def missing_rights(cluster: Cluster) -> list[str]:
     return [f"{verb} {plural}" for verb, group, plural in _RIGHTS if not cluster.may(verb, group, plural)]
 
 
-def schedulable(nodes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that take ordinary pods: neither cordoned nor tainted. Pure."""
-    return [
-        node
-        for node in nodes
-        if not node.get("spec", {}).get("unschedulable")
-        and not any(taint.get("effect") in _KEEPS_OFF for taint in node.get("spec", {}).get("taints") or [])
-    ]
+def _takes_pods(node: dict[str, Any]) -> bool:
+    """Whether ordinary pods may land on a node: it is neither cordoned nor tainted."""
+    effects = {taint.get("effect") for taint in listed(node, "spec", "taints")}
+    return not dig(node, "spec", "unschedulable") and effects.isdisjoint(_KEEPS_OFF)
 
 
 def architectures(cluster: Cluster) -> tuple[str, ...]:
     """Of all nodes that a pod may land on, sorted. Raises StageError for one that images can't be built for."""
-    nodes = schedulable(cluster.list("v1", "Node"))
+    nodes = filter(_takes_pods, cluster.list("v1", "Node"))
     found = {node["status"]["nodeInfo"]["architecture"]: node["metadata"]["name"] for node in nodes}
     if strange := sorted(set(found) - set(_ARCHITECTURES)):
         raise StageError(

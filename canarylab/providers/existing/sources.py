@@ -18,6 +18,4 @@ class PublishedWithPrograms(PublishedSources):
 
     def programs(self, ctx: Context) -> Path | None:  # noqa: ARG002 - the contract's
         """Those on the PATH; where one is missing, all that the embedded provider has built, if it has."""
-        if all(shutil.which(program) for program in doctor.CLIENTS):
-            return None
-        return doctor.built_programs()
+        return None if all(map(shutil.which, doctor.CLIENTS)) else doctor.built_programs()

@@ -10,11 +10,8 @@ from typing import Any
 from canarylab.errors import CanarylabError, UsageError
 from canarylab.kube import kubeconfig
 
-_FILES = {
-    "clusters": ("certificate-authority",),
-    "users": ("client-certificate", "client-key", "tokenFile"),
-}
-"""The keys that name files, relative to the kubeconfig they stand in."""
+_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+"""The keys of a cluster or a user that name files, relative to the kubeconfig they stand in."""
 
 
 def files() -> list[Path]:
@@ -82,7 +79,7 @@ def _entry(section: str, name: str | None) -> dict[str, Any]:
     for file, entry in _entries(section):
         if entry["name"] == name:
             kind = section.removesuffix("s")
-            return {"name": name, kind: _absolute(entry.get(kind) or {}, section, file.parent)}
+            return {"name": name, kind: _absolute(entry.get(kind) or {}, file.parent)}
     return {}
 
 
@@ -93,8 +90,8 @@ def _entries(section: str) -> Iterator[tuple[Path, dict[str, Any]]]:
                 yield file, entry
 
 
-def _absolute(content: dict[str, Any], section: str, folder: Path) -> dict[str, Any]:
-    paths: dict[str, Any] = {key: str(folder / content[key]) for key in _FILES.get(section, ()) if content.get(key)}
+def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    paths: dict[str, Any] = {key: str(folder / content[key]) for key in _FILES if content.get(key)}
     program = content.get("exec") or {}
     if os.sep in str(program.get("command", "")):  # else it is looked for on the PATH
         paths["exec"] = {**program, "command": str(folder / program["command"])}

@@ -124,8 +124,8 @@ def parse_route_get(text: str) -> Way | None:
 def _table(runner: Runner) -> list[Route]:
     if platform.system() == _DARWIN:
         return parse_netstat(runner.run(["netstat", "-nr", "-f", "inet"], timeout=_TIMEOUT, env={"LC_ALL": "C"}).stdout)
-    output = runner.run(["ip", "-j", "-4", "route", "show"], timeout=_TIMEOUT).stdout
-    return [Route(found["dst"], found["gateway"]) for found in ip.parse(output) if "gateway" in found]
+    routes = ip.query(runner, "-4", "route", "show")
+    return [Route(found["dst"], found["gateway"]) for found in routes if "gateway" in found]
 
 
 def _is_address(gateway: str) -> bool:

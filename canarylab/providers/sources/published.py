@@ -1,4 +1,4 @@
-"""Charts from their public repository, install manifests of Argo and the Gateway API from their releases.
+"""Charts from their public repository; install manifests and plugins of Argo and the Gateway API from their releases.
 
 What came is checked and kept, and never asked for again.
 """
@@ -19,9 +19,9 @@ import yaml
 from canarylab.contract.provider import RouterPlugin, Sources
 from canarylab.download import NotPublishedError, fetch, keep, shown
 from canarylab.errors import StageError, UsageError
+from canarylab.kube.objects import dig
 from canarylab.paths import cache_home
 from canarylab.pins import pins
-from canarylab.providers.sources.published_plugins import router_plugin
 from canarylab.yamlfile.problems import choose
 from canarylab.yamlfile.reader import LOADER
 
@@ -30,6 +30,22 @@ if TYPE_CHECKING:
 
 REPOSITORIES = {"istio": "https://istio-release.storage.googleapis.com/charts"}
 """Chart repositories by the word before the slash in a playbook's `chart`, as `helm repo add` would call them."""
+
+_PLUGIN_URL = (
+    "https://github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi/releases/download"
+    "/v{version}/gatewayapi-plugin-linux-{architecture}"
+)
+
+CHECKSUMS = {
+    "argoproj-labs/gatewayAPI": {
+        "0.17.0": {
+            "amd64": "1904ca787d33107c140521899d61fff030ee75d99908bd175fca5a4647759061",
+            "arm64": "5221279f7bf2c9b2c0ff6ed7ff12718ecce1d4892f1ff5e5224bb723cfd0fd92",
+        },
+    },
+}
+"""SHA-256 by name, version and architecture. The release has no file of checksums; docs/adr/0016 says how these were
+found, and how others are."""
 
 _ROLLOUTS_IMAGE = "quay.io/argoproj/argo-rollouts"
 
@@ -54,7 +70,7 @@ class PublishedSources(Sources):
         kept = _folder() / f"{name}-{version}.tgz"
         if not kept.exists():
             ctx.progress(f"fetching chart {reference} {version}")
-            keep(kept, _fetched(ctx, _Repository.read(ctx, alias), name, version))
+            keep(kept, _fetched(ctx, alias, name, version))
         return kept
 
     def rollouts_manifest(self, ctx: Context, version: str) -> tuple[Path, str]:
@@ -67,7 +83,29 @@ class PublishedSources(Sources):
         return _install_manifest(ctx, _GATEWAY_API, version, pins().gateway_api)
 
     def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
-        return router_plugin(ctx, name, version)
+        """Argo's, which the controller downloads by itself when it starts: for the architecture of the cluster's nodes.
+
+        From the mirror where there is one; a name and password of the mirror's are left out, as what the controller is
+        told can be read in the cluster. Raises UsageError for one whose checksum isn't known here, StageError where
+        one file can't do for all nodes.
+        """
+        if name not in CHECKSUMS:
+            raise UsageError(f"there is no traffic-router plugin {name!r}", remedy=choose(name, CHECKSUMS))
+        versions = CHECKSUMS[name]
+        if version not in versions:
+            raise UsageError(
+                f"the checksums of version {version} of the plugin {name} aren't known",
+                remedy=f"use {', '.join(versions)}; docs/adr/0016 says how to add another",
+            )
+        architectures = ctx.provider.images.architectures(ctx)
+        if len(architectures) != 1 or architectures[0] not in versions[version]:
+            raise StageError(
+                f"the plugin {name} can't be for nodes of {' and '.join(architectures) or 'no known architecture'}",
+                why="Argo's controller downloads one file for one architecture, wherever its pod lands",
+                remedy=f"use a cluster whose nodes are all {' or all '.join(versions[version])}",
+            )
+        url = _PLUGIN_URL.format(version=version, architecture=architectures[0])
+        return RouterPlugin(shown(url), versions[version][architectures[0]])
 
 
 def _folder() -> Path:
@@ -82,35 +120,30 @@ def _require_version(version: str) -> None:
 # -- charts -----------------------------------------------------------------------------------------------------------
 
 
-class _Repository:
-    """A chart repository's index: https://helm.sh/docs/topics/chart_repository/."""
+def _entry(ctx: Context, alias: str, name: str, version: str) -> tuple[str, str]:
+    """Where the repository's index says that a chart is, and its SHA-256, "" where it doesn't say.
 
-    def __init__(self, url: str, entries: dict[str, Any]) -> None:
-        self.url = url
-        self._entries = entries
-
-    @classmethod
-    def read(cls, ctx: Context, alias: str) -> _Repository:
-        url = f"{REPOSITORIES[alias]}/index.yaml"
-        index = _yaml(fetch(ctx, url, cache=_folder()), url)
-        entries = index[0].get("entries") if index and isinstance(index[0], dict) else None
-        if not isinstance(entries, dict):
-            raise _unexpected(url, "an index of charts", index)
-        return cls(url, entries)
-
-    def entry(self, name: str, version: str) -> dict[str, Any]:
-        """What the index says of one version. Raises UsageError with those that come near where it isn't there."""
-        if name not in self._entries:
-            raise UsageError(f"there is no chart {name!r}", where=shown(self.url), remedy=choose(name, self._entries))
-        found = [entry for entry in self._entries[name] or () if isinstance(entry, dict)]
-        by_version = {str(entry.get("version")): entry for entry in found}
-        if version not in by_version:
-            raise UsageError(
-                f"there is no chart {name} of version {version}",
-                where=shown(self.url),
-                remedy=f"use one of {', '.join(near(version, by_version))}",
-            )
-        return dict(by_version[version])
+    The index is read as in https://helm.sh/docs/topics/chart_repository/. Raises UsageError with those that come near
+    for a chart or version that it doesn't have.
+    """
+    url = f"{REPOSITORIES[alias]}/index.yaml"
+    index = _yaml(fetch(ctx, url, cache=_folder()), url)
+    entries = dig(next(iter(index), None), "entries")
+    if not isinstance(entries, dict):
+        raise _unexpected(url, "an index of charts", index)
+    if name not in entries:
+        raise UsageError(f"there is no chart {name!r}", where=shown(url), remedy=choose(name, entries))
+    by_version = {str(entry.get("version")): entry for entry in entries[name] or () if isinstance(entry, dict)}
+    if version not in by_version:
+        raise UsageError(
+            f"there is no chart {name} of version {version}",
+            where=shown(url),
+            remedy=f"use one of {', '.join(near(version, by_version))}",
+        )
+    entry = by_version[version]
+    if not entry.get("urls"):
+        raise _unexpected(url, "an index of charts", entry)
+    return urljoin(url, entry["urls"][0]), str(entry.get("digest", "")).removeprefix("sha256:")
 
 
 def near(version: str, known: Iterable[str]) -> list[str]:
@@ -121,13 +154,10 @@ def near(version: str, known: Iterable[str]) -> list[str]:
     return ([other for other in newest if other.startswith(f"{line}.")] or newest)[:_SHOWN]
 
 
-def _fetched(ctx: Context, repository: _Repository, name: str, version: str) -> bytes:
-    entry = repository.entry(name, version)
-    if not entry.get("urls"):
-        raise _unexpected(repository.url, "an index of charts", entry)
-    url = urljoin(repository.url, entry["urls"][0])
+def _fetched(ctx: Context, alias: str, name: str, version: str) -> bytes:
+    url, wanted = _entry(ctx, alias, name, version)
     content = fetch(ctx, url, cache=_folder())
-    found, wanted = hashlib.sha256(content).hexdigest(), str(entry.get("digest", "")).removeprefix("sha256:")
+    found = hashlib.sha256(content).hexdigest()
     if found != wanted:
         raise StageError(
             f"what came isn't chart {name} {version}",
@@ -143,35 +173,29 @@ def _fetched(ctx: Context, repository: _Repository, name: str, version: str) -> 
 
 @dataclass(frozen=True)
 class _Released:
-    """A manifest that is published with each release: what it is of, where, and an object that must be in it."""
+    """A manifest that is published with each release: what it is of, GitHub's name of its repository,
+    and an object that must be in it.
+    """
 
     name: str
-    releases: str
+    repository: str
     file: str
     holds: tuple[str, str]
 
 
-_ROLLOUTS = _Released(
-    "Argo Rollouts",
-    "https://github.com/argoproj/argo-rollouts/releases",
-    "install.yaml",
-    ("Deployment", "argo-rollouts"),
-)
-_GATEWAY_API = _Released(
-    "the Gateway API",
-    "https://github.com/kubernetes-sigs/gateway-api/releases",
-    "standard-install.yaml",
-    ("CustomResourceDefinition", "httproutes.gateway.networking.k8s.io"),
-)
+_ROLLOUTS = _Released("Argo Rollouts", "argoproj/argo-rollouts", "install.yaml", ("Deployment", "argo-rollouts"))
+_HTTP_ROUTES = ("CustomResourceDefinition", "httproutes.gateway.networking.k8s.io")
+_GATEWAY_API = _Released("the Gateway API", "kubernetes-sigs/gateway-api", "standard-install.yaml", _HTTP_ROUTES)
 
 
 def _install_manifest(ctx: Context, released: _Released, version: str, tested: str) -> Path:
     """The manifest as a JSON list, fetched where it isn't kept yet."""
     _require_version(version)
-    kept = _folder() / f"{released.releases.split('/')[-2]}-{version}.json"
+    kept = _folder() / f"{released.repository.partition('/')[2]}-{version}.json"
     if not kept.exists():
         ctx.progress(f"fetching the install manifest of {released.name} {version}")
-        url = f"{released.releases}/download/v{version}/{released.file}"
+        releases = f"https://github.com/{released.repository}/releases"
+        url = f"{releases}/download/v{version}/{released.file}"
         try:
             content = fetch(ctx, url, cache=_folder())
         except NotPublishedError as error:
@@ -179,7 +203,7 @@ def _install_manifest(ctx: Context, released: _Released, version: str, tested: s
                 f"there is no release {version} of {released.name}",
                 where=error.where,
                 why=error.why,
-                remedy=f"use {tested}, with which this is tested, or another of {released.releases}",
+                remedy=f"use {tested}, with which this is tested, or another of {releases}",
             ) from error
         keep(kept, json.dumps(_objects(content, url, released)).encode())
     return kept
@@ -188,17 +212,10 @@ def _install_manifest(ctx: Context, released: _Released, version: str, tested: s
 def _objects(content: bytes, url: str, released: _Released) -> list[dict[str, Any]]:
     """The manifest's objects, if it is the one that it should be."""
     found = [obj for obj in _yaml(content, url) if obj]
-    if released.holds not in map(_named, found) or ("", "") in map(_named, found):
+    named = [(dig(obj, "kind"), dig(obj, "metadata", "name")) for obj in found]
+    if released.holds not in named or not all(kind and name for kind, name in named):
         raise _unexpected(url, f"the install manifest of {released.name}", found)
     return found
-
-
-def _named(obj: Any) -> tuple[str, str]:
-    """Kind and name, "" for both where it is no object."""
-    try:
-        return str(obj["kind"]), str(obj["metadata"]["name"])
-    except (TypeError, KeyError):
-        return "", ""
 
 
 # -- what came --------------------------------------------------------------------------------------------------------

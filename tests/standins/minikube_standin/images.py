@@ -17,6 +17,7 @@ from typing import Any
 
 from canarylab.errors import CanarylabError, CommandError
 from canarylab.pins import architecture
+from canarylab.tools import builders
 from canarylab.tools.buildah import Buildah
 
 from . import faults, reasons
@@ -169,7 +170,7 @@ class Images:
                 _disguise(copied, architecture(), target)
             buildah = Buildah(node.runner, Path(scratch) / "buildah")
             try:
-                buildah.build(copied / file, copied, tag, architecture=target, arguments=arguments)
+                buildah.build(copied / file, copied, tag, builders.options(target, arguments))
             except CommandError as error:
                 sys.stderr.write(f"error: failed to solve: {error}\n")
                 return

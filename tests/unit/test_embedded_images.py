@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from support.runs import context_of
 
-from canarylab.providers.embedded import store
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.providers.embedded import EmbeddedProvider, images
 from canarylab.tools.runner import Result
 
 DIGEST = "sha256:" + "a" * 64
@@ -38,25 +40,41 @@ class FakeMachine:
         return Result("", "", 0, 0.0)
 
 
+def of(machine, monkeypatch):
+    """The provider's images, and a run on that machine."""
+    provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
+    monkeypatch.setattr(provider, "machine", lambda _ctx: machine)
+    return provider.images, context_of(provider=provider)
+
+
 def test_each_line_of_ctr_has_a_reference_and_a_digest():
-    assert store.parse_list(LISTED) == [("localhost/argoproj/rollouts-demo:blue", DIGEST), (DIGEST, DIGEST)]
+    assert images.parse_list(LISTED) == [("localhost/argoproj/rollouts-demo:blue", DIGEST), (DIGEST, DIGEST)]
 
 
 @pytest.mark.parametrize("output", ["", "REF TYPE DIGEST SIZE PLATFORMS LABELS\n"])
 def test_an_empty_store_has_no_images(output):
-    assert store.parse_list(output) == []
+    assert images.parse_list(output) == []
 
 
-def test_an_image_that_was_deleted_meanwhile_is_left_out(tmp_path):
-    assert store.images(FakeMachine(tmp_path)) == []
+def test_an_image_that_was_deleted_meanwhile_is_left_out(tmp_path, monkeypatch):
+    images, ctx = of(FakeMachine(tmp_path), monkeypatch)
+    assert images.ours(ctx) == []
 
 
-def test_removing_says_whether_there_was_such_an_image(tmp_path):
+def test_where_no_machine_runs_there_are_no_images_and_nothing_is_asked(tmp_path, monkeypatch):
+    machine = FakeMachine(tmp_path, up=False)
+    images, ctx = of(machine, monkeypatch)
+    assert images.ours(ctx) == []
+    assert images.remove(ctx, "known") == "absent"
+    assert machine.commands == []
+
+
+def test_removing_says_whether_there_was_such_an_image(tmp_path, monkeypatch):
     machine = FakeMachine(tmp_path)
-    assert store.remove(machine, "known") == "removed"
+    images, ctx = of(machine, monkeypatch)
+    assert images.remove(ctx, "known") == "removed"
     assert machine.commands[-1] == "ctr --namespace k8s.io image remove known"
-    assert store.remove(machine, "unknown") == "absent"
-    assert store.remove(FakeMachine(tmp_path, up=False), "known") == "absent"
+    assert images.remove(ctx, "unknown") == "absent"
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -66,7 +84,7 @@ def test_an_archive_passes_through_the_machines_folder_and_leaves_nothing_there(
     machine = FakeMachine(tmp_path / "machine", fails=fails)
     machine.path("var/tmp").mkdir(parents=True)
     try:
-        store.load(machine, archive)
+        images.load(machine, archive)
     except OSError:
         assert fails
     assert machine.commands == ["ctr --namespace k8s.io image import /var/tmp/image.tar"]
