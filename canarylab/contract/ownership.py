@@ -20,14 +20,6 @@ Render = Callable[[], Sequence[Object]]
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """What a stage found and uses, as the receipt names it."""
-
-    subject: str
-    version: str
-
-
-@dataclass(frozen=True)
 class WantedRelease:
     """A Helm release as the playbook wants it; `chart` without its repository."""
 
@@ -91,13 +83,9 @@ class Ownership:
         return []
 
     def found_release(
-        self,
-        ctx: Context,
-        wanted: WantedRelease,
-        records: Sequence[Release],
-        render: Render,
-    ) -> Foreign | None:
-        """What somebody else installed in a release's place, and is used as it is. Raises where it doesn't fit."""
+        self, ctx: Context, wanted: WantedRelease, records: Sequence[Release], render: Render
+    ) -> str | None:
+        """In words, what somebody else installed in a release's place, and fits. Raises where it doesn't fit."""
         return None
 
     def refuse_shared_gateways(self, ctx: Context, stage: str, objects: Sequence[Object]) -> None:
