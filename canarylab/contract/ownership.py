@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from canarylab.contract.context import Context
 from canarylab.kube.objects import Object
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.tools.helm import Release
+from canarylab.tools.helm import Release
 
 Render = Callable[[], Sequence[Object]]
 """The objects that a chart would make, for those who need them: Helm takes a while."""

@@ -14,20 +14,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from canarylab.contract.context import Context
 from canarylab.contract.ownership import Ownership
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.stage import AnyStage
 from canarylab.errors import MachineError, NotYetObservableError
 from canarylab.files import delete
+from canarylab.images.image import Image, Wanted
+from canarylab.kube.client import Cluster
 from canarylab.kube.objects import load_balancer_address
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.contract.playbook import ClusterSpec
-    from canarylab.contract.stage import Stage
-    from canarylab.images.image import Image, Wanted
-    from canarylab.kube.client import Cluster
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Infrastructure(ABC):
         yield
 
     @abstractmethod
-    def stages(self) -> Sequence[Stage[Any, Any]]:
+    def stages(self) -> Sequence[AnyStage]:
         """In order; the last one is named `cluster`."""
 
     def leftovers(self, ctx: Context) -> list[Removal]:
@@ -182,8 +180,6 @@ class Access(ABC):
 
     def connect(self, ctx: Context) -> Cluster:
         """A new client: of the profile's own kubeconfig, as the stage `cluster` has written it."""
-        from canarylab.kube.client import Cluster
-
         if not ctx.paths.kubeconfig.exists():
             raise NotYetObservableError("there is no cluster yet", remedy=ctx.command("up"))
         return Cluster(ctx.paths.kubeconfig, ctx.profile)
