@@ -77,8 +77,7 @@ class Infrastructure(ABC):
 
     def require_host(self, ctx: Context) -> None:
         """Raise MachineError, before anything is changed, where this machine can't do it."""
-        problems = [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]
-        if problems:
+        if problems := [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]:
             raise MachineError(
                 "; ".join(f"{finding.subject}: {finding.seen}" for finding in problems),
                 remedy="; ".join(finding.remedy for finding in problems if finding.remedy),

@@ -82,8 +82,7 @@ class Session:
 
     def take(self, name: str, kind: type[LeftOpenT]) -> LeftOpenT | None:
         """The same, and whoever takes it has to conclude it."""
-        found = self.find(name, kind)
-        if found is not None:
+        if (found := self.find(name, kind)) is not None:
             del self._open[name]
         return found
 

@@ -162,8 +162,7 @@ def _rank(obj: dict[str, Any]) -> int:
 
 
 def _labelled(obj: dict[str, Any], profile: str) -> dict[str, Any]:
-    meta = obj["metadata"]
-    return {**obj, "metadata": {**meta, "labels": {**labels_of(obj), OWNER_LABEL: profile}}}
+    return {**obj, "metadata": {**obj["metadata"], "labels": {**labels_of(obj), OWNER_LABEL: profile}}}
 
 
 def _namespace(obj: dict[str, Any]) -> str | None:

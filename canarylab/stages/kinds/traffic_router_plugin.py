@@ -130,10 +130,10 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     # -- changing -----------------------------------------------------------------------------------------------------
 
     def apply(self, ctx: Context, observed: list[Comparison]) -> None:
-        *rights, configuration, controller = observed
+        rights, parts = observed[:-2], observed[-2:]
         super().apply(ctx, rights)
-        if configuration.diff or controller.diff:
-            self._configure(ctx, configuration)
+        if any(found.diff for found in parts):
+            self._configure(ctx, parts[0])
 
     def _configure(self, ctx: Context, configuration: Comparison) -> None:
         """Name the plugin where it isn't named, then have the controller restarted.
