@@ -122,9 +122,9 @@ def _await_health(ctx: Context, stage: AnyStage) -> None:
         return reason
 
     reason = look()
-    if reason and (watches := stage.watches()):
+    if reason is not None and (watches := stage.watches()):
         reason = ctx.cluster.wait(watches, look, deadline=ctx.deadline, cancel=ctx.cancel)
-    if reason:
+    if reason is not None:
         seconds = ctx.playbook.limits[stage.name].deadline
         raise StageError(
             f"not healthy within {seconds:.0f} s: {reason}",

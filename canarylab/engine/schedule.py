@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
 
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
@@ -37,8 +36,7 @@ def run_reversed(ctx: Context, command: str, stages: Sequence[AnyStage], work: W
     last of its releases, and two at once would each see the other's half.
     """
     names = [stage.name for stage in stages]
-    chain: dict[str, list[str]] = {name: [] for name in names[:1]}
-    chain |= {after: [before] for before, after in pairwise(names)}
+    chain = {name: names[:index][-1:] for index, name in enumerate(names)}  # each needs the one before it
     return _run(ctx, Run(command, chain), stages, work, resume=command, despite_failures=True)
 
 
