@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import canarylab
+from canarylab.contract.context import Context
+from canarylab.contract.playbook import Playbook
 from canarylab.errors import CanarylabError, NotYetObservableError
-from canarylab.kube.client import OWNER_LABEL
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.contract.playbook import Playbook
-    from canarylab.removal import Removal
+from canarylab.kube.objects import OWNER_LABEL, dig
+from canarylab.removal import Removal
 
 NAMESPACE = "kube-system"
 _PLAYBOOK = "playbook."
@@ -35,12 +33,9 @@ def write(ctx: Context, playbooks: Sequence[Playbook]) -> None:
     What was written of other playbooks stays.
     """
     before = _data(ctx)
-    data = {
-        **{key: value for key, value in before.items() if key.startswith(_PLAYBOOK)},
-        **{_PLAYBOOK + playbook.name: _entry(playbook) for playbook in playbooks},
-        "provider": ctx.provider.name,
-        "version": canarylab.__version__,
-    }
+    earlier = {key: value for key, value in before.items() if key.startswith(_PLAYBOOK)}
+    now = {_PLAYBOOK + playbook.name: _entry(playbook) for playbook in playbooks}
+    data = {**earlier, **now, "provider": ctx.provider.name, "version": canarylab.__version__}
     if before != data:
         _write(ctx, data)
 
@@ -51,14 +46,10 @@ def read(ctx: Context) -> dict[str, Applied]:
     Raises CanarylabError where somebody made something else of what was written.
     """
     try:
-        data = _data(ctx)
+        entries = [(key, value) for key, value in _data(ctx).items() if key.startswith(_PLAYBOOK)]
     except NotYetObservableError:
         return {}
-    return {
-        key.removeprefix(_PLAYBOOK): _applied(ctx, key, value)
-        for key, value in data.items()
-        if key.startswith(_PLAYBOOK)
-    }
+    return {key.removeprefix(_PLAYBOOK): _applied(ctx, key, value) for key, value in entries}
 
 
 def _applied(ctx: Context, key: str, value: str) -> Applied:
@@ -82,17 +73,12 @@ def others(ctx: Context) -> dict[str, Applied]:
 
 def remove(ctx: Context) -> list[Removal]:
     """Take this run's playbooks out of it in a cluster that stays, and all of it once no other playbook is left."""
-    from canarylab.removal import Removal
-
     subject, left = f"ConfigMap {NAMESPACE}/{ctx.ownership.applied_name(ctx)}", others(ctx)
     if left:
         _write(ctx, {key: value for key, value in _data(ctx).items() if _is_of(key, left)})
         return [Removal(subject, "left", f"it also records {', '.join(left)}")]
-    return (
-        [Removal(subject, "removed")]
-        if ctx.cluster.delete("v1", "ConfigMap", ctx.ownership.applied_name(ctx), NAMESPACE)
-        else []
-    )
+    was_there = ctx.cluster.delete("v1", "ConfigMap", ctx.ownership.applied_name(ctx), NAMESPACE)
+    return [Removal(subject, "removed")] if was_there else []
 
 
 def _is_of(key: str, playbooks: dict[str, Applied]) -> bool:
@@ -105,7 +91,7 @@ def _entry(playbook: Playbook) -> str:
 
 def _data(ctx: Context) -> dict[str, Any]:
     found = ctx.cluster.get("v1", "ConfigMap", ctx.ownership.applied_name(ctx), NAMESPACE)
-    return dict(found.get("data") or {}) if found else {}
+    return dict(dig(found, "data") or {})
 
 
 def _write(ctx: Context, data: dict[str, Any]) -> None:

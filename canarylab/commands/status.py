@@ -13,7 +13,7 @@ from canarylab.demo import plugin
 from canarylab.engine.look import Look, look
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.client import FIELD_MANAGER
-from canarylab.ownership.foreign import belongs_to
+from canarylab.ownership.foreign import is_of_release
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
 
@@ -158,8 +158,7 @@ def _ours(ctx: Context, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _rank(ctx: Context, service: dict[str, Any]) -> int:
-    releases = ((stage.name, stage.options.namespace) for stage in ctx.playbook.stages if stage.kind == "helm-release")
-    if any(belongs_to(service, name, namespace) for name, namespace in releases):
+    if is_of_release(ctx, service):
         return 0
     return 1 if _makers(service) & _names(ctx) else 2
 

@@ -150,5 +150,5 @@ def _remove(ctx: Context, stage: AnyStage) -> list[Removal]:
 def _outcome(removals: Sequence[Removal]) -> Outcome:
     failed = [removal.reason for removal in removals if removal.outcome == "failed"]
     if failed:
-        return Outcome("failed", 0.0, "; ".join(failed), StageError("; ".join(failed)))
-    return Outcome("changed" if any(removal.outcome == "removed" for removal in removals) else "unchanged", 0.0)
+        return Outcome("failed", reason="; ".join(failed), error=StageError("; ".join(failed)))
+    return Outcome("changed" if any(removal.outcome == "removed" for removal in removals) else "unchanged")

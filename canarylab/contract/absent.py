@@ -5,15 +5,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import Literal, NoReturn
 
+from canarylab.contract.context import Context
 from canarylab.contract.provider import Access, Images, RouterPlugin, Sources, TunnelStatus
 from canarylab.errors import StageError
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.images.image import Image, Wanted
-    from canarylab.removal import Removal
+from canarylab.images.image import Image, Wanted
+from canarylab.removal import Removal
 
 
 class NoSources(Sources):

@@ -6,25 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from canarylab.contract.context import Context
 from canarylab.kube.objects import Object
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.tools.helm import Release
+from canarylab.tools.helm import Release
 
 Render = Callable[[], Sequence[Object]]
 """The objects that a chart would make, for those who need them: Helm takes a while."""
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """What a stage found and uses, as the receipt names it."""
-
-    subject: str
-    version: str
 
 
 @dataclass(frozen=True)
@@ -91,13 +81,9 @@ class Ownership:
         return []
 
     def found_release(
-        self,
-        ctx: Context,
-        wanted: WantedRelease,
-        records: Sequence[Release],
-        render: Render,
-    ) -> Foreign | None:
-        """What somebody else installed in a release's place, and is used as it is. Raises where it doesn't fit."""
+        self, ctx: Context, wanted: WantedRelease, records: Sequence[Release], render: Render
+    ) -> str | None:
+        """In words, what somebody else installed in a release's place, and fits. Raises where it doesn't fit."""
         return None
 
     def refuse_shared_gateways(self, ctx: Context, stage: str, objects: Sequence[Object]) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-if TYPE_CHECKING:
-    from canarylab.contract.stage import Stage
-    from canarylab.contract.step import Step
+from canarylab.contract.stage import AnyStage
+from canarylab.contract.step import Step
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _TIME_PATTERN = r"[0-9]+(\.[0-9]+)?[smh]?"
 _LONGEST_TIME = 86_400.0
+_MEMORY = r"^\d+(b|k|kb|m|mb|g|gb)?$"
 
 PROFILE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])$"
 """A name of 2 to 40 characters that can be a hostname, a context and a folder; minikube asks for two at least."""
@@ -53,22 +53,15 @@ def _checked(value: str, pattern: str, rule: str) -> str:
     return value
 
 
-Seconds = Annotated[
-    float,
-    BeforeValidator(seconds),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0, "maximum": _LONGEST_TIME},
-                {"type": "string", "pattern": f"^{_TIME_PATTERN}$"},
-            ]
-        }
-    ),
-]
-ProfileName = Annotated[
-    str, AfterValidator(profile_name), WithJsonSchema({"type": "string", "pattern": PROFILE_PATTERN})
-]
-ObjectName = Annotated[str, AfterValidator(object_name), WithJsonSchema({"type": "string", "pattern": _NAME_PATTERN})]
+def _text(pattern: str) -> dict[str, Any]:
+    """The JSON Schema of a text."""
+    return {"type": "string", "pattern": pattern}
+
+
+_NUMBER = {"type": "number", "exclusiveMinimum": 0, "maximum": _LONGEST_TIME}
+Seconds = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"anyOf": [_NUMBER, _text(f"^{_TIME_PATTERN}$")]})]
+ProfileName = Annotated[str, AfterValidator(profile_name), WithJsonSchema(_text(PROFILE_PATTERN))]
+ObjectName = Annotated[str, AfterValidator(object_name), WithJsonSchema(_text(_NAME_PATTERN))]
 
 
 class ClusterSpec(BaseModel):
@@ -79,9 +72,7 @@ class ClusterSpec(BaseModel):
     profile: ProfileName = Field(description="name of the cluster and of its kubeconfig context")
     provider: str | None = Field(None, description="embedded, minikube or existing; without it, what fits the machine")
     kubernetes: str | None = Field(None, description="Kubernetes version, where the provider lets one choose")
-    memory: str = Field(
-        "8192mb", pattern=r"^\d+(b|k|kb|m|mb|g|gb)?$", description="memory of the virtual machine, such as 8192mb"
-    )
+    memory: str = Field("8192mb", pattern=_MEMORY, description="memory of the virtual machine, such as 8192mb")
     cpus: int = Field(4, ge=1, description="processors of the virtual machine")
     driver: str | None = Field(None, description="minikube: driver of the virtual machine")
     network: str | None = Field(None, description="minikube: network of the virtual machine")
@@ -148,7 +139,7 @@ class Playbook:
     path: Path
     digest: str
     cluster: ClusterSpec
-    stages: tuple[Stage[Any, Any], ...]
+    stages: tuple[AnyStage, ...]
     limits: dict[str, Limits]
     demo: tuple[Step, ...]
     members: tuple[Playbook, ...] = ()

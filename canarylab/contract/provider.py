@@ -14,20 +14,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from canarylab.contract.context import Context
 from canarylab.contract.ownership import Ownership
+from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.stage import AnyStage
 from canarylab.errors import MachineError, NotYetObservableError
 from canarylab.files import delete
+from canarylab.images.image import Image, Wanted
+from canarylab.kube.client import Cluster
 from canarylab.kube.objects import load_balancer_address
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.contract.playbook import ClusterSpec
-    from canarylab.contract.stage import Stage
-    from canarylab.images.image import Image, Wanted
-    from canarylab.kube.client import Cluster
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,7 @@ class Infrastructure(ABC):
 
     def require_host(self, ctx: Context) -> None:
         """Raise MachineError, before anything is changed, where this machine can't do it."""
-        problems = [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]
-        if problems:
+        if problems := [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]:
             raise MachineError(
                 "; ".join(f"{finding.subject}: {finding.seen}" for finding in problems),
                 remedy="; ".join(finding.remedy for finding in problems if finding.remedy),
@@ -96,7 +93,7 @@ class Infrastructure(ABC):
         yield
 
     @abstractmethod
-    def stages(self) -> Sequence[Stage[Any, Any]]:
+    def stages(self) -> Sequence[AnyStage]:
         """In order; the last one is named `cluster`."""
 
     def leftovers(self, ctx: Context) -> list[Removal]:
@@ -182,8 +179,6 @@ class Access(ABC):
 
     def connect(self, ctx: Context) -> Cluster:
         """A new client: of the profile's own kubeconfig, as the stage `cluster` has written it."""
-        from canarylab.kube.client import Cluster
-
         if not ctx.paths.kubeconfig.exists():
             raise NotYetObservableError("there is no cluster yet", remedy=ctx.command("up"))
         return Cluster(ctx.paths.kubeconfig, ctx.profile)

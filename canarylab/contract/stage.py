@@ -9,18 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from canarylab.contract.context import Context
 from canarylab.errors import CanarylabError, StageError
+from canarylab.kube.client import FIELD_MANAGER
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.yamlfile.document import Document
-    from canarylab.yamlfile.problems import Place
+from canarylab.yamlfile.document import Document
+from canarylab.yamlfile.problems import Place
 
 Action = Literal["create", "update", "repair", "start", "build", "remove"]
 
@@ -76,6 +75,14 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
         self.needs = tuple(needs)
         self.document = document
         self.base = base
+
+    @property
+    def manager(self) -> str:
+        """The field manager by which it applies objects.
+
+        One per stage: applying takes back what the same manager applied before and no longer names.
+        """
+        return f"{FIELD_MANAGER}/{self.name}"
 
     def check(self) -> None:
         """Look at the files that the options name before anything is changed anywhere.

@@ -8,16 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from canarylab.contract.context import Context
 from canarylab.errors import ExpectationError
 from canarylab.events import Fact
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.yamlfile.document import Document
+from canarylab.yamlfile.document import Document
 
 
 def _as_in_yaml(field: str) -> str:
@@ -84,8 +82,7 @@ class Session:
 
     def take(self, name: str, kind: type[LeftOpenT]) -> LeftOpenT | None:
         """The same, and whoever takes it has to conclude it."""
-        found = self.find(name, kind)
-        if found is not None:
+        if (found := self.find(name, kind)) is not None:
             del self._open[name]
         return found
 
@@ -125,8 +122,7 @@ class Step(ABC):
 
     def report(self, ctx: Context, claims: Iterable[Claim]) -> None:
         """Report every claim as a fact, then raise ExpectationError for the first one that doesn't hold."""
-        failed = report(ctx, self.kind, claims)
-        if failed:
+        if failed := report(ctx, self.kind, claims):
             raise unmet(ctx, self.kind, failed)
 
 

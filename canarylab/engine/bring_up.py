@@ -78,9 +78,8 @@ def _bring_up(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:
         _apply(ctx, stage, observed, limits.retries)
     _await_health(ctx, stage)
     if not changes:
-        return Outcome("unchanged", 0.0)
-    left = stage.changes(stage.observe(ctx))
-    if left:
+        return Outcome("unchanged")
+    if left := stage.changes(stage.observe(ctx)):
         raise StageError(
             f"not idempotent: after it was applied, {left[0].subject} would be changed again ({left[0].reason})",
             where=f"stage {stage.name}",
@@ -88,7 +87,7 @@ def _bring_up(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:
             remedy=f"`{ctx.command('plan')}` shows it; if another controller owns the field, name it in "
             "ignore-differences",
         )
-    return Outcome("changed", 0.0, "; ".join(dict.fromkeys(change.reason for change in changes)))
+    return Outcome("changed", reason="; ".join(dict.fromkeys(change.reason for change in changes)))
 
 
 def _apply(ctx: Context, stage: AnyStage, observed: Any, retries: int) -> None:
@@ -123,10 +122,7 @@ def _await_health(ctx: Context, stage: AnyStage) -> None:
         return reason
 
     reason = look()
-    if reason is None:
-        return
-    watches = stage.watches()
-    if watches:
+    if reason is not None and (watches := stage.watches()):
         reason = ctx.cluster.wait(watches, look, deadline=ctx.deadline, cancel=ctx.cancel)
     if reason is not None:
         seconds = ctx.playbook.limits[stage.name].deadline
@@ -142,12 +138,10 @@ def _plan_stage(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:  # no
     try:
         changes = stage.changes(stage.observe(ctx))
     except NotYetObservableError as error:
-        change = Change("create", stage.name, f"everything of it: {error.what}")
-        _report(ctx, change)
-        return Outcome("planned", 0.0, change.reason)
+        changes = [Change("create", stage.name, f"everything of it: {error.what}")]
     for change in changes:
         _report(ctx, change)
-    return Outcome("planned" if changes else "unchanged", 0.0, changes[0].reason if changes else "")
+    return Outcome("planned", reason=changes[0].reason) if changes else Outcome("unchanged")
 
 
 def _report(ctx: Context, change: Change) -> None:

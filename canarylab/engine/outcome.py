@@ -45,7 +45,7 @@ class Outcome:
     """How one stage ended. `seconds` counts from its start, waiting for its needs not included."""
 
     state: StageState
-    seconds: float
+    seconds: float = 0.0
     reason: str = ""
     error: BaseException | None = None
 

@@ -6,7 +6,7 @@ import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from dataclasses import replace
 
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
@@ -36,8 +36,7 @@ def run_reversed(ctx: Context, command: str, stages: Sequence[AnyStage], work: W
     last of its releases, and two at once would each see the other's half.
     """
     names = [stage.name for stage in stages]
-    chain: dict[str, list[str]] = {name: [] for name in names[:1]}
-    chain |= {after: [before] for before, after in pairwise(names)}
+    chain = {name: names[:index][-1:] for index, name in enumerate(names)}  # each needs the one before it
     return _run(ctx, Run(command, chain), stages, work, resume=command, despite_failures=True)
 
 
@@ -61,7 +60,7 @@ def _run(
             if (name := _next(waiting, run.outcomes)) is not None:
                 needs = waiting.pop(name)
                 if why := _why_skipped(ctx, run, () if despite_failures else needs):
-                    _finish(ctx, run, name, Outcome("skipped", 0.0, why))
+                    _finish(ctx, run, name, Outcome("skipped", reason=why))
                 else:
                     pool.submit(_work, ctx, by_name[name], work, ended)
                     running += 1
@@ -89,7 +88,7 @@ def _why_skipped(ctx: Context, run: Run, needs: Sequence[str]) -> str:
 
 def _work(ctx: Context, stage: AnyStage, work: Work, ended: _Ended) -> None:
     started = time.monotonic()
-    outcome = Outcome("failed", 0.0)
+    outcome = Outcome("failed")
 
     def one() -> None:
         nonlocal outcome
@@ -98,8 +97,8 @@ def _work(ctx: Context, stage: AnyStage, work: Work, ended: _Ended) -> None:
         outcome = work(ctx.for_stage(stage.name, started + limits.deadline), stage, limits)
 
     if error := attempt(one):
-        outcome = Outcome("failed", 0.0, reason(error), error)
-    ended.put((stage.name, Outcome(outcome.state, time.monotonic() - started, outcome.reason, outcome.error)))
+        outcome = Outcome("failed", reason=reason(error), error=error)
+    ended.put((stage.name, replace(outcome, seconds=time.monotonic() - started)))
 
 
 def _finish(ctx: Context, run: Run, name: str, outcome: Outcome) -> None:

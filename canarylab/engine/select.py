@@ -15,9 +15,7 @@ def select(playbook: Playbook, only: Sequence[str], start: str | None) -> list[A
     """The stages that `--only` names with all they need, or those from `--from` on; all of them by default."""
     needs = {stage.name: stage.needs for stage in playbook.stages}
     require_stages(playbook, [*only, *([start] if start else [])])
-    wanted = set(needs)
-    if only:
-        wanted = graph.with_needs(needs, only)
+    wanted = graph.with_needs(needs, only) if only else set(needs)
     if start:
         wanted &= graph.dependents(needs, [start])
     return [stage for stage in playbook.stages if stage.name in wanted]

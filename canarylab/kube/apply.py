@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from canarylab.kube.client import ApiError, Cluster, UnknownKindError
-from canarylab.kube.objects import has_been_healthy
+from canarylab.kube.objects import has_been_healthy, identity
 
 APPLIED = "canarylab.dev/applied"
 """The annotation with the digest of what was applied: an object that has it, and holds all that is wanted, needs no
@@ -64,6 +64,14 @@ def subject(obj: Mapping[str, Any]) -> str:
     return f"{obj['kind']} {namespace}{meta['name']}"
 
 
+def live_object(cluster: Cluster, obj: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The object as it is there; None where it isn't, or its kind is unknown: its definition may come yet."""
+    try:
+        return cluster.get(*identity(obj), obj["metadata"].get("namespace"))
+    except UnknownKindError:
+        return None
+
+
 def placed(cluster: Cluster, obj: dict[str, Any], namespace: str) -> dict[str, Any]:
     """The object in `namespace`, unless it names one itself, or its kind lives in none, as the API says.
 
@@ -84,11 +92,7 @@ def in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
 
 def compare(cluster: Cluster, wanted: dict[str, Any], ignored: Sequence[IgnoredFields], manager: str) -> Comparison:
     """Ask the server what applying `wanted` would change. Writes nothing."""
-    meta = wanted["metadata"]
-    try:
-        live = cluster.get(wanted["apiVersion"], wanted["kind"], meta["name"], meta.get("namespace"))
-    except UnknownKindError:
-        live = None  # its CustomResourceDefinition comes first, from this stage or an earlier one
+    meta, live = wanted["metadata"], live_object(cluster, wanted)
     if live is None:
         return Comparison(wanted, None, diff_of(None, wanted))
     if not live["metadata"].get("namespace"):  # it lives in none, whatever a chart says

@@ -11,15 +11,13 @@ from typing import Any
 
 from canarylab.kube.connection import ApiError
 from canarylab.kube.discovery import Resource, UnknownKindError
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.kube.watching import Snapshot, Watching, with_kind
 
 __all__ = ["FIELD_MANAGER", "OWNER_LABEL", "ApiError", "Cluster", "Resource", "Snapshot", "UnknownKindError"]
 
 FIELD_MANAGER = "canarylab"
 """Who owns the fields that this tool applies (server-side apply)."""
-
-OWNER_LABEL = "canarylab.dev/profile"
-"""The label of every object that this tool made; its value is the profile."""
 
 
 class Cluster(Watching):

@@ -8,6 +8,9 @@ from typing import Any
 Object = Mapping[str, Any]
 """An object as the API speaks it, to be read."""
 
+OWNER_LABEL = "canarylab.dev/profile"
+"""The label of every object that this tool made; its value is the profile."""
+
 
 def dig(obj: Any, *path: str) -> Any:
     """What lies under a path of keys; None where there is no such key, or no mapping."""
@@ -20,6 +23,36 @@ def listed(obj: Any, *path: str) -> Sequence[Any]:
     """The list under a path of keys, () where there is none: a malformed one is for the API server to refuse."""
     value = dig(obj, *path)
     return value if isinstance(value, list) else ()
+
+
+def labels_of(obj: Object | None) -> Mapping[str, str]:
+    """The labels, {} where the object has none."""
+    return dig(obj, "metadata", "labels") or {}
+
+
+def annotations_of(obj: Object | None) -> Mapping[str, str]:
+    """The annotations, {} where the object has none."""
+    return dig(obj, "metadata", "annotations") or {}
+
+
+def managers_of(obj: Object | None) -> set[str]:
+    """The field managers: whoever set some field of the object."""
+    return {str(entry.get("manager")) for entry in listed(obj, "metadata", "managedFields")}
+
+
+def owner_of(obj: Object | None) -> str | None:
+    """The profile that made the object, by its label; None where it carries none."""
+    return labels_of(obj).get(OWNER_LABEL)
+
+
+def identity(obj: Object) -> tuple[str, str, str]:
+    """What tells an object from the others of its namespace: apiVersion, kind and name."""
+    return obj["apiVersion"], obj["kind"], obj["metadata"]["name"]
+
+
+def is_going(obj: Object | None) -> bool:
+    """Whether it is being deleted."""
+    return dig(obj, "metadata", "deletionTimestamp") is not None
 
 
 def condition(obj: Object, kind: str) -> dict[str, Any]:

@@ -80,9 +80,14 @@ def workload_health(cluster: Cluster, obj: Object) -> str | None:
         wanted, ready = kind.pods(live), sum(map(_is_ready, pods))
         reason = f"{obj['kind']} {name}: {ready} of {wanted} pods ready" if ready < wanted else None
     if reason is None:
-        return next(filter(None, (workload_health(cluster, carrier) for carrier in _carriers(cluster, live))), None)
+        return first_unhealthy(cluster, _carriers(cluster, live))
     cause = _cause(cluster, live, pods or [])
     return f"{reason}; {cause}" if cause and cause not in reason else reason
+
+
+def first_unhealthy(cluster: Cluster, objects: Iterable[Object]) -> str | None:
+    """Why the first of the objects that isn't in health isn't; None where all are."""
+    return next(filter(None, (workload_health(cluster, obj) for obj in objects)), None)
 
 
 def with_images(obj: dict[str, Any], renamed: Callable[[str], str]) -> dict[str, Any]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from canarylab.contract.context import Context
 from canarylab.kube.apply import subject
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import owner_of
 from canarylab.ownership.foreign import ISTIOD, is_of_playbook
 from canarylab.ownership.listing import list_if_served
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 _ISTIOS = "istio.io/"
 """How the names of Istio's controllers begin, such as istio.io/gateway-controller."""
@@ -22,22 +20,16 @@ def removal(ctx: Context, definition: dict[str, Any]) -> Removal:
     spec = definition["spec"]
     version = next(version["name"] for version in spec["versions"] if version.get("served", True))
     objects = list_if_served(ctx, f"{spec['group']}/{version}", spec["names"]["kind"])
-    others = [obj for obj in objects if not (_is_ours(obj, ctx.profile) or _is_of_our_istio(ctx, obj))]
+    others = [obj for obj in objects if not (_is_ours(ctx, obj) or _is_of_our_istio(ctx, obj))]
     if not others:
         return Removal(subject(definition), "removed")
-    meta = others[0]["metadata"]
-    where = f"{meta['namespace']}/" if meta.get("namespace") else ""
-    return Removal(
-        subject(definition),
-        "left",
-        f"{len(others)} of others' objects would go with it, such as {spec['names']['kind']} {where}{meta['name']}",
-    )
+    reason = f"{len(others)} of others' objects would go with it, such as {subject(others[0])}"
+    return Removal(subject(definition), "left", reason)
 
 
-def _is_ours(obj: dict[str, Any], profile: str) -> bool:
+def _is_ours(ctx: Context, obj: dict[str, Any]) -> bool:
     """What is owned by another object goes, or stays, with that one."""
-    meta = obj["metadata"]
-    return bool(meta.get("ownerReferences")) or (meta.get("labels") or {}).get(OWNER_LABEL) == profile
+    return owner_of(obj) == ctx.profile or bool(obj["metadata"].get("ownerReferences"))
 
 
 def _is_of_our_istio(ctx: Context, obj: dict[str, Any]) -> bool:

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-from canarylab.contract.ownership import Foreign, WantedRelease
+from canarylab.contract.context import Context
+from canarylab.contract.ownership import WantedRelease
 from canarylab.errors import StageError
-from canarylab.kube.apply import subject
-from canarylab.kube.objects import Object
-from canarylab.kube.workloads import workload_health
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.kube.client import Cluster
-    from canarylab.tools.helm import Release
+from canarylab.kube.apply import live_object, subject
+from canarylab.kube.client import Cluster
+from canarylab.kube.objects import Object, annotations_of, labels_of, listed, owner_of
+from canarylab.kube.workloads import first_unhealthy, workload_health
+from canarylab.tools.helm import Release
 
 _RELEASE = "meta.helm.sh/release-name"
 _NAMESPACE = "meta.helm.sh/release-namespace"
@@ -51,82 +48,89 @@ def is_at_least(found: str, wanted: str) -> bool:
     return major == wanted_major and minor >= wanted_minor
 
 
+def misfit_of_version(what: str, found: str, wanted: str) -> str | None:
+    """Why a version that was found can't be used, `what` being of it; None where it can."""
+    if is_at_least(found, wanted):
+        return None
+    return f"{what} is of version {found}, the playbook wants {wanted} or a later one of the same major"
+
+
 def belongs_to(obj: Object, release: str, namespace: str) -> bool:
     """Whether Helm made it for that release."""
-    annotations = obj["metadata"].get("annotations") or {}
+    annotations = annotations_of(obj)
     return annotations.get(_RELEASE) == release and annotations.get(_NAMESPACE) == namespace
 
 
 def is_of_playbook(ctx: Context, obj: Object) -> bool:
     """Whether we made it, or it is of one of the playbook's releases, be it ours or one that is used as it is."""
-    from canarylab.kube.client import OWNER_LABEL
+    return owner_of(obj) == ctx.profile or is_of_release(ctx, obj)
 
-    releases = ((stage.name, stage.options.namespace) for stage in ctx.playbook.stages if stage.kind == "helm-release")
-    is_labelled = (obj["metadata"].get("labels") or {}).get(OWNER_LABEL) == ctx.profile
-    return is_labelled or any(belongs_to(obj, name, namespace) for name, namespace in releases)
+
+def is_of_release(ctx: Context, obj: Object) -> bool:
+    """Whether Helm made it for one of the playbook's releases."""
+    releases = (stage for stage in ctx.playbook.stages if stage.kind == "helm-release")
+    return any(belongs_to(obj, release.name, release.options.namespace) for release in releases)
 
 
 def found_release(
     ctx: Context, wanted: WantedRelease, records: Sequence[Release], rendered: Sequence[Object]
-) -> Foreign | None:
-    """What stands in the place of a release that isn't ours; None where nothing does.
+) -> str | None:
+    """In words, what stands in the place of a release that isn't ours, and fits; None where nothing does.
 
     Raises ClashError for what doesn't fit.
     """
     cluster, name, namespace = ctx.cluster, wanted.name, wanted.namespace
     if records:
-        found = Foreign(f"release {namespace}/{name}", f"{records[0].chart} {records[0].version}")
-        misfit = misfit_of_release(cluster, records[0], wanted.chart, wanted.version, rendered)
+        found, version = f"release {namespace}/{name}", f"{records[0].chart} {records[0].version}"
+        misfit = misfit_of_release(cluster, records[0], wanted, rendered)
     elif there := taken(cluster, rendered, name, namespace):
-        found = Foreign(listed_subjects(there), "installed without Helm, or by another release")
+        found, version = _some(there), "installed without Helm, or by another release"
         misfit = misfit_of_objects(cluster, rendered, wanted.version)
     else:
         refuse_second_istiod(cluster, rendered, name)
         return None
     if misfit:
-        raise clash(name, f"{found.subject} is there already, and doesn't fit", misfit)
-    return found
+        raise clash(name, f"{found} is there already, and doesn't fit", misfit)
+    return f"{found} ({version}) is somebody else's, and fits"
 
 
 def misfit_of_release(
-    cluster: Cluster, found: Release, chart: str, version: str, rendered: Iterable[Object]
+    cluster: Cluster, found: Release, wanted: WantedRelease, rendered: Iterable[Object]
 ) -> str | None:
     """Why a release that somebody else installed under our name can't be used; None where it can."""
-    if found.chart != chart:
-        return f"it is of chart {found.chart}, the playbook's is {chart}"
+    if found.chart != wanted.chart:
+        return f"it is of chart {found.chart}, the playbook's is {wanted.chart}"
     if found.status != "deployed":
         return f"it is {found.status}"
-    if not is_at_least(found.version, version):
-        return f"it is of version {found.version}, the playbook wants {version} or a later one of the same major"
-    unhealthy = (workload_health(cluster, obj) for obj in found.objects)
-    return next((reason for reason in unhealthy if reason), None) or _lacking_ports(cluster, rendered)
+    return (
+        misfit_of_version("it", found.version, wanted.version)
+        or first_unhealthy(cluster, found.objects)
+        or _lacking_ports(cluster, rendered)
+    )
 
 
 def misfit_of_objects(cluster: Cluster, rendered: Sequence[Object], version: str) -> str | None:
     """Why what was installed without Helm, or under another release, can't stand for the chart; None where it can."""
     main = [obj for obj in rendered if obj["kind"] in ("Deployment", "CustomResourceDefinition")]
-    missing = [subject(obj) for obj in main if live_object(cluster, obj) is None]
-    if missing or not main:
-        return f"it lacks {_some(missing)}" if missing else "nothing of it says which version it is"
-    for obj in main:
-        if obj["kind"] == "Deployment" and (reason := _misfit_of_deployment(cluster, obj, version)):
-            return reason
-    return _lacking_ports(cluster, rendered)
+    if not main:
+        return "nothing of it says which version it is"
+    if missing := [obj for obj in main if live_object(cluster, obj) is None]:
+        return f"it lacks {_some(missing)}"
+    misfits = (_misfit_of_deployment(cluster, obj, version) for obj in main if obj["kind"] == "Deployment")
+    return next(filter(None, misfits), None) or _lacking_ports(cluster, rendered)
 
 
 def _misfit_of_deployment(cluster: Cluster, wanted: Object, version: str) -> str | None:
-    live = live_object(cluster, wanted) or {}
-    found = version_of(live)
-    if found is not None and not is_at_least(found, version):
-        return f"{subject(wanted)} is of version {found}, the playbook wants {version} or a later one of the same major"
+    found = version_of(live_object(cluster, wanted) or {})
     if found is None and version_of(wanted) is not None:
         return f"{subject(wanted)} doesn't say which version it is"
-    return workload_health(cluster, wanted)
+    misfit = misfit_of_version(subject(wanted), found, version) if found else None
+    return misfit or workload_health(cluster, wanted)
 
 
 def version_of(deployment: Object) -> str | None:
     """The version that its first container's tag says; None where it says none, as `auto` and `latest`."""
-    containers = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or [{}]
+    containers = listed(deployment, "spec", "template", "spec", "containers") or [{}]
     image = str(containers[0].get("image", "")).partition("@")[0].rpartition("/")[2]
     found = re.match(r"v?(\d+\.\d+.*)", image.partition(":")[2])
     return found[1] if found else None
@@ -143,42 +147,22 @@ def refuse_second_istiod(cluster: Cluster, rendered: Iterable[Object], stage: st
 
     Two of them inject, validate and write certificates into the same namespaces, unless they were set up for that.
     """
-    labels = [obj["metadata"].get("labels") or {} for obj in rendered if obj["kind"] == "Deployment"]
-    if not any(label.items() >= ISTIOD.items() for label in labels):
-        return
-    if others := cluster.list("apps/v1", "Deployment", labels=ISTIOD):
+    is_istiod = any(labels_of(obj).items() >= ISTIOD.items() for obj in rendered if obj["kind"] == "Deployment")
+    if is_istiod and (others := cluster.list("apps/v1", "Deployment", labels=ISTIOD)):
         raise clash(stage, f"{subject(others[0])} is another Istio", "two control planes would act on the same pods")
-
-
-def listed_subjects(objects: Sequence[Object]) -> str:
-    """The objects in words, the first three by name."""
-    return _some([subject(obj) for obj in objects])
-
-
-def live_object(cluster: Cluster, obj: Object) -> Object | None:
-    """The object as it is there; None where it isn't."""
-    from canarylab.kube.client import UnknownKindError
-
-    meta = obj["metadata"]
-    try:
-        return cluster.get(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace"))
-    except UnknownKindError:
-        return None
 
 
 def _lacking_ports(cluster: Cluster, rendered: Iterable[Object]) -> str | None:
     for wanted in rendered:
         if wanted["kind"] == "Service":
-            live = live_object(cluster, wanted) or {}
-            ports = {port["port"] for port in live.get("spec", {}).get("ports", [])}
-            lacking = [port["port"] for port in wanted["spec"].get("ports", []) if port["port"] not in ports]
+            ports = {port["port"] for port in listed(live_object(cluster, wanted), "spec", "ports")}
+            lacking = [str(port["port"]) for port in listed(wanted, "spec", "ports") if port["port"] not in ports]
             if lacking:
-                return (
-                    f"{subject(wanted)} has no port {', '.join(map(str, lacking))}, which the playbook's values ask for"
-                )
+                return f"{subject(wanted)} has no port {', '.join(lacking)}, which the playbook's values ask for"
     return None
 
 
-def _some(subjects: Sequence[str]) -> str:
-    more = f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else ""
-    return ", ".join(subjects[:_SHOWN]) + more
+def _some(objects: Sequence[Object]) -> str:
+    """The objects in words, the first three by name."""
+    more = f" and {len(objects) - _SHOWN} more" if len(objects) > _SHOWN else ""
+    return ", ".join(map(subject, objects[:_SHOWN])) + more

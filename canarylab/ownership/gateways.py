@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from itertools import product
 
+from canarylab.contract.context import Context
 from canarylab.kube.apply import subject
-from canarylab.kube.objects import Object
+from canarylab.kube.objects import Object, labels_of
 from canarylab.ownership import foreign
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 def refuse_shared(ctx: Context, stage: str, objects: Iterable[Object]) -> None:
@@ -18,25 +16,22 @@ def refuse_shared(ctx: Context, stage: str, objects: Iterable[Object]) -> None:
 
     Istio applies a Gateway to every pod that its selector matches, in whatever namespace.
     """
-    selectors = [(obj, obj["spec"].get("selector") or {}) for obj in objects if _is_gateway(obj)]
-    if not selectors:
-        return
-    others = [found for found in _workloads(ctx) if not foreign.is_of_playbook(ctx, found)]
-    for gateway, selector in selectors:
-        for found in others:
-            labels = found["spec"]["template"]["metadata"].get("labels") or {}
-            if selector and selector.items() <= labels.items():
-                words = ", ".join(f"{key}={value}" for key, value in selector.items())
-                raise foreign.clash(
-                    stage,
-                    f"{subject(gateway)} would open its ports on somebody else's gateway, {subject(found)}",
-                    f"its selector {words} matches the pods of both",
-                )
+    gateways = [obj for obj in objects if _is_gateway(obj) and obj["spec"].get("selector")]
+    for gateway, found in product(gateways, _others(ctx) if gateways else ()):
+        selector = gateway["spec"]["selector"]
+        if selector.items() <= labels_of(found["spec"]["template"]).items():
+            words = ", ".join(f"{key}={value}" for key, value in selector.items())
+            raise foreign.clash(
+                stage,
+                f"{subject(gateway)} would open its ports on somebody else's gateway, {subject(found)}",
+                f"its selector {words} matches the pods of both",
+            )
 
 
 def _is_gateway(obj: Object) -> bool:
     return obj["kind"] == "Gateway" and str(obj["apiVersion"]).startswith("networking.istio.io/")
 
 
-def _workloads(ctx: Context) -> list[dict[str, Any]]:
-    return [obj for kind in ("Deployment", "DaemonSet") for obj in ctx.cluster.list("apps/v1", kind)]
+def _others(ctx: Context) -> list[Object]:
+    found = (obj for kind in ("Deployment", "DaemonSet") for obj in ctx.cluster.list("apps/v1", kind))
+    return [obj for obj in found if not foreign.is_of_playbook(ctx, obj)]

@@ -5,25 +5,23 @@ Definitions that the chart tells Helm to keep, what Istio's control plane wrote 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from canarylab.contract.context import Context
+from canarylab.contract.ownership import Render
 from canarylab.errors import StageError
-from canarylab.kube.apply import subject
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.apply import live_object, subject
+from canarylab.kube.objects import identity, managers_of, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, foreign, namespaces
 from canarylab.removal import Removal
 from canarylab.tools.helm import RECORD_LABELS, Release
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from canarylab.contract.context import Context
-    from canarylab.contract.ownership import Render
-
 _FOUND = "found.canarylab.dev/"
 _LABEL_LENGTH = 63
 
+_DEFINITION = "CustomResourceDefinition"
 _ISTIOD = "pilot-discovery"
 """The field manager of Istio's control plane."""
 _CONFIG = {"istio.io/config": "true"}
@@ -32,12 +30,11 @@ _CONFIG = {"istio.io/config": "true"}
 
 def planned(ctx: Context, release: Release) -> list[Removal]:
     """What `sweep` and `remove_namespace` would do now. Reads only."""
-    found = [_definition(ctx, live, release) for live in _kept_definitions(ctx, release)]
-    found += [Removal(subject(obj), "removed") for obj in _of_control_plane(ctx, release)]
+    found = [removal for _, removal in _left_by_helm(ctx, release)]
     secrets = ctx.cluster.list("v1", "Secret", release.namespace, RECORD_LABELS)
-    ours = all(secret["metadata"]["labels"].get(OWNER_LABEL) == ctx.profile for secret in secrets)
-    namespace = namespaces.removal(ctx, release.namespace) if ours else None
-    return found + ([namespace] if namespace else [])
+    is_ours = all(owner_of(secret) == ctx.profile for secret in secrets)
+    namespace = namespaces.removal(ctx, release.namespace) if is_ours else None
+    return [*found, namespace] if namespace else found
 
 
 def sweep(ctx: Context, release: Release) -> list[Removal]:
@@ -45,18 +42,13 @@ def sweep(ctx: Context, release: Release) -> list[Removal]:
 
     Killed in the middle, the next teardown still finds the release, and so what belongs to it.
     """
-    removals = []
-    for live in _kept_definitions(ctx, release):
-        removals.append(_definition(ctx, live, release))
-        if removals[-1].outcome == "removed":
-            ctx.cluster.delete(live["apiVersion"], live["kind"], live["metadata"]["name"])
-    if written := _of_control_plane(ctx, release):
+    found = _left_by_helm(ctx, release)
+    if any(obj["kind"] != _DEFINITION for obj, _ in found):
         _end_workloads(ctx, release)  # a control plane that still runs would write it again
-        for obj in written:
-            meta = obj["metadata"]
-            ctx.cluster.delete(obj["apiVersion"], obj["kind"], meta["name"], meta["namespace"])
-            removals.append(Removal(subject(obj), "removed"))
-    return removals
+    for obj, removal in found:
+        if removal.outcome == "removed":
+            ctx.cluster.delete(*identity(obj), obj["metadata"].get("namespace"))
+    return [removal for _, removal in found]
 
 
 def remove_namespace(ctx: Context, name: str) -> list[Removal]:
@@ -64,10 +56,15 @@ def remove_namespace(ctx: Context, name: str) -> list[Removal]:
     return [] if ctx.cluster.list("v1", "Secret", name, RECORD_LABELS) else namespaces.remove(ctx, name)
 
 
+def _left_by_helm(ctx: Context, release: Release) -> list[tuple[dict[str, Any], Removal]]:
+    """Each object that Helm would leave, and what is done with it: the definitions, then what istiod wrote."""
+    kept = [(live, _definition(ctx, live, release)) for live in _kept_definitions(ctx, release)]
+    return kept + [(obj, Removal(subject(obj), "removed")) for obj in _of_control_plane(ctx, release)]
+
+
 def _kept_definitions(ctx: Context, release: Release) -> list[dict[str, Any]]:
     """The release's definitions as they are there; Istio's charts tell Helm to keep them."""
-    wanted = [obj for obj in release.objects if obj["kind"] == "CustomResourceDefinition"]
-    live = [ctx.cluster.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"]) for obj in wanted]
+    live = [live_object(ctx.cluster, obj) for obj in release.objects if obj["kind"] == _DEFINITION]
     return [obj for obj in live if obj is not None and foreign.belongs_to(obj, release.name, release.namespace)]
 
 
@@ -79,14 +76,10 @@ def found_label(name: str) -> str:
 def labels_of_found(ctx: Context, records: Sequence[Release], render: Render) -> dict[str, str]:
     """Marks for the definitions that an uninstalled release had left: ours uses them, and leaves them again."""
     if records:  # what an earlier revision of ours says holds; it may be about to be dropped
-        return {key: value for record in records for key, value in found_labels(record).items()}
-    wanted = [obj for obj in render() if obj["kind"] == "CustomResourceDefinition"]
-    return {found_label(obj["metadata"]["name"]): "true" for obj in wanted if foreign.live_object(ctx.cluster, obj)}
-
-
-def found_labels(release: Release) -> dict[str, str]:
-    """Those of a release's labels that mark definitions which were there before it."""
-    return {key: value for key, value in release.labels.items() if key.startswith(_FOUND)}
+        labels = (label for record in records for label in record.labels.items())
+        return {key: value for key, value in labels if key.startswith(_FOUND)}
+    wanted = [obj for obj in render() if obj["kind"] == _DEFINITION]
+    return {found_label(obj["metadata"]["name"]): "true" for obj in wanted if live_object(ctx.cluster, obj)}
 
 
 def _definition(ctx: Context, live: dict[str, Any], release: Release) -> Removal:
@@ -104,7 +97,7 @@ def _of_control_plane(ctx: Context, release: Release) -> list[dict[str, Any]]:
     for api_version, kind in (("v1", "ConfigMap"), ("v1", "Secret"), ("coordination.k8s.io/v1", "Lease")):
         found += cluster.list(api_version, kind, own)
     unique = {(obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"]): obj for obj in found}
-    return [obj for obj in unique.values() if _managers(obj) == {_ISTIOD}]
+    return [obj for obj in unique.values() if managers_of(obj) == {_ISTIOD}]
 
 
 def _other_istiods(ctx: Context, release: Release) -> list[dict[str, Any]]:
@@ -112,15 +105,11 @@ def _other_istiods(ctx: Context, release: Release) -> list[dict[str, Any]]:
     return [obj for obj in found if not foreign.belongs_to(obj, release.name, release.namespace)]
 
 
-def _managers(obj: dict[str, Any]) -> set[str]:
-    return {str(entry.get("manager")) for entry in obj["metadata"].get("managedFields") or []}
-
-
 def _end_workloads(ctx: Context, release: Release) -> None:
     """Delete the release's Deployments and wait until their pods are gone."""
     deployments = [obj for obj in release.objects if obj["kind"] == "Deployment"]
     for obj in deployments:
-        ctx.cluster.delete(obj["apiVersion"], obj["kind"], obj["metadata"]["name"], obj["metadata"]["namespace"])
+        ctx.cluster.delete(*identity(obj), obj["metadata"]["namespace"])
     selectors = [obj["spec"]["selector"]["matchLabels"] for obj in deployments]
 
     def look() -> str | None:

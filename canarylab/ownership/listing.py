@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from canarylab.contract.context import Context
 from canarylab.kube.client import ApiError, UnknownKindError
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 SECONDS = 30.0
 """For how long it is tried again: a kind whose definition has just been changed isn't served for some seconds."""

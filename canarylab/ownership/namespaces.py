@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from canarylab.contract.context import Context
 from canarylab.errors import StageError
-from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError
+from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, Cluster
+from canarylab.kube.objects import is_going, listed, managers_of, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership.listing import list_if_served
 from canarylab.removal import Removal
 
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.kube.client import Cluster
-
-_CONTROLLERS = frozenset(
-    {
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-        "kubelet",
-        "pilot-discovery",
-        "pilot-agent",
-        "rollouts-controller",
-    }
-)
+_KUBERNETES = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"}
+_CONTROLLERS = _KUBERNETES | {"pilot-discovery", "pilot-agent", "rollouts-controller"}
 """Field managers of what comes by itself: Kubernetes' own, and the controllers that playbooks install. What only they
 wrote into a namespace of ours, such as a service account's or a proxy's certificate, goes with it."""
 
@@ -35,8 +24,13 @@ _PASSING = ("Event", "Lease", "EndpointSlice", "Endpoints", "PodMetrics")
 
 def is_terminating(cluster: Cluster, name: str) -> bool:
     """Whether it is being deleted: what is still in it is going, and nothing new can be made in it."""
+    return is_going(cluster.get("v1", "Namespace", name))
+
+
+def standing(cluster: Cluster, name: str) -> dict[str, Any] | None:
+    """The namespace as it is; None where there is none, or it is being deleted and has to be made anew."""
     live = cluster.get("v1", "Namespace", name)
-    return live is not None and bool(live["metadata"].get("deletionTimestamp"))
+    return None if is_going(live) else live
 
 
 def await_gone(ctx: Context, name: str) -> None:
@@ -48,11 +42,10 @@ def await_gone(ctx: Context, name: str) -> None:
     def look() -> str | None:
         return _what_holds(ctx.cluster, name) if is_terminating(ctx.cluster, name) else None
 
-    if (reason := look()) is None:
+    if look() is None:
         return
     ctx.progress(f"waiting: Namespace {name} is being deleted")
-    reason = ctx.cluster.wait([Watch("v1", "Namespace")], look, deadline=ctx.deadline, cancel=ctx.cancel)
-    if reason is not None:
+    if reason := ctx.cluster.wait([Watch("v1", "Namespace")], look, deadline=ctx.deadline, cancel=ctx.cancel):
         raise StageError(
             f"Namespace {name} is being deleted and doesn't go away",
             where=f"stage {ctx.stage}",
@@ -62,8 +55,8 @@ def await_gone(ctx: Context, name: str) -> None:
 
 
 def _what_holds(cluster: Cluster, name: str) -> str:
-    live = cluster.get("v1", "Namespace", name) or {}
-    reported = [found["message"] for found in live.get("status", {}).get("conditions", []) if found["status"] == "True"]
+    conditions = listed(cluster.get("v1", "Namespace", name), "status", "conditions")
+    reported = [found["message"] for found in conditions if found["status"] == "True"]
     return "; ".join(reported) or "it is still there"
 
 
@@ -77,18 +70,13 @@ def ensure(ctx: Context, name: str) -> None:
 
 def removal(ctx: Context, name: str) -> Removal | None:
     """What a teardown would do with it now; None where it is gone or going, or was never ours. Reads only."""
-    live = ctx.cluster.get("v1", "Namespace", name)
-    if live is None or live["metadata"].get("deletionTimestamp"):
-        return None
-    if (live["metadata"].get("labels") or {}).get(OWNER_LABEL) != ctx.profile:
-        return None
-    return Removal(f"Namespace {name}", "removed")
+    is_ours = owner_of(standing(ctx.cluster, name)) == ctx.profile
+    return Removal(f"Namespace {name}", "removed") if is_ours else None
 
 
 def remove(ctx: Context, name: str) -> list[Removal]:
     """Delete it, if it is ours and holds nothing of anybody else's, and wait until it is gone."""
-    planned = removal(ctx, name)
-    if planned is None:
+    if (planned := removal(ctx, name)) is None:
         return []
     if others := _of_others(ctx, name):
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
@@ -113,11 +101,7 @@ def _of_others(ctx: Context, name: str) -> list[str]:
 
 
 def _comes_by_itself(obj: dict[str, Any], profile: str) -> bool:
-    meta = obj["metadata"]
-    managers = {entry.get("manager") for entry in meta.get("managedFields") or []}
-    return (
-        (obj["kind"], meta["name"]) in _IN_EVERY_ONE
-        or bool(meta.get("ownerReferences") or meta.get("deletionTimestamp"))
-        or (meta.get("labels") or {}).get(OWNER_LABEL) == profile
-        or bool(managers and managers <= _CONTROLLERS)
-    )
+    meta, managers = obj["metadata"], managers_of(obj)
+    comes_with_all = (obj["kind"], meta["name"]) in _IN_EVERY_ONE
+    goes_anyway = is_going(obj) or bool(meta.get("ownerReferences"))
+    return comes_with_all or goes_anyway or owner_of(obj) == profile or bool(managers and managers <= _CONTROLLERS)

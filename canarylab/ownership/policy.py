@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from canarylab import applied
-from canarylab.contract.ownership import Foreign, Ownership, Render, WantedRelease
-from canarylab.kube.client import OWNER_LABEL
-from canarylab.kube.objects import Object
+from canarylab.contract.context import Context
+from canarylab.contract.ownership import Ownership, Render, WantedRelease
+from canarylab.kube.objects import OWNER_LABEL, Object, owner_of
 from canarylab.ownership import foreign, gateways, helm_removal, namespaces
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.removal import Removal
-    from canarylab.tools.helm import Release
+from canarylab.removal import Removal
+from canarylab.tools.helm import Release
 
 
 class GuestCluster(Ownership):
@@ -52,11 +49,11 @@ class GuestCluster(Ownership):
         self, ctx: Context, api_version: str, kind: str, labels: Mapping[str, str] | None = None
     ) -> list[dict[str, Any]]:
         found = ctx.cluster.list(api_version, kind, labels=labels)
-        return [obj for obj in found if not self.is_ours(ctx, obj["metadata"].get("labels") or {})]
+        return [obj for obj in found if owner_of(obj) != ctx.profile]
 
     def found_release(
         self, ctx: Context, wanted: WantedRelease, records: Sequence[Release], render: Render
-    ) -> Foreign | None:
+    ) -> str | None:
         """Raises ClashError for what doesn't fit."""
         if any(self.is_ours(ctx, release.labels) for release in records):
             return None

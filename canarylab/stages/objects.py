@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, OptionsT, Stage
 from canarylab.errors import StageError
 from canarylab.kube import workloads
-from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, stamped, subject
-from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, UnknownKindError
+from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
+from canarylab.kube.client import ApiError
+from canarylab.kube.discovery import is_served
+from canarylab.kube.objects import OWNER_LABEL, identity, is_going, labels_of, managers_of, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces
 from canarylab.removal import Removal
 from canarylab.stages import addresses, unknown_kind
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 _FIRST = ("CustomResourceDefinition", "Namespace", "ServiceAccount", "ClusterRole", "Role")
 _LAST = "Rollout"
@@ -31,20 +34,36 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         """The objects as they are wanted."""
 
+    def foreign(self, ctx: Context) -> str | None:  # noqa: ARG002 - for what a cluster has once
+        """In words, what somebody else installed that does in place of the objects: none is made then.
+
+        Raises ClashError where it doesn't fit.
+        """
+        return None
+
+    def left(self, ctx: Context) -> list[Removal]:  # noqa: ARG002 - for what a cluster has once
+        """What a removal leaves, and nothing is removed then: what somebody else installed in place of the objects."""
+        return []
+
+    def made(self, ctx: Context) -> list[dict[str, Any]]:
+        """The objects that this stage makes."""
+        return [] if self.foreign(ctx) else self.objects(ctx)
+
     def kept(self) -> Sequence[IgnoredFields]:
         """Fields that are left alone once the object is there."""
         return ()
 
-    @property
-    def manager(self) -> str:
-        """One per stage: applying takes back what the same manager applied before and no longer names."""
-        return f"{FIELD_MANAGER}/{self.name}"
-
     def _wanted(self, ctx: Context) -> list[dict[str, Any]]:
-        labelled = [stamped(_labelled(obj, ctx.profile)) for obj in self.objects(ctx)]
-        return sorted(labelled, key=_rank)
+        return sorted((stamped(_labelled(obj, ctx.profile)) for obj in self.made(ctx)), key=_rank)
 
     def observe(self, ctx: Context) -> list[Comparison]:
+        if found := self.foreign(ctx):
+            ctx.progress(f"{found}: it is used as it is")
+            return []
+        return self.compared(ctx)
+
+    def compared(self, ctx: Context) -> list[Comparison]:
+        """The objects beside what is there. Raises StageError for one that somebody else made."""
         cluster, wanted = ctx.cluster, self._wanted(ctx)
         going = {name for name in _namespaces(wanted) if namespaces.is_terminating(cluster, name)}
         found = [
@@ -60,12 +79,9 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 
     def _refuse_foreign(self, found: Comparison, profile: str) -> None:
         """What was there before belongs to somebody else: it is neither changed nor, later, deleted."""
-        if found.live is None:
-            return
-        meta = found.live["metadata"]
-        owner = (meta.get("labels") or {}).get(OWNER_LABEL)
-        managers = {entry.get("manager") for entry in meta.get("managedFields") or []}
-        if owner == profile or (owner is None and self.manager in managers):  # or somebody took the label away
+        owner = owner_of(found.live)
+        label_was_taken_away = owner is None and self.manager in managers_of(found.live)
+        if found.live is None or owner == profile or label_was_taken_away:
             return
         why = f"it is profile {owner}'s" if owner else f"it carries no label {OWNER_LABEL}={profile}"
         raise StageError(
@@ -76,13 +92,13 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         )
 
     def changes(self, observed: list[Comparison]) -> list[Change]:
-        return [
-            Change("create", found.subject, "it isn't there", found.diff)
-            if found.live is None
-            else Change("update", found.subject, "it differs from what is wanted", found.diff)
-            for found in observed
-            if found.diff
-        ]
+        return [self.change(found) for found in observed if found.diff]
+
+    def change(self, found: Comparison) -> Change:
+        """What is to be done about a difference."""
+        if found.live is None:
+            return Change("create", found.subject, "it isn't there", found.diff)
+        return Change("update", found.subject, "it differs from what is wanted", found.diff)
 
     def is_absent(self, observed: list[Comparison]) -> bool:
         return bool(observed) and all(found.live is None for found in observed)
@@ -98,12 +114,9 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def _apply_one(self, ctx: Context, obj: dict[str, Any]) -> None:
         """Apply; where the kind isn't known, wait for its definition, which may have been created a moment ago."""
         kind = obj["apiVersion"], obj["kind"]
-        try:
-            resource = ctx.cluster.resource(*kind)
-        except UnknownKindError:
+        if not is_served(ctx.cluster, *kind):
             unknown_kind.await_definition(ctx, obj, self.origin(ctx, obj))
-            resource = ctx.cluster.resource(*kind)
-        if obj["metadata"].get("namespace") and not resource.namespaced:
+        if obj["metadata"].get("namespace") and not ctx.cluster.resource(*kind).namespaced:
             obj = self._wanted_in_none(ctx, obj)  # it wasn't known when it was observed
         if any(rule.kind == obj["kind"] for rule in self.kept()):
             # With those fields as they are at this moment: somebody may have set it since it was observed.
@@ -112,20 +125,15 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 
     def _wanted_in_none(self, ctx: Context, obj: dict[str, Any]) -> dict[str, Any]:
         """The same object now that its kind is known to live in no namespace, with the digest of what it is so."""
-        same = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
-        found = (one for one in self._wanted(ctx) if (one["apiVersion"], one["kind"], one["metadata"]["name"]) == same)
-        return next(found, obj)
+        return next((one for one in self._wanted(ctx) if identity(one) == identity(obj)), obj)
 
     def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - for those that read files
         """Where the object was written down, as an error names it."""
         return f"stage {self.name}"
 
     def health(self, ctx: Context) -> str | None:
-        cluster, objects = ctx.cluster, self.objects(ctx)
-        for obj in objects:
-            if reason := workloads.workload_health(cluster, obj):
-                return reason
-        return addresses.why_no_address(ctx, objects)
+        objects = self.made(ctx)
+        return workloads.first_unhealthy(ctx.cluster, objects) or addresses.why_no_address(ctx, objects)
 
     def watches(self) -> Sequence[Watch]:
         return (*workloads.watches(objects=self.declared()), Watch("v1", "Service"))
@@ -135,11 +143,16 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         return ()
 
     def remove(self, ctx: Context) -> list[Removal]:
-        return [removal for obj in reversed(self._wanted(ctx)) for removal in _remove(ctx, obj)]
+        return self.left(ctx) or [removal for obj in reversed(self._wanted(ctx)) for removal in _remove(ctx, obj)]
 
     def removals(self, ctx: Context) -> list[Removal]:
-        planned = (_planned(ctx, obj) for obj in reversed(self._wanted(ctx)))
-        return [removal for removal in planned if removal]
+        return self.left(ctx) or list(filter(None, (_planned(ctx, obj) for obj in reversed(self._wanted(ctx)))))
+
+
+@functools.cache
+def read_list(manifest: Path) -> tuple[dict[str, Any], ...]:
+    """The objects of a JSON list. Not to be changed: definitions are large, and read once a run."""
+    return tuple(json.loads(manifest.read_text()))
 
 
 def _rank(obj: dict[str, Any]) -> int:
@@ -149,8 +162,7 @@ def _rank(obj: dict[str, Any]) -> int:
 
 
 def _labelled(obj: dict[str, Any], profile: str) -> dict[str, Any]:
-    meta = obj["metadata"]
-    return {**obj, "metadata": {**meta, "labels": {**(meta.get("labels") or {}), OWNER_LABEL: profile}}}
+    return {**obj, "metadata": {**obj["metadata"], "labels": {**labels_of(obj), OWNER_LABEL: profile}}}
 
 
 def _namespace(obj: dict[str, Any]) -> str | None:
@@ -165,14 +177,10 @@ def _namespaces(objects: Sequence[dict[str, Any]]) -> set[str]:
 
 def _planned(ctx: Context, obj: dict[str, Any]) -> Removal | None:
     """What is to be done with it; None where it isn't there."""
-    meta = obj["metadata"]
-    try:
-        live = ctx.cluster.get(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace"))
-    except UnknownKindError:
+    live = live_object(ctx.cluster, obj)
+    if live is None or (obj["kind"] == "Namespace" and is_going(live)):
         return None
-    if live is None or (obj["kind"] == "Namespace" and live["metadata"].get("deletionTimestamp")):
-        return None
-    if live["metadata"].get("labels", {}).get(OWNER_LABEL) != ctx.profile:
+    if owner_of(live) != ctx.profile:
         return Removal(subject(obj), "left", "it doesn't carry this profile's label: somebody else made it")
     if obj["kind"] == "CustomResourceDefinition":
         return definitions.removal(ctx, live)
@@ -183,11 +191,10 @@ def _remove(ctx: Context, obj: dict[str, Any]) -> list[Removal]:
     planned = _planned(ctx, obj)
     if planned is None or planned.outcome != "removed":
         return [planned] if planned else []
-    name = obj["metadata"]["name"]
     try:
         if obj["kind"] == "Namespace":
-            return ctx.ownership.remove_namespace(ctx, name)
-        ctx.cluster.delete(obj["apiVersion"], obj["kind"], name, obj["metadata"].get("namespace"))
+            return ctx.ownership.remove_namespace(ctx, obj["metadata"]["name"])
+        ctx.cluster.delete(*identity(obj), obj["metadata"].get("namespace"))
     except ApiError as error:
         return [Removal(subject(obj), "failed", str(error))]
     return [planned]

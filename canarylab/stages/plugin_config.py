@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from canarylab.errors import StageError
+from canarylab.kube.objects import dig, listed
 from canarylab.yamlfile.reader import load_yaml
 
 CONFIG_MAP = "argo-rollouts-config"
@@ -21,9 +22,8 @@ Entry = dict[str, Any]
 
 def entries(config: dict[str, Any] | None) -> list[Entry]:
     """The plugins that it names. Raises StageError where it can't be read: the controller can't, either."""
-    text = ((config or {}).get("data") or {}).get(KEY) or ""
     try:
-        found = load_yaml(text) or []
+        found = load_yaml(dig(config, "data", KEY) or "") or []
     except yaml.YAMLError:
         found = None
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
@@ -43,28 +43,21 @@ def has_plugin(config: dict[str, Any] | None, plugin: str) -> bool:
 
 def with_entry(config: dict[str, Any] | None, entry: Entry) -> str:
     """The text that has the entry, in place of one of its name where there is one."""
-    return _text([*_but(config, entry["name"]), entry])
+    return yaml.safe_dump([*_but(config, entry["name"]), entry], sort_keys=False)
 
 
 def without(config: dict[str, Any] | None, name: str) -> str | None:
     """The text less the plugin of that name, None where nothing is left."""
     left = _but(config, name)
-    return _text(left) if left else None
+    return yaml.safe_dump(left, sort_keys=False) if left else None
 
 
 def written_at(config: dict[str, Any] | None) -> str:
     """When the plugins were last written, by whoever, as the API server noted it; "" where they never were."""
-    managers = ((config or {}).get("metadata") or {}).get("managedFields") or []
-    return max((one.get("time", "") for one in managers if _owns(one)), default="")
-
-
-def _owns(manager: dict[str, Any]) -> bool:
-    return f"f:{KEY}" in ((manager.get("fieldsV1") or {}).get("f:data") or {})
+    managers = listed(config, "metadata", "managedFields")
+    writers = (one for one in managers if dig(one, "fieldsV1", "f:data", f"f:{KEY}") is not None)
+    return max((one.get("time", "") for one in writers), default="")
 
 
 def _but(config: dict[str, Any] | None, name: str) -> list[Entry]:
     return [entry for entry in entries(config) if entry.get("name") != name]
-
-
-def _text(found: list[Entry]) -> str:
-    return yaml.safe_dump(found, sort_keys=False)

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
 
-from canarylab.kube.objects import Object
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.kube.client import Cluster
+from canarylab.contract.context import Context
+from canarylab.kube.client import Cluster
+from canarylab.kube.objects import Object, annotations_of, dig, listed
 
 NAME = "argo-rollouts"
 LABELS = {"app.kubernetes.io/name": NAME}
@@ -27,11 +24,7 @@ _ENDS = 2
 """How often it may end while it loads its plugins: a download fails now and then."""
 
 _LOADING = {
-    "startupProbe": {
-        "httpGet": {"path": "/healthz", "port": "healthz"},
-        "periodSeconds": 2,
-        "failureThreshold": 150,
-    },
+    "startupProbe": {"httpGet": {"path": "/healthz", "port": "healthz"}, "periodSeconds": 2, "failureThreshold": 150},
     "terminationMessagePolicy": "FallbackToLogsOnError",
 }
 """It answers only once it has its plugins. Until then it must not be taken for one that runs, so that the former one
@@ -54,13 +47,13 @@ def pod_template(configured_at: str) -> Object:
 
 def names_configuration_time(template: Object) -> bool:
     """Whether a pod template says since when plugins are configured."""
-    return CONFIGURED_AT in _annotations(template)
+    return CONFIGURED_AT in annotations_of(template)
 
 
 def leads(cluster: Cluster, namespace: str, configured_at: str) -> bool:
     """Whether the controller that acts is one that was started with what is configured."""
     _, pod = _leader(cluster, namespace)
-    return pod is not None and _annotations(pod).get(CONFIGURED_AT) == configured_at
+    return annotations_of(pod).get(CONFIGURED_AT) == configured_at
 
 
 def free_lead(cluster: Cluster, namespace: str) -> None:
@@ -72,19 +65,18 @@ def free_lead(cluster: Cluster, namespace: str) -> None:
 
 def _leader(cluster: Cluster, namespace: str) -> tuple[str, Object | None]:
     """The pod that the lease names, "" for none, and the pod itself if it is there."""
-    lease = cluster.get(*_LEASE, namespace) or {}
-    name = str(lease.get("spec", {}).get("holderIdentity") or "").partition("_")[0]  # POD_UUID
+    name = str(dig(cluster.get(*_LEASE, namespace), "spec", "holderIdentity") or "").partition("_")[0]  # POD_UUID
     return name, cluster.get("v1", "Pod", name, namespace) if name else None
 
 
 def last_words(cluster: Cluster, namespace: str, configured_at: str) -> str | None:
     """What one said that ended more than once while it loaded its plugins."""
-    for pod in cluster.list("v1", "Pod", namespace, LABELS):
-        for container in pod.get("status", {}).get("containerStatuses", []):
-            is_new = _annotations(pod).get(CONFIGURED_AT) == configured_at
-            if is_new and container.get("restartCount", 0) >= _ENDS and not container.get("ready"):
-                ended = container.get("lastState", {}).get("terminated") or {}
-                return _said(str(ended.get("message", ""))) or f"it ended with {ended.get('exitCode')}"
+    pods = cluster.list("v1", "Pod", namespace, LABELS)
+    new = (pod for pod in pods if annotations_of(pod).get(CONFIGURED_AT) == configured_at)
+    for container in (container for pod in new for container in listed(pod, "status", "containerStatuses")):
+        if container.get("restartCount", 0) >= _ENDS and not container.get("ready"):
+            ended = dig(container, "lastState", "terminated") or {}
+            return _said(str(ended.get("message", ""))) or f"it ended with {ended.get('exitCode')}"
     return None
 
 
@@ -93,7 +85,3 @@ def _said(log: str) -> str:
     line = (log.strip().splitlines() or [""])[-1]
     found = re.search(r'msg=("(?:[^"\\]|\\.)*")', line)
     return str(json.loads(found[1])) if found else line
-
-
-def _annotations(obj: Object) -> dict[str, str]:
-    return (obj.get("metadata") or {}).get("annotations") or {}

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from canarylab.cancel import wait_until
+from canarylab.contract.context import Context
 from canarylab.errors import StageError
 from canarylab.kube.apply import subject
-from canarylab.kube.client import ApiError, UnknownKindError
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.kube.client import Cluster
+from canarylab.kube.client import ApiError, Cluster
+from canarylab.kube.discovery import is_served
 
 _PATIENCE = 30.0
 """Seconds for a definition that nothing announces: no other of its group is there."""
@@ -31,12 +29,12 @@ def await_definition(ctx: Context, obj: dict[str, Any], origin: str) -> None:
     began = time.monotonic()
 
     def is_known() -> bool:
-        return _is_known(ctx.cluster, obj)
+        return is_served(ctx.cluster, api_version, kind)
 
     def wait(deadline: float) -> bool:
         return wait_until(is_known, deadline=min(deadline, ctx.deadline), cancel=ctx.cancel, interval=_INTERVAL)
 
-    if not wait(began + _PATIENCE) and not (_may_still_come(ctx.cluster, api_version) and wait(ctx.deadline)):
+    if not wait(began + _PATIENCE) and not (_kinds_of_group(ctx.cluster, api_version) != [] and wait(ctx.deadline)):
         raise StageError(
             f"{subject(obj)} can't be made: the cluster has no kind {kind} in {api_version}, and its definition didn't "
             f"appear within {time.monotonic() - began:.0f} s",
@@ -45,21 +43,6 @@ def await_definition(ctx: Context, obj: dict[str, Any], origin: str) -> None:
             remedy=f"correct kind and apiVersion there; or name the stage that brings the definition in `needs` of "
             f"{ctx.stage}",
         )
-
-
-def _is_known(cluster: Cluster, obj: dict[str, Any]) -> bool:
-    meta = obj["metadata"]
-    try:
-        cluster.get(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace"))
-    except UnknownKindError:
-        return False
-    return True
-
-
-def _may_still_come(cluster: Cluster, api_version: str) -> bool:
-    """Whether the group's definitions have begun to come, or that can't be known."""
-    kinds = _kinds_of_group(cluster, api_version)
-    return kinds is None or bool(kinds)
 
 
 def _why(cluster: Cluster, api_version: str) -> str:

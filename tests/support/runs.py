@@ -14,7 +14,7 @@ from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import ClusterSpec, Limits, Playbook
 from canarylab.contract.stage import Change, Stage, StageOptions
-from canarylab.events import Event
+from canarylab.events import Event, StageProgress
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
 
@@ -86,6 +86,11 @@ class Heard(list[Event]):
 
     def of(self, cls: type[Event]) -> list[Any]:
         return [event for event in self if isinstance(event, cls)]
+
+    @property
+    def progress(self) -> list[str]:
+        """What stages said that they were doing."""
+        return [event.message for event in self.of(StageProgress)]
 
 
 def playbook_of(

@@ -16,6 +16,7 @@ from canarylab.kube.apply import (
     compare,
     diff_of,
     is_within,
+    live_object,
     stamped,
     subject,
     with_live_fields,
@@ -320,3 +321,10 @@ def test_what_the_server_refuses_is_not_swallowed():
 )
 def test_an_object_is_called_by_kind_namespace_and_name(meta, called):
     assert subject({"kind": "K", "metadata": meta}) == called
+
+
+def test_what_is_of_a_kind_that_the_cluster_does_not_know_is_not_there():
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "ns"}}
+    cluster = FakeCluster(pod)
+    assert live_object(cluster, pod) == pod
+    assert live_object(cluster, {**pod, "kind": "Thing"}) is None

@@ -10,7 +10,7 @@ from support.borrowed import BorrowedProvider
 from support.fake_cluster import FakeCluster
 from support.helm_records import record
 from support.helm_world import HelmWorld
-from support.runs import context_of
+from support.runs import Heard, context_of
 
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
@@ -136,6 +136,8 @@ def test_somebody_elses_release_that_fits_is_used_and_left(world):
     theirs(world)
     world.cluster.writes.clear()
     assert world.up(stage()).state == "unchanged"
+    fits = "release ns/gateway (gateway 1.32.1) is somebody else's, and fits: it is used as it is"
+    assert set(world.heard.progress) == {fits}
     assert stage().health(world.context()) is None
     assert stage().facts(world.context())["installed by"] == "somebody else"
     for looked in (stage().removals(world.context()), stage().remove(world.context())):
@@ -201,6 +203,8 @@ def test_what_was_installed_without_helm_is_used_if_it_fits(world):
     theirs(world)
     world.cluster.writes.clear()
     assert world.up(stage()).state == "unchanged"
+    [fits] = set(world.heard.progress)
+    assert "(installed without Helm, or by another release) is somebody else's, and fits: it is used as it is" in fits
     assert stage().health(world.context()) is None
     assert stage().remove(world.context()) == []
     assert world.cluster.writes == []
@@ -284,7 +288,12 @@ def argo(tmp_path):
 
 def test_somebody_elses_argo_rollouts_that_fits_is_used_and_left(argo):
     wanted, ctx, cluster = argo(controller())
+    heard = Heard()
+    ctx.emit = heard.append
     assert bring_up.up(ctx, [wanted]).outcomes["argo-rollouts"].state == "unchanged"
+    fits = "Deployment theirs/argo-rollouts (1.10.4) is somebody else's, and fits: it is used as it is"
+    assert set(heard.progress) == {fits}
+    assert wanted.health(ctx) is None
     assert wanted.remove(ctx) == wanted.removals(ctx)
     assert wanted.remove(ctx) == [
         Removal("Argo Rollouts, Deployment theirs/argo-rollouts", "left", "somebody else installed it")

@@ -2,7 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from canarylab.kube.objects import condition, load_balancer_address, pod_trouble
+from canarylab.kube.objects import (
+    OWNER_LABEL,
+    annotations_of,
+    condition,
+    identity,
+    is_going,
+    labels_of,
+    load_balancer_address,
+    managers_of,
+    owner_of,
+    pod_trouble,
+)
 
 
 def pod(**status):
@@ -73,3 +84,17 @@ def test_a_load_balancers_address_is_its_first(ingress, address):
 
 def test_a_service_without_status_has_no_address():
     assert load_balancer_address({}) is None
+
+
+@pytest.mark.parametrize("obj", [None, {}, {"metadata": {}}, {"metadata": {"labels": None, "annotations": None}}])
+def test_what_is_not_there_or_says_nothing_has_no_marks(obj):
+    assert (labels_of(obj), annotations_of(obj), managers_of(obj), owner_of(obj)) == ({}, {}, set(), None)
+    assert not is_going(obj)
+
+
+def test_the_marks_of_an_object_say_whose_it_is():
+    meta = {"name": "x", "labels": {OWNER_LABEL: "mine"}, "annotations": {"a": "b"}, "deletionTimestamp": "now"}
+    obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {**meta, "managedFields": [{"manager": "kubelet"}]}}
+    assert (owner_of(obj), annotations_of(obj), managers_of(obj)) == ("mine", {"a": "b"}, {"kubelet"})
+    assert is_going(obj)
+    assert identity(obj) == ("v1", "Pod", "x")

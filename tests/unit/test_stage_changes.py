@@ -17,7 +17,7 @@ from canarylab.providers.embedded import EmbeddedProvider
 from canarylab.providers.embedded.programs.built import digest
 from canarylab.providers.embedded.stages import ClusterStage, ClusterState, MachineStage, MachineState, ProgramsStage
 from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
-from canarylab.stages.kinds.helm_release import Drift, HelmReleaseOptions, HelmReleaseStage, ReleaseState
+from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage, ReleaseState
 from canarylab.stages.kinds.image import ImageOptions, ImageStage, ImageState
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage, NamespaceState
@@ -48,6 +48,12 @@ def release(status="deployed", revision=1, version="1.31.0", values=None):
 
 def helm(newest=None, unfinished=(), version="1.31.0", values=None, drift=()):
     return ReleaseState(newest, tuple(unfinished), version, values or {}, tuple(drift))
+
+
+def drifted(kind, diff="", namespace=None):
+    """An object of the release that isn't as the chart made it; gone where there is no difference to show."""
+    obj = {"kind": kind, "metadata": {"name": "istiod", "namespace": namespace}}
+    return Comparison(obj, obj if diff else None, diff)
 
 
 def image_state(images, cluster="amd64", digest="d1"):
@@ -120,7 +126,7 @@ TABLE: list[tuple[str, Any, list[Change]]] = [
     ),
     (
         "helm-release",
-        helm(release(), drift=[Drift("Deployment ns/istiod", "-x\n+y\n"), Drift("ClusterRole istiod", "")]),
+        helm(release(), drift=[drifted("Deployment", "-x\n+y\n", "ns"), drifted("ClusterRole")]),
         [
             Change("repair", "Deployment ns/istiod", "it was changed or deleted", "-x\n+y\n"),
             Change("repair", "ClusterRole istiod", "it was changed or deleted"),
@@ -203,7 +209,7 @@ def test_from_what_is_observed_follows_what_would_change(kind, observed, changes
     ("kind", "observed", "absent"),
     [
         ("helm-release", helm(), True),
-        ("helm-release", helm(release(), drift=[Drift("Deployment ns/istiod", "")]), False),
+        ("helm-release", helm(release(), drift=[drifted("Deployment", "", "ns")]), False),
         ("image", image_state([]), True),
         ("image", image_state([image()], digest="d2"), False),
         ("manifests", [], False),

@@ -8,7 +8,7 @@ import pytest
 from support.borrowed import BorrowedProvider
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
-from support.runs import context_of
+from support.runs import Heard, context_of
 
 from canarylab.engine import bring_up
 from canarylab.kube.client import OWNER_LABEL
@@ -107,8 +107,11 @@ def test_it_is_healthy_once_the_api_server_has_established_each(cluster, release
 @pytest.mark.parametrize("version", ["v1.6.0", "v1.7.2"])
 def test_somebody_elses_that_fit_are_used_and_left(cluster, release, version):
     cluster.put(definition("HTTPRoute", version))
-    ctx = context(cluster, release, BorrowedProvider)
+    ctx, heard = context(cluster, release, BorrowedProvider), Heard()
+    ctx.emit = heard.append
     assert up(ctx) == "unchanged"
+    assert set(heard.progress) == {f"the Gateway API {version} is somebody else's, and fits: it is used as it is"}
+    assert STAGE.health(ctx) is None
     left = [Removal(f"the Gateway API {version}", "left", "somebody else installed it")]
     assert STAGE.removals(ctx) == STAGE.remove(ctx) == left
     assert cluster.writes == []

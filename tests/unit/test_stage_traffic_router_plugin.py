@@ -279,9 +279,11 @@ def there(foreign, heard):
     return context_of(STAGE, provider=BorrowedProvider(foreign), emit=heard.append)
 
 
-def test_somebody_elses_controller_that_has_the_plugin_is_used_and_left(foreign, there):
+def test_somebody_elses_controller_that_has_the_plugin_is_used_and_left(foreign, there, heard):
     foreign.write(yaml.safe_dump([{"name": NAME, "location": "https://theirs.example/plugin"}]), "helm")
     assert up(there).state == "unchanged"
+    named = "Deployment argo-rollouts/argo-rollouts"
+    assert set(heard.progress) == {f"{named} is somebody else's, and has the plugin: it is used as it is"}
     assert STAGE.facts(there) == {"installed by": "somebody else"}
     for looked in (STAGE.removals(there), STAGE.remove(there)):
         assert [removal.outcome for removal in looked] == ["left"]

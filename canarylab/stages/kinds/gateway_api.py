@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.stage import StageOptions
-from canarylab.kube.apply import Comparison, subject
-from canarylab.kube.objects import condition
+from canarylab.kube.apply import live_object, subject
+from canarylab.kube.objects import Object, annotations_of, condition
 from canarylab.kube.watch import Watch
 from canarylab.ownership import foreign
 from canarylab.removal import Removal
-from canarylab.stages.objects import ObjectsStage
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
+from canarylab.stages.objects import ObjectsStage, read_list
 
 _GROUP = "gateway.networking.k8s.io"
 _DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
@@ -40,61 +35,34 @@ class GatewayApiStage(ObjectsStage[GatewayApiOptions]):
     Options: ClassVar[type[StageOptions]] = GatewayApiOptions
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
-        """None where somebody else's definitions do."""
-        if self._others(ctx):
-            return []
-        return list(_objects(ctx.provider.sources.gateway_api_manifest(ctx, self.options.version)))
-
-    def observe(self, ctx: Context) -> list[Comparison]:
-        if others := self._others(ctx):
-            self._require_fit(others)
-            ctx.progress(f"the Gateway API {_version(others[0])} is somebody else's, and fits: it is used as it is")
-        return super().observe(ctx)
+        return list(read_list(ctx.provider.sources.gateway_api_manifest(ctx, self.options.version)))
 
     def health(self, ctx: Context) -> str | None:
-        for obj in self.objects(ctx):
-            if obj["kind"] == _DEFINITION[1]:
-                live = ctx.cluster.get(*_DEFINITION, obj["metadata"]["name"])
-                if condition(live or {}, "Established").get("status") != "True":
-                    return f"{subject(obj)} isn't established yet"
+        for obj in (obj for obj in self.made(ctx) if obj["kind"] == _DEFINITION[1]):
+            if condition(live_object(ctx.cluster, obj) or {}, "Established").get("status") != "True":
+                return f"{subject(obj)} isn't established yet"
         return None
 
     def watches(self) -> Sequence[Watch]:
         return (Watch(*_DEFINITION),)
 
-    def remove(self, ctx: Context) -> list[Removal]:
-        return self._left(ctx) or super().remove(ctx)
+    def left(self, ctx: Context) -> list[Removal]:
+        if not (others := self._others(ctx)):
+            return []
+        return [Removal(f"the Gateway API {_version(others[0])}", "left", "somebody else installed it")]
 
-    def removals(self, ctx: Context) -> list[Removal]:
-        return self._left(ctx) or super().removals(ctx)
-
-    def _left(self, ctx: Context) -> list[Removal]:
+    def foreign(self, ctx: Context) -> str | None:
+        """The definitions, each of the playbook's release or a later one."""
         others = self._others(ctx)
-        return (
-            [Removal(f"the Gateway API {_version(others[0])}", "left", "somebody else installed it")] if others else []
-        )
+        for obj in others:
+            if misfit := foreign.misfit_of_version(subject(obj), _version(obj), self.options.version):
+                raise foreign.clash(self.name, "the Gateway API is there already, and doesn't fit", misfit)
+        return f"the Gateway API {_version(others[0])} is somebody else's, and fits" if others else None
 
     def _others(self, ctx: Context) -> list[dict[str, Any]]:
         """The group's definitions that aren't ours."""
         return [obj for obj in ctx.ownership.others(ctx, *_DEFINITION) if obj["spec"]["group"] == _GROUP]
 
-    def _require_fit(self, others: Sequence[dict[str, Any]]) -> None:
-        """Raise ClashError where a definition is of an earlier release than the playbook wants."""
-        for obj in others:
-            if not foreign.is_at_least(_version(obj), self.options.version):
-                raise foreign.clash(
-                    self.name,
-                    "the Gateway API is there already, and doesn't fit",
-                    f"{subject(obj)} is of version {_version(obj)}, the playbook wants {self.options.version} or a "
-                    "later one of the same major",
-                )
 
-
-def _version(definition: dict[str, Any]) -> str:
-    return str((definition["metadata"].get("annotations") or {}).get(_VERSION, "unknown"))
-
-
-@functools.cache
-def _objects(manifest: Path) -> tuple[dict[str, Any], ...]:
-    """Read once a run: the definitions are large."""
-    return tuple(json.loads(manifest.read_text()))
+def _version(definition: Object) -> str:
+    return annotations_of(definition).get(_VERSION, "unknown")

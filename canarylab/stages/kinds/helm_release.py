@@ -6,40 +6,27 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import Field
 
-from canarylab.contract.context import api_environment
-from canarylab.contract.ownership import Foreign, WantedRelease
+from canarylab.contract.context import Context, api_environment
+from canarylab.contract.ownership import WantedRelease
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.errors import StageError
 from canarylab.kube import workloads
-from canarylab.kube.apply import compare, placed, subject
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.apply import Comparison, compare, live_object, placed
+from canarylab.kube.client import OWNER_LABEL, Cluster
 from canarylab.kube.watch import Watch
 from canarylab.ownership import namespaces
 from canarylab.paths import normal
 from canarylab.removal import Removal
 from canarylab.stages import addresses
-from canarylab.tools.helm import (
-    RECORD_LABELS,
-    UNFINISHED,
-    Helm,
-    Release,
-    merge_values,
-    newest_first,
-    parse_objects,
-    parse_version,
-    version_argv,
-)
+from canarylab.tools import helm
+from canarylab.tools.helm import Helm, Release
 from canarylab.tools.runner import run_once
 from canarylab.yamlfile.reader import read_documents
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-    from canarylab.kube.client import Cluster
 
 _HELM_SECONDS = 180.0
 _UNCOMPARED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
@@ -56,14 +43,6 @@ class HelmReleaseOptions(StageOptions):
 
 
 @dataclass(frozen=True)
-class Drift:
-    """An object of the release that isn't as the chart made it."""
-
-    subject: str
-    diff: str
-
-
-@dataclass(frozen=True)
 class ReleaseState:
     """The release as recorded, and what is wanted."""
 
@@ -71,8 +50,9 @@ class ReleaseState:
     unfinished: tuple[Release, ...]
     version: str
     values: dict[str, Any]
-    drift: tuple[Drift, ...]
-    foreign: Foreign | None = None
+    drift: tuple[Comparison, ...]
+    """The objects that aren't as the chart made them."""
+    foreign: str | None = None
     """What somebody else installed, and is used as it is."""
     marks: Mapping[str, str] = field(default_factory=dict)
     """Labels for the definitions that were there before the release."""
@@ -94,12 +74,12 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def observe(self, ctx: Context) -> ReleaseState:
         chart = self._chart(ctx)  # first: a chart that isn't available is reported without a cluster, too
         version = _chart_version(chart)
-        values = merge_values([_read_values(path, self.name) for path in self._files(ctx)])
+        values = helm.merge_values([_read_values(path, self.name) for path in self._files(ctx)])
         records = self._records(ctx.cluster)
         if foreign := self._foreign(ctx, records):
-            ctx.progress(f"{foreign.subject} ({foreign.version}) is somebody else's, and fits: it is used as it is")
+            ctx.progress(f"{foreign}: it is used as it is")
             return ReleaseState(None, (), version, values, (), foreign)
-        unfinished = tuple(release for release in records if release.status in UNFINISHED)
+        unfinished = tuple(release for release in records if release.status in helm.UNFINISHED)
         newest = records[0] if records else None
         drift = _drift(ctx.cluster, newest) if newest and not unfinished else ()
         marks = ctx.ownership.release_labels(ctx, records, lambda: self._rendered(ctx))
@@ -109,27 +89,23 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         """Whether there is a release, and it is this profile's."""
         return any(ctx.ownership.is_ours(ctx, release.labels) for release in records)
 
-    def _foreign(self, ctx: Context, records: Sequence[Release]) -> Foreign | None:
+    def _foreign(self, ctx: Context, records: Sequence[Release]) -> str | None:
         """What stands in this release's place already; None where there is nothing, or it is ours.
 
         Raises ClashError for what doesn't fit.
         """
-        return ctx.ownership.found_release(ctx, self._wanted, records, lambda: self._rendered(ctx))
-
-    @property
-    def _wanted(self) -> WantedRelease:
         chart = self.options.chart.rpartition("/")[2]
-        return WantedRelease(self.name, self.options.namespace, chart, self.options.version)
+        wanted = WantedRelease(self.name, self.options.namespace, chart, self.options.version)
+        return ctx.ownership.found_release(ctx, wanted, records, lambda: self._rendered(ctx))
 
     def _rendered(self, ctx: Context) -> list[dict[str, Any]]:
         """The objects that the chart would make."""
         argv = _helm(ctx).template(self.name, self._chart(ctx), self.options.namespace, self._files(ctx))
-        timeout = min(_HELM_SECONDS, ctx.remaining)
-        printed = run_once(ctx.runner, argv, timeout=timeout, env=helm_environment(ctx))
-        return [placed(ctx.cluster, obj, self.options.namespace) for obj in parse_objects(printed)]
+        printed = run_once(ctx.runner, argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx))
+        return [placed(ctx.cluster, obj, self.options.namespace) for obj in helm.parse_objects(printed)]
 
     def changes(self, observed: ReleaseState) -> list[Change]:
-        release, name = observed.newest, f"release {self.options.namespace}/{self.name}"
+        release, name = observed.newest, self._subject
         if observed.foreign:
             return []
         if release is None:
@@ -141,20 +117,17 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if release.version != observed.version:
             changes.append(Change("update", name, f"chart version {release.version}, wanted {observed.version}"))
         if release.values != observed.values:
-            diff = _diff(release.values, observed.values)
-            changes.append(Change("update", name, "values differ", diff))
-        changes += [
-            Change("repair", found.subject, "it was changed or deleted", found.diff) for found in observed.drift
-        ]
-        return changes
+            changes.append(Change("update", name, "values differ", _diff(release.values, observed.values)))
+        drift = (Change("repair", found.subject, "it was changed or deleted", found.diff) for found in observed.drift)
+        return [*changes, *drift]
 
     def apply(self, ctx: Context, observed: ReleaseState) -> None:
         """One upgrade makes all the changes."""
         namespaces.await_gone(ctx, self.options.namespace)
         ctx.ownership.prepare_release(ctx, self.options.namespace)
         self._drop(ctx, observed.unfinished)
-        helm, labels = _helm(ctx), {OWNER_LABEL: ctx.profile, **observed.marks}
-        argv = helm.upgrade(self.name, self._chart(ctx), self.options.namespace, self._files(ctx), labels)
+        labels = {OWNER_LABEL: ctx.profile, **observed.marks}
+        argv = _helm(ctx).upgrade(self.name, self._chart(ctx), self.options.namespace, self._files(ctx), labels)
         ctx.progress(f"helm upgrade --install {self.name}")
         ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx))
 
@@ -176,10 +149,8 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             return f"release {self.name} isn't installed"
         if records[0].status != "deployed":
             return f"release {self.name} is {records[0].status}"
-        for obj in records[0].objects:
-            if reason := workloads.workload_health(ctx.cluster, obj):
-                return reason
-        return addresses.why_no_address(ctx, records[0].objects)
+        objects = records[0].objects
+        return workloads.first_unhealthy(ctx.cluster, objects) or addresses.why_no_address(ctx, objects)
 
     def watches(self) -> Sequence[Watch]:
         return (*workloads.watches(self.options.namespace), Watch("v1", "Service", self.options.namespace))
@@ -192,8 +163,8 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         swept = ctx.ownership.sweep(ctx, records[0])
         argv = _helm(ctx).uninstall(self.name, self.options.namespace)
         ctx.runner.run(argv, timeout=_HELM_SECONDS, env=helm_environment(ctx))
-        emptied = ctx.ownership.drop_release_namespace(ctx, self.options.namespace)
-        return [*swept, self._removal(records[0]), *emptied]
+        removed = [*swept, self._removal(records[0])]
+        return removed + ctx.ownership.drop_release_namespace(ctx, self.options.namespace)
 
     def removals(self, ctx: Context) -> list[Removal]:
         records = self._records(ctx.cluster)
@@ -201,8 +172,12 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             return self._left(records)
         return [*ctx.ownership.left_by_helm(ctx, records[0]), self._removal(records[0])]
 
+    @property
+    def _subject(self) -> str:
+        return f"release {self.options.namespace}/{self.name}"
+
     def _removal(self, release: Release) -> Removal:
-        return Removal(f"release {self.options.namespace}/{self.name} with {len(release.objects)} objects", "removed")
+        return Removal(f"{self._subject} with {len(release.objects)} objects", "removed")
 
     def _left(self, records: Sequence[Release]) -> list[Removal]:
         """What a release of ours is not: somebody else's, or none."""
@@ -210,7 +185,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
             return []
         owner = records[0].labels.get(OWNER_LABEL)
         reason = f"it is profile {owner}'s" if owner else f"somebody else installed it: no label {OWNER_LABEL}"
-        return [Removal(f"release {self.options.namespace}/{self.name}", "left", reason)]
+        return [Removal(self._subject, "left", reason)]
 
     def facts(self, ctx: Context) -> dict[str, Any]:
         records = self._records(ctx.cluster)
@@ -221,10 +196,10 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
 
     def _records(self, cluster: Cluster) -> list[Release]:
         """All recorded revisions, the newest first."""
-        labels = {**RECORD_LABELS, "name": self.name}
+        labels = {**helm.RECORD_LABELS, "name": self.name}
         if namespaces.is_terminating(cluster, self.options.namespace):
             return []  # they are going
-        return newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
+        return helm.newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
 
     def _chart(self, ctx: Context) -> Path:
         return ctx.provider.sources.chart(ctx, self.options.chart, self.options.version)
@@ -248,17 +223,15 @@ def _helm(ctx: Context) -> Helm:
     if folder:  # of the version that node/ pins
         return Helm(folder / "helm", cluster.kubeconfig, cluster.context)
     program = Path("helm")
-    version = parse_version(run_once(ctx.runner, version_argv(program), timeout=_HELM_SECONDS))
+    version = helm.parse_version(run_once(ctx.runner, helm.version_argv(program), timeout=_HELM_SECONDS))
     return Helm(program, cluster.kubeconfig, cluster.context, version)
 
 
 def helm_environment(ctx: Context) -> dict[str, str]:
     """Helm's own caches and settings go to the profile's folder, away from the user's; no proxy is asked."""
     home = ctx.paths.root / "helm"
-    return {
-        **api_environment(ctx),
-        **{f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")},
-    }
+    folders = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+    return {**api_environment(ctx), **folders}
 
 
 def _read_values(path: Path, stage: str) -> dict[str, Any]:
@@ -270,22 +243,18 @@ def _read_values(path: Path, stage: str) -> dict[str, Any]:
 
 def _chart_version(chart: Path) -> str:
     """The version in a packaged chart's name: Helm names the file NAME-VERSION.tgz, and no name here has a digit."""
-    _, _, version = chart.name.removesuffix(".tgz").partition("-")
-    return version
+    return chart.name.removesuffix(".tgz").partition("-")[2]
 
 
-def _drift(cluster: Cluster, release: Release) -> tuple[Drift, ...]:
+def _drift(cluster: Cluster, release: Release) -> tuple[Comparison, ...]:
     """What differs from the chart's objects, asked by a dry run in Helm's own name."""
-    found = []
-    for obj in release.objects:
-        if obj["kind"] in _UNCOMPARED:
-            if cluster.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"]) is None:
-                found.append(Drift(subject(obj), ""))
-            continue
-        comparison = compare(cluster, obj, (), "helm")
-        if comparison.diff:
-            found.append(Drift(comparison.subject, comparison.diff))
-    return tuple(found)
+    found = (
+        Comparison(obj, live_object(cluster, obj), "")
+        if obj["kind"] in _UNCOMPARED
+        else compare(cluster, obj, (), "helm")
+        for obj in release.objects
+    )
+    return tuple(comparison for comparison in found if comparison.diff or comparison.live is None)
 
 
 def _diff(before: dict[str, Any], after: dict[str, Any]) -> str:

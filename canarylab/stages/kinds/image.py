@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.images.image import SOURCE_LABEL, Image, Wanted
 from canarylab.paths import normal
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class ImageOptions(StageOptions):

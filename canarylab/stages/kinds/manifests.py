@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import StageError
 from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
+from canarylab.kube.objects import dig, identity
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded
@@ -20,9 +22,6 @@ from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.playbook import refuse_dangling
 from canarylab.stages.objects import ObjectsStage
 from canarylab.yamlfile.reader import read_documents
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class KeptFields(StageOptions):
@@ -55,8 +54,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         return normal(self.base / self.options.path)
 
     def check(self) -> None:
-        documents = self._documents()
-        if not documents:
+        if not (documents := self._documents()):
             what = f"there is no manifest in {self._path}"
             raise self.problem("path", what, "put Kubernetes objects there, in files that end in .yaml or .yml")
         refuse_known_bad(documents)
@@ -72,8 +70,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         return [with_images(obj, ctx.provider.images.reference) for obj in found]
 
     def health(self, ctx: Context) -> str | None:
-        reason = super().health(ctx)
-        if reason is not None:
+        if reason := super().health(ctx):
             degraded.refuse_lasting(ctx, self.objects(ctx))
         else:
             refuse_uninjected(ctx, self.objects(ctx))
@@ -85,12 +82,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - the files say it
         """The file that the object stands in."""
-        wanted = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
-        files = (
-            file
-            for file, one in self._documents()
-            if (one["apiVersion"], one["kind"], one["metadata"]["name"]) == wanted
-        )
+        files = (file for file, one in self._documents() if identity(one) == identity(obj))
         return str(next(files, self._path))
 
     def declared(self) -> Sequence[dict[str, Any]]:
@@ -108,9 +100,9 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         path = self._path
         if not path.exists():
             raise self.problem("path", f"there is no {path}", "fix the playbook's path")
-        files = (
-            sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
-        )
+        files = [path]
+        if path.is_dir():
+            files = sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml"))
         return [(file, obj) for file in files for obj in _load(file)]
 
 
@@ -128,5 +120,4 @@ def _load(file: Path) -> list[dict[str, Any]]:
 
 
 def _is_object(document: Any) -> bool:
-    meta = document.get("metadata") if isinstance(document, dict) else None
-    return isinstance(meta, dict) and bool(meta.get("name") and document.get("apiVersion") and document.get("kind"))
+    return all(dig(document, *path) for path in (("metadata", "name"), ("apiVersion",), ("kind",)))

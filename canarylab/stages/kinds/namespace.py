@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.kube.apply import diff_of
-from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL, dig, labels_of, owner_of
 from canarylab.ownership import namespaces
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class NamespaceOptions(StageOptions):
@@ -39,22 +37,15 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
     kind: ClassVar[str] = "namespace"
     Options: ClassVar[type[StageOptions]] = NamespaceOptions
 
-    @property
-    def _manager(self) -> str:
-        return f"{FIELD_MANAGER}/{self.name}"
-
     def _body(self, labels: dict[str, str]) -> dict[str, Any]:
         meta = {"name": self.options.namespace, **({"labels": labels} if labels else {})}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
 
     def observe(self, ctx: Context) -> NamespaceState:
-        live = ctx.cluster.get("v1", "Namespace", self.options.namespace)
-        if live and live["metadata"].get("deletionTimestamp"):
-            live = None  # it is going, and will have to be made anew
-        made_here = live is None or (live["metadata"].get("labels") or {}).get(OWNER_LABEL) == ctx.profile
-        owner = {OWNER_LABEL: ctx.profile} if made_here else {}
-        wanted = self._body({**self.options.labels, **owner})
-        would_be = ctx.cluster.apply(wanted, dry_run=True, manager=self._manager) if live else wanted
+        live = namespaces.standing(ctx.cluster, self.options.namespace)
+        is_ours = live is None or owner_of(live) == ctx.profile
+        wanted = self._body({**self.options.labels, **({OWNER_LABEL: ctx.profile} if is_ours else {})})
+        would_be = ctx.cluster.apply(wanted, dry_run=True, manager=self.manager) if live else wanted
         return NamespaceState(live, wanted, diff_of(live, would_be))
 
     def changes(self, observed: NamespaceState) -> list[Change]:
@@ -65,18 +56,15 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
 
     def is_absent(self, observed: NamespaceState) -> bool:
         """Of a namespace that was there before, the labels are all there is of the stage."""
-        if observed.live is None:
-            return True
-        labels = observed.live["metadata"].get("labels") or {}
-        return bool(observed.diff) and not labels.keys() & observed.wanted["metadata"].get("labels", {}).keys()
+        has_some = labels_of(observed.live).keys() & labels_of(observed.wanted).keys()
+        return observed.live is None or (bool(observed.diff) and not has_some)
 
     def apply(self, ctx: Context, observed: NamespaceState) -> None:
         namespaces.await_gone(ctx, self.options.namespace)
-        ctx.cluster.apply(observed.wanted, manager=self._manager)
+        ctx.cluster.apply(observed.wanted, manager=self.manager)
 
     def health(self, ctx: Context) -> str | None:
-        live = ctx.cluster.get("v1", "Namespace", self.options.namespace)
-        phase = (live or {}).get("status", {}).get("phase")
+        phase = dig(ctx.cluster.get("v1", "Namespace", self.options.namespace), "status", "phase")
         return None if phase == "Active" else f"Namespace {self.options.namespace} is {phase or 'not there'}"
 
     def remove(self, ctx: Context) -> list[Removal]:
@@ -84,20 +72,18 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
         if planned == [Removal(f"Namespace {name}", "removed")]:
             return ctx.ownership.remove_namespace(ctx, name)
         if any(removal.outcome == "removed" for removal in planned):
-            ctx.cluster.apply(self._body({}), manager=self._manager)  # applying nothing takes our labels back
+            ctx.cluster.apply(self._body({}), manager=self.manager)  # applying nothing takes our labels back
         return planned
 
     def removals(self, ctx: Context) -> list[Removal]:
         """The namespace, if it is ours; else the labels that we gave it."""
         name = self.options.namespace
-        live = ctx.cluster.get("v1", "Namespace", name)
-        if live is None or live["metadata"].get("deletionTimestamp"):
+        if (live := namespaces.standing(ctx.cluster, name)) is None:
             return []
-        labels = live["metadata"].get("labels") or {}
-        if labels.get(OWNER_LABEL) == ctx.profile:
+        if owner_of(live) == ctx.profile:
             return [Removal(f"Namespace {name}", "removed")]
-        without_ours = ctx.cluster.apply(self._body({}), dry_run=True, manager=self._manager)
-        going = sorted(set(labels) - set(without_ours["metadata"].get("labels") or {}))
+        without_ours = ctx.cluster.apply(self._body({}), dry_run=True, manager=self.manager)
+        going = sorted(labels_of(live).keys() - labels_of(without_ours).keys())
         removed = [Removal(f"labels {', '.join(going)} of Namespace {name}", "removed")] if going else []
         left = Removal(f"Namespace {name}", "left", "not ours")
-        return [*removed, left] if going or OWNER_LABEL in labels else []
+        return [*removed, left] if going or owner_of(live) is not None else []

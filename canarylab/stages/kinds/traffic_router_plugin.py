@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, StageOptions
 from canarylab.errors import StageError
 from canarylab.events import Notice
@@ -18,9 +20,6 @@ from canarylab.removal import Removal
 from canarylab.stages import plugin_config, rollouts_controller
 from canarylab.stages.objects import ObjectsStage
 from canarylab.stages.plugin_config import CONFIG_MAP, KEY
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 _RBAC = "rbac.authorization.k8s.io"
 _RIGHTS = [
@@ -54,32 +53,22 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     default_deadline: ClassVar[float] = 360.0
     """More than the startup probe allows for a download."""
 
-    def objects(self, ctx: Context) -> list[dict[str, Any]]:
-        """The rights; none where the controller is somebody else's."""
-        if self._foreign(ctx):
-            return []
+    def objects(self, ctx: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - they are the same everywhere
+        """The rights."""
         meta = {"name": f"{rollouts_controller.NAME}-gateway-api"}
         role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": meta, "rules": _RIGHTS}
         account = {"kind": "ServiceAccount", "name": rollouts_controller.NAME, "namespace": self.options.namespace}
-        binding = {
-            "apiVersion": f"{_RBAC}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": meta,
-            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": meta["name"]},
-            "subjects": [account],
-        }
-        return [role, binding]
+        bound = {"roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": meta["name"]}, "subjects": [account]}
+        return [role, {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRoleBinding", "metadata": meta, **bound}]
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
-    def observe(self, ctx: Context) -> list[Comparison]:
-        if foreign := self._foreign(ctx):
-            ctx.progress(f"{foreign} is somebody else's, and has the plugin: it is used as it is")
-            return []
+    def compared(self, ctx: Context) -> list[Comparison]:
+        """The rights, and last the two parts in objects of the stage `argo-rollouts`."""
         config = self._config(ctx)
         configuration = self._configuration(ctx, config)
         at = "when the plugin is configured" if configuration.diff else plugin_config.written_at(config)
-        return [*super().observe(ctx), configuration, self._controller(ctx, at)]
+        return [*super().compared(ctx), configuration, self._controller(ctx, at)]
 
     def _configuration(self, ctx: Context, config: dict[str, Any] | None) -> Comparison:
         """Ours among the plugins; those that others put there stay."""
@@ -109,23 +98,17 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     def _config(self, ctx: Context) -> dict[str, Any] | None:
         return ctx.cluster.get("v1", "ConfigMap", CONFIG_MAP, self.options.namespace)
 
-    def changes(self, observed: list[Comparison]) -> list[Change]:
-        rights, parts = _split(observed)
-        return [*super().changes(rights), *(self._change(found) for found in parts if found.diff)]
-
-    def _change(self, found: Comparison) -> Change:
+    def change(self, found: Comparison) -> Change:
         if found.wanted["kind"] == "Deployment":
             return Change("start", found.subject, "the controller reads its plugins when it starts", found.diff)
-        named = f"plugin {self.options.plugin} in {found.subject}"
-        if found.live is None:
-            return Change("create", named, "it isn't there", found.diff)
-        return Change("update", named, "it differs from what is wanted", found.diff)
+        named = f"plugin {self.options.plugin} in " if found.wanted["kind"] == "ConfigMap" else ""
+        return replace(super().change(found), subject=named + found.subject)
 
     # -- health -------------------------------------------------------------------------------------------------------
 
     def health(self, ctx: Context) -> str | None:
         """None once the controller that acts has the plugin."""
-        if self._foreign(ctx):
+        if self.foreign(ctx):
             return None
         configured_at = plugin_config.written_at(self._config(ctx))
         if reason := workload_health(ctx.cluster, self._deployment(configured_at)):
@@ -139,7 +122,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
         return tuple(Watch(api_version, kind, self.options.namespace) for api_version, kind in kinds)
 
     def facts(self, ctx: Context) -> dict[str, Any]:
-        if self._foreign(ctx):
+        if self.foreign(ctx):
             return {"installed by": "somebody else"}
         plugin = ctx.provider.sources.router_plugin(ctx, self.options.plugin, self.options.version)
         return {"plugin": plugin.location, **({"note": plugin.note} if plugin.note else {})}
@@ -147,7 +130,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     # -- changing -----------------------------------------------------------------------------------------------------
 
     def apply(self, ctx: Context, observed: list[Comparison]) -> None:
-        rights, parts = _split(observed)
+        rights, parts = observed[:-2], observed[-2:]
         super().apply(ctx, rights)
         if any(found.diff for found in parts):
             self._configure(ctx, parts[0])
@@ -192,22 +175,19 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     # -- removal ------------------------------------------------------------------------------------------------------
 
     def remove(self, ctx: Context) -> list[Removal]:
-        if left := self._left(ctx):
-            return left
-        planned = self._planned(ctx)
-        if planned:
+        if planned := self._planned(ctx):
             self._take_back(ctx)
         return [*planned, *super().remove(ctx)]
 
     def removals(self, ctx: Context) -> list[Removal]:
-        return self._left(ctx) or [*self._planned(ctx), *super().removals(ctx)]
+        return [*self._planned(ctx), *super().removals(ctx)]
 
-    def _left(self, ctx: Context) -> list[Removal]:
+    def left(self, ctx: Context) -> list[Removal]:
         controller = rollouts_controller.foreign_controller(ctx)
         return [Removal(f"plugins of {subject(controller)}", "left", "somebody else's")] if controller else []
 
     def _planned(self, ctx: Context) -> list[Removal]:
-        if not plugin_config.has_plugin(self._config(ctx), self.options.plugin):
+        if self.left(ctx) or not plugin_config.has_plugin(self._config(ctx), self.options.plugin):
             return []
         return [Removal(f"plugin {self.options.plugin} of Argo Rollouts", "removed")]
 
@@ -222,10 +202,9 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
 
     # -- somebody else's ----------------------------------------------------------------------------------------------
 
-    def _foreign(self, ctx: Context) -> str | None:
-        """The controller that somebody else installed, with the plugin. Raises ClashError where it lacks that."""
-        controller = rollouts_controller.foreign_controller(ctx)
-        if controller is None:
+    def foreign(self, ctx: Context) -> str | None:
+        """The controller, with the plugin."""
+        if not (controller := rollouts_controller.foreign_controller(ctx)):
             return None
         config = ctx.cluster.get("v1", "ConfigMap", CONFIG_MAP, controller["metadata"]["namespace"])
         if not plugin_config.has_plugin(config, self.options.plugin):
@@ -234,11 +213,4 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
                 f"Argo Rollouts is there already ({subject(controller)}), without the plugin {self.options.plugin}",
                 "a controller that is somebody else's is neither configured nor restarted",
             )
-        return subject(controller)
-
-
-def _split(observed: list[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
-    """The rights, and the parts in objects of the stage `argo-rollouts`: the configuration, then the Deployment."""
-    is_part = [found.wanted["kind"] in ("ConfigMap", "Deployment") for found in observed]
-    rights = [found for found, part in zip(observed, is_part, strict=True) if not part]
-    return rights, [found for found, part in zip(observed, is_part, strict=True) if part]
+        return f"{subject(controller)} is somebody else's, and has the plugin"

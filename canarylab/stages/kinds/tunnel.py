@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from canarylab.contract.context import Context
 from canarylab.contract.provider import TunnelStatus
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
 
 
 class TunnelStage(Stage[StageOptions, TunnelStatus]):
