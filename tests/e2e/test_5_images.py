@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tool import Ended, Tool
 
+from canarylab.files import extract
+
 _OTHER = "arm64"
 
 
@@ -35,8 +37,7 @@ def program(tool: Tool, first_up: Ended, tmp_path_factory: pytest.TempPathFactor
     notice = next(event["message"] for event in built.of("notice") if ":yellow " in event["message"])
     archive = Path(notice.rsplit(": ", 1)[-1])
     folder = tmp_path_factory.mktemp("image")
-    with tarfile.open(archive) as image:
-        image.extractall(folder, filter="data")
+    extract(archive, folder)
     for blob in (folder / "blobs/sha256").iterdir():
         if not tarfile.is_tarfile(blob):
             continue

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from support.fake_runner import FakeRunner
@@ -15,6 +16,7 @@ from support.runs import context_of
 
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import StageError, UsageError
+from canarylab.files import extract
 from canarylab.images.image import SOURCE_LABEL, Wanted
 from canarylab.ownership.foreign import ClashError
 from canarylab.providers.existing import ExistingProvider, images, registry, requirements
@@ -178,12 +180,7 @@ class Skopeo(FakeRunner):
         self.commands.append(" ".join(words))
         code, error = self.said.get(words[1], (0, ""))
         if words[1] == "copy" and words[-1].startswith("oci:"):
-            import tarfile
-
-            with tarfile.open(self.image) as tar:
-                # The way that Python 3.11.0 to 3.11.3 know, too: Debian 12 has 3.11.2.
-                tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-                tar.extractall(words[-1].removeprefix("oci:"))
+            extract(self.image, Path(words[-1].removeprefix("oci:")))
         return Result('{"the": "manifest"}' if words[1] == "inspect" else "", error, code, 0.0)
 
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tarfile
 
 import pytest
 
-from canarylab.files import delete, link_file, link_tree, private_folder, write_private
+from canarylab.files import delete, extract, link_file, link_tree, private_folder, write_private
 
 
 @pytest.fixture
@@ -128,3 +129,21 @@ def test_a_folder_that_is_there_keeps_its_mode(tmp_path):
     tmp_path.chmod(0o755)
     private_folder(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_an_archive_is_unpacked(tree, tmp_path):
+    with tarfile.open(tmp_path / "tree.tar", "w") as tar:
+        tar.add(tree, arcname="tree")
+    extract(tmp_path / "tree.tar", tmp_path / "unpacked")
+    assert sorted(one.name for one in (tmp_path / "unpacked/tree").rglob("*")) == sorted(
+        one.name for one in tree.rglob("*")
+    )
+
+
+@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="this Python can't refuse it")
+def test_what_leads_out_of_the_folder_is_not_unpacked(tmp_path):
+    with tarfile.open(tmp_path / "bad.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("../outside"))
+    with pytest.raises(tarfile.TarError):
+        extract(tmp_path / "bad.tar", tmp_path / "unpacked")
+    assert not (tmp_path / "outside").exists()

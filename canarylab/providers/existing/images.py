@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from canarylab.contract.provider import Images
 from canarylab.errors import UsageError
+from canarylab.files import extract
 from canarylab.images.build import build
 from canarylab.images.image import SOURCE_LABEL, Image, Wanted
 from canarylab.images.oci import verify_architecture
@@ -94,9 +94,7 @@ def write_index(archives: Mapping[str, Path], folder: Path) -> None:
     """An OCI layout in which one index names the image of each archive, by architecture."""
     entries = []
     for architecture, archive in archives.items():
-        with tarfile.open(archive) as tar:  # blobs are named by their digest: all lie in one folder
-            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python has none
-            tar.extractall(folder)
+        extract(archive, folder)  # blobs are named by their digest: all lie in one folder
         entry = json.loads((folder / "index.json").read_text())["manifests"][0]
         named = {key: entry[key] for key in ("mediaType", "digest", "size")}
         entries.append({**named, "platform": {"architecture": architecture, "os": "linux"}})

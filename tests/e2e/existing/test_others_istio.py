@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ import yaml
 from scenario import healthy
 from support.foreign_cluster import ForeignCluster
 from tool import Ended, Tool
+
+from canarylab.files import extract
 
 _RELEASES = {
     "istio-base": ("base", "istio-system", ""),
@@ -193,8 +194,7 @@ def _placed(obj: dict[str, Any]) -> dict[str, Any]:
 
 def _renumbered(packaged: Path, version: str, folder: Path) -> Path:
     """The same chart under another version."""
-    with tarfile.open(packaged) as tar:
-        tar.extractall(folder, filter="data")
+    extract(packaged, folder)
     name = packaged.name.split("-", 1)[0]
     file = folder / name / "Chart.yaml"
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "version": version}))
