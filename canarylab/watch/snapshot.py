@@ -10,8 +10,8 @@ from canarylab.kube.client import UnknownKindError
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
 from canarylab.rollouts import analysis, view
+from canarylab.rollouts.routes.objects import weighted_objects
 from canarylab.rollouts.routes.route import ObjectRef
-from canarylab.rollouts.routes.weights import weighted_objects
 from canarylab.rollouts.view import API_VERSION, parts_of
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canarylab.rollouts.routes.weights import RouteWeight
+from canarylab.rollouts.routes.objects import RouteWeight
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
 

@@ -10,8 +10,8 @@ from canarylab.kube.times import epoch
 from canarylab.rollouts import steps
 from canarylab.rollouts.analysis import AnalysisRunView
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.rollouts.routes.weights import RouteWeight
-from canarylab.rollouts.routes.weights import weights as route_weights
+from canarylab.rollouts.routes.objects import RouteWeight
+from canarylab.rollouts.routes.objects import weights as route_weights
 from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.strategy import steps_done, steps_of
 from canarylab.rollouts.view import RolloutView

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.fake_cluster import FakeCluster
 
-from canarylab.rollouts.routes import resolving
+from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import Destination, Route
@@ -163,7 +163,7 @@ class TestResolving:
 
     def routed(self, *objects: Json, kinds: list[tuple[str, str]]) -> Any:
         cluster = FakeCluster(*TestRoutes.SERVICES, *objects, kinds=[DISCOVERY, *kinds])
-        return resolving.routed(cluster, CANARY, ASKED, Backends(cluster, "default"))  # type: ignore[arg-type]
+        return route_objects.routed(cluster, CANARY, ASKED, Backends(cluster, "default"))  # type: ignore[arg-type]
 
     def test_a_virtual_service_is_found(self):
         seen = self.routed(self.VIRTUAL_SERVICE, kinds=ISTIO_KINDS)
@@ -184,6 +184,6 @@ class TestResolving:
 
     def test_only_kinds_that_are_known_are_watched(self):
         cluster = FakeCluster(kinds=[DISCOVERY, (ISTIO, "VirtualService")])
-        watched = resolving.watches(cluster, "default")  # type: ignore[arg-type]
+        watched = route_objects.watches(cluster, "default", route_objects.READ)  # type: ignore[arg-type]
         assert [watch.kind for watch in watched] == ["Service", "EndpointSlice", "VirtualService"]
         assert {watch.namespace for watch in watched} == {"default"}

@@ -57,12 +57,9 @@ class Backends:
 
     def of_subset(self, service: str, subset: str) -> Shares:
         """By the revision that Argo writes into the labels of a DestinationRule's subset."""
-        for rule in self._rules:
-            if service_of(dig(rule, "spec", "host"))[0] == service:
-                for one in dig(rule, "spec", "subsets") or ():
-                    if one["name"] == subset:
-                        return {dig(one, "labels", HASH_LABEL) or "": 100}
-        return {"": 100}
+        rules = [rule for rule in self._rules if service_of(dig(rule, "spec", "host"))[0] == service]
+        subsets = [one for rule in rules for one in dig(rule, "spec", "subsets") or () if one["name"] == subset]
+        return {dig(subsets[0], "labels", HASH_LABEL) or "" if subsets else "": 100}
 
     @functools.cached_property
     def _pods(self) -> list[Object]:

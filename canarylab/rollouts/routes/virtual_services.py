@@ -16,7 +16,7 @@ from canarylab.rollouts.routes.route import (
     first,
     most_specific,
     service_of,
-    shares_of,
+    weighed,
 )
 from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, managed_routes
 from canarylab.rollouts.strategy import strategy_of
@@ -45,7 +45,7 @@ def _route(virtual_service: Object, protocol: str, position: int, found: Any) ->
     return Route(
         where=f"{dig(meta, 'name')}, {protocol} route {name or label or f'number {position + 1}'}",
         destinations=_destinations(listed(found, "route")),
-        mirrors=_mirrors(found),
+        mirrors=tuple(_mirrors(found)),
         ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         protocol=protocol,
         name=name,
@@ -79,22 +79,22 @@ def _texts(part: str, wanted: Mapping[str, str], name: str = "", *, negated: boo
 
 def _destinations(found: Sequence[Any]) -> tuple[Destination, ...]:
     """Weights are parts of their sum. One alone takes everything whatever it says, one of several without nothing."""
-    weights = [1] if len(found) == 1 else [dig(one, "weight") or 0 for one in found]
-    shares = zip(found, shares_of(weights), strict=True)
-    return tuple(_destination(dig(one, "destination"), percent, dig(one, "weight")) for one, percent in shares)
+    alone = len(found) == 1
+    return weighed([(_destination(one), 1 if alone else dig(one, "weight") or 0) for one in found])
 
 
-def _destination(found: Any, percent: float, weight: int | None = None) -> Destination:
-    name, namespace = service_of(str(dig(found, "host") or ""))
-    return Destination(name, percent, dig(found, "subset") or "", namespace, weight)
+def _destination(found: Any, percent: float = ALL) -> Destination:
+    to = dig(found, "destination")
+    name, namespace = service_of(str(dig(to, "host") or ""))
+    return Destination(name, percent, dig(to, "subset") or "", namespace, dig(found, "weight"))
 
 
-def _mirrors(found: Any) -> tuple[Destination, ...]:
-    """`mirror` with its percentage, which is all by default, and the list `mirrors`."""
-    mirrors = [(dig(one, "destination"), dig(one, "percentage")) for one in listed(found, "mirrors")]
-    if dig(found, "mirror"):
-        mirrors.append((dig(found, "mirror"), dig(found, "mirrorPercentage")))
-    return tuple(_destination(to, (share or {}).get("value", ALL)) for to, share in mirrors)
+def _mirrors(found: Any) -> Iterator[Destination]:
+    """The list `mirrors`, and `mirror` with its percentage, which is all by default."""
+    alone = {"destination": dig(found, "mirror"), "percentage": dig(found, "mirrorPercentage")}
+    for each in (*listed(found, "mirrors"), *([alone] if alone["destination"] else ())):
+        percent = dig(each, "percentage", "value")
+        yield _destination(each, ALL if percent is None else percent)
 
 
 def route(virtual_services: Iterable[Object], rollout: Object, request: Request) -> Route | None:
