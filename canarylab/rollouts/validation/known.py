@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canarylab.errors import NotYetObservableError
-from canarylab.kube.client import UnknownKindError
+from canarylab.kube.discovery import is_served
 from canarylab.kube.objects import Object, dig
 
 if TYPE_CHECKING:
@@ -32,13 +32,9 @@ class Known:
     def find(self, api_version: str, kind: str, name: str, namespace: str | None) -> Object | None:
         """The object; None where there is none. Raises ApiError where the cluster doesn't say."""
         declared = (obj for obj in self._of(kind, namespace) if dig(obj, "metadata", "name") == name)
-        return next(declared, None) or self._live(api_version, kind, name, namespace)
-
-    def _live(self, api_version: str, kind: str, name: str, namespace: str | None) -> dict[str, Any] | None:
-        try:
-            return self._cluster.get(api_version, kind, name, namespace) if self._cluster else None
-        except UnknownKindError:
-            return None
+        if (found := next(declared, None)) is None and self._cluster and is_served(self._cluster, api_version, kind):
+            return self._cluster.get(api_version, kind, name, namespace)
+        return found
 
     def names(self, kind: str, namespace: str | None) -> list[str]:
         """Of those that are declared."""
