@@ -109,10 +109,9 @@ class WatchView:
         """Who should get which percent of the traffic: the canary, if there is one, then stable; or the active one."""
         if self.weights is None:
             return tuple((one, float(_PERCENT)) for one in self.revisions if one.role == "active")
-        stable = [one for one in self.revisions if one.role == "stable"]
-        canary = [one for one in self.revisions if one.role == "canary"]
+        canary, stable = self.rollout.canary, self.rollout.stable
         share = _PERCENT * self.weights.actual / self.weights.whole if canary else 0.0
-        return tuple([(one, share) for one in canary] + [(one, _PERCENT - share) for one in stable])
+        return tuple((one, part) for one, part in ((canary, share), (stable, _PERCENT - share)) if one)
 
     @property
     def split_key(self) -> Hashable:

@@ -18,7 +18,7 @@ from canarylab.rollouts.routes.route import (
     service_of,
     weighed,
 )
-from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, managed_routes
+from canarylab.rollouts.routing import listed_virtual_services, managed_routes
 from canarylab.rollouts.strategy import strategy_of
 
 API_VERSION = "networking.istio.io/v1"
@@ -123,14 +123,14 @@ def _left_alone(found: Route, group: Sequence[Route], rollout: Object) -> str:
     """
     name, namespace = found.ref.name, found.ref.namespace
     entries = [one for one in listed_virtual_services(rollout) if (one.name, one.namespace) == (name, namespace)]
-    if entries:
-        return (_tls_left_alone if found.protocol == "tls" else _http_left_alone)(found, group, rollout, entries[-1])
-    if strategy_of(rollout) == "blueGreen":
-        return ""
-    return f"the Rollout doesn't list {name} under spec.strategy.canary.trafficRouting.istio"
-
-
-def _http_left_alone(found: Route, group: Sequence[Route], rollout: Object, entry: ListedVirtualService) -> str:
+    if not entries:
+        unlisted = f"the Rollout doesn't list {name} under spec.strategy.canary.trafficRouting.istio"
+        return "" if strategy_of(rollout) == "blueGreen" else unlisted
+    entry = entries[-1]
+    if found.protocol == "tls":
+        covered = any(_covers(one, found) for one in entry.tls_routes) if entry.tls_routes else found.position == 0
+        others = "the Rollout's tlsRoutes name another port or other sniHosts; without any, only the first is weighted"
+        return "" if covered else others
     http = [route for route in group if route.protocol == "http"]
     if found.name in managed_routes(rollout) or found in _weighted(http, entry.routes):
         return ""
@@ -148,13 +148,6 @@ def _weighted(http: Sequence[Route], names: Sequence[str]) -> Sequence[Route]:
     if names:
         return [one for one in http if one.name in names]
     return http if len(http) == 1 else [one for one in http if not one.name][:1]
-
-
-def _tls_left_alone(found: Route, _: Sequence[Route], _rollout: Object, entry: ListedVirtualService) -> str:
-    covered = any(_covers(one, found) for one in entry.tls_routes) if entry.tls_routes else found.position == 0
-    if covered:
-        return ""
-    return "the Rollout's tlsRoutes name another port or other sniHosts; without any, only the first is weighted"
 
 
 def _covers(entry: Object, found: Route) -> bool:

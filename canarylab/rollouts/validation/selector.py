@@ -27,15 +27,15 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
     for key, value in wanted.items() if isinstance(wanted, dict) else ():
         if dig(labels, key) != value:
             place = (*_SELECTOR, "matchLabels", key)
-            yield mistake("template-unselected", place, wanted=f"{key}={value}", found=_found(labels, key))
+            yield mistake("template-not-selected", place, wanted=f"{key}={value}", found=_found(labels, key))
     for index, expression in enumerate(listed(rollout, *_SELECTOR, "matchExpressions")):
         place = (*_SELECTOR, "matchExpressions", index)
         key, operator, values = str(dig(expression, "key")), dig(expression, "operator"), listed(expression, "values")
         value, wanted = dig(labels, key), f"{key} {operator} {', '.join(map(str, values))}".rstrip()
         if operator not in ("In", "NotIn", "Exists", "DoesNotExist") or bool(values) != operator.endswith("In"):
-            yield mistake("no-condition", place, wanted=wanted)
+            yield mistake("not-a-condition", place, wanted=wanted)
         elif (value in values if values else value is not None) != (operator in ("In", "Exists")):
-            yield mistake("template-unselected", place, wanted=wanted, found=_found(labels, key))
+            yield mistake("template-not-selected", place, wanted=wanted, found=_found(labels, key))
 
 
 def _found(labels: Any, key: str) -> str:

@@ -66,7 +66,7 @@ def _kinds(place: Place, step: Object, given: Object) -> Iterator[Mistake]:
 def _weight(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     most = full_weight(canary)
     if not _is_whole(value):
-        yield mistake("weight-no-number", place, given=shown(value), most=most)
+        yield mistake("weight-not-whole", place, given=shown(value), most=most)
     elif not _is_within(value, most):
         named = "" if most == _ALL else " (trafficRouting.maxTrafficWeight)"
         yield mistake("weight-beyond", place, given=value, most=most, named=named)
@@ -77,7 +77,7 @@ def _pause(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
     if given is None or (_is_whole(given) and given >= 0):
         return
     if not isinstance(given, str) or duration(given) is None:
-        yield mistake("no-duration", (*place, "duration"), given=shown(given))
+        yield mistake("not-a-duration", (*place, "duration"), given=shown(given))
 
 
 def _scale(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
@@ -147,7 +147,7 @@ def _analysis(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
         path = ("valueFrom", "fieldRef", "fieldPath")
         field = dig(argument, *path)
         if isinstance(field, str) and not _FIELD.match(field):
-            yield mistake("no-such-field", (*place, "args", index, *path), given=shown(field))
+            yield mistake("no-such-metadata", (*place, "args", index, *path), given=shown(field))
 
 
 _CHECKS = {

@@ -40,7 +40,7 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
     yield from _ping_pong(canary)
     yield from (_without_routing if dig(canary, "trafficRouting") is None else _with_routing)(canary)
     if _is_zero(dig(canary, "maxSurge")) and _is_zero(dig(canary, "maxUnavailable")):
-        yield mistake("no-surge", (*CANARY, "maxSurge"))
+        yield mistake("neither-surge-nor-unavailable", (*CANARY, "maxSurge"))
 
 
 def _numbers(rollout: Object) -> Iterator[Mistake]:
