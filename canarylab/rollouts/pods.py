@@ -55,11 +55,6 @@ class PodView:
         """Its trouble without its name, beside which it is shown; "" without any."""
         return re.sub(rf"^Pod {re.escape(self.name)}(, |: | )", "", self.trouble or "")
 
-    @property
-    def order(self) -> tuple[float, str]:
-        """The oldest first, as they were created."""
-        return self.created or 0.0, self.name
-
 
 def _state(pod: Object) -> str:
     status = pod.get("status") or {}

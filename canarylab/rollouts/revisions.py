@@ -74,7 +74,7 @@ def _revision(rollout: Object, replica_set: Object, pods: Sequence[Object]) -> R
         scales_down_at=epoch(dig(meta, "annotations", _SCALE_DOWN)),
         trouble=condition(replica_set, "ReplicaFailure").get("message", ""),
         images=images_of(replica_set["spec"]["template"]),
-        pods=tuple(sorted(map(PodView.of, pods), key=lambda pod: pod.order)),
+        pods=tuple(sorted(map(PodView.of, pods), key=lambda pod: (pod.created or 0.0, pod.name))),
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from canarylab.kube.objects import Object, condition, container_statuses, dig, last_ending, pod_trouble
+from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
 from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
 from canarylab.rollouts.revisions import RevisionView
@@ -113,8 +113,8 @@ def _ended(pod: str, state: Object) -> str:
 
 def _since(pod: Object) -> str:
     """For how long it hasn't been ready, by the API's own time."""
-    began = condition(pod, "Ready").get("lastTransitionTime")
-    seconds = time.time() - datetime.fromisoformat(began).timestamp() if began else 0.0
+    began = epoch(condition(pod, "Ready").get("lastTransitionTime"))
+    seconds = time.time() - began if began else 0.0
     return f" for {seconds:.0f} s" if seconds >= 1 else ""
 
 
