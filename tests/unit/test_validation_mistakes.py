@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
@@ -52,8 +51,3 @@ def test_what_argo_refuses_says_so():
 
 def test_words_are_put_in_as_they_are():
     assert mistake("negative", (), given="$given {limit}").what == "$given {limit} is negative"
-
-
-def test_the_package_that_holds_the_texts_is_the_one_that_reads_them():
-    module = importlib.import_module("canarylab.rollouts.validation.mistake")
-    assert Path(module.__file__).with_name("mistakes.yaml").is_file()
