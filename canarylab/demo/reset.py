@@ -20,8 +20,7 @@ from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
 from canarylab.rollouts.causes.pods import image_never_comes
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.rollouts.routes import leftover as leftover_routes
-from canarylab.rollouts.routes.objects import watches_of
+from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.view import API_VERSION, RolloutView, get_rollout, read_rollout, view_of, watches
 
 _TIMEOUT = 180.0
@@ -122,7 +121,7 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
 
 def _await_rest(ctx: Context, name: Name, *, several: bool) -> None:
     """Wait until nothing is under way and no traffic is diverted; then nobody needs old pods, so they go at once."""
-    watched = [*watches(name[0]), *watches_of(ctx.cluster, name[0])]
+    watched = [*watches(name[0]), *route_objects.watches(ctx.cluster, name[0])]
     seen = wait_for(ctx, watched, lambda: _look(ctx, name, settled), _TIMEOUT)
     if all(claim.holds for claim in seen):
         _scale_down(ctx, read_rollout(ctx, *name))
@@ -140,7 +139,7 @@ def _look(ctx: Context, name: Name, expected: Callable[[RolloutView], Sequence[C
     view = view_of(ctx, rollout)
     status, *others = expected(view)
     lasting = view.message.startswith(INVALID_SPEC) or image_never_comes(view)
-    routes = leftover_routes.claims(ctx.cluster, rollout)
+    routes = route_objects.leftover(ctx.cluster, rollout)
     return [dataclasses.replace(status, hopeless=lasting), *others, *routes]
 
 

@@ -72,6 +72,16 @@ def has_been_healthy(rollout: Object) -> bool:
     return bool(condition(rollout, "Healthy"))
 
 
+def container_statuses(pod: Object) -> list[Any]:
+    """Those of its init containers, then of the others; none before they are there."""
+    return [*listed(pod, "status", "initContainerStatuses"), *listed(pod, "status", "containerStatuses")]
+
+
+def last_ending(container: Object) -> Object:
+    """How a container ended, by its status: now, or before its last start; {} where it never did."""
+    return dig(container, "state", "terminated") or dig(container, "lastState", "terminated") or {}
+
+
 def pod_trouble(pod: Object) -> str | None:
     """Why a pod doesn't get ready, in its own words: a waiting reason, a failed exit, or that it can't be scheduled."""
     name = pod["metadata"]["name"]
@@ -79,7 +89,7 @@ def pod_trouble(pod: Object) -> str | None:
     if scheduled.get("status") == "False":
         return f"Pod {name}: {scheduled.get('message', scheduled.get('reason'))}"
     status = pod.get("status", {})
-    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+    for container in container_statuses(pod):
         if trouble := _container_trouble(container):
             return f"Pod {name}, container {container['name']}: {trouble}"
     if status.get("phase") == "Failed":  # evicted, for one: no container says so
@@ -88,11 +98,10 @@ def pod_trouble(pod: Object) -> str | None:
 
 
 def _container_trouble(container: Object) -> str | None:
-    state = container.get("state", {})
-    waiting = state.get("waiting", {})
+    waiting = container.get("state", {}).get("waiting", {})
     if waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
         return f"{waiting['reason']}: {waiting.get('message', '')}"
-    ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
+    ended = last_ending(container)
     if ended.get("exitCode") and not container.get("ready"):
         return f"ended with {ended['exitCode']} ({ended.get('reason')})"
     return None

@@ -5,7 +5,7 @@ As istio/istio decides it: pkg/kube/inject/inject.go and the namespace selectors
 
 from __future__ import annotations
 
-from typing import Any
+from canarylab.kube.objects import Object
 
 _INJECTED = "sidecar.istio.io/status"
 """The annotation that the injector leaves on every pod that it changed."""
@@ -14,25 +14,25 @@ _CHOICE = "sidecar.istio.io/inject"
 _LABEL, _REVISION = "istio-injection", "istio.io/rev"
 
 
-def is_injected(pod: dict[str, Any]) -> bool:
+def is_injected(pod: Object) -> bool:
     """Whether the pod has a sidecar."""
     return _INJECTED in (pod["metadata"].get("annotations") or {})
 
 
-def is_exempt(pod: dict[str, Any]) -> bool:
+def is_exempt(pod: Object) -> bool:
     """Whether the pod itself keeps the sidecar out."""
     meta = pod["metadata"]
     choice = (meta.get("labels") or {}).get(_CHOICE) or (meta.get("annotations") or {}).get(_CHOICE)
     return choice == "false" or bool(pod["spec"].get("hostNetwork"))
 
 
-def are_asked_for(namespace: dict[str, Any]) -> bool:
+def are_asked_for(namespace: Object) -> bool:
     """Whether new pods of the namespace get one."""
     labels = namespace.get("metadata", {}).get("labels") or {}
     return labels.get(_LABEL) == "enabled" or (_LABEL not in labels and _REVISION in labels)
 
 
-def too_early(namespace: dict[str, Any], pod: dict[str, Any]) -> str:
+def too_early(namespace: Object, pod: Object) -> str:
     """Why a pod has none although its namespace asks for them now: what is known of who came first."""
     began = pod["metadata"].get("creationTimestamp")
     for entry in namespace["metadata"].get("managedFields") or ():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from canarylab.kube.objects import Object, dig, pod_trouble
+from canarylab.kube.objects import Object, container_statuses, dig, pod_trouble
 from canarylab.kube.times import epoch
 
 
@@ -30,7 +30,7 @@ class PodView:
         spec, status = pod["spec"], pod.get("status") or {}
         sidecars = [one["name"] for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
         names = {*sidecars, *(one["name"] for one in spec["containers"])}
-        states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        states = container_statuses(pod)
         ready = sum(1 for state in states if state["name"] in names and state.get("ready"))
         terminating = dig(pod, "metadata", "deletionTimestamp") is not None
         return cls(
@@ -38,7 +38,7 @@ class PodView:
             ip=status.get("podIP") or "",
             ready=f"{ready}/{len(names)}",
             state="Terminating" if terminating else _state(pod),
-            trouble=pod_trouble(dict(pod)),
+            trouble=pod_trouble(pod),
             restarts=sum(state.get("restartCount", 0) for state in states),
             created=epoch(dig(pod, "metadata", "creationTimestamp")),
             terminating=terminating,
@@ -55,15 +55,10 @@ class PodView:
         """Its trouble without its name, beside which it is shown; "" without any."""
         return re.sub(rf"^Pod {re.escape(self.name)}(, |: | )", "", self.trouble or "")
 
-    @property
-    def order(self) -> tuple[float, str]:
-        """The oldest first, as they were created."""
-        return self.created or 0.0, self.name
-
 
 def _state(pod: Object) -> str:
     status = pod.get("status") or {}
-    for one in [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]:
+    for one in container_statuses(pod):
         reason = dig(one, "state", "waiting", "reason")
         if reason and reason != "PodInitializing":
             return str(reason)

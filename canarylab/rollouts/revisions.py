@@ -72,9 +72,9 @@ def _revision(rollout: Object, replica_set: Object, pods: Sequence[Object]) -> R
         available=dig(replica_set, "status", "availableReplicas") or 0,
         created=epoch(dig(meta, "creationTimestamp")),
         scales_down_at=epoch(dig(meta, "annotations", _SCALE_DOWN)),
-        trouble=condition(dict(replica_set), "ReplicaFailure").get("message", ""),
+        trouble=condition(replica_set, "ReplicaFailure").get("message", ""),
         images=images_of(replica_set["spec"]["template"]),
-        pods=tuple(sorted(map(PodView.of, pods), key=lambda pod: pod.order)),
+        pods=tuple(sorted(map(PodView.of, pods), key=lambda pod: (pod.created or 0.0, pod.name))),
     )
 
 

@@ -46,14 +46,9 @@ def _route(kind: str, value: Mapping[str, Any]) -> str:
     return f"{kind} {value.get('name', '')}" + ("" if share is None else f" {share} %")
 
 
-def _analysis(value: Mapping[str, Any]) -> str:
-    names = ", ".join(template.get("templateName", "") for template in value.get("templates") or ())
-    return f"analysis {names}".rstrip()
-
-
-def _experiment(value: Mapping[str, Any]) -> str:
-    names = ", ".join(template.get("name", "") for template in value.get("templates") or ())
-    return f"experiment {names}".rstrip() + (f" {value['duration']}" if value.get("duration") else "")
+def _templates(kind: str, key: str, value: Mapping[str, Any]) -> str:
+    names = ", ".join(template.get(key, "") for template in value.get("templates") or ())
+    return f"{kind} {names}".rstrip() + (f" {value['duration']}" if value.get("duration") else "")
 
 
 _SAYINGS: Mapping[str, Callable[[Any], str]] = {
@@ -62,7 +57,7 @@ _SAYINGS: Mapping[str, Callable[[Any], str]] = {
     "setCanaryScale": _scale,
     "setHeaderRoute": lambda value: _route("setHeaderRoute", value),
     "setMirrorRoute": lambda value: _route("setMirrorRoute", value),
-    "analysis": _analysis,
-    "experiment": _experiment,
+    "analysis": lambda value: _templates("analysis", "templateName", value),
+    "experiment": lambda value: _templates("experiment", "name", value),
     "plugin": lambda value: f"plugin {value.get('name', '')}".rstrip(),
 }

@@ -15,8 +15,7 @@ from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.revisions import RevisionView, images_of, revisions_of
 from canarylab.rollouts.routing import CANARY, full_weight
-from canarylab.rollouts.standstill import standstill
-from canarylab.rollouts.strategy import Strategy, steps_done, steps_of, strategy_of
+from canarylab.rollouts.strategy import Strategy, standstill, steps_done, steps_of, strategy_of
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -98,9 +97,14 @@ class RolloutView:
         return self._of(self.stable_hash)
 
     @property
+    def wanted(self) -> RevisionView | None:
+        """The revision of the template as the controller last saw it; None until its ReplicaSet is there."""
+        return self._of(self.current_hash)
+
+    @property
     def canary(self) -> RevisionView | None:
         """The revision that is rolled out, a preview too; None when there is none beside the stable one."""
-        return self._of(self.current_hash) if self.current_hash != self.stable_hash else None
+        return self.wanted if self.updating else None
 
     def _of(self, digest: str) -> RevisionView | None:
         return next((revision for revision in self.revisions if digest and revision.hash == digest), None)

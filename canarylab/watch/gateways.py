@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError
-from canarylab.kube.client import ApiError, UnknownKindError
+from canarylab.kube.client import ApiError
+from canarylab.kube.discovery import is_served
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.routes.envoy import ADMIN_PORT, CLUSTERS, endpoints
@@ -83,10 +84,7 @@ class Gateways:
             yield from filter(_is_gateway, self._cluster.list("v1", "Pod", meta["namespace"], labels))
 
     def _objects(self, api_version: str, kind: str) -> list[Object]:
-        try:
-            return list(self._cluster.list(api_version, kind))
-        except UnknownKindError:
-            return []
+        return list(self._cluster.list(api_version, kind)) if is_served(self._cluster, api_version, kind) else []
 
 
 def _is_gateway(pod: Object) -> bool:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from canarylab.kube.client import UnknownKindError
+from canarylab.kube.discovery import is_served
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
 from canarylab.rollouts import analysis, view
-from canarylab.rollouts.routes.route import ObjectRef
-from canarylab.rollouts.routes.weights import weighted_objects
+from canarylab.rollouts.routes.objects import weighted_objects
 from canarylab.rollouts.view import API_VERSION, parts_of
 
 if TYPE_CHECKING:
@@ -45,8 +44,8 @@ def take_snapshot(cluster: Cluster, namespace: str, name: str) -> RolloutSnapsho
     return RolloutSnapshot(
         rollout,
         *parts_of(cluster, rollout),
-        [found for each in weighted_objects(rollout) if (found := _route(cluster, each)) is not None],
-        list(_analysis_runs(cluster, rollout, namespace)),
+        _routes(cluster, rollout),
+        _analysis_runs(cluster, rollout, namespace),
     )
 
 
@@ -57,18 +56,13 @@ def watches(snapshot: RolloutSnapshot) -> list[Watch]:
     return [*view.watches(namespace), analysis.watch(namespace)] + [Watch(*each) for each in sorted(routed)]
 
 
-def _route(cluster: Cluster, which: ObjectRef) -> Object | None:
-    """None where it isn't there (yet); the Rollout then says so itself."""
-    try:
-        return cluster.get(*which)
-    except UnknownKindError:
-        return None
+def _routes(cluster: Cluster, rollout: Object) -> list[Object]:
+    """Those that are there (yet); the Rollout says itself which aren't."""
+    refs = (ref for ref in weighted_objects(rollout) if is_served(cluster, ref.api_version, ref.kind))
+    return [found for ref in refs if (found := cluster.get(*ref)) is not None]
 
 
 def _analysis_runs(cluster: Cluster, rollout: Object, namespace: str) -> list[tuple[str, Object]]:
-    found: list[tuple[str, Object]] = []
-    for purpose, path in _RUNS:
-        if name := dig(rollout, "status", *path, "name"):
-            run = cluster.get(API_VERSION, "AnalysisRun", name, namespace)
-            found += [(purpose, run)] if run is not None else []
-    return found
+    named = ((purpose, dig(rollout, "status", *path, "name")) for purpose, path in _RUNS)
+    runs = ((purpose, cluster.get(API_VERSION, "AnalysisRun", name, namespace)) for purpose, name in named if name)
+    return [(purpose, run) for purpose, run in runs if run is not None]

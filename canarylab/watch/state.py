@@ -1,14 +1,19 @@
-"""What is known at one moment: the Rollout, its traffic, and whether the cluster still answers. Pure."""
+"""What is known at one moment: the Rollout, its traffic, and whether the cluster still answers; and what shows it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from canarylab.rollouts.routes.weights import RouteWeight
+from canarylab.rollouts.routes.objects import RouteWeight
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
 
 _PATIENCE = 3.0
+
+Clock = Callable[[], float]
+"""Seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,18 @@ class WatchState:
     mismatched: tuple[RouteWeight, ...] = ()
     """The routes that say something else than the Rollout's status, and not only in passing."""
     silence: Silence | None = None
+
+
+class Screen(ABC):
+    """Takes every state, one at a time; the report draws them."""
+
+    @abstractmethod
+    def show(self, state: WatchState) -> None:
+        """Draw a state. Called for one state after the other, never from two threads at once."""
+
+    def close(self) -> None:
+        """There will be no more."""
+        return
 
 
 class Debounce:

@@ -65,13 +65,10 @@ class GatewayTraffic:
 
 
 @dataclass(frozen=True)
-class _Grown:
+class _Grown(Counted):
     """What one pod got between two readings. Its revision is kept here, as the pod may be gone soon."""
 
     revision: str
-    address: str
-    requests: int
-    errors: int
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ class Meter:
             if before is None or before.requests > counted.requests:
                 before = Counted(counted.address, 0, 0)
             requests, errors = counted.requests - before.requests, max(0, counted.errors - before.errors)
-            yield _Grown(self._revisions[counted.address], counted.address, requests, errors)
+            yield _Grown(counted.address, requests, errors, self._revisions[counted.address])
 
     def traffic(self) -> GatewayTraffic:
         """What the readings until now amount to."""

@@ -6,14 +6,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from canarylab.kube.objects import Object, dig
-from canarylab.kube.times import epoch
 from canarylab.rollouts import steps
 from canarylab.rollouts.analysis import AnalysisRunView
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.rollouts.routes.weights import RouteWeight
-from canarylab.rollouts.routes.weights import weights as route_weights
-from canarylab.rollouts.routing import CANARY, full_weight
-from canarylab.rollouts.strategy import steps_done, steps_of
+from canarylab.rollouts.routes.objects import RouteWeight
+from canarylab.rollouts.routes.objects import weights as route_weights
+from canarylab.rollouts.routing import CANARY, ROUTING, full_weight
+from canarylab.rollouts.strategy import pause_ends_at, steps_done, steps_of
 from canarylab.rollouts.view import RolloutView
 from canarylab.watch.snapshot import RolloutSnapshot
 
@@ -84,7 +83,7 @@ class WatchView:
         """From the objects of one moment."""
         rollout = snapshot.rollout
         seen = RolloutView.of(rollout, snapshot.replica_sets, snapshot.pods)
-        ends_at = _ends_at(rollout)
+        ends_at = pause_ends_at(rollout)
         return cls(
             rollout=seen,
             steps=_steps(rollout),
@@ -110,10 +109,9 @@ class WatchView:
         """Who should get which percent of the traffic: the canary, if there is one, then stable; or the active one."""
         if self.weights is None:
             return tuple((one, float(_PERCENT)) for one in self.revisions if one.role == "active")
-        stable = [one for one in self.revisions if one.role == "stable"]
-        canary = [one for one in self.revisions if one.role == "canary"]
+        canary, stable = self.rollout.canary, self.rollout.stable
         share = _PERCENT * self.weights.actual / self.weights.whole if canary else 0.0
-        return tuple([(one, share) for one in canary] + [(one, _PERCENT - share) for one in stable])
+        return tuple((one, part) for one, part in ((canary, share), (stable, _PERCENT - share)) if one)
 
     @property
     def split_key(self) -> Hashable:
@@ -131,42 +129,24 @@ def _steps(rollout: Object) -> Steps | None:
 def _weights(seen: RolloutView, snapshot: RolloutSnapshot) -> Weights | None:
     if seen.strategy != "canary" or not seen.stable_hash:  # there is nothing yet to weigh against
         return None
-    routing = dig(snapshot.rollout, "spec", "strategy", "canary", "trafficRouting")
-    whole = full_weight(dig(snapshot.rollout, *CANARY))
-    routed = route_weights(snapshot.rollout, snapshot.routes)
     set_to, actual = (seen.set_weight, seen.actual_weight) if seen.canary else (0, 0)
-    return Weights(set_to, actual, whole, routing is not None, routed)
-
-
-def _services(rollout: Object, revisions: Sequence[RevisionView]) -> tuple[tuple[str, int], ...]:
-    wanted = dig(rollout, "spec", "strategy", "blueGreen") or {}
-    status = dig(rollout, "status", "blueGreen") or {}
-    numbers = {one.hash: one.number for one in revisions}
-    pairs = (("activeService", "activeSelector"), ("previewService", "previewSelector"))
-    return tuple(
-        (wanted[service], numbers.get(status.get(selector, ""), 0))
-        for service, selector in pairs
-        if wanted.get(service)
+    return Weights(
+        set=set_to,
+        actual=actual,
+        whole=full_weight(dig(snapshot.rollout, *CANARY)),
+        routed=dig(snapshot.rollout, *ROUTING) is not None,
+        routes=route_weights(snapshot.rollout, snapshot.routes),
     )
 
 
-def _ends_at(rollout: Object) -> float | None:
-    """When the pause that the controller is in ends by itself."""
-    reasons = {one["reason"]: epoch(one["startTime"]) for one in dig(rollout, "status", "pauseConditions") or ()}
-    if dig(rollout, "spec", "paused"):
-        return None
-    started, seconds = reasons.get("CanaryPauseStep"), _pause_seconds(rollout)
-    if "BlueGreenPause" in reasons:
-        started, seconds = (
-            reasons["BlueGreenPause"],
-            dig(rollout, "spec", "strategy", "blueGreen", "autoPromotionSeconds"),
-        )
-    return started + seconds if started and seconds else None
-
-
-def _pause_seconds(rollout: Object) -> float | None:
-    at_hand = steps_of(rollout)[steps_done(rollout) :]
-    return steps.pause_seconds(at_hand[0]) if at_hand else None
+def _services(rollout: Object, revisions: Sequence[RevisionView]) -> tuple[tuple[str, int], ...]:
+    wanted, status = dig(rollout, "spec", "strategy", "blueGreen"), dig(rollout, "status", "blueGreen")
+    numbers = {one.hash: one.number for one in revisions}
+    return tuple(
+        (name, numbers.get(dig(status, f"{which}Selector") or "", 0))
+        for which in ("active", "preview")
+        if (name := dig(wanted, f"{which}Service"))
+    )
 
 
 def _advice(seen: RolloutView, ends_at: float | None) -> str:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.watch.gateways import Gateways
-from canarylab.watch.screen import Screen
 from canarylab.watch.snapshot import RolloutSnapshot, take_snapshot, watches
-from canarylab.watch.state import Debounce, Silence, WatchState
+from canarylab.watch.state import Debounce, Screen, Silence, WatchState
 from canarylab.watch.traffic import Meter, Reading
 from canarylab.watch.view import WatchView
 

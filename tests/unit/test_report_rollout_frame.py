@@ -22,7 +22,7 @@ from watch_world import (
 from canarylab.report.live_table import Window
 from canarylab.report.rollout.frame import frame
 from canarylab.report.rollout.glyphs import ASCII, UNICODE
-from canarylab.rollouts.routes.weights import RouteWeight
+from canarylab.rollouts.routes.objects import RouteWeight
 from canarylab.watch.state import Silence, WatchState
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView

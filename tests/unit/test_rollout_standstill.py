@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from canarylab.rollouts.standstill import standstill
+from canarylab.rollouts.strategy import standstill
 
 
 def rollout(strategy=None, *, reason=None, generation=1, paused=False, **status):

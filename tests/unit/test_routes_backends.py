@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.fake_cluster import FakeCluster
 
-from canarylab.rollouts.routes import resolving
+from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import Destination, Route
@@ -53,11 +53,11 @@ class TestServices:
     PODS = (pod("a1", "aaa"), pod("a2", "aaa"), pod("b1", "bbb"), pod("other"))
 
     def test_one_that_argo_selects_a_revision_for_has_that_alone(self):
-        assert backends(service("stable", {"app": "demo", HASH: "aaa"})).of_service("stable") == {"aaa": 100}
+        assert backends(service("stable", {"app": "demo", HASH: "aaa"})).of(Destination("stable")) == {"aaa": 100}
 
     def test_any_other_has_those_of_its_endpoints(self):
         slices = slice_of("demo", "demo-1", to("a1"), to("a2"), to("b1"), to("other"))
-        found = backends(service("demo", {"app": "demo"}), slices, *self.PODS).of_service("demo")
+        found = backends(service("demo", {"app": "demo"}), slices, *self.PODS).of(Destination("demo"))
         assert found == {"aaa": 50, "bbb": 25, "": 25}
 
     def test_endpoints_that_are_not_ready_get_nothing_and_unknown_ones_do(self):
@@ -73,7 +73,7 @@ class TestServices:
         assert backends(*slices, *self.PODS).of_endpoints("demo") == {"aaa": 100}
 
     def test_one_that_is_not_there_or_empty_has_nobody(self):
-        assert backends().of_service("nobody") == {}
+        assert backends().of(Destination("nobody")) == {}
         assert backends(slice_of("demo", "demo-1")).of_endpoints("demo") == {}
 
 
@@ -92,7 +92,7 @@ class TestSubsets:
         [("demo", "stable", "aaa"), ("demo", "plain", ""), ("demo", "missing", ""), ("other", "stable", "")],
     )
     def test_it_has_the_revision_of_its_label(self, service: str, subset: str, revision: str):
-        assert backends(self.RULE).of_subset(service, subset) == {revision: 100}
+        assert backends(self.RULE).of(Destination(service, subset=subset)) == {revision: 100}
 
 
 class TestAddresses:
@@ -163,7 +163,7 @@ class TestResolving:
 
     def routed(self, *objects: Json, kinds: list[tuple[str, str]]) -> Any:
         cluster = FakeCluster(*TestRoutes.SERVICES, *objects, kinds=[DISCOVERY, *kinds])
-        return resolving.routed(cluster, CANARY, ASKED, Backends(cluster, "default"))  # type: ignore[arg-type]
+        return route_objects.routed(cluster, CANARY, ASKED, Backends(cluster, "default"))  # type: ignore[arg-type]
 
     def test_a_virtual_service_is_found(self):
         seen = self.routed(self.VIRTUAL_SERVICE, kinds=ISTIO_KINDS)
@@ -184,6 +184,6 @@ class TestResolving:
 
     def test_only_kinds_that_are_known_are_watched(self):
         cluster = FakeCluster(kinds=[DISCOVERY, (ISTIO, "VirtualService")])
-        watched = resolving.watches(cluster, "default")  # type: ignore[arg-type]
+        watched = route_objects.watches(cluster, "default", route_objects.READ)  # type: ignore[arg-type]
         assert [watch.kind for watch in watched] == ["Service", "EndpointSlice", "VirtualService"]
         assert {watch.namespace for watch in watched} == {"default"}

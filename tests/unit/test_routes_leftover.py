@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from support.fake_cluster import FakeCluster
 
-from canarylab.rollouts.routes.leftover import claims
-from canarylab.rollouts.routes.objects import watches_of
+from canarylab.rollouts.routes.objects import leftover, watches
 
 ISTIO = ("networking.istio.io/v1", "VirtualService")
 GATEWAY_API = ("gateway.networking.k8s.io/v1", "HTTPRoute")
@@ -38,39 +37,39 @@ def route(*weighted, name="primary"):
     ],
 )
 def test_nothing_is_left_where_nothing_is_weighted_to_the_canary(spec):
-    (claim,) = claims(cluster(ISTIO, spec), rollout())
+    (claim,) = leftover(cluster(ISTIO, spec), rollout())
     assert claim.holds
 
 
 @pytest.mark.parametrize("protocol", ["http", "tls", "tcp"])
 def test_a_weight_of_the_canary_is_told(protocol):
-    (claim,) = claims(cluster(ISTIO, {protocol: [route((STABLE, 95), (CANARY, 5))]}), rollout())
+    (claim,) = leftover(cluster(ISTIO, {protocol: [route((STABLE, 95), (CANARY, 5))]}), rollout())
     assert (claim.holds, claim.seen) == (False, "VirtualService app gives the canary 5")
 
 
 def test_a_route_that_a_step_made_is_told():
-    (claim,) = claims(cluster(ISTIO, {"http": [route((CANARY, 100), name="testers")]}), rollout())
+    (claim,) = leftover(cluster(ISTIO, {"http": [route((CANARY, 100), name="testers")]}), rollout())
     assert claim.seen == "VirtualService app has the managed route testers"
 
 
 def test_with_subsets_it_is_the_canary_s_subset_that_counts():
     subsets = {"destinationRule": {"canarySubsetName": "canary", "stableSubsetName": "stable"}}
     to = [{"destination": {"host": "app-canary", "subset": name}} for name in ("stable", "canary")]
-    (claim,) = claims(cluster(ISTIO, {"http": [route((to[0], 80), (to[1], 20))]}), rollout(**subsets))
+    (claim,) = leftover(cluster(ISTIO, {"http": [route((to[0], 80), (to[1], 20))]}), rollout(**subsets))
     assert claim.seen == "VirtualService app gives the canary 20"
 
 
 def test_an_http_route_of_the_gateway_api_counts_too():
     backends = [{"name": "app-stable", "weight": 70}, {"name": "app-canary", "weight": 30}]
-    (claim,) = claims(cluster(GATEWAY_API, {"rules": [{"backendRefs": backends}]}), rollout())
+    (claim,) = leftover(cluster(GATEWAY_API, {"rules": [{"backendRefs": backends}]}), rollout())
     assert claim.seen == "HTTPRoute app gives the canary 30"
 
 
 def test_without_a_traffic_router_there_are_no_routes_to_look_at():
     bare = {"metadata": {"namespace": "shop"}, "spec": {"strategy": {"canary": {}}}}
-    assert claims(cluster(ISTIO, {"http": [route((CANARY, 5))]}), bare) == []
+    assert leftover(cluster(ISTIO, {"http": [route((CANARY, 5))]}), bare) == []
 
 
 def test_kinds_that_the_cluster_does_not_know_are_not_watched():
-    assert [watch.kind for watch in watches_of(cluster(ISTIO, {}), "shop")] == ["VirtualService"]
-    assert watches_of(FakeCluster(), "shop") == []
+    assert [watch.kind for watch in watches(cluster(ISTIO, {}), "shop")] == ["VirtualService"]
+    assert watches(FakeCluster(), "shop") == []

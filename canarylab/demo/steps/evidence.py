@@ -21,7 +21,7 @@ from canarylab.demo.traffic.survey import Survey, request_of
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
-from canarylab.rollouts.routes import resolving
+from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.proxies import Proxies
 from canarylab.rollouts.routes.seen import Seen, Shares, expected
@@ -94,7 +94,10 @@ class _Scene:
 
     def __post_init__(self) -> None:
         self.is_direct = is_of_rollout(self.ctx, self.gateway)
-        self.watches = [*watches(self.options.namespace), *resolving.watches(self.ctx.cluster, self.options.namespace)]
+        self.watches = [
+            *watches(self.options.namespace),
+            *route_objects.watches(self.ctx.cluster, self.options.namespace, route_objects.READ),
+        ]
 
     def look(self) -> tuple[Object, RolloutView]:
         rollout = get_rollout(self.ctx, self.options.namespace, self.options.rollout)
@@ -120,9 +123,9 @@ class _Scene:
         backends = Backends(self.ctx.cluster, self.options.namespace)
         for target in self.hosts:
             if self.is_direct:
-                seen = resolving.direct(self.gateway, backends)
+                seen = route_objects.direct(self.gateway, backends)
             else:
-                seen = resolving.routed(self.ctx.cluster, rollout, request_of(target), backends)
+                seen = route_objects.routed(self.ctx.cluster, rollout, request_of(target), backends)
             yield self._claim(ROUTES, seen, view, f"the Rollout is {view}")
 
     def configured(self, proxies: Proxies) -> tuple[Claim, ...]:

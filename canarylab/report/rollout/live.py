@@ -13,8 +13,7 @@ from canarylab.report.rich_lines import console_for, print_lines
 from canarylab.report.rollout.changes import changes, timed
 from canarylab.report.rollout.frame import frame
 from canarylab.report.rollout.glyphs import glyphs_of
-from canarylab.watch.screen import Clock, Screen
-from canarylab.watch.state import WatchState
+from canarylab.watch.state import Clock, Screen, WatchState
 
 _FRAMES_PER_SECOND = 4
 

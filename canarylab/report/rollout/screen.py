@@ -13,8 +13,7 @@ from canarylab.report.lines import as_text
 from canarylab.report.output import Output
 from canarylab.report.rollout.as_json import document
 from canarylab.report.rollout.changes import changes, timed
-from canarylab.watch.screen import Clock, Screen
-from canarylab.watch.state import WatchState
+from canarylab.watch.state import Clock, Screen, WatchState
 
 
 def screen(output: str, stream: TextIO, command: str, gone: Callable[[], None]) -> Screen:

@@ -24,34 +24,24 @@ def refuse_lasting(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
         if obj["kind"] == "Rollout":
             meta = obj["metadata"]
             live = ctx.cluster.get(obj["apiVersion"], "Rollout", meta["name"], meta.get("namespace"))
-            if live is not None and (error := _lasting(ctx, live)):
-                raise error
+            if live is not None:
+                _refuse_lasting(ctx, live)
 
 
-def _lasting(ctx: Context, rollout: dict[str, Any]) -> StageError | None:
+def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
     meta, status = rollout["metadata"], rollout.get("status", {})
-    message = str(status.get("message", ""))
     if status.get("phase") != "Degraded" or status.get("observedGeneration") != str(meta["generation"]):
-        return None
-    subject, where = f"Rollout {meta['namespace']}/{meta['name']}", f"stage {ctx.stage}"
+        return
+    subject, up = f"Rollout {meta['namespace']}/{meta['name']}", ctx.command("up")
+    message = str(status.get("message", ""))
+    _, _, said = message.partition(" is invalid: ")  # `InvalidSpec: The Rollout "NAME" is invalid: FIELD: ...`
     if message.startswith(_ABORTED):
-        return StageError(
-            f"{subject} is in the middle of an update that was aborted",
-            where=where,
-            why=message,
-            remedy=f"`{ctx.command('demo --reset')}` sets it back to its stable revision, then `{ctx.command('up')}`",
-        )
-    if message.startswith(INVALID_SPEC) and not _said(message).startswith(_OF_OTHER_OBJECTS):
-        return StageError(
-            f"Argo refuses {subject}: {_said(message)}",
-            where=where,
-            why="the Rollout's own spec is wrong, so waiting can't help",
-            remedy=f"correct it in the stage's manifest, or, where somebody changed it in the cluster, "
-            f"`{ctx.command('plan')}` shows the difference; then `{ctx.command('up')}`",
-        )
-    return None
-
-
-def _said(message: str) -> str:
-    """What is wrong, from the field on: `InvalidSpec: The Rollout "NAME" is invalid: FIELD: ...`."""
-    return message.partition(" is invalid: ")[2]
+        what, why = f"{subject} is in the middle of an update that was aborted", message
+        remedy = f"`{ctx.command('demo --reset')}` sets it back to its stable revision, then `{up}`"
+    elif message.startswith(INVALID_SPEC) and not said.startswith(_OF_OTHER_OBJECTS):
+        what, why = f"Argo refuses {subject}: {said}", "the Rollout's own spec is wrong, so waiting can't help"
+        differs = f"where somebody changed it in the cluster, `{ctx.command('plan')}` shows the difference"
+        remedy = f"correct it in the stage's manifest, or, {differs}; then `{up}`"
+    else:
+        return
+    raise StageError(what, where=f"stage {ctx.stage}", why=why, remedy=remedy)

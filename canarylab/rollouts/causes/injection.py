@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canarylab.kube import sidecars
+from canarylab.kube.objects import Object
 from canarylab.rollouts.causes.cause import Cause, kubectl, plugin
 from canarylab.rollouts.causes.pods import Pods, pods_of
 from canarylab.rollouts.revisions import RevisionView
@@ -39,7 +40,7 @@ def missed(ctx: Context, view: RolloutView, pods: Pods) -> Cause | None:
     return _why(ctx, view, ctx.cluster.get("v1", "Namespace", view.namespace) or {}, without)
 
 
-def _why(ctx: Context, view: RolloutView, namespace: dict[str, Any], pod: dict[str, Any]) -> Cause:
+def _why(ctx: Context, view: RolloutView, namespace: Object, pod: Object) -> Cause:
     name, up = pod["metadata"]["name"], ctx.command("up")
     restart = plugin(ctx, view, f"restart {view.name}")
     if sidecars.is_exempt(pod):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from canarylab.kube.objects import Object, condition, dig, pod_trouble
+from canarylab.kube.objects import Object, condition, container_statuses, dig, last_ending, pod_trouble
+from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
 from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
 from canarylab.rollouts.revisions import RevisionView
@@ -18,7 +18,7 @@ from canarylab.rollouts.view import RolloutView
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
-Pods = Sequence[dict[str, Any]]
+Pods = Sequence[Object]
 """As the API returns them."""
 
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ErrImageInspect")
@@ -38,7 +38,7 @@ _FOR_GOOD = (
 
 def image_never_comes(view: RolloutView) -> bool:
     """Whether a pod of the wanted revision will never have its image. Pure."""
-    wanted = _wanted(view)
+    wanted = view.wanted
     # Until the controller has seen a new template, the newest revision is that of the last one.
     if wanted is None or dict(wanted.images) != dict(view.images):
         return False
@@ -48,8 +48,7 @@ def image_never_comes(view: RolloutView) -> bool:
 
 def unready_cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
     """What the first of the wanted revision's pods says that isn't ready; None where all are."""
-    wanted = _wanted(view)
-    if wanted is None:
+    if (wanted := view.wanted) is None:
         return None
     its = pods_of(wanted, pods)
     if not its and wanted.status == "Progressing":
@@ -58,13 +57,13 @@ def unready_cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) 
     return _unready(ctx, rollout, view, unready[0]) if unready else None
 
 
-def pods_of(revision: RevisionView, pods: Pods) -> list[dict[str, Any]]:
+def pods_of(revision: RevisionView, pods: Pods) -> list[Object]:
     """Of all pods those of a revision, less those that are leaving."""
     names = {pod.name for pod in revision.pods if not pod.terminating}
     return [pod for pod in pods if pod["metadata"]["name"] in names]
 
 
-def _unready(ctx: Context, rollout: Object, view: RolloutView, pod: dict[str, Any]) -> Cause:
+def _unready(ctx: Context, rollout: Object, view: RolloutView, pod: Object) -> Cause:
     name, trouble = pod["metadata"]["name"], pod_trouble(pod)
     if trouble and _has(trouble, _NO_IMAGE):
         return _no_image(ctx, view, pod, trouble)
@@ -95,30 +94,18 @@ def _no_pod(ctx: Context, view: RolloutView, wanted: RevisionView) -> Cause:
     return Cause(said or f"{wanted} has no pod yet", or_reset(ctx, f"`{describe}` shows what is in its way"))
 
 
-def _wanted(view: RolloutView) -> RevisionView | None:
-    return next((revision for revision in view.revisions if revision.hash == view.current_hash), None)
-
-
 def _has(text: str, words: Sequence[str]) -> bool:
     return any(word in text for word in words)
 
 
 def _crashed(pod: Object) -> Object | None:
     """The first container that ended badly, now or at its last start."""
-    status = pod.get("status", {})
-    for state in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-        ended = _ending(state)
-        if ended and ended.get("exitCode") and not state.get("ready"):
-            return dict(state)
-    return None
-
-
-def _ending(state: Object) -> Object:
-    return dig(state, "state", "terminated") or dig(state, "lastState", "terminated") or {}
+    crashed = (each for each in container_statuses(pod) if last_ending(each).get("exitCode") and not each.get("ready"))
+    return next(crashed, None)
 
 
 def _ended(pod: str, state: Object) -> str:
-    ended, times = _ending(state), state.get("restartCount", 0)
+    ended, times = last_ending(state), state.get("restartCount", 0)
     again = f", and was started again {times} time{'' if times == 1 else 's'}" if times else ""
     said = f": {ended['message'].strip()}" if ended.get("message") else ""
     return f"Pod {pod}, container {state['name']} ended with {ended['exitCode']} ({ended.get('reason')}){again}{said}"
@@ -126,8 +113,8 @@ def _ended(pod: str, state: Object) -> str:
 
 def _since(pod: Object) -> str:
     """For how long it hasn't been ready, by the API's own time."""
-    began = condition(dict(pod), "Ready").get("lastTransitionTime")
-    seconds = time.time() - datetime.fromisoformat(began).timestamp() if began else 0.0
+    began = epoch(condition(pod, "Ready").get("lastTransitionTime"))
+    seconds = time.time() - began if began else 0.0
     return f" for {seconds:.0f} s" if seconds >= 1 else ""
 
 

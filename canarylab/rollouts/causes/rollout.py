@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
 from canarylab.errors import CanarylabError
-from canarylab.kube.objects import Object, dig
+from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import injection
 from canarylab.rollouts.causes import pods as pod_causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
-from canarylab.rollouts.standstill import BY_HAND
-from canarylab.rollouts.view import RolloutView, get_rollout, view_of
+from canarylab.rollouts.strategy import BY_HAND
+from canarylab.rollouts.view import RolloutView, get_rollout, parts_of
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -50,8 +50,8 @@ def explained(ctx: Context, namespace: str, name: str, claims: Iterable[Claim]) 
         return claims
     try:
         rollout = get_rollout(ctx, namespace, name)
-        view = view_of(ctx, rollout)
-        pods = ctx.cluster.list("v1", "Pod", namespace, dig(rollout, "spec", "selector", "matchLabels"))
+        replica_sets, pods = parts_of(ctx.cluster, rollout)
+        view = RolloutView.of(rollout, replica_sets, pods)
         found = _cause(ctx, rollout, view, pods)
         return tuple(claim if claim.holds else _with(ctx, view, pods, claim, found) for claim in claims)
     except CanarylabError:  # the cluster can't be asked any more: what was seen is reported as it is

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
 from canarylab.kube import sidecars
+from canarylab.kube.objects import dig
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -43,10 +44,9 @@ def _wanted(ctx: Context) -> dict[str | None, str]:
 
 
 def _without(ctx: Context, obj: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    labels = ((obj.get("spec") or {}).get("selector") or {}).get("matchLabels")
+    labels = dig(obj, "spec", "selector", "matchLabels")
     for pod in ctx.cluster.list("v1", "Pod", obj["metadata"]["namespace"], labels) if labels else ():
-        terminating = "deletionTimestamp" in pod["metadata"]
-        if not terminating and not sidecars.is_injected(pod) and not sidecars.is_exempt(pod):
+        if not ("deletionTimestamp" in pod["metadata"] or sidecars.is_injected(pod) or sidecars.is_exempt(pod)):
             yield pod
 
 

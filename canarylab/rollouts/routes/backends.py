@@ -30,17 +30,17 @@ class Backends:
         return {dig(pod, "status", "podIP"): _hash(pod) for pod in self._pods if dig(pod, "status", "podIP")}
 
     def of(self, destination: Destination) -> Shares:
-        """Of a route's destination. Its namespace isn't looked at: it is that of the Rollout."""
-        if destination.subset:
-            return self.of_subset(destination.service, destination.subset)
-        return self.of_service(destination.service)
+        """By the revision that Argo writes into a Service's selector, or into the labels of a DestinationRule's subset.
 
-    def of_service(self, name: str) -> Shares:
-        """By the revision that Argo writes into the Service's selector; without one, by its ready endpoints."""
-        service = self._cluster.get("v1", "Service", name, self.namespace)
+        A Service without one goes by its ready endpoints. The destination's namespace isn't looked at: it is that of
+        the Rollout.
+        """
+        if destination.subset:
+            return {self._hash_of_subset(destination.service, destination.subset): 100}
+        service = self._cluster.get("v1", "Service", destination.service, self.namespace)
         if digest := dig(service, "spec", "selector", HASH_LABEL):
             return {digest: 100}
-        return self.of_endpoints(name)
+        return self.of_endpoints(destination.service)
 
     def of_endpoints(self, name: str) -> Shares:
         """By ready endpoints, of which kube-proxy chooses each with the same probability."""
@@ -55,14 +55,10 @@ class Backends:
         ]
         return evenly(named.get(pod, "") for pod in set(ready))
 
-    def of_subset(self, service: str, subset: str) -> Shares:
-        """By the revision that Argo writes into the labels of a DestinationRule's subset."""
-        for rule in self._rules:
-            if service_of(dig(rule, "spec", "host"))[0] == service:
-                for one in dig(rule, "spec", "subsets") or ():
-                    if one["name"] == subset:
-                        return {dig(one, "labels", HASH_LABEL) or "": 100}
-        return {"": 100}
+    def _hash_of_subset(self, service: str, subset: str) -> str:
+        rules = (rule for rule in self._rules if service_of(dig(rule, "spec", "host"))[0] == service)
+        subsets = (one for rule in rules for one in dig(rule, "spec", "subsets") or () if one["name"] == subset)
+        return dig(next(subsets, None), "labels", HASH_LABEL) or ""
 
     @functools.cached_property
     def _pods(self) -> list[Object]:

@@ -5,21 +5,20 @@ https://www.envoyproxy.io/docs/envoy/latest/operations/admin: /config_dump and /
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.match import Condition, Match, Request
-from canarylab.rollouts.routes.route import ALL, Destination, Route, first, most_specific, service_of, shares_of
+from canarylab.rollouts.routes.route import ALL, Destination, Route, first, most_specific, service_of, weighed
 
 ADMIN_PORT = 15000
 """Where Istio has Envoy's admin interface listen, on the pod's loopback only."""
 ROUTES = "/config_dump?resource=dynamic_route_configs"
 LISTENERS = "/config_dump?resource=dynamic_listeners"
 CLUSTERS = "/clusters?format=json"
-
-Json = Mapping[str, Any]
 
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _PATHS = {"prefix": "prefix", "path": "exact", "path_separated_prefix": "path prefix", "safe_regex": "safe_regex"}
@@ -38,12 +37,12 @@ class Endpoint:
     connections: int
 
 
-def http_route(dump: Json, request: Request) -> Route | None:
+def http_route(dump: Object, request: Request) -> Route | None:
     """The route that the proxy would take, of whichever listener has the most specific domain; None without one."""
     return _taken((_http_routes(host) for host in _virtual_hosts(dump)), request)
 
 
-def tls_route(dump: Json, request: Request) -> Route | None:
+def tls_route(dump: Object, request: Request) -> Route | None:
     """Where connections of that SNI are passed on to, by the filter chain that names it most specifically."""
     return _taken(([_tls_route(chain, proxy)] for chain, proxy in _tcp_proxies(dump)), request)
 
@@ -54,7 +53,7 @@ def _taken(groups: Iterable[Sequence[Route]], request: Request) -> Route | None:
     return found if found and found.destinations else None
 
 
-def endpoints(clusters: Json) -> Mapping[str, Sequence[Endpoint]]:
+def endpoints(clusters: Object) -> Mapping[str, Sequence[Endpoint]]:
     """The endpoints of every cluster, by the cluster's name."""
     found: dict[str, list[Endpoint]] = defaultdict(list)
     for cluster in clusters.get("cluster_statuses", ()):
@@ -63,24 +62,24 @@ def endpoints(clusters: Json) -> Mapping[str, Sequence[Endpoint]]:
     return found
 
 
-def _endpoint(host: Json) -> Endpoint:
+def _endpoint(host: Object) -> Endpoint:
     counted = {each["name"]: int(each.get("value", 0)) for each in host.get("stats", ())}
-    health = host.get("health_status") or {}
+    health = host.get("health_status")
     return Endpoint(
-        address=((host.get("address") or {}).get("socket_address") or {}).get("address", ""),
-        healthy=health.get("eds_health_status", "HEALTHY") == "HEALTHY" and not health.get("failed_outlier_check"),
+        address=dig(host, "address", "socket_address", "address") or "",
+        healthy=dig(health, "eds_health_status") in (None, "HEALTHY") and not dig(health, "failed_outlier_check"),
         requests=counted.get("rq_total", 0),
         errors=counted.get("rq_error", 0),
         connections=counted.get("cx_total", 0),
     )
 
 
-def _virtual_hosts(dump: Json) -> Iterator[Json]:
+def _virtual_hosts(dump: Object) -> Iterator[Object]:
     for config in _each(dump, "route_config"):
         yield from config.get("virtual_hosts", ())
 
 
-def _tcp_proxies(dump: Json) -> Iterator[tuple[Json, Json]]:
+def _tcp_proxies(dump: Object) -> Iterator[tuple[Object, Object]]:
     """Filter chains that pass bytes through, each with where to."""
     for listener in _each(dump, "active_state", "listener"):
         for chain in listener.get("filter_chains", ()):
@@ -89,21 +88,17 @@ def _tcp_proxies(dump: Json) -> Iterator[tuple[Json, Json]]:
                     yield chain, each["typed_config"]
 
 
-def _each(dump: Json, *path: str) -> Iterator[Json]:
-    for found in dump.get("configs", ()):
-        for key in path:
-            found = (found or {}).get(key)  # noqa: PLW2901 - one step down
-        if found:
-            yield found
+def _each(dump: Object, *path: str) -> Iterator[Object]:
+    return filter(None, (dig(config, *path) for config in dump.get("configs", ())))
 
 
-def _http_routes(host: Json) -> list[Route]:
+def _http_routes(host: Object) -> list[Route]:
     hosts = [domain.partition(":")[0] for domain in host["domains"]]
     return [
         Route(
             where=route.get("name", ""),
-            destinations=_destinations(route.get("route") or {}),
-            mirrors=_mirrors(route.get("route") or {}),
+            destinations=_destinations(route.get("route")),
+            mirrors=_mirrors(route.get("route")),
             position=position,
             hosts=hosts,
             matches=(Match(tuple(_conditions(route["match"]))),),
@@ -112,12 +107,12 @@ def _http_routes(host: Json) -> list[Route]:
     ]
 
 
-def _tls_route(chain: Json, proxy: Json) -> Route:
-    names = (chain.get("filter_chain_match") or {}).get("server_names") or ()
+def _tls_route(chain: Object, proxy: Object) -> Route:
+    names = dig(chain, "filter_chain_match", "server_names") or ()
     return Route(chain.get("name", ""), _destinations(proxy), protocol="tls", hosts=names)
 
 
-def _conditions(match: Json) -> Iterator[Condition]:
+def _conditions(match: Object) -> Iterator[Condition]:
     for key, wanted in match.items():
         if key == "headers":
             for header in wanted:
@@ -128,7 +123,7 @@ def _conditions(match: Json) -> Iterator[Condition]:
             yield Condition(key)
 
 
-def _header(wanted: Json) -> Iterator[Condition]:
+def _header(wanted: Object) -> Iterator[Condition]:
     """A HeaderMatcher: a header that isn't there matches no text, inverted or not, unless it counts as empty."""
     name, kinds = wanted["name"], wanted.keys() - {"name", "invert_match", "treat_missing_header_as_empty"}
     part, inverted = _PSEUDO_HEADERS.get(name, "header"), bool(wanted.get("invert_match"))
@@ -150,21 +145,21 @@ def _text(kind: str, wanted: Any) -> tuple[str, str]:
     return ("regex", wanted["regex"]) if kind == "safe_regex" else (kind, str(wanted))
 
 
-def _destinations(action: Json) -> tuple[Destination, ...]:
-    if "cluster" in action:
-        return (_destination(action["cluster"], ALL),)
-    weights: dict[str, int] = defaultdict(int)
-    for each in (action.get("weighted_clusters") or {}).get("clusters", ()):
+def _destinations(action: Object | None) -> tuple[Destination, ...]:
+    if cluster := dig(action, "cluster"):
+        return (_destination(cluster),)
+    weights = Counter[str]()
+    for each in listed(action, "weighted_clusters", "clusters"):
         weights[each["name"]] += each.get("weight", 0)
-    return tuple(map(_destination, weights, shares_of([*weights.values()])))
+    return weighed([(_destination(cluster), weight) for cluster, weight in weights.items()])
 
 
-def _mirrors(action: Json) -> tuple[Destination, ...]:
-    policies = action.get("request_mirror_policies", ())
+def _mirrors(action: Object | None) -> tuple[Destination, ...]:
+    policies = listed(action, "request_mirror_policies")
     return tuple(_destination(each["cluster"], _percent(each.get("runtime_fraction"))) for each in policies)
 
 
-def _destination(cluster: str, percent: float) -> Destination:
+def _destination(cluster: str, percent: float = ALL) -> Destination:
     """Of `outbound|15372|subset|service.namespace.svc.cluster.local` the Service; any other goes by its own name."""
     direction, _, rest = cluster.partition("|")
     if direction not in ("outbound", "inbound") or rest.count("|") != 2:  # noqa: PLR2004 - port, subset, host
@@ -174,7 +169,7 @@ def _destination(cluster: str, percent: float) -> Destination:
     return Destination(service, percent, subset, namespace, cluster=cluster)
 
 
-def _percent(fraction: Json | None) -> float:
+def _percent(fraction: Object | None) -> float:
     """A RuntimeFractionalPercent; all where there is none."""
     if not fraction:
         return ALL

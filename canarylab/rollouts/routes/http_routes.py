@@ -5,12 +5,12 @@ Matching: https://gateway-api.sigs.k8s.io/reference/spec/#gateway.networking.k8s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.match import Condition, Match, Request
-from canarylab.rollouts.routes.route import ALL, Destination, ObjectRef, Route, shares_of
+from canarylab.rollouts.routes.route import ALL, Destination, ObjectRef, Route, weighed
 
 API_VERSION = "gateway.networking.k8s.io/v1"
 KIND = "HTTPRoute"
@@ -29,8 +29,8 @@ def _route(http_route: Object, position: int, rule: Any) -> Route:
     meta, name = dig(http_route, "metadata"), dig(rule, "name") or ""
     return Route(
         where=f"{dig(meta, 'name')}, rule {name or f'number {position + 1}'}",
-        destinations=_destinations(listed(rule, "backendRefs")),
-        mirrors=_mirrors(rule),
+        destinations=weighed([(_destination(one), one.get("weight", 1)) for one in listed(rule, "backendRefs")]),
+        mirrors=tuple(_mirrors(rule)),
         ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         name=name,
         position=position,
@@ -50,19 +50,14 @@ def _conditions(match: Object) -> Iterator[Condition]:
         yield Condition("header", _KINDS[each.get("type", "Exact")], each["value"], each["name"])
 
 
-def _destinations(found: Sequence[Object]) -> tuple[Destination, ...]:
-    """Weights are parts of their sum here, 1 where none is said."""
-    shares = zip(found, shares_of([one.get("weight", 1) for one in found]), strict=True)
-    return tuple(_destination(one, percent, one.get("weight")) for one, percent in shares)
+def _destination(backend: Object, percent: float = ALL) -> Destination:
+    return Destination(backend["name"], percent, namespace=backend.get("namespace") or "", weight=backend.get("weight"))
 
 
-def _destination(backend: Object, percent: float, weight: int | None = None) -> Destination:
-    return Destination(backend["name"], percent, namespace=backend.get("namespace") or "", weight=weight)
-
-
-def _mirrors(rule: Object) -> tuple[Destination, ...]:
-    mirrors = [each["requestMirror"] for each in rule.get("filters") or () if each.get("type") == "RequestMirror"]
-    return tuple(_destination(each["backendRef"], _percent(each)) for each in mirrors)
+def _mirrors(rule: Object) -> Iterator[Destination]:
+    for each in rule.get("filters") or ():
+        if each.get("type") == "RequestMirror":
+            yield _destination(each["requestMirror"]["backendRef"], _percent(each["requestMirror"]))
 
 
 def _percent(mirror: Object) -> float:

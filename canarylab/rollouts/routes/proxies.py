@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canarylab.errors import StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
-from canarylab.kube.objects import condition
+from canarylab.kube.objects import Object, condition
 from canarylab.rollouts.routes import envoy
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.match import Request
@@ -26,13 +25,13 @@ _CONTAINER = "istio-proxy"
 class Proxies:
     """Asks over connections that are kept open, since a proxy can't be watched, only asked again."""
 
-    def __init__(self, cluster: Cluster, service: Mapping[str, Any]) -> None:
+    def __init__(self, cluster: Cluster, service: Object) -> None:
         """Those that are ready behind the Service now; none where it stands in front of something else."""
         namespace = service["metadata"]["namespace"]
         self._ports = {
             pod["metadata"]["name"]: PodPort(cluster, namespace, pod["metadata"]["name"], envoy.ADMIN_PORT)
             for pod in pods_behind(cluster, service)
-            if _is_proxy(pod) and condition(dict(pod), "Ready").get("status") == "True"
+            if _is_proxy(pod) and condition(pod, "Ready").get("status") == "True"
         }
 
     def __enter__(self) -> Proxies:
@@ -65,7 +64,7 @@ class Proxies:
         return counted
 
 
-def _is_proxy(pod: Mapping[str, Any]) -> bool:
+def _is_proxy(pod: Object) -> bool:
     """Whether Envoy is what the pod is for, and not a sidecar of it."""
     return [each["name"] for each in pod["spec"]["containers"]] == [_CONTAINER]
 

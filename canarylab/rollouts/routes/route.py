@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from canarylab.rollouts.routes.match import Match, Request, host_rank
@@ -31,7 +31,7 @@ class Destination:
     """A Service, or a subset of its pods that a DestinationRule names, and its share in percent."""
 
     service: str
-    percent: float
+    percent: float = ALL
     subset: str = ""
     namespace: str = ""
     """As the host says it; "" where it doesn't: that of the object."""
@@ -51,10 +51,10 @@ def service_of(host: str) -> tuple[str, str]:
     return name, rest.partition(".")[0]
 
 
-def shares_of(weights: Sequence[float]) -> list[float]:
-    """Weights in percent of their sum."""
-    whole = sum(weights) or 1
-    return [ALL * weight / whole for weight in weights]
+def weighed(destinations: Sequence[tuple[Destination, float]]) -> tuple[Destination, ...]:
+    """Each with its weight in percent of their sum."""
+    whole = sum(weight for _, weight in destinations) or 1
+    return tuple(replace(to, percent=ALL * weight / whole) for to, weight in destinations)
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,12 @@ class Route:
 
     def seen(self, shares: Callable[[Destination], Shares]) -> Seen:
         """What it says of a request, given which revisions stand behind a destination."""
-        return Seen(
-            self.where, str(self), _joined(self.destinations, shares), _joined(self.mirrors, shares), self.cause
+        # Of what gets nothing it doesn't matter what stands behind it.
+        destined, mirrored = (
+            joined((each.percent, shares(each)) for each in part if each.percent)
+            for part in (self.destinations, self.mirrors)
         )
-
-
-def _joined(destinations: Sequence[Destination], shares: Callable[[Destination], Shares]) -> Shares:
-    """Of what gets nothing it doesn't matter what stands behind it."""
-    return joined((each.percent, shares(each)) for each in destinations if each.percent)
+        return Seen(self.where, str(self), destined, mirrored, self.cause)
 
 
 def most_specific(groups: Iterable[Sequence[Route]], request: Request) -> list[Sequence[Route]]:

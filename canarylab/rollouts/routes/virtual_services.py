@@ -16,9 +16,9 @@ from canarylab.rollouts.routes.route import (
     first,
     most_specific,
     service_of,
-    shares_of,
+    weighed,
 )
-from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, managed_routes
+from canarylab.rollouts.routing import listed_virtual_services, managed_routes
 from canarylab.rollouts.strategy import strategy_of
 
 API_VERSION = "networking.istio.io/v1"
@@ -45,7 +45,7 @@ def _route(virtual_service: Object, protocol: str, position: int, found: Any) ->
     return Route(
         where=f"{dig(meta, 'name')}, {protocol} route {name or label or f'number {position + 1}'}",
         destinations=_destinations(listed(found, "route")),
-        mirrors=_mirrors(found),
+        mirrors=tuple(_mirrors(found)),
         ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         protocol=protocol,
         name=name,
@@ -79,22 +79,22 @@ def _texts(part: str, wanted: Mapping[str, str], name: str = "", *, negated: boo
 
 def _destinations(found: Sequence[Any]) -> tuple[Destination, ...]:
     """Weights are parts of their sum. One alone takes everything whatever it says, one of several without nothing."""
-    weights = [1] if len(found) == 1 else [dig(one, "weight") or 0 for one in found]
-    shares = zip(found, shares_of(weights), strict=True)
-    return tuple(_destination(dig(one, "destination"), percent, dig(one, "weight")) for one, percent in shares)
+    alone = len(found) == 1
+    return weighed([(_destination(one), 1 if alone else dig(one, "weight") or 0) for one in found])
 
 
-def _destination(found: Any, percent: float, weight: int | None = None) -> Destination:
-    name, namespace = service_of(str(dig(found, "host") or ""))
-    return Destination(name, percent, dig(found, "subset") or "", namespace, weight)
+def _destination(found: Any, percent: float = ALL) -> Destination:
+    to = dig(found, "destination")
+    name, namespace = service_of(str(dig(to, "host") or ""))
+    return Destination(name, percent, dig(to, "subset") or "", namespace, dig(found, "weight"))
 
 
-def _mirrors(found: Any) -> tuple[Destination, ...]:
-    """`mirror` with its percentage, which is all by default, and the list `mirrors`."""
-    mirrors = [(dig(one, "destination"), dig(one, "percentage")) for one in listed(found, "mirrors")]
-    if dig(found, "mirror"):
-        mirrors.append((dig(found, "mirror"), dig(found, "mirrorPercentage")))
-    return tuple(_destination(to, (share or {}).get("value", ALL)) for to, share in mirrors)
+def _mirrors(found: Any) -> Iterator[Destination]:
+    """The list `mirrors`, and `mirror` with its percentage, which is all by default."""
+    alone = {"destination": dig(found, "mirror"), "percentage": dig(found, "mirrorPercentage")}
+    for each in (*listed(found, "mirrors"), *([alone] if alone["destination"] else ())):
+        percent = dig(each, "percentage", "value")
+        yield _destination(each, ALL if percent is None else percent)
 
 
 def route(virtual_services: Iterable[Object], rollout: Object, request: Request) -> Route | None:
@@ -123,14 +123,14 @@ def _left_alone(found: Route, group: Sequence[Route], rollout: Object) -> str:
     """
     name, namespace = found.ref.name, found.ref.namespace
     entries = [one for one in listed_virtual_services(rollout) if (one.name, one.namespace) == (name, namespace)]
-    if entries:
-        return (_tls_left_alone if found.protocol == "tls" else _http_left_alone)(found, group, rollout, entries[-1])
-    if strategy_of(rollout) == "blueGreen":
-        return ""
-    return f"the Rollout doesn't list {name} under spec.strategy.canary.trafficRouting.istio"
-
-
-def _http_left_alone(found: Route, group: Sequence[Route], rollout: Object, entry: ListedVirtualService) -> str:
+    if not entries:
+        unlisted = f"the Rollout doesn't list {name} under spec.strategy.canary.trafficRouting.istio"
+        return "" if strategy_of(rollout) == "blueGreen" else unlisted
+    entry = entries[-1]
+    if found.protocol == "tls":
+        covered = any(_covers(one, found) for one in entry.tls_routes) if entry.tls_routes else found.position == 0
+        others = "the Rollout's tlsRoutes name another port or other sniHosts; without any, only the first is weighted"
+        return "" if covered else others
     http = [route for route in group if route.protocol == "http"]
     if found.name in managed_routes(rollout) or found in _weighted(http, entry.routes):
         return ""
@@ -148,13 +148,6 @@ def _weighted(http: Sequence[Route], names: Sequence[str]) -> Sequence[Route]:
     if names:
         return [one for one in http if one.name in names]
     return http if len(http) == 1 else [one for one in http if not one.name][:1]
-
-
-def _tls_left_alone(found: Route, _: Sequence[Route], _rollout: Object, entry: ListedVirtualService) -> str:
-    covered = any(_covers(one, found) for one in entry.tls_routes) if entry.tls_routes else found.position == 0
-    if covered:
-        return ""
-    return "the Rollout's tlsRoutes name another port or other sniHosts; without any, only the first is weighted"
 
 
 def _covers(entry: Object, found: Route) -> bool:

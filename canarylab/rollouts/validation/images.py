@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canarylab.errors import CanarylabError, NotYetObservableError
+from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.validation.mistake import Mistake
+from canarylab.rollouts.validation.known import cluster_if_any
+from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.yamlfile.problems import Place, choose
 
 if TYPE_CHECKING:
@@ -24,37 +24,21 @@ _MOST_LISTED = 50
 _POD = ("spec", "template", "spec")
 
 
-@dataclass(frozen=True)
-class AbsentImage:
-    """An image that the cluster neither has nor can pull."""
-
-    what: str
-    why: str
-    remedy: str
-
-
-def absent(ctx: Context, image: str) -> AbsentImage | None:
-    """None where the cluster has the image, or may be able to get it, or doesn't say."""
-    if not image.startswith(_LOCAL):
-        return None
-    known = _on_nodes(ctx)
-    if known is not None and image not in known:
-        known |= _handed_over(ctx)
+def absent(ctx: Context, image: str, place: Place = ()) -> Mistake | None:
+    """That the cluster neither has the image nor can pull it; None where it can, or may, or doesn't say."""
+    known = _on_nodes(ctx) if image.startswith(_LOCAL) else None
     if known is None or image in known:
         return None
+    known |= {each.reference for each in ctx.provider.images.ours(ctx)}  # a node lists a new one after some seconds
+    if image in known:
+        return None
     built = _built(ctx)
-    alike = [name for name in known if _repository(name) == _repository(image)]
-    remedy = (
-        f"`{ctx.command(f'up --only {built[image]}')}` builds it and hands it over"
-        if image in built
-        else f"{choose(image, alike or built)}; or add a stage of kind image for it, then `{ctx.command('up')}`"
-    )
-    return AbsentImage(
-        f"the cluster has no image {image}",
-        "no registry has a name that begins with localhost/, so it can't be pulled: its pods would never start "
-        "(ErrImagePull, ErrImageNeverPull)",
-        remedy,
-    )
+    if image in built:
+        remedy = f"`{ctx.command(f'up --only {built[image]}')}` builds it and hands it over"
+    else:
+        meant = choose(image, _alike(image, known) or built)
+        remedy = f"{meant}; or add a stage of kind image for it, then `{ctx.command('up')}`"
+    return mistake("no-image", place, image=image, remedy=remedy)
 
 
 def refuse_absent(ctx: Context, documents: Iterable[tuple[Path, Object]]) -> None:
@@ -65,9 +49,15 @@ def refuse_absent(ctx: Context, documents: Iterable[tuple[Path, Object]]) -> Non
             image = ctx.provider.images.reference(written)
             if image in built:
                 continue
-            found = _not_built(ctx, image, built) if _no_cluster(ctx) else absent(ctx, image)
-            if found is not None:
-                raise Mistake(place, found.what, found.why, found.remedy).error(file, obj)
+            if cluster_if_any(ctx):
+                found = absent(ctx, image, place)
+            elif _alike(image, built):  # the playbook builds one of that name, and doesn't build this tag of it
+                up, meant = ctx.command("up"), choose(image, built)
+                found = mistake("no-image-built", place, image=image, choose=meant, up=up)
+            else:
+                found = None
+            if found:
+                raise found.error(file, obj)
 
 
 def _images(obj: Object) -> Iterator[tuple[Place, str]]:
@@ -84,24 +74,6 @@ def _built(ctx: Context) -> dict[str, str]:
     return {ctx.provider.images.reference(stage.options.image): stage.name for stage in stages}
 
 
-def _no_cluster(ctx: Context) -> bool:
-    try:
-        return ctx.cluster is None
-    except NotYetObservableError:
-        return True
-
-
-def _not_built(ctx: Context, image: str, built: dict[str, str]) -> AbsentImage | None:
-    """Without a cluster to ask: one of a name that the playbook builds, and it doesn't build this tag of it."""
-    if not any(_repository(image) == _repository(name) for name in built):
-        return None
-    return AbsentImage(
-        f"no stage builds image {image}",
-        "no registry has a name that begins with localhost/, so it can't be pulled either",
-        f"{choose(image, built)}; or add a stage of kind image, then `{ctx.command('up')}`",
-    )
-
-
 def _on_nodes(ctx: Context) -> set[str] | None:
     """Every name of every image, as the nodes list them; None where they can't list all."""
     try:
@@ -114,9 +86,9 @@ def _on_nodes(ctx: Context) -> set[str] | None:
     return {name for image in images for name in listed(image, "names")}
 
 
-def _handed_over(ctx: Context) -> set[str]:
-    """Our own, as the provider finds them: a node lists a new one only after some seconds."""
-    return {image.reference for image in ctx.provider.images.ours(ctx)}
+def _alike(image: str, known: Iterable[str]) -> list[str]:
+    """Those of the same repository, whatever their tags."""
+    return [name for name in known if _repository(name) == _repository(image)]
 
 
 def _repository(image: str) -> str:

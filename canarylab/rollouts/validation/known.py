@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from canarylab.kube.client import UnknownKindError
+from canarylab.errors import NotYetObservableError
+from canarylab.kube.discovery import is_served
 from canarylab.kube.objects import Object, dig
 
 if TYPE_CHECKING:
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
+
+
+def cluster_if_any(ctx: Context) -> Cluster | None:
+    """The cluster to ask; None while there is none."""
+    try:
+        return ctx.cluster
+    except NotYetObservableError:
+        return None
 
 
 class Known:
@@ -21,18 +31,10 @@ class Known:
 
     def find(self, api_version: str, kind: str, name: str, namespace: str | None) -> Object | None:
         """The object; None where there is none. Raises ApiError where the cluster doesn't say."""
-        for obj in self._of(kind, namespace):
-            if dig(obj, "metadata", "name") == name:
-                return obj
-        return self._live(api_version, kind, name, namespace)
-
-    def _live(self, api_version: str, kind: str, name: str, namespace: str | None) -> dict[str, Any] | None:
-        if self._cluster is None:
-            return None
-        try:
+        declared = (obj for obj in self._of(kind, namespace) if dig(obj, "metadata", "name") == name)
+        if (found := next(declared, None)) is None and self._cluster and is_served(self._cluster, api_version, kind):
             return self._cluster.get(api_version, kind, name, namespace)
-        except UnknownKindError:
-            return None
+        return found
 
     def names(self, kind: str, namespace: str | None) -> list[str]:
         """Of those that are declared."""

@@ -1,6 +1,7 @@
 """Mistakes in manifests that the cluster would refuse with words that don't help, or take and never carry out.
 
-They are found before anything is applied. A family of mistakes is a module with a function `mistakes`.
+They are found before anything is applied. A family of mistakes is a module with a function `mistakes`; what is said of
+each stands in mistakes.yaml.
 """
 
 from __future__ import annotations

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 import yaml
 
 from canarylab.errors import StageError
 from canarylab.kube.objects import Object, dig
 from canarylab.yamlfile.problems import Place, key_path, located
-from canarylab.yamlfile.reader import composed
+from canarylab.yamlfile.reader import composed, load_yaml
+
+_INVALID = "Argo would take the Rollout and leave it Degraded, with InvalidSpec: "
+"""What comes of most mistakes: the controller, not the API server, looks at them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,20 @@ class Mistake:
             why=self.why,
             remedy=self.remedy,
         )
+
+
+def mistake(name: str, place: Place, /, **words: object) -> Mistake:
+    """The mistake of that name in mistakes.yaml, with the words that its texts ask for."""
+    texts = {key: Template(text).substitute(words) for key, text in _texts()[name].items()}
+    why = texts["why"] if "why" in texts else _INVALID + texts["invalid"]
+    return Mistake(place, texts["what"], why, texts["remedy"])
+
+
+@functools.cache
+def _texts() -> Mapping[str, Mapping[str, str]]:
+    """By name, as they are written."""
+    texts: dict[str, dict[str, str]] = load_yaml(Path(__file__).with_name("mistakes.yaml").read_text("utf-8"))
+    return texts
 
 
 def line_of(file: Path, obj: Object, place: Place) -> int:

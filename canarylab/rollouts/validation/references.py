@@ -6,9 +6,12 @@ rollout/trafficrouting/istio/istio.go (v1.10.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
@@ -21,11 +24,16 @@ from canarylab.rollouts.routing import (
     listed_virtual_services,
     managed_routes,
 )
-from canarylab.rollouts.validation.known import Known
-from canarylab.rollouts.validation.mistake import Mistake
-from canarylab.rollouts.validation.steps import INVALID
+from canarylab.rollouts.validation.known import Known, cluster_if_any
+from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.rollouts.view import API_VERSION
 from canarylab.yamlfile.problems import Place, choose, shown
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+_FORESEEN = ("manifests", "namespace")
+"""Kinds of stages of which it is known what they make in a namespace."""
 
 _BLUE_GREEN = ("spec", "strategy", "blueGreen")
 _SERVICES: Sequence[tuple[str, ...]] = (
@@ -38,6 +46,27 @@ _SERVICES: Sequence[tuple[str, ...]] = (
 )
 
 
+def refuse_dangling(
+    ctx: Context, documents: Sequence[tuple[Path, Object]], declared: Callable[[], Iterable[Object]]
+) -> None:
+    """Raise StageError, with file and line, for the first reference of a Rollout that leads nowhere, or to the wrong.
+
+    What isn't among the documents themselves is looked for in `declared`, the objects of all the playbook's manifests,
+    and then in the cluster. Where a chart is installed into the same namespace, it may be the chart that has it.
+    """
+    others = {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
+    known = Known(obj for _, obj in documents)
+    for file, obj in documents:
+        is_rollout = obj["kind"] == "Rollout" and str(obj["apiVersion"]).startswith("argoproj.io/")
+        if is_rollout and dig(obj, "metadata", "namespace") not in others and any(mistakes(obj, known)):
+            known = Known(declared(), cluster_if_any(ctx))
+            found: Mistake | None = None
+            with contextlib.suppress(CanarylabError):  # the cluster doesn't say: the stage will find it
+                found = next(mistakes(obj, known), None)
+            if found:
+                raise found.error(file, obj)
+
+
 def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
     """Of a Rollout that names its namespace."""
     yield from _services(rollout, known)
@@ -47,13 +76,8 @@ def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
 
 
 def _missing(known: Known, place: Place, kind: str, name: str, namespace: str | None) -> Mistake:
-    where = f" in namespace {namespace}" if namespace else ""
-    return Mistake(
-        place,
-        f"there is no {kind} {name}{where}",
-        f'{INVALID}{kind} "{name}" not found; neither the playbook\'s manifests nor the cluster have it',
-        f"{choose(name, known.names(kind, namespace))}; or add it to the manifests",
-    )
+    where, instead = f" in namespace {namespace}" if namespace else "", choose(name, known.names(kind, namespace))
+    return mistake("not-there", place, kind=kind, name=name, where=where, choose=instead)
 
 
 def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
@@ -66,18 +90,9 @@ def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
         if service is None:
             yield _missing(known, place, "Service", name, namespace)
         elif dig(rollout, "spec", "workloadRef") is None:
-            yield from _unmatched(place, service, labels)
-
-
-def _unmatched(place: Place, service: Object, labels: Any) -> Iterator[Mistake]:
-    for key, value in (dig(service, "spec", "selector") or {}).items():
-        if key != HASH_LABEL and dig(labels, key) != value:
-            yield Mistake(
-                place,
-                f"Service {dig(service, 'metadata', 'name')} selects {key}={value}, and the Rollout's pods aren't that",
-                f'{INVALID}Service has unmatch label "{key}" in rollout',
-                "let the Service's spec.selector and the Rollout's spec.template.metadata.labels agree",
-            )
+            for key, value in (dig(service, "spec", "selector") or {}).items():
+                if key != HASH_LABEL and dig(labels, key) != value:
+                    yield mistake("other-pods", place, service=name, key=key, value=value)
 
 
 def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
@@ -98,58 +113,39 @@ def _routes(rollout: Object, entry: ListedVirtualService, routes: Sequence[Route
         return
     by_name = {route.name: route for route in http if route.name}
     for index, name in enumerate(entry.routes):
-        if name not in by_name:
-            yield Mistake(
-                (*entry.place, "routes", index),
-                f"VirtualService {entry.written} has no http route named {shown(name)}",
-                f"{INVALID}HTTP Route '{name}' is not found in the defined Virtual Service",
-                choose(str(name), list(by_name)),
-            )
+        place = (*entry.place, "routes", index)
+        if name in by_name:
+            yield from _destinations(rollout, place, by_name[name])
         else:
-            yield from _destinations(rollout, (*entry.place, "routes", index), by_name[name])
+            meant = choose(str(name), by_name)
+            yield mistake("no-http-route", place, entry=entry.written, given=shown(name), name=name, choose=meant)
     managed = managed_routes(rollout)
     own = [route for route in http if route.name not in managed]
     if not entry.routes and len(own) == 1:
         yield from _destinations(rollout, entry.place, own[0])
     elif not entry.routes:
-        yield Mistake(
-            entry.place,
-            f"VirtualService {entry.written} has {len(own)} http routes, and none of them is chosen",
-            f"{INVALID}it must have exactly one route when omitting routes",
-            f"write `routes: [NAME]`; {choose('', list(by_name))}",
-        )
+        meant = choose("", by_name)
+        yield mistake("no-http-route-chosen", entry.place, entry=entry.written, count=len(own), choose=meant)
 
 
 def _streams(rollout: Object, entry: ListedVirtualService, routes: Sequence[Route]) -> Iterator[Mistake]:
     """The routes by tls and tcp: Argo weighs the only one, unless some are chosen."""
     for protocol, chosen in (("tls", entry.tls_routes), ("tcp", entry.tcp_routes)):
         there = [route for route in routes if route.protocol == protocol]
-        if not there or chosen:
-            continue
-        if len(there) == 1:
+        if len(there) == 1 and not chosen:
             yield from _destinations(rollout, entry.place, there[0])
-        else:
-            yield Mistake(
-                entry.place,
-                f"VirtualService {entry.written} has {len(there)} {protocol} routes, and none of them is chosen",
-                f"{INVALID}it must have exactly one route when omitting {protocol}Routes",
-                f"write `{protocol}Routes: [{{port: PORT}}]`",
-            )
+        elif there and not chosen:
+            yield mistake("no-stream-chosen", entry.place, entry=entry.written, count=len(there), protocol=protocol)
 
 
 def _destinations(rollout: Object, place: Place, route: Route) -> Iterator[Mistake]:
     """A route needs a destination for stable and one for the canary: two Services, or two subsets."""
     sides = Sides.of(rollout)
     there = {one.subset if sides.by == "subset" else one.service for one in route.destinations} - {""}
+    has = ", ".join(sorted(there)) or "none"
     for name in (sides.stable, sides.canary):
         if name not in there:
-            yield Mistake(
-                place,
-                f"that route has no destination with {sides.by} {name or '(no name)'}; "
-                f"it has {', '.join(sorted(there)) or 'none'}",
-                f"{INVALID}{sides.by} '{name}' not found in route",
-                "give the route two destinations, one for stable with weight 100 and one for the canary with weight 0",
-            )
+            yield mistake("no-destination", place, by=sides.by, name=name or "(no name)", written=name, has=has)
 
 
 def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:
@@ -165,21 +161,12 @@ def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:
     for key in ("stableSubsetName", "canarySubsetName"):
         subset = dig(rollout, *place, key)
         if isinstance(subset, str) and subset not in subsets:
-            yield Mistake(
-                (*place, key),
-                f"DestinationRule {name} has no subset {subset}",
-                "Argo would label no subset with the revision's hash, so its route would lead to no pod",
-                choose(subset, subsets),
-            )
+            yield mistake("no-subset", (*place, key), name=name, subset=subset, choose=choose(subset, subsets))
 
 
 def _analysis(rollout: Object, known: Known) -> Iterator[Mistake]:
-    steps = enumerate(listed(rollout, *CANARY, "steps"))
-    places: list[Place] = [(*CANARY, "steps", index, "analysis") for index, step in steps if dig(step, "analysis")]
-    places += [(*CANARY, "analysis")]
-    places += [(*_BLUE_GREEN, key) for key in ("prePromotionAnalysis", "postPromotionAnalysis")]
-    for place in places:
-        for index, template in enumerate(listed(_at(rollout, place), "templates")):
+    for place, analysis in _analyses(rollout):
+        for index, template in enumerate(listed(analysis, "templates")):
             cluster_wide = bool(dig(template, "clusterScope"))
             kind = "ClusterAnalysisTemplate" if cluster_wide else "AnalysisTemplate"
             namespace = None if cluster_wide else dig(rollout, "metadata", "namespace")
@@ -188,7 +175,9 @@ def _analysis(rollout: Object, known: Known) -> Iterator[Mistake]:
                 yield _missing(known, (*place, "templates", index, "templateName"), kind, name, namespace)
 
 
-def _at(obj: Any, place: Place) -> Any:
-    for part in place:
-        obj = obj[part] if isinstance(part, int) else dig(obj, part)
-    return obj
+def _analyses(rollout: Object) -> Iterator[tuple[Place, Any]]:
+    """Of the steps, beside them, and before and after a promotion."""
+    for index, step in enumerate(listed(rollout, *CANARY, "steps")):
+        yield (*CANARY, "steps", index, "analysis"), dig(step, "analysis")
+    for place in ((*CANARY, "analysis"), *((*_BLUE_GREEN, f"{when}PromotionAnalysis") for when in ("pre", "post"))):
+        yield place, dig(rollout, *place)

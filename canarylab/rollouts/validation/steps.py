@@ -14,13 +14,8 @@ from typing import Any
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.times import duration
 from canarylab.rollouts.routing import CANARY, full_weight
-from canarylab.rollouts.validation.mistake import Mistake
+from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.yamlfile.problems import Place, choose, shown
-
-INVALID = "Argo would take the Rollout and leave it Degraded, with InvalidSpec: "
-"""What comes of most mistakes: the controller, not the API server, looks at them."""
-
-_NO_NUMBER = "the API server takes a whole number only"
 
 _ALONE = ("setWeight", "pause", "experiment", "analysis")
 """Of these, a step may have one only."""
@@ -56,33 +51,25 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
 def _kinds(place: Place, step: Object, given: Object) -> Iterator[Mistake]:
     for key in map(str, step):
         if key not in _KINDS and difflib.get_close_matches(key.lower(), map(str.lower, _KINDS), 1, _ALIKE):
-            why = "the API server refuses a field that it doesn't know"
-            yield Mistake((*place, key), "there is no such step", why, choose(key, _KINDS))
+            yield mistake("unknown-step", (*place, key), choose=choose(key, _KINDS))
     for key in (key for key in _KINDS if key in step and key not in given):
-        remedy = "write `pause: {}`" if key == "pause" else f"write its value behind `{key}:`"
-        yield Mistake((*place, key), "it has no value", "the API server refuses what is null there", remedy)
+        instead = "`pause: {}`" if key == "pause" else f"its value behind `{key}:`"
+        yield mistake("no-value", (*place, key), instead=instead)
     if not step:
-        why = f"{INVALID}a step must have one of {', '.join(_KINDS)}"
-        yield Mistake(place, "the step is empty", why, "write one of them, or take the step out")
+        yield mistake("empty-step", place, kinds=", ".join(_KINDS))
     if len(both := [key for key in _ALONE if key in given]) > 1:
-        yield Mistake(
-            place,
-            f"{' and '.join(both)} are in one step",
-            f"{INVALID}a step has one of {', '.join(_ALONE)}",
-            f"make them steps of their own, each with a dash: `- {both[0]}: ...`, `- {both[1]}: ...`",
+        yield mistake(
+            "two-in-one-step", place, both=" and ".join(both), alone=", ".join(_ALONE), first=both[0], second=both[1]
         )
 
 
 def _weight(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     most = full_weight(canary)
-    if not _is_within(value, most):
-        beyond = "" if most == _ALL else " (trafficRouting.maxTrafficWeight)"
-        yield Mistake(
-            place,
-            f"{shown(value)} isn't a weight",
-            f"{INVALID}SetWeight needs to be between 0 and {most}{beyond}" if _is_whole(value) else _NO_NUMBER,
-            f"write a whole number from 0 to {most}, without a percent sign",
-        )
+    if not _is_whole(value):
+        yield mistake("weight-not-whole", place, given=shown(value), most=most)
+    elif not _is_within(value, most):
+        named = "" if most == _ALL else " (trafficRouting.maxTrafficWeight)"
+        yield mistake("weight-beyond", place, given=value, most=most, named=named)
 
 
 def _pause(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
@@ -90,35 +77,17 @@ def _pause(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
     if given is None or (_is_whole(given) and given >= 0):
         return
     if not isinstance(given, str) or duration(given) is None:
-        yield Mistake(
-            (*place, "duration"),
-            f"{shown(given)} isn't a duration",
-            f"{INVALID}Duration needs to be greater than 0",
-            "write seconds as a whole number, or with a unit that Go knows: 90, 90s, 5m, 1h30m; `pause: {}` waits for "
-            "somebody to promote",
-        )
+        yield mistake("not-a-duration", (*place, "duration"), given=shown(given))
 
 
 def _scale(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     if dig(canary, "trafficRouting") is None:
-        yield Mistake(
-            place,
-            "without trafficRouting the canary can't be scaled apart from its traffic",
-            f"{INVALID}SetCanaryScale requires TrafficRouting to be set",
-            "add spec.strategy.canary.trafficRouting with canaryService and stableService, or use setWeight",
-        )
+        yield mistake("scale-without-routing", place)
     weight, replicas = dig(value, "weight"), dig(value, "replicas")
     if weight is not None and not _is_within(weight, _ALL):
-        yield Mistake(
-            (*place, "weight"),
-            f"{shown(weight)} isn't a weight",
-            "it is the canary's share of spec.replicas in percent; Argo doesn't look at it, and would start more pods "
-            "than the Rollout has replicas",
-            "write a whole number from 0 to 100; `replicas: N` sets their number, however many",
-        )
+        yield mistake("scale-weight", (*place, "weight"), given=shown(weight))
     if replicas is not None and not (_is_whole(replicas) and replicas >= 0):
-        why = "the controller could set no ReplicaSet to it, and the Rollout would make no progress"
-        yield Mistake((*place, "replicas"), f"{shown(replicas)} isn't a number of pods", why, "write 0 or more")
+        yield mistake("scale-replicas", (*place, "replicas"), given=shown(replicas))
 
 
 def _header_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
@@ -132,13 +101,7 @@ def _mirror_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     yield from _routed(canary, place, value, _BY_MIRROR)
     percentage = dig(value, "percentage")
     if percentage is not None and not _is_within(percentage, _ALL):
-        yield Mistake(
-            (*place, "percentage"),
-            f"{shown(percentage)} isn't a percentage",
-            "Argo doesn't look at it; Istio's webhook would refuse the VirtualService, and the Rollout would stay at "
-            "this step",
-            "write a whole number from 0 to 100; without it, all that matches is mirrored",
-        )
+        yield mistake("mirror-percentage", (*place, "percentage"), given=shown(percentage))
     for index, match in enumerate(listed(value, "match")):
         for key in ("method", "path"):
             if dig(match, key) is not None:
@@ -147,25 +110,13 @@ def _mirror_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
 
 def _routed(canary: Any, place: Place, value: Any, routers: Collection[str]) -> Iterator[Mistake]:
     """What a step that makes a route of its own needs: a router that can, and the route's name among the managed."""
-    kind, routing = str(place[-1]), dig(canary, "trafficRouting")
+    routing, name = dig(canary, "trafficRouting"), dig(value, "name")
+    managed = [dig(one, "name") for one in listed(routing, "managedRoutes")]
     if not has_router(routing, routers):
-        yield Mistake(
-            place,
-            "it needs a traffic router that supports it",
-            f"{INVALID}{kind} requires trafficRouting by one of {', '.join(routers)}",
-            f"add spec.strategy.canary.trafficRouting.istio with the VirtualService, or take {kind} out",
-        )
-        return
-    name, managed = dig(value, "name"), [dig(one, "name") for one in listed(routing, "managedRoutes")]
-    if name not in managed:
-        yield Mistake(
-            (*place, "name"),
-            f"the route {shown(name)} is not among trafficRouting.managedRoutes",
-            f"{INVALID}routes that steps make have to be named there, in the order of their precedence",
-            f"write `managedRoutes: [{{name: {name}}}]` beside `istio:`; named there: {', '.join(map(str, managed))}"
-            if managed
-            else f"write `managedRoutes: [{{name: {name}}}]` beside `istio:`",
-        )
+        yield mistake("route-needs-router", place, kind=place[-1], routers=", ".join(routers))
+    elif name not in managed:
+        named = f"; named there: {', '.join(map(str, managed))}" if managed else ""
+        yield mistake("not-managed", (*place, "name"), given=shown(name), name=name, named=named)
 
 
 def has_router(routing: Any, routers: Collection[str]) -> bool:
@@ -175,46 +126,28 @@ def has_router(routing: Any, routers: Collection[str]) -> bool:
 
 def _string_match(place: Place, value: Any, takes: Collection[str] = _MATCHES) -> Iterator[Mistake]:
     given = [key for key in _MATCHES if dig(value, key)]
-    if len(given) == 1 and given[0] not in takes:
-        yield Mistake(
-            place,
-            f"it has {given[0]}",
-            f"{INVALID}SetHeaderRoute match value invalid. ALB supports 'exact' value only",
-            'write the whole value, such as `{exact: "yes"}`',
-        )
-    elif len(given) != 1:
-        yield Mistake(
-            place,
-            f"it has {' and '.join(given) or 'none of exact, prefix and regex'}",
-            f"{INVALID}match value must have exactly one of exact, regex, prefix",
-            'write one of them, such as `{exact: "yes"}`',
-        )
+    if len(given) != 1:
+        yield mistake("not-one-match", place, kinds=" and ".join(given) or "none of exact, prefix and regex")
+    elif given[0] not in takes:
+        yield mistake("alb-takes-exact", place, kind=given[0])
 
 
 def _experiment(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     routed = has_router(dig(canary, "trafficRouting"), _BY_EXPERIMENT)
     for index, template in enumerate(listed(value, "templates")):
         if dig(template, "weight") is not None and not routed:
-            yield Mistake(
-                (*place, "templates", index, "weight"),
-                "it needs a traffic router that supports it",
-                f"{INVALID}Experiment template weight needs trafficRouting by one of {', '.join(_BY_EXPERIMENT)}",
-                "take weight out, or add spec.strategy.canary.trafficRouting",
-            )
+            beneath = (*place, "templates", index, "weight")
+            yield mistake("experiment-needs-router", beneath, routers=", ".join(_BY_EXPERIMENT))
     for index, analysis in enumerate(listed(value, "analyses")):
         yield from _analysis(canary, (*place, "analyses", index), analysis)
 
 
 def _analysis(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
     for index, argument in enumerate(listed(value, "args")):
-        field = dig(argument, "valueFrom", "fieldRef", "fieldPath")
+        path = ("valueFrom", "fieldRef", "fieldPath")
+        field = dig(argument, *path)
         if isinstance(field, str) and not _FIELD.match(field):
-            yield Mistake(
-                (*place, "args", index, "valueFrom", "fieldRef", "fieldPath"),
-                f"a Rollout has no {shown(field)} to refer to",
-                f"{INVALID}Analyses arguments must refer to valid object metadata supported by downwardAPI",
-                "write metadata.name, metadata.namespace, metadata.uid, or such as metadata.labels['KEY']",
-            )
+            yield mistake("no-such-metadata", (*place, "args", index, *path), given=shown(field))
 
 
 _CHECKS = {

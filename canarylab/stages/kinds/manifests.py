@@ -19,7 +19,7 @@ from canarylab.rollouts.causes import degraded
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
-from canarylab.rollouts.validation.playbook import refuse_dangling
+from canarylab.rollouts.validation.references import refuse_dangling
 from canarylab.stages.objects import ObjectsStage
 from canarylab.yamlfile.reader import read_documents
 
