@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TextIO
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from canarylab.report.lines import Line, Piece
+from canarylab.report.marks import Marks
 from canarylab.report.output import forgiving
 from canarylab.report.text import clean
+
+
+@dataclass(frozen=True)
+class Window:
+    """Columns and rows that a live view may fill."""
+
+    width: int
+    height: int
 
 
 def console_for(stream: TextIO) -> Console:
     """Prints text as it is: nothing in a message is taken for markup, a number or an emoji."""
     return Console(file=forgiving(stream), markup=False, highlight=False, emoji=False)
+
+
+def window_of(console: Console) -> Window:
+    """What a live view may fill on this console: the row below it is the cursor's."""
+    return Window(console.width, console.height - 1)
 
 
 def print_lines(console: Console, lines: Iterable[Line]) -> None:
@@ -27,14 +43,26 @@ def print_lines(console: Console, lines: Iterable[Line]) -> None:
         elif not any(piece.text for piece in each.lead):
             console.print(_text(each.body))
         else:
-            console.print(_hanging(each))
-
-
-def _hanging(each: Line) -> Table:
-    grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
-    grid.add_row(_text(each.lead), _text(each.body))
-    return grid
+            grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
+            grid.add_row(_text(each.lead), _text(each.body))
+            console.print(grid)
 
 
 def _text(pieces: Iterable[Piece]) -> Text:
     return Text.assemble(*((clean(piece.text), piece.style) for piece in pieces))
+
+
+def cut(text: str, width: int, marks: Marks) -> str:
+    """The text's first line with its indentation, shortened to a width in cells."""
+    text = clean(text).strip("\n").partition("\n")[0]
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - len(marks.ellipsis))) + marks.ellipsis[: max(0, width)]
+
+
+def fit(row: Text, width: int) -> Text:
+    """The row itself, as a live view shows it: nothing at its end, and never wider than the window (in cells)."""
+    row.no_wrap, row.overflow = True, "crop"
+    row.rstrip()
+    row.truncate(width, overflow="crop")
+    return row

@@ -12,8 +12,9 @@ from rich.cells import cell_len
 
 from canarylab.events import Event, Failure, Notice, StageChange, StageFinished, StageProgress, StageStarted
 from canarylab.report.console_live import LiveConsole
-from canarylab.report.live_table import Window, frame, table
+from canarylab.report.live_table import frame, table
 from canarylab.report.marks import ASCII, UNICODE, Marks
+from canarylab.report.rich_lines import Window
 from canarylab.report.run_view import RunView
 
 NAMES = ("programs", "machine", "cluster", "istio-base", "istiod", "istio-ingressgateway", "rollouts-demo")

@@ -19,9 +19,9 @@ from watch_world import (
     traffic,
 )
 
-from canarylab.report.live_table import Window
+from canarylab.report.marks import ASCII, UNICODE
+from canarylab.report.rich_lines import Window
 from canarylab.report.rollout.frame import frame
-from canarylab.report.rollout.glyphs import ASCII, UNICODE
 from canarylab.rollouts.routes.weights import RouteWeight
 from canarylab.watch.state import Silence, WatchState
 from canarylab.watch.traffic import GatewayTraffic
@@ -33,8 +33,8 @@ LONG = (
 )
 
 
-def shown(seen, width=110, height=40, glyphs=UNICODE, now=NOW):
-    return [line.plain for line in frame(seen, now, glyphs, Window(width, height), COMMAND)]
+def shown(seen, width=110, height=40, marks=UNICODE, now=NOW):
+    return [line.plain for line in frame(seen, now, marks, Window(width, height), COMMAND)]
 
 
 def line_of(lines, start):
@@ -65,18 +65,18 @@ STATES = {
 
 
 @pytest.mark.parametrize("name", STATES)
-@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+@pytest.mark.parametrize("marks", [UNICODE, ASCII], ids=["unicode", "ascii"])
 @pytest.mark.parametrize("width", [20, 60, 72, 80, 120, 160])
-def test_the_view_fits_every_window(name, glyphs, width):
+def test_the_view_fits_every_window(name, marks, width):
     for height in (3, 12, 24):
-        lines = shown(STATES[name], width, height, glyphs)
+        lines = shown(STATES[name], width, height, marks)
         assert len(lines) <= height
         assert max(map(cell_len, lines)) <= width
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_a_terminal_without_unicode_gets_ascii_only(name):
-    assert all(line.isascii() for line in shown(STATES[name], glyphs=ASCII))
+    assert all(line.isascii() for line in shown(STATES[name], marks=ASCII))
 
 
 def test_it_looks_like_this():

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from canarylab.report.live_row import cut
-from canarylab.report.live_table import Window
+from canarylab.report.marks import Marks
+from canarylab.report.rich_lines import Window, cut, fit
 from canarylab.report.rollout import revisions
 from canarylab.report.rollout.bars import bars, no_traffic
-from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.rollout.rail import rail
 from canarylab.report.rollout.styles import PHASE_STYLES
-from canarylab.report.text import clean
-from canarylab.report.times import left, time_of_day
+from canarylab.report.text import clean, left, time_of_day
 from canarylab.rollouts.view import Replicas
 from canarylab.watch.state import WatchState
 
@@ -25,33 +23,28 @@ _MOST_LINES = 3
 """Lines that a message may take."""
 
 
-def frame(state: WatchState, now: float, glyphs: Glyphs, window: Window, command: str) -> list[Text]:
+def frame(state: WatchState, now: float, marks: Marks, window: Window, command: str) -> list[Text]:
     """What is to be seen at `now` (seconds since 1970), never more than the window holds.
 
     `command` is a command line with `{}` in place of the plugin's command that the user may want next.
     """
-    page = _Page(state, now, glyphs, window.width)
+    page = _Page(state, now, marks, window.width)
     above = [page.title(), *page.phase(), *page.silence(), Text(), *page.body(), Text()]
     below = page.next(command)
-    table = revisions.rows(state, now, glyphs, window.width, window.height - len(above) - len(below))
-    lines = [*above, *table, *below][: max(1, window.height)]
-    for line in lines:
-        line.no_wrap, line.overflow = True, "crop"
-        line.rstrip()
-        line.truncate(window.width, overflow="crop")
-    return lines
+    table = revisions.rows(state, now, marks, window.width, window.height - len(above) - len(below))
+    return [fit(line, window.width) for line in [*above, *table, *below][: max(1, window.height)]]
 
 
 @dataclass(frozen=True)
 class _Page:
     state: WatchState
     now: float
-    glyphs: Glyphs
+    marks: Marks
     width: int
 
     def title(self) -> Text:
         """A rule, as what has changed stands above it."""
-        view, rule = self.state.view.rollout, self.glyphs.marks.bar_left
+        view, rule = self.state.view.rollout, self.marks.bar_left
         title = Text.assemble(
             (f"{rule}{rule} ", "dim"),
             (view.name, "bold"),
@@ -62,8 +55,8 @@ class _Page:
         return title.append(rule * (self.width - cell_len(title.plain) - len(clock)) + clock, "dim")
 
     def phase(self) -> list[Text]:
-        view, marks = self.state.view, self.glyphs.marks
-        known = {"Healthy": marks.done, "Paused": self.glyphs.paused, "Degraded": marks.failed}
+        view, marks = self.state.view, self.marks
+        known = {"Healthy": marks.done, "Paused": self.marks.paused, "Degraded": marks.failed}
         head = f"{known.get(view.rollout.phase) or marks.frame(self.now)} {view.rollout.phase}"
         words = [clean(view.rollout.message), left(view.ends_at - self.now) if view.ends_at is not None else ""]
         lines = self._wrapped(", ".join(filter(None, words)), self.width - len(head) - 2) or [""]
@@ -76,7 +69,7 @@ class _Page:
         if silence is None:
             return []
         said = f"no answer since {time_of_day(silence.since)}, this is how it was then: {silence.why}"
-        return [Text(cut(f"{self.glyphs.marks.warning} {said}", self.width, self.glyphs.marks), "bold yellow")]
+        return [Text(cut(f"{self.marks.warning} {said}", self.width, self.marks), "bold yellow")]
 
     def body(self) -> list[Text]:
         view = self.state.view
@@ -84,7 +77,7 @@ class _Page:
         if view.services:
             words = (f"{name} selects " + (f"revision {one}" if one else "none") for name, one in view.services)
             lines += self._said("services", ", ".join(words))
-        drawn = bars(self.state, self.glyphs, self.width - _LABEL)
+        drawn = bars(self.state, self.marks, self.width - _LABEL)
         lines += [self._labelled(label, bar) for label, bar in drawn.items()]
         if "traffic" not in drawn:
             lines += self._said("traffic", no_traffic(self.state.traffic), "dim")
@@ -102,7 +95,7 @@ class _Page:
         if view.steps.current and not view.rollout.aborted:
             line.append("  ")
             room = self.width - _LABEL - len(line)
-            line.append_text(rail(view.steps, self._waits(), self.glyphs, room))
+            line.append_text(rail(view.steps, self._waits(), self.marks, room))
         return [self._labelled("steps", line)]
 
     def _waits(self) -> str:
@@ -136,7 +129,7 @@ class _Page:
         if len(lines) <= _MOST_LINES:
             return lines
         rest = " ".join(lines[_MOST_LINES - 1 :])
-        return [*lines[: _MOST_LINES - 1], cut(rest, width, self.glyphs.marks)]
+        return [*lines[: _MOST_LINES - 1], cut(rest, width, self.marks)]
 
 
 def _counts(replicas: Replicas) -> str:

@@ -8,11 +8,10 @@ from typing import TextIO
 from rich.console import Group
 from rich.live import Live
 
-from canarylab.report.live_table import Window
-from canarylab.report.rich_lines import console_for, print_lines
+from canarylab.report.marks import marks_of
+from canarylab.report.rich_lines import console_for, print_lines, window_of
 from canarylab.report.rollout.changes import changes, timed
 from canarylab.report.rollout.frame import frame
-from canarylab.report.rollout.glyphs import glyphs_of
 from canarylab.watch.screen import Clock, Screen
 from canarylab.watch.state import WatchState
 
@@ -24,7 +23,7 @@ class LiveScreen(Screen):
 
     def __init__(self, stream: TextIO, command: str, clock: Clock = time.time) -> None:
         self._console = console_for(stream)
-        self._glyphs = glyphs_of(stream)
+        self._marks = marks_of(stream)
         self._command, self._clock = command, clock
         self._state: WatchState | None = None
         """Replaced as a whole, so that rich's thread can read it at any time."""
@@ -53,7 +52,4 @@ class LiveScreen(Screen):
     def _frame(self) -> Group:
         if self._state is None:
             return Group()
-        size = self._console.size
-        return Group(
-            *frame(self._state, self._clock(), self._glyphs, Window(size.width, size.height - 1), self._command)
-        )
+        return Group(*frame(self._state, self._clock(), self._marks, window_of(self._console), self._command))

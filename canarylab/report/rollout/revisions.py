@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from canarylab.report.live_row import cut
+from canarylab.report.marks import Marks
+from canarylab.report.rich_lines import cut
 from canarylab.report.rollout.columns import Layout
-from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.rollout.shorten import at_the_front, images, in_the_middle
 from canarylab.report.rollout.styles import ROLE_STYLES
-from canarylab.report.text import clean, count
-from canarylab.report.times import age, due
+from canarylab.report.text import age, clean, count, due
 from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import WatchState
@@ -26,10 +25,10 @@ _INDENT = " " * 4
 _TROUBLE_LINES = 2
 
 
-def rows(state: WatchState, now: float, glyphs: Glyphs, width: int, room: int) -> list[Text]:
+def rows(state: WatchState, now: float, marks: Marks, width: int, room: int) -> list[Text]:
     """Revisions from the newest to the oldest, each with its pods, in `room` lines if that is possible at all."""
     shown = [one for one in state.view.revisions if one.is_shown]
-    table = _Table(state.traffic, shown, Layout.fit(state, shown, width), now, glyphs, width)
+    table = _Table(state.traffic, shown, Layout.fit(state, shown, width), now, marks, width)
     remarks = {one.hash: table.remarks(one) for one in shown}
     pods = {pod.name: table.pod(pod) for one in shown for pod in one.pods}
     old = table.scaled_down([one.number for one in state.view.revisions if not one.is_shown])
@@ -70,7 +69,7 @@ class _Table:
     shown: Sequence[RevisionView]
     layout: Layout
     now: float
-    glyphs: Glyphs
+    marks: Marks
     width: int
 
     def header(self) -> Text:
@@ -79,9 +78,9 @@ class _Table:
     def revision(self, one: RevisionView) -> Text:
         flow = self.traffic.flows.get(one.hash)
         style = ROLE_STYLES[one.role] if one.role or (flow and flow.requests) else "dim"
-        image = at_the_front(images(one, self.shown), self.layout.image, self.glyphs.marks.ellipsis)
+        image = at_the_front(images(one, self.shown), self.layout.image, self.marks.ellipsis)
         name = Text.assemble(
-            (f"{self.glyphs.revision} ", style),
+            (f"{self.marks.revision} ", style),
             (str(one.number).rjust(self.layout.number) + _GAP, "bold"),
             (one.role.ljust(self.layout.role) + _GAP, style),
             (image.ljust(self.layout.image), "bold"),
@@ -90,7 +89,7 @@ class _Table:
         if flow and self.layout.history:
             size = self.layout.history
             most = max(max(each.history[-size:], default=0) for each in self.traffic.flows.values())
-            line.append(_GAP + self.glyphs.columns(flow.history[-size:], most), style)
+            line.append(_GAP + self.marks.columns(flow.history[-size:], most), style)
         return line
 
     def _figures(self, one: RevisionView) -> dict[str, str]:
@@ -112,7 +111,7 @@ class _Table:
 
     def pod(self, pod: PodView) -> list[Text]:
         mark, style = self._pod_mark(pod)
-        name = in_the_middle(pod.name, self.layout.pod, self.glyphs.marks.ellipsis).ljust(self.layout.pod)
+        name = in_the_middle(pod.name, self.layout.pod, self.marks.ellipsis).ljust(self.layout.pod)
         cells = {"pods": pod.ready}
         if pod.created is not None:
             cells["age"] = age(self.now - pod.created)
@@ -127,7 +126,7 @@ class _Table:
         return [line, *self._trouble(pod.own_words)]
 
     def _pod_mark(self, pod: PodView) -> tuple[str, str]:
-        marks = self.glyphs.marks
+        marks = self.marks
         if pod.own_words:
             return marks.failed, "red"
         if pod.state == "Terminating":
@@ -137,7 +136,7 @@ class _Table:
     def _trouble(self, words: str) -> list[Text]:
         """Its beginning says what is wrong and its end why, so what goes on for too long is cut in between."""
         room = max(1, self.width - len(_INDENT))
-        text = in_the_middle(" ".join(clean(words).split()), _TROUBLE_LINES * room, self.glyphs.marks.ellipsis)
+        text = in_the_middle(" ".join(clean(words).split()), _TROUBLE_LINES * room, self.marks.ellipsis)
         return [Text(_INDENT + line, "red") for line in textwrap.wrap(text, room)[:_TROUBLE_LINES]]
 
     def scaled_down(self, numbers: Sequence[int]) -> list[Text]:
@@ -145,7 +144,7 @@ class _Table:
         if not numbers:
             return []
         words = f"  revision{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: scaled down"
-        return [Text(cut(words, self.width, self.glyphs.marks), "dim")]
+        return [Text(cut(words, self.width, self.marks), "dim")]
 
 
 def _rate(value: float) -> str:
