@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from rich.console import Group
-from rich.live import Live
+from rich.text import Text
 
 from canarylab.events import Event, Fact, Failure, Notice, RunFinished, RunStarted, StageChange, StageStarted
 from canarylab.report import wording
@@ -16,7 +16,7 @@ from canarylab.report.lines import Line, line
 from canarylab.report.live_table import frame, table
 from canarylab.report.marks import marks_of
 from canarylab.report.reader import Reader
-from canarylab.report.rich_lines import console_for, print_lines, window_of
+from canarylab.report.rich_lines import LiveRows, Window, console_for, print_lines
 from canarylab.report.run_view import RunView
 
 FRAMES_PER_SECOND = 8
@@ -35,13 +35,7 @@ class LiveConsole(Reader):
         self._view = RunView()
         self._step = ""
         self._closed = False
-        self._live = Live(
-            get_renderable=self._frame,
-            console=self._console,
-            refresh_per_second=FRAMES_PER_SECOND,
-            transient=True,
-            vertical_overflow="crop",
-        )
+        self._live = LiveRows(self._console, self._rows, FRAMES_PER_SECOND, transient=True)
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -59,17 +53,13 @@ class LiveConsole(Reader):
         with self._lock:
             self._closed = True
             self._view.close(self._clock())
-        try:
-            self._live.stop()
-        finally:
-            self._console.show_cursor()
+        self._live.stop()
         self._print_ending()
 
-    def _frame(self) -> Group:
+    def _rows(self, window: Window) -> list[Text]:
         """Called by rich, from its own thread too. Nothing at the end, which leaves no trace of the view."""
         with self._lock:
-            window = window_of(self._console)
-            return Group(*([] if self._closed else frame(self._view, self._clock(), self._marks, window)))
+            return [] if self._closed else frame(self._view, self._clock(), self._marks, window)
 
     def _lines(self, event: Event) -> Iterable[Line]:  # noqa: PLR0911 - one for each event
         """What scrolls by above the view."""

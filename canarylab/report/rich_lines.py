@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -25,14 +26,34 @@ class Window:
     height: int
 
 
+class LiveRows(Live):
+    """Draws rows again and again, from a thread of its own too; lines that are printed scroll by above them."""
+
+    def __init__(
+        self, console: Console, draw: Callable[[Window], Iterable[Text]], per_second: int, *, transient: bool = False
+    ) -> None:
+        def drawn() -> Group:
+            return Group(*draw(Window(console.width, console.height - 1)))  # the cursor stands in the last row
+
+        super().__init__(
+            get_renderable=drawn,
+            console=console,
+            refresh_per_second=per_second,
+            transient=transient,
+            vertical_overflow="crop",
+        )
+
+    def stop(self) -> None:
+        """Draw no more, and give the cursor back in any case."""
+        try:
+            super().stop()
+        finally:
+            self.console.show_cursor()
+
+
 def console_for(stream: TextIO) -> Console:
     """Prints text as it is: nothing in a message is taken for markup, a number or an emoji."""
     return Console(file=forgiving(stream), markup=False, highlight=False, emoji=False)
-
-
-def window_of(console: Console) -> Window:
-    """What a live view may fill on this console: the row below it is the cursor's."""
-    return Window(console.width, console.height - 1)
 
 
 def print_lines(console: Console, lines: Iterable[Line]) -> None:

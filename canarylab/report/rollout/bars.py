@@ -27,17 +27,14 @@ Remark = Sequence[tuple[str, str]]
 
 def bars(state: WatchState, marks: Marks, width: int) -> dict[str, Text]:
     """`weight` and `traffic`, the ones that there are, each in `width` columns if that is possible at all."""
-    wanted, got = _wanted(state), _got(state)
-    room = max(len(_numbers(wanted, 0)), len(_numbers(got, 1)))
+    drawn = {"weight": (_wanted(state), 0, _weight_remark(state)), "traffic": (_got(state), 1, _traffic_remark(state))}
+    room = max(len(_numbers(shares, decimals)) for shares, decimals, _ in drawn.values())
     size = max(_MIN, min(_MAX, (width - room - 2 * len(_GAP)) // 2))
-    lines = {}
-    if wanted:
-        lines["weight"] = _line(
-            _bar(wanted, size, marks), _numbers(wanted, 0).rjust(room), _weight_remark(state), width
-        )
-    if got:
-        lines["traffic"] = _line(_bar(got, size, marks), _numbers(got, 1).rjust(room), _traffic_remark(state), width)
-    return lines
+    return {
+        label: _line(_bar(shares, size, marks), _numbers(shares, decimals).rjust(room), remark, width)
+        for label, (shares, decimals, remark) in drawn.items()
+        if shares
+    }
 
 
 def no_traffic(traffic: GatewayTraffic) -> str:
