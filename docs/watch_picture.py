@@ -12,12 +12,11 @@ import io
 from pathlib import Path
 
 from picture import SVG, THEME
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
 from canarylab.errors import EXIT_DONE, CancelledError
-from canarylab.report.rich_lines import Window
 from canarylab.report.rollout.live import LiveScreen
 from canarylab.watch.snapshot import take_snapshot
 from canarylab.watch.watcher import Watcher
@@ -36,7 +35,7 @@ class Camera(LiveScreen):
         )  # fmt: skip
 
     def svg(self, title: str) -> str:
-        self._console.print(*self._rows(Window(_COLUMNS, _ROWS - 1)), sep="\n")
+        self._console.print(*self._rows(ConsoleDimensions(_COLUMNS, _ROWS - 1)), sep="\n")
         return self._console.export_svg(title=title, theme=THEME, code_format=SVG, unique_id="watch")
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from rich.console import Group
+from rich.console import ConsoleDimensions, Group
 from rich.text import Text
 
 from canarylab.events import Event, Fact, Failure, Notice, RunFinished, RunStarted, StageChange, StageStarted
@@ -16,7 +16,7 @@ from canarylab.report.lines import Line, line
 from canarylab.report.live_table import frame, table
 from canarylab.report.marks import marks_of
 from canarylab.report.reader import Reader
-from canarylab.report.rich_lines import LiveRows, Window, console_for, print_lines
+from canarylab.report.rich_lines import LiveRows, console_for, print_lines
 from canarylab.report.run_view import RunView
 
 FRAMES_PER_SECOND = 8
@@ -56,7 +56,7 @@ class LiveConsole(Reader):
         self._live.stop()
         self._print_ending()
 
-    def _rows(self, window: Window) -> list[Text]:
+    def _rows(self, window: ConsoleDimensions) -> list[Text]:
         """Called by rich, from its own thread too. Nothing at the end, which leaves no trace of the view."""
         with self._lock:
             return [] if self._closed else frame(self._view, self._clock(), self._marks, window)

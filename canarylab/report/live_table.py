@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rich.cells import cell_len, set_cell_size
+from rich.console import ConsoleDimensions
 from rich.text import Text
 
 from canarylab.report import wording
 from canarylab.report.lines import all_text
 from canarylab.report.marks import Marks
-from canarylab.report.rich_lines import Window, cut, fit
+from canarylab.report.rich_lines import cut, fit
 from canarylab.report.run_view import RunView, StageView, Status, Work
 from canarylab.report.text import clean, clock, count, first_line, names, roughly, tenths
 
@@ -35,7 +36,7 @@ _BAR_MIN, _BAR_MAX = 6, 24
 _MESSAGE_MIN = 10
 
 
-def frame(view: RunView, now: float, marks: Marks, window: Window) -> list[Text]:
+def frame(view: RunView, now: float, marks: Marks, window: ConsoleDimensions) -> list[Text]:
     """What is to be seen at this moment, never more than the window holds."""
     drawing = _Drawing(view, now, marks, window.width)
     rows = drawing.rows(window.height - 1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, Group
+from rich.console import Console, ConsoleDimensions, Group
 from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
@@ -17,23 +16,16 @@ from canarylab.report.marks import Marks
 from canarylab.report.output import forgiving
 from canarylab.report.text import clean
 
-
-@dataclass(frozen=True)
-class Window:
-    """Columns and rows that a live view may fill."""
-
-    width: int
-    height: int
+Draw = Callable[[ConsoleDimensions], Iterable[Text]]
+"""The rows of a live view, from the columns and rows that it may fill."""
 
 
 class LiveRows(Live):
     """Draws rows again and again, from a thread of its own too; lines that are printed scroll by above them."""
 
-    def __init__(
-        self, console: Console, draw: Callable[[Window], Iterable[Text]], per_second: int, *, transient: bool = False
-    ) -> None:
+    def __init__(self, console: Console, draw: Draw, per_second: int, *, transient: bool = False) -> None:
         def drawn() -> Group:
-            return Group(*draw(Window(console.width, console.height - 1)))  # the cursor stands in the last row
+            return Group(*draw(ConsoleDimensions(console.width, console.height - 1)))  # the last row is the cursor's
 
         super().__init__(
             get_renderable=drawn,

@@ -10,14 +10,8 @@ from canarylab.report.marks import Marks
 from canarylab.report.run_view import DEMONSTRATION, RunView, StageView
 from canarylab.report.text import clean, count, seconds
 
-_ACTIONS = {
-    "create": ("+", "green"),
-    "build": ("+", "green"),
-    "start": ("+", "green"),
-    "update": ("~", "yellow"),
-    "repair": ("~", "yellow"),
-    "remove": ("-", "red"),
-}
+_ACTIONS = {**dict.fromkeys(("create", "build", "start"), ("+", "green")), "remove": ("-", "red")}
+"""Sign and style of an action; any other changes what is there."""
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _STATES = {
     ("plan", "changed"): "would change",

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from rich.cells import cell_len
+from rich.console import ConsoleDimensions
 from watch_world import (
     HASHES,
     NOW,
@@ -20,7 +21,6 @@ from watch_world import (
 )
 
 from canarylab.report.marks import ASCII, UNICODE
-from canarylab.report.rich_lines import Window
 from canarylab.report.rollout.frame import frame
 from canarylab.rollouts.routes.weights import RouteWeight
 from canarylab.watch.state import Silence, WatchState
@@ -34,7 +34,7 @@ LONG = (
 
 
 def shown(seen, width=110, height=40, marks=UNICODE, now=NOW):
-    return [line.plain for line in frame(seen, now, marks, Window(width, height), COMMAND)]
+    return [line.plain for line in frame(seen, now, marks, ConsoleDimensions(width, height), COMMAND)]
 
 
 def line_of(lines, start):
@@ -66,7 +66,7 @@ STATES = {
 
 @pytest.mark.parametrize("name", STATES)
 @pytest.mark.parametrize("marks", [UNICODE, ASCII], ids=["unicode", "ascii"])
-@pytest.mark.parametrize("width", [20, 60, 72, 80, 120, 160])
+@pytest.mark.parametrize("width", [12, 20, 60, 72, 80, 120, 160])
 def test_the_view_fits_every_window(name, marks, width):
     for height in (3, 12, 24):
         lines = shown(STATES[name], width, height, marks)
@@ -152,7 +152,7 @@ def test_who_gets_anything_has_a_column_of_the_bar(canary):
 
 def test_failed_requests_stand_out():
     view = WatchView.of(paused())
-    lines = frame(WatchState(view, flowing(view, errors=3)), NOW, UNICODE, Window(110, 40), COMMAND)
+    lines = frame(WatchState(view, flowing(view, errors=3)), NOW, UNICODE, ConsoleDimensions(110, 40), COMMAND)
     [line] = [line for line in lines if line.plain.startswith("traffic ")]
     assert "3 failed" in line.plain
     assert "bold red" in {str(span.style) for span in line.spans}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from rich.cells import cell_len
+from rich.console import ConsoleDimensions
 from rich.text import Text
 
 from canarylab.report.marks import Marks
-from canarylab.report.rich_lines import Window, cut, fit
+from canarylab.report.rich_lines import cut, fit
 from canarylab.report.rollout import revisions
 from canarylab.report.rollout.bars import bars, no_traffic
 from canarylab.report.rollout.rail import rail
@@ -23,7 +23,7 @@ _MOST_LINES = 3
 """Lines that a message may take."""
 
 
-def frame(state: WatchState, now: float, marks: Marks, window: Window, command: str) -> list[Text]:
+def frame(state: WatchState, now: float, marks: Marks, window: ConsoleDimensions, command: str) -> list[Text]:
     """What is to be seen at `now` (seconds since 1970), never more than the window holds.
 
     `command` is a command line with `{}` in place of the plugin's command that the user may want next.
@@ -45,14 +45,10 @@ class _Page:
     def title(self) -> Text:
         """A rule, as what has changed stands above it."""
         view, rule = self.state.view.rollout, self.marks.bar_left
-        title = Text.assemble(
-            (f"{rule}{rule} ", "dim"),
-            (view.name, "bold"),
-            f"  {view.strategy} in {view.namespace} ",
-        )
+        title = Text.assemble((f"{rule}{rule} ", "dim"), (view.name, "bold"), f"  {view.strategy} in {view.namespace} ")
         clock = f" {time_of_day(self.now)} {rule}{rule}"
         title.truncate(max(1, self.width - len(clock) - 1), overflow="crop")
-        return title.append(rule * (self.width - cell_len(title.plain) - len(clock)) + clock, "dim")
+        return title.append(rule * (self.width - title.cell_len - len(clock)) + clock, "dim")
 
     def phase(self) -> list[Text]:
         view, marks = self.state.view, self.marks
@@ -74,9 +70,8 @@ class _Page:
     def body(self) -> list[Text]:
         view = self.state.view
         lines = self._steps()
-        if view.services:
-            words = (f"{name} selects " + (f"revision {one}" if one else "none") for name, one in view.services)
-            lines += self._said("services", ", ".join(words))
+        selected = (f"{name} selects " + (f"revision {one}" if one else "none") for name, one in view.services)
+        lines += self._said("services", ", ".join(selected))
         drawn = bars(self.state, self.marks, self.width - _LABEL)
         lines += [self._labelled(label, bar) for label, bar in drawn.items()]
         if "traffic" not in drawn:
@@ -109,14 +104,13 @@ class _Page:
         advice = self.state.view.advice
         if not advice:
             return []
-        lines = textwrap.wrap(
-            command.format(advice), self.width - _LABEL - 2, break_long_words=False, break_on_hyphens=False
-        )
+        room = max(_LABEL, self.width - _LABEL - 2)
+        lines = textwrap.wrap(command.format(advice), room, break_long_words=False, break_on_hyphens=False)
         lines = [*(f"{line} \\" for line in lines[:-1]), lines[-1]]  # so that it can be pasted as it stands
         return [Text(), *(self._labelled("" if n else "next", Text(line, "cyan")) for n, line in enumerate(lines))]
 
     def _said(self, label: str, words: str, style: str = "") -> list[Text]:
-        """Words behind a label, going on below where they are long."""
+        """Words behind a label, going on below where they are long; nothing where there are none."""
         lines = self._wrapped(clean(words), self.width - _LABEL)
         return [self._labelled("" if position else label, Text(line, style)) for position, line in enumerate(lines)]
 

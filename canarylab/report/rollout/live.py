@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from rich.console import ConsoleDimensions
 from rich.text import Text
 
 from canarylab.report.marks import marks_of
-from canarylab.report.rich_lines import LiveRows, Window, console_for, print_lines
+from canarylab.report.rich_lines import LiveRows, console_for, print_lines
 from canarylab.report.rollout.changes import changes, timed
 from canarylab.report.rollout.frame import frame
 from canarylab.watch.screen import Clock, Screen
@@ -40,5 +41,5 @@ class LiveScreen(Screen):
     def close(self) -> None:
         self._live.stop()
 
-    def _rows(self, window: Window) -> list[Text]:
+    def _rows(self, window: ConsoleDimensions) -> list[Text]:
         return frame(self._state, self._clock(), self._marks, window, self._command) if self._state else []
