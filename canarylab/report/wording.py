@@ -18,6 +18,7 @@ _STATES = {
     ("teardown", "changed"): "removed",
     ("demo --reset", "passed"): "at rest",
 }
+"""How a command calls what came of a stage or a demonstration, where it has words of its own for it."""
 _VERDICTS = {
     "demo": {True: "the demonstration passed", False: "the demonstration did not pass"},
     "demo --reset": {True: "everything is at rest", False: "the reset failed"},
@@ -112,7 +113,8 @@ def _planned(stage: StageView, marks: Marks) -> Iterator[Line]:
 
 def summary(event: RunFinished, view: RunView) -> Line:
     """The last line of a run."""
-    counts = ", ".join(filter(None, (_stages(event, view), held(view.facts) if view.facts else "")))
+    facts = held(view.facts) if view.facts else ""
+    counts = ", ".join(filter(None, (_stages(event, view), facts)))
     outcome = ": ".join(filter(None, (_verdict(event), counts))) or event.command
     text = f"{outcome} in {seconds(event.seconds)}"
     if _has_critical_path(event):
@@ -137,12 +139,9 @@ def _stages(event: RunFinished, view: RunView) -> str:
     if not view.stages:
         return ""
     changed = {*event.changed, *(stage.name for stage in view.stages.values() if stage.status == "planned")}
-    counts = [
-        f"{len(changed)} {in_words('changed', event.command)}",
-        f"{len(event.unchanged)} unchanged",
-        f"{len(event.failed)} failed",
-    ]
-    return ", ".join(counts + [f"{len(event.skipped)} skipped"] * bool(event.skipped))
+    counts = {in_words("changed", event.command): changed, "unchanged": event.unchanged, "failed": event.failed}
+    said = [f"{len(stages)} {state}" for state, stages in counts.items()]
+    return ", ".join([*said, f"{len(event.skipped)} skipped"] if event.skipped else said)
 
 
 def held(facts: Sequence[Fact]) -> str:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pytest
 from report_samples import stage, started
 
 from canarylab.events import Fact, StageFinished, StageProgress, StageStarted
-from canarylab.report.run_view import RunView, Work
+from canarylab.removal import Removal
+from canarylab.report.marks import ASCII, UNICODE, Marks
+from canarylab.report.run_view import RunView, Status, Work
 from canarylab.report.text import clean, clock, names, roughly, seconds
 
 CHAIN = (stage("cluster"), stage("istiod", "cluster"), stage("gateway", "istiod", "cluster"))
@@ -97,6 +101,15 @@ def test_work_that_is_not_counted_any_more_has_no_amount(done: int | None, total
 @pytest.mark.parametrize(("done", "total", "share"), [(0, 0, 0.0), (1, 4, 0.25), (9, 4, 1.0)])
 def test_the_share_of_the_work_stays_between_none_and_all(done: int, total: int, share: float) -> None:
     assert counted((done, total, 0.0)).share == share
+
+
+@pytest.mark.parametrize("marks", [UNICODE, ASCII])
+def test_every_state_that_a_report_shows_has_a_sign(marks: Marks) -> None:
+    literals = [*get_args(Status), get_type_hints(Removal)["outcome"]]
+    for state in (state for literal in literals for state in get_args(literal)):
+        sign, style = marks.of(state)
+        assert len(sign) == 1
+        assert style
 
 
 @pytest.mark.parametrize(
