@@ -21,6 +21,10 @@ _SIGNS = {
     "failed": ("failed", "bold red"),
 }
 """Which of the marks stands for a state, and its style in rich's words."""
+PHASE_STYLES = {"Healthy": "bold green", "Paused": "bold yellow", "Progressing": "bold cyan", "Degraded": "bold red"}
+"""Of a Rollout's phases."""
+ROLE_STYLES = {"canary": "yellow", "preview": "yellow", "stable": "green", "active": "green", "": "magenta"}
+"""Of revisions. One of no role shouldn't have traffic, so it stands out where it does."""
 
 
 @dataclass(frozen=True)

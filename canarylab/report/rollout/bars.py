@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from canarylab.report.marks import Marks
-from canarylab.report.rollout.styles import ROLE_STYLES
+from canarylab.report.marks import ROLE_STYLES, Marks
 from canarylab.report.text import count
 from canarylab.rollouts.revisions import Role
 from canarylab.watch.state import WatchState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canarylab.report.lines import Line, line
-from canarylab.report.rollout.styles import PHASE_STYLES
+from canarylab.report.marks import PHASE_STYLES
 from canarylab.report.text import count, time_of_day
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import WatchState
