@@ -12,7 +12,7 @@ import io
 from pathlib import Path
 
 from picture import SVG, THEME
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
@@ -35,7 +35,7 @@ class Camera(LiveScreen):
         )  # fmt: skip
 
     def svg(self, title: str) -> str:
-        self._console.print(self._frame())
+        self._console.print(*self._rows(ConsoleDimensions(_COLUMNS, _ROWS - 1)), sep="\n")
         return self._console.export_svg(title=title, theme=THEME, code_format=SVG, unique_id="watch")
 
 

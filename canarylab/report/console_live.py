@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from rich.console import Group
-from rich.live import Live
+from rich.console import ConsoleDimensions, Group
+from rich.text import Text
 
 from canarylab.events import Event, Fact, Failure, Notice, RunFinished, RunStarted, StageChange, StageStarted
 from canarylab.report import wording
-from canarylab.report.lines import Line, indented, line
-from canarylab.report.live_table import Window, frame, table
+from canarylab.report.lines import Line, line
+from canarylab.report.live_table import frame, table
 from canarylab.report.marks import marks_of
 from canarylab.report.reader import Reader
-from canarylab.report.rich_lines import console_for, print_lines
+from canarylab.report.rich_lines import LiveRows, console_for, print_lines
 from canarylab.report.run_view import RunView
 
 FRAMES_PER_SECOND = 8
@@ -35,13 +35,7 @@ class LiveConsole(Reader):
         self._view = RunView()
         self._step = ""
         self._closed = False
-        self._live = Live(
-            get_renderable=self._frame,
-            console=self._console,
-            refresh_per_second=FRAMES_PER_SECOND,
-            transient=True,
-            vertical_overflow="crop",
-        )
+        self._live = LiveRows(self._console, self._rows, FRAMES_PER_SECOND, transient=True)
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -59,19 +53,13 @@ class LiveConsole(Reader):
         with self._lock:
             self._closed = True
             self._view.close(self._clock())
-        try:
-            self._live.stop()
-        finally:
-            self._console.show_cursor()
+        self._live.stop()
         self._print_ending()
 
-    def _frame(self) -> Group:
+    def _rows(self, window: ConsoleDimensions) -> list[Text]:
         """Called by rich, from its own thread too. Nothing at the end, which leaves no trace of the view."""
-        size = self._console.size
         with self._lock:
-            if self._closed:
-                return Group()
-            return Group(*frame(self._view, self._clock(), self._marks, Window(size.width, size.height - 1)))
+            return [] if self._closed else frame(self._view, self._clock(), self._marks, window)
 
     def _lines(self, event: Event) -> Iterable[Line]:  # noqa: PLR0911 - one for each event
         """What scrolls by above the view."""
@@ -81,11 +69,11 @@ class LiveConsole(Reader):
             case StageStarted() if event.stage not in self._view.stages:
                 return self._heading(event.stage)
             case StageChange() if event.action == "remove":  # shown before it is done, as what can't be taken back
-                return [*self._heading(event.stage), indented(wording.change(event))]
+                return [*self._heading(event.stage), wording.change(event).after("  ")]
             case Fact() if event.playbook in self._view.demos:
                 return [wording.fact_of_several(event, self._marks)]
             case Fact():
-                return [*self._heading(event.step), indented(wording.fact(event, self._marks))]
+                return [*self._heading(event.step), wording.fact(event, self._marks).after("  ")]
             case Notice():
                 return [line(each, verbatim=True) for each in wording.notice(event, self._view).splitlines()]
             case Failure() if self._closed:
@@ -103,8 +91,7 @@ class LiveConsole(Reader):
         if view.command == "plan":
             print_lines(self._console, wording.plan(view, marks))
         else:
-            for row in table(view, self._clock(), marks, self._console.width):
-                self._console.print(row)
+            self._console.print(Group(*table(view, self._clock(), marks, self._console.width)))
         print_lines(self._console, wording.failures(view, marks))
         if view.finished:
             print_lines(self._console, [wording.summary(view.finished, view)])

@@ -6,20 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from canarylab.events import (
-    DemoFinished,
-    DemoStarted,
-    Event,
-    Fact,
-    Failure,
-    Notice,
-    RunFinished,
-    RunStarted,
-    StageChange,
-    StageFinished,
-    StageProgress,
-    StageStarted,
-)
+from canarylab import events
 from canarylab.report import wording
 from canarylab.report.lines import Line, Piece, as_text, line, marked
 from canarylab.report.marks import marks_of
@@ -45,46 +32,49 @@ class PlainConsole(Reader):
         self._said: dict[str, str] = {}
         self._counted: dict[str, float] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         now = self._clock()
         self._view.apply(event, now)
         for each in self._lines(event, now):
-            stamp = f"[{now - self._start:6.1f} s] "
-            self._output.write(as_text(Line(each.body, (Piece(stamp), *each.lead))))
+            self._output.write(as_text(each.after(f"[{now - self._start:6.1f} s] ")))
 
-    def _lines(self, event: Event, now: float) -> Iterable[Line]:  # noqa: PLR0911 - one for each event
+    def _lines(self, event: events.Event, now: float) -> Iterable[Line]:  # noqa: PLR0911 - one for each event
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 return [wording.heading(event)]
-            case StageStarted():
+            case events.StageStarted():
                 return [line(f"{event.stage}: started")]
-            case StageProgress():
+            case events.StageProgress():
                 return self._progress(event, now)
-            case StageChange():
-                return self._change(event)
-            case StageFinished():
-                return self._finished(event)
-            case DemoStarted():
+            case events.StageChange():
+                diff = "\n" + event.diff.rstrip("\n") if event.diff and self._view.command == "plan" else ""
+                return [Line((Piece(f"{event.stage}: "), *wording.change(event).body, Piece(diff)))]
+            case events.StageFinished():
+                return [self._ended(event.stage, event, event.reason.strip())]
+            case events.DemoStarted():
                 return [line(f"demonstration of {event.playbook}: started")]
-            case Fact() if event.playbook in self._view.demos:
+            case events.Fact() if event.playbook in self._view.demos:
                 return [wording.fact_of_several(event, self._marks)]
-            case Fact():
-                return self._fact(event)
-            case DemoFinished():
-                return [self._demo_finished(event)]
-            case Notice():
+            case events.Fact():
+                heading = [] if event.step == self._step else [line(event.step)]
+                self._step = event.step
+                return [*heading, wording.fact(event, self._marks)]
+            case events.DemoFinished():  # why it failed is said in full at the end, where it stands together
+                return [self._ended(f"demonstration of {event.playbook}", event, first_line(event.reason))]
+            case events.Notice():
                 return [line(wording.notice(event, self._view))]
-            case Failure():
-                return self._failure(event)
-            case RunFinished():
+            case events.Failure() if not self._was_said(event.message.strip()):
+                return [marked(self._marks.of("failed"), event.message.strip())]
+            case events.RunFinished():
                 return [*wording.demos(self._view, self._marks), wording.summary(event, self._view)]
         return []
 
-    def _progress(self, event: StageProgress, now: float) -> list[Line]:
+    def _progress(self, event: events.StageProgress, now: float) -> list[Line]:
         several = event.playbook in self._view.demos
         who = ": ".join(filter(None, (event.playbook if several else "", event.stage)))
-        counted = f" ({event.done}/{event.total})" if event.done is not None and event.total is not None else ""
-        if counted:
+        counted = ""
+        if event.done is not None and event.total is not None:
+            counted = f" ({event.done}/{event.total})"
             if now - self._counted.get(who, -COUNTED_EVERY) < COUNTED_EVERY:
                 return []
             self._counted[who] = now
@@ -94,30 +84,12 @@ class PlainConsole(Reader):
         self._said[who] = said
         return [line(f"{who}: {said}" if who else said)]
 
-    def _change(self, event: StageChange) -> list[Line]:
-        diff = "\n" + event.diff.rstrip("\n") if event.diff and self._view.command == "plan" else ""
-        return [Line((Piece(f"{event.stage}: "), *wording.change(event).body, Piece(diff)))]
-
-    def _finished(self, event: StageFinished) -> list[Line]:
-        """Why it changed was said with each change."""
-        state = wording.changed_word(self._view.command) if event.state == "changed" else event.state
+    def _ended(self, who: str, event: events.StageFinished | events.DemoFinished, reason: str) -> Line:
+        """Why something changed was said with each change."""
         after = "" if event.state == "skipped" else f" after {seconds(event.seconds)}"
-        reason = f": {event.reason.strip()}" if event.state in ("failed", "skipped") and event.reason else ""
-        return [line(f"{event.stage}: {state}{after}{reason}")]
+        why = f": {reason}" if reason and event.state in ("failed", "skipped") else ""
+        return line(f"{who}: {wording.in_words(event.state, self._view.command)}{after}{why}")
 
-    def _fact(self, event: Fact) -> list[Line]:
-        heading = [] if event.step == self._step else [line(event.step)]
-        self._step = event.step
-        return [*heading, wording.fact(event, self._marks)]
-
-    def _failure(self, event: Failure) -> list[Line]:
-        if any(stage.reason.strip() == event.message.strip() for stage in self._view.stages.values()):
-            return []  # said when the stage failed
-        return [marked(self._marks.failed, event.message.strip(), "")]
-
-    def _demo_finished(self, event: DemoFinished) -> Line:
-        """Why it failed is said in full at the end, where it stands together."""
-        state = wording.demo_state(event.state, self._view.command)
-        after = "" if event.state == "skipped" else f" after {seconds(event.seconds)}"
-        reason = f": {first_line(event.reason)}" if event.reason and event.state != "interrupted" else ""
-        return line(f"demonstration of {event.playbook}: {state}{after}{reason}")
+    def _was_said(self, reason: str) -> bool:
+        """When a stage failed of it."""
+        return any(stage.reason.strip() == reason for stage in self._view.stages.values())

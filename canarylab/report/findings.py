@@ -36,9 +36,8 @@ def lines(findings: Sequence[Finding], marks: Marks) -> list[Line]:
 
 
 def _severity(finding: Finding) -> int:
-    if finding.ok:
-        return 2
-    return 0 if finding.fatal else 1
+    """0 stands in the way, 1 is worth a look, 2 is well."""
+    return 2 if finding.ok else int(not finding.fatal)
 
 
 def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
@@ -46,8 +45,7 @@ def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _finding(finding: Finding, width: int, marks: Marks) -> Iterator[Line]:
-    severity = _severity(finding)
-    mark, style = ((marks.failed, "bold red"), (marks.warning, "yellow"), (marks.done, "green"))[severity]
+    mark, style = marks.of(("failed", "warning", "passed")[_severity(finding)])
     yield Line((Piece(finding.seen),), (Piece(f"{mark} ", style), Piece(f"{finding.subject:{width}}  ")))
     if finding.remedy and not finding.ok:
         for number, each in enumerate(finding.remedy.strip().splitlines()):

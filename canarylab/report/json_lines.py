@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from canarylab.events import Event
+from canarylab.kube.times import timestamp
 from canarylab.report.output import Output
 from canarylab.report.reader import Reader
 from canarylab.report.text import unicode_only
@@ -30,18 +31,13 @@ def _storable(value: Any) -> Any:
             return value
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class JsonLines(Reader):
     """One event a line: its type, the time it was written at, its fields."""
 
-    def __init__(self, stream: TextIO, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.time) -> None:
         self._output = Output(stream)
-        self._now = now
+        self._clock = clock
 
     def __call__(self, event: Event) -> None:
         fields = event.as_json()
-        time = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._output.write(to_json({"event": fields.pop("event"), "time": time, **fields}))
+        self._output.write(to_json({"event": fields.pop("event"), "time": timestamp(self._clock()), **fields}))

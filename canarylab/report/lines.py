@@ -27,6 +27,10 @@ class Line:
     lead: tuple[Piece, ...] = ()
     verbatim: bool = False
 
+    def after(self, text: str, style: str = "") -> Line:
+        """The line behind these words, below which it hangs."""
+        return Line(self.body, (Piece(text, style), *self.lead), self.verbatim)
+
 
 EMPTY = Line()
 
@@ -36,23 +40,16 @@ def line(text: str, style: str = "", *, indent: int = 0, verbatim: bool = False)
     return Line((Piece(text, style),), (Piece(" " * indent),), verbatim)
 
 
-def marked(mark: str, text: str, style: str, *, indent: int = 0, detail: str = "") -> Line:
-    """A line behind a mark; only the mark has the style. `detail` follows the text, dimmed."""
-    body = (Piece(text), Piece(detail, "dim")) if detail else (Piece(text),)
-    return Line(body, (Piece(" " * indent), Piece(f"{mark} ", style)))
+def marked(sign: tuple[str, str], text: str, detail: str = "") -> Line:
+    """A line behind a mark with its style. `detail` follows the text, dimmed."""
+    mark, style = sign
+    return Line((Piece(text), Piece(detail, "dim")), (Piece(f"{mark} ", style),))
 
 
-def block(text: str, style: str = "", *, indent: int = 0) -> list[Line]:
+def block(text: str, indent: int) -> list[Line]:
     """A line for each of the text's; a command line stays in one piece, to be pasted."""
-    return [
-        line(each, style, indent=indent, verbatim=each.startswith("command: "))
-        for each in clean(text).strip().splitlines()
-    ]
-
-
-def indented(each: Line) -> Line:
-    """The line, two columns further right."""
-    return Line(each.body, (Piece("  "), *each.lead), each.verbatim)
+    lines = clean(text).strip().splitlines()
+    return [line(each, indent=indent, verbatim=each.startswith("command: ")) for each in lines]
 
 
 def as_text(each: Line) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 
@@ -15,21 +17,18 @@ def forgiving(stream: TextIO) -> TextIO:
 
 
 class Output:
-    """Writes each line at once."""
+    """Writes each line at once. A reader that is gone is no error, as in `invoke up | head`: then `gone` is called."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, gone: Callable[[], None] = lambda: None) -> None:
         self._stream = forgiving(stream)
+        self._gone = gone
 
     def write(self, text: str) -> None:
-        """Write a line and flush it. A reader that is gone is no error."""
+        """Write a line and flush it; into nothing once the reader is gone, as what is being changed has to end well."""
         try:
             self._stream.write(text + "\n")
             self._stream.flush()
         except BrokenPipeError:
-            self._discard()
-
-    def _discard(self) -> None:
-        """Whoever read is gone, as in `invoke up | head`; what is being changed has to come to its end all the same."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+            self._gone()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Self
+from abc import abstractmethod
+from contextlib import AbstractContextManager
 
 from canarylab.events import Event
 
 
-class Reader(ABC):
+class Reader(AbstractContextManager["Reader"]):
     """Takes every event of a run, one at a time. Leaving it as a context manager restores the terminal."""
 
     @abstractmethod
@@ -19,10 +18,5 @@ class Reader(ABC):
         """The run is over, whichever way it ended."""
         return
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

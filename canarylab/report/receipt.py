@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 Receipt = Sequence[tuple[str, Sequence["Removal"]]]
 """The removals under each stage's name, in the order they were made."""
 
-_STYLES = {"removed": "green", "left": "yellow", "failed": "bold red"}
-
 
 def show(receipt: Receipt, output: str, stream: TextIO) -> None:
     """Print the receipt, for `--output json` as one JSON object."""
@@ -39,29 +37,23 @@ def as_json(receipt: Receipt) -> dict[str, Any]:
 
 def lines(receipt: Receipt, marks: Marks) -> list[Line]:
     """The removals below their stage's name, and the totals."""
-    found = [(stage, removals) for stage, removals in receipt if removals]
-    if not found:
+    if not any(removals for _, removals in receipt):
         return [line("nothing there")]
     shown = []
-    for stage, removals in found:
-        shown.append(line(stage, "bold"))
-        shown += [_removal(removal, marks) for removal in removals]
-    return [*shown, _total(_counts(receipt))]
+    for stage, removals in receipt:
+        if removals:
+            shown += [line(stage, "bold"), *(_removal(removal, marks) for removal in removals)]
+    counts = _counts(receipt)
+    total = f"{counts['found']} found: {counts['removed']} removed, {counts['left']} left, {counts['failed']} failed"
+    return [*shown, line(total, "bold red" if counts["failed"] else "bold green")]
 
 
 def _removal(removal: Removal, marks: Marks) -> Line:
-    mark = {"removed": marks.done, "left": marks.waiting, "failed": marks.failed}[removal.outcome]
-    lead = (Piece("  "), Piece(f"{mark} {removal.outcome:7}  ", _STYLES[removal.outcome]))
-    reason = f": {removal.reason}" if removal.reason else ""
-    return Line((Piece(removal.subject), Piece(reason, "dim")), lead)
+    mark, style = marks.of(removal.outcome)
+    body = (Piece(removal.subject), Piece(f": {removal.reason}" if removal.reason else "", "dim"))
+    return Line(body).after(f"{mark} {removal.outcome:7}  ", style).after("  ")
 
 
 def _counts(receipt: Receipt) -> dict[str, int]:
     outcomes = Counter(removal.outcome for _, removals in receipt for removal in removals)
-    counts = {"removed": outcomes["removed"], "left": outcomes["left"], "failed": outcomes["failed"]}
-    return {"found": outcomes.total(), **counts}
-
-
-def _total(counts: dict[str, int]) -> Line:
-    text = f"{counts['found']} found: {counts['removed']} removed, {counts['left']} left, {counts['failed']} failed"
-    return line(text, "bold red" if counts["failed"] else "bold green")
+    return {"found": outcomes.total(), **{outcome: outcomes[outcome] for outcome in ("removed", "left", "failed")}}

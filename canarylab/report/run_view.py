@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from canarylab.events import (
-    DemoFinished,
-    DemoStarted,
-    DemoState,
-    Event,
-    Fact,
-    Failure,
-    RunFinished,
-    RunStarted,
-    StageChange,
-    StageFinished,
-    StageProgress,
-    StageStarted,
-    StageState,
-)
-from canarylab.report.work import Work
+from canarylab import events
 
-Status = Literal["waiting", "running", "interrupted", "not reached"] | StageState | DemoState
+Status = Literal["waiting", "running", "interrupted", "not reached"] | events.StageState | events.DemoState
 
 
 DEMONSTRATION = "demonstration"
 """The kind of a row that is a demonstration."""
+_TOO_EARLY = 5.0
+"""Seconds before an estimate is worth anything."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """`done` of `total`, counted since `since` (seconds of some clock), when `before` were done already."""
+
+    done: int
+    total: int
+    since: float
+    before: int
+
+    @classmethod
+    def counted(cls, done: int | None, total: int | None, now: float, last: Work | None = None) -> Work | None:
+        """As it is `now`, None where it isn't counted. A count below the last, or of another total, is other work."""
+        if done is None or total is None:
+            return None
+        if last is None or total != last.total or done < last.done:
+            return cls(done, total, now, done)
+        return replace(last, done=done)
+
+    @property
+    def share(self) -> float:
+        """Between 0 and 1."""
+        return min(1.0, self.done / self.total) if self.total > 0 else 0.0
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds until all is done at the pace so far; None while it can't be estimated."""
+        elapsed, achieved = now - self.since, self.done - self.before
+        if elapsed < _TOO_EARLY or achieved <= 0:
+            return None
+        return max(0.0, self.total - self.done) * elapsed / achieved
 
 
 @dataclass
@@ -42,8 +60,8 @@ class StageView:
     doing: str = ""
     work: Work | None = None
     reason: str = ""
-    changes: list[StageChange] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
+    changes: list[events.StageChange] = field(default_factory=list)
+    facts: list[events.Fact] = field(default_factory=list)
     announced: bool = False
     """Whether a StageStarted announced it; if only its progress did, it ends when something else begins."""
 
@@ -52,21 +70,25 @@ class StageView:
         """Whether it has come to an end, whatever that was."""
         return self.status not in ("waiting", "running")
 
+    def end(self, event: events.StageFinished | events.DemoFinished) -> None:
+        """Keep what came of it."""
+        self.status, self.seconds, self.reason = event.state, event.seconds, event.reason
+
 
 class RunView:
     """Takes events and answers what a console asks. Each event comes with the time it came at, in seconds."""
 
     def __init__(self) -> None:
-        self.run: RunStarted | None = None
+        self.run: events.RunStarted | None = None
         self.started = 0.0
         self.stages: dict[str, StageView] = {}
         self.demos: dict[str, StageView] = {}
         """The demonstrations of `demo --all`, by playbook; a stage may have the same name."""
         self.activities: dict[str, StageView] = {}
         """What goes on without having been announced as a stage: the steps of a demonstration."""
-        self.facts: list[Fact] = []
-        self.failures: list[Failure] = []
-        self.finished: RunFinished | None = None
+        self.facts: list[events.Fact] = []
+        self.failures: list[events.Failure] = []
+        self.finished: events.RunFinished | None = None
 
     @property
     def command(self) -> str:
@@ -83,33 +105,35 @@ class RunView:
         """The stages and demonstrations that failed."""
         return [row for row in self.rows if row.status == "failed"]
 
-    def apply(self, event: Event, now: float) -> None:
+    def apply(self, event: events.Event, now: float) -> None:
         """Take in an event that came at `now`."""
         match event:
-            case RunStarted():
-                self._start(event, now)
-            case StageStarted():
+            case events.RunStarted():
+                self.run, self.started = event, now
+                self.stages = {info.name: StageView(info.name, info.kind, info.needs) for info in event.stages}
+                self.demos = {info.playbook: StageView(info.playbook, DEMONSTRATION) for info in event.demos}
+            case events.StageStarted():
                 stage = self._stage(event.stage)
                 stage.status, stage.started, stage.announced = "running", now, True
-            case StageProgress():
+            case events.StageProgress():
                 self._progress(event, now)
-            case StageChange():
+            case events.StageChange():
                 stage = self._stage(event.stage)
                 stage.changes.append(event)
                 stage.doing = f"{event.action} {event.subject}"
-            case StageFinished():
-                self._finish(event)
-            case DemoStarted():
+            case events.StageFinished():
+                self._stage(event.stage).end(event)
+                self.activities.pop(event.stage, None)
+            case events.DemoStarted():
                 demo = self._demo(event.playbook)
                 demo.status, demo.started = "running", now
-            case Fact():
+            case events.Fact():
                 self._fact(event)
-            case DemoFinished():
-                demo = self._demo(event.playbook)
-                demo.status, demo.seconds, demo.reason = event.state, event.seconds, event.reason
-            case Failure():
+            case events.DemoFinished():
+                self._demo(event.playbook).end(event)
+            case events.Failure():
                 self.failures.append(event)
-            case RunFinished():
+            case events.RunFinished():
                 self.finished = event
 
     def close(self, now: float) -> None:
@@ -125,11 +149,6 @@ class RunView:
         """The stages that have to end before this one can start."""
         return [need for need in stage.needs if need in self.stages and not self.stages[need].ended]
 
-    def _start(self, event: RunStarted, now: float) -> None:
-        self.run, self.started = event, now
-        self.stages = {info.name: StageView(info.name, info.kind, info.needs) for info in event.stages}
-        self.demos = {info.playbook: StageView(info.playbook, DEMONSTRATION) for info in event.demos}
-
     def _stage(self, name: str) -> StageView:
         return self.stages.get(name) or self.activities.setdefault(name, StageView(name))
 
@@ -139,7 +158,7 @@ class RunView:
     def _end_unannounced(self, but: str | None = None) -> None:
         self.activities = {name: each for name, each in self.activities.items() if each.announced or name == but}
 
-    def _fact(self, event: Fact) -> None:
+    def _fact(self, event: events.Fact) -> None:
         self.facts.append(event)
         if demo := self.demos.get(event.playbook):
             demo.facts.append(event)
@@ -147,29 +166,13 @@ class RunView:
         else:
             self._end_unannounced()
 
-    def _progress(self, event: StageProgress, now: float) -> None:
-        if demo := self.demos.get(event.playbook):
-            demo.doing = f"{event.stage}: {event.message}"
-            _count(demo, event, now)
-            return
-        self._end_unannounced(but=event.stage)
-        stage = self._stage(event.stage)
-        if stage.status == "waiting":
-            stage.status, stage.started = "running", now
-        stage.doing = event.message
-        _count(stage, event, now)
-
-    def _finish(self, event: StageFinished) -> None:
-        stage = self._stage(event.stage)
-        stage.status, stage.seconds, stage.reason = event.state, event.seconds, event.reason
-        self.activities.pop(event.stage, None)
-
-
-def _count(stage: StageView, event: StageProgress, now: float) -> None:
-    """How much of its work is done, where that is known."""
-    if event.done is None or event.total is None:
-        stage.work = None
-    elif stage.work is None:
-        stage.work = Work.begin(event.done, event.total, now)
-    else:
-        stage.work = stage.work.advance(event.done, event.total, now)
+    def _progress(self, event: events.StageProgress, now: float) -> None:
+        if row := self.demos.get(event.playbook):
+            row.doing = f"{event.stage}: {event.message}"
+        else:
+            self._end_unannounced(but=event.stage)
+            row = self._stage(event.stage)
+            if row.status == "waiting":
+                row.status, row.started = "running", now
+            row.doing = event.message
+        row.work = Work.counted(event.done, event.total, now, row.work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypedDict
 
 from canarylab.report import page
@@ -38,27 +38,19 @@ class StatusReport(TypedDict):
 
 def show(report: StatusReport, output: str, stream: TextIO) -> None:
     """Print the report, for `--output json` as one JSON object."""
-    page.show(as_json(report), lambda marks: lines(report, marks), output, stream)
-
-
-def as_json(report: StatusReport) -> dict[str, Any]:
-    """The report as docs describe it, under its own keys."""
-    return dict(report)
+    page.show(dict(report), lambda marks: lines(report, marks), output, stream)
 
 
 def lines(report: StatusReport, marks: Marks) -> list[Line]:
     """The cluster's address, a line for each stage, then the Rollout's tree."""
     stages = report["stages"]
-    widths = tuple(
-        max((len(text) for text in texts), default=0)
-        for texts in ([stage["name"] for stage in stages], [stage["kind"] for stage in stages])
-    )
+    name = max((len(stage["name"]) for stage in stages), default=0)
+    kind = max((len(stage["kind"]) for stage in stages), default=0)
     return [
         *_header(report),
         EMPTY,
-        *(_stage(stage, widths, marks) for stage in stages),
-        *_rollout(report["rollout"]),
-        *_rollout_problem(report["rollout_problem"], marks),
+        *(_stage(stage, name, kind, marks) for stage in stages),
+        *_rollout(report, marks),
     ]
 
 
@@ -72,37 +64,27 @@ def _header(report: StatusReport) -> list[Line]:
     return [Line((Piece(value),), (Piece(f"{key:10}  ", "dim"),), verbatim=True) for key, value in entries.items()]
 
 
-def _stage(stage: StageStatus, widths: Sequence[int], marks: Marks) -> Line:
-    mark, words, style = _condition(stage, marks)
-    name, kind = widths
+def _stage(stage: StageStatus, name: int, kind: int, marks: Marks) -> Line:
+    words, (mark, style) = _condition(stage, marks)
     lead = (Piece(f"{mark} ", style), Piece(f"{stage['name']:{name}}  "), Piece(f"{stage['kind']:{kind}}  ", "dim"))
     reason = f": {stage['reason']}" if stage["reason"] else ""
     facts = ", ".join(f"{key} {value}" for key, value in stage["facts"].items())
     return Line((Piece(words, style), Piece(reason), Piece(f"  {facts}" if facts else "", "dim")), lead)
 
 
-def _condition(stage: StageStatus, marks: Marks) -> tuple[str, str, str]:
-    """Mark, words and style."""
-    if stage["state"] == "absent":
-        return marks.waiting, "absent", "dim"
-    if stage["state"] == "unknown":
-        return marks.unknown, "unknown", "yellow"
-    if not stage["healthy"]:
-        return marks.failed, "not healthy, drifted" if stage["drifted"] else "not healthy", "bold red"
-    if stage["drifted"]:
-        return marks.warning, "healthy, drifted", "yellow"
-    return marks.done, "healthy", "green"
+def _condition(stage: StageStatus, marks: Marks) -> tuple[str, tuple[str, str]]:
+    """In words, and its sign with the style."""
+    if stage["state"] != "present":
+        return stage["state"], marks.of(stage["state"])
+    health, drift = "healthy" if stage["healthy"] else "not healthy", ", drifted" if stage["drifted"] else ""
+    return health + drift, marks.of("failed" if not stage["healthy"] else "warning" if drift else "healthy")
 
 
-def _rollout(tree: str | None) -> list[Line]:
-    if not tree:
-        return []
-    return [EMPTY, *(line(each, verbatim=True) for each in clean(tree).rstrip().split("\n"))]
-
-
-def _rollout_problem(problem: str | None, marks: Marks) -> list[Line]:
-    """What is missing to show the tree, in its place."""
-    if not problem:
-        return []
-    first, _, rest = problem.partition("\n")
-    return [EMPTY, marked(marks.warning, first, "yellow"), *block(rest, indent=2)]
+def _rollout(report: StatusReport, marks: Marks) -> Iterator[Line]:
+    """The tree, and what is missing to show it."""
+    if report["rollout"]:
+        yield EMPTY
+        yield from (line(each, verbatim=True) for each in clean(report["rollout"]).rstrip().split("\n"))
+    if report["rollout_problem"]:
+        first, _, rest = report["rollout_problem"].partition("\n")
+        yield from (EMPTY, marked(marks.of("warning"), first), *block(rest, indent=2))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TENTHS_UNTIL = 100
 _MINUTE = 60
 _HOUR = 3600
+_AGES = ((86_400, "d"), (_HOUR, "h"), (_MINUTE, "min"))
 
 
 def clean(text: str) -> str:
@@ -58,6 +60,27 @@ def roughly(value: float) -> str:
     if value >= 10:  # noqa: PLR2004 - below it, tens of seconds say nothing
         return f"{round(value, -1):.0f} s"
     return "a moment"
+
+
+def time_of_day(epoch: float) -> str:
+    """Hours, minutes and seconds where the reader is."""
+    return datetime.fromtimestamp(epoch).strftime("%H:%M:%S")
+
+
+def age(value: float) -> str:
+    """How long something has been there, no finer than it matters: `41 s`, `11 min`, `3 h`, `2 d`."""
+    unit, name = next((each for each in _AGES if value >= each[0]), (1, "s"))
+    return f"{max(0, int(value // unit))} {name}"
+
+
+def left(value: float) -> str:
+    """How long something will still take: `7 s left`, `4:05 left`."""
+    return "any moment" if round(value) <= 0 else f"{clock(round(value))} left"
+
+
+def due(value: float) -> str:
+    """When something will happen: `in 7 s`, `in 4:05`."""
+    return "any moment" if round(value) <= 0 else f"in {clock(round(value))}"
 
 
 def count(number: int, noun: str) -> str:

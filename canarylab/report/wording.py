@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from canarylab.events import Fact, Failure, Notice, RunFinished, RunStarted, StageChange
-from canarylab.report.lines import Line, Piece, block, indented, line, marked
+from canarylab.report.lines import Line, Piece, block, line, marked
 from canarylab.report.marks import Marks
 from canarylab.report.run_view import DEMONSTRATION, RunView, StageView
 from canarylab.report.text import clean, count, seconds
 
-_ACTIONS = {
-    "create": ("+", "green"),
-    "build": ("+", "green"),
-    "start": ("+", "green"),
-    "update": ("~", "yellow"),
-    "repair": ("~", "yellow"),
-    "remove": ("-", "red"),
-}
+_ACTIONS = {**dict.fromkeys(("create", "build", "start"), ("+", "green")), "remove": ("-", "red")}
+"""Sign and style of an action; any other changes what is there."""
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
-_CHANGED = {"plan": "would change", "teardown": "removed"}
-"""What a changed stage is called, by command."""
+_STATES = {
+    ("plan", "changed"): "would change",
+    ("teardown", "changed"): "removed",
+    ("demo --reset", "passed"): "at rest",
+}
+"""How a command calls what came of a stage or a demonstration, where it has words of its own for it."""
 _VERDICTS = {
     "demo": {True: "the demonstration passed", False: "the demonstration did not pass"},
     "demo --reset": {True: "everything is at rest", False: "the reset failed"},
@@ -28,14 +26,9 @@ _VERDICTS = {
 """How it ended, by command and whether all went well."""
 
 
-def changed_word(command: str) -> str:
-    """What a changed stage is called under this command: `changed`, `would change`, `removed`."""
-    return _CHANGED.get(command, "changed")
-
-
-def demo_state(state: str, command: str) -> str:
-    """What one of several demonstrations came to; a reset isn't passed but done."""
-    return "at rest" if state == "passed" and command == "demo --reset" else state
+def in_words(state: str, command: str) -> str:
+    """What a stage or a demonstration came to under this command, such as `changed`, `would change`, `removed`."""
+    return _STATES.get((command, state), state)
 
 
 def heading(run: RunStarted) -> Line:
@@ -46,9 +39,9 @@ def heading(run: RunStarted) -> Line:
 
 def fact(event: Fact, marks: Marks) -> Line:
     """What was seen, and what was expected where that says something else."""
-    mark, style = (marks.done, "green") if event.holds else (marks.failed, "bold red")
     says_it = event.holds and event.seen == event.expected
-    return marked(mark, f"{event.text}: {event.seen}", style, detail="" if says_it else f" (expected {event.expected})")
+    expected = "" if says_it else f" (expected {event.expected})"
+    return marked(marks.of("passed" if event.holds else "failed"), f"{event.text}: {event.seen}", expected)
 
 
 def fact_of_several(event: Fact, marks: Marks) -> Line:
@@ -65,8 +58,7 @@ def notice(event: Notice, view: RunView) -> str:
 def change(event: StageChange) -> Line:
     """What is done to which object, and why."""
     sign, style = _ACTIONS.get(event.action, ("~", "yellow"))
-    body = (Piece(f"{event.action} {event.subject}", style), Piece(f": {event.reason}"))
-    return Line(body, (Piece(f"{sign} ", style),))
+    return Line((Piece(f"{event.action} {event.subject}", style), Piece(f": {event.reason}"))).after(f"{sign} ", style)
 
 
 def diff(text: str, indent: int) -> Iterator[Line]:
@@ -81,13 +73,13 @@ def stage_failed(stage: StageView, marks: Marks) -> list[Line]:
     """The whole reason of a failed stage."""
     kind = f"{DEMONSTRATION} " if stage.kind == DEMONSTRATION else ""  # a stage may have the same name
     title = f"{kind}{stage.name} failed after {seconds(stage.seconds)}"
-    return [marked(marks.failed, title, "bold red"), *block(stage.reason, indent=4)]
+    return [marked(marks.of("failed"), title), *block(stage.reason, indent=4)]
 
 
 def run_failed(failure: Failure, marks: Marks) -> list[Line]:
     """Why the run failed: its first line marked, the others below it."""
     first, _, rest = failure.message.strip().partition("\n")
-    return [marked(marks.failed, first, "bold red"), *block(rest, indent=2)]
+    return [marked(marks.of("failed"), first), *block(rest, indent=2)]
 
 
 def failures(view: RunView, marks: Marks) -> list[Line]:
@@ -107,26 +99,23 @@ def plan(view: RunView, marks: Marks) -> list[Line]:
 
 def _planned(stage: StageView, marks: Marks) -> Iterator[Line]:
     if stage.changes:
-        body = (Piece(stage.name, "bold"), Piece(f"  {stage.kind}", "dim"))
-        yield Line((*body, Piece(f"  {count(len(stage.changes), 'change')}")), (Piece(f"{marks.waiting} ", "yellow"),))
+        changes = Piece(f"  {count(len(stage.changes), 'change')}")
+        body = (Piece(stage.name, "bold"), Piece(f"  {stage.kind}", "dim"), changes)
+        yield Line(body).after(f"{marks.waiting} ", "yellow")
         for event in stage.changes:
-            yield indented(change(event))
+            yield change(event).after("  ")
             yield from diff(event.diff, indent=6) if event.diff else ()
     elif stage.status == "unchanged":
-        yield marked(marks.done, stage.name, "green", detail="  up to date")
+        yield marked(marks.of("unchanged"), stage.name, "  up to date")
     elif stage.status != "failed":
-        yield marked(marks.skipped, stage.name, "dim", detail=f"  {stage.reason or stage.status}")
+        yield marked(marks.of("skipped"), stage.name, f"  {stage.reason or stage.status}")
 
 
 def summary(event: RunFinished, view: RunView) -> Line:
     """The last line of a run."""
-    parts = []
-    if view.stages:
-        parts.append(_stages(event, view))
-    if view.facts:
-        parts.append(held(view.facts))
-    verdict = _verdict(event)
-    outcome = ": ".join(filter(None, (verdict, ", ".join(parts)))) or event.command
+    facts = held(view.facts) if view.facts else ""
+    counts = ", ".join(filter(None, (_stages(event, view), facts)))
+    outcome = ": ".join(filter(None, (_verdict(event), counts))) or event.command
     text = f"{outcome} in {seconds(event.seconds)}"
     if _has_critical_path(event):
         text += f"; critical path {' > '.join(event.critical_path)} {seconds(event.critical_path_seconds)}"
@@ -147,15 +136,12 @@ def _has_critical_path(event: RunFinished) -> bool:
 
 
 def _stages(event: RunFinished, view: RunView) -> str:
+    if not view.stages:
+        return ""
     changed = {*event.changed, *(stage.name for stage in view.stages.values() if stage.status == "planned")}
-    counts = [
-        f"{len(changed)} {changed_word(event.command)}",
-        f"{len(event.unchanged)} unchanged",
-        f"{len(event.failed)} failed",
-    ]
-    if event.skipped:
-        counts.append(f"{len(event.skipped)} skipped")
-    return ", ".join(counts)
+    counts = {in_words("changed", event.command): changed, "unchanged": event.unchanged, "failed": event.failed}
+    said = [f"{len(stages)} {state}" for state, stages in counts.items()]
+    return ", ".join([*said, f"{len(event.skipped)} skipped"] if event.skipped else said)
 
 
 def held(facts: Sequence[Fact]) -> str:
@@ -166,19 +152,11 @@ def held(facts: Sequence[Fact]) -> str:
 
 def demos(view: RunView, marks: Marks) -> list[Line]:
     """A line for each demonstration, then in full why some failed."""
-    rows = list(view.demos.values())
-    name = max((len(row.name) for row in rows), default=0)
-    state = max((len(demo_state(row.status, view.command)) for row in rows), default=0)
-    return [
-        *(_demo(row, view.command, (name, state), marks) for row in rows),
-        *(line for row in rows if row.status == "failed" for line in stage_failed(row, marks)),
-    ]
-
-
-def _demo(row: StageView, command: str, widths: tuple[int, int], marks: Marks) -> Line:
-    """Name, what came of it, seconds, facts. `widths` are those of the first two."""
-    mark, style = {"passed": (marks.done, "green"), "skipped": (marks.skipped, "dim")}.get(
-        row.status, (marks.failed, "bold red")
-    )
-    name, state = row.name.ljust(widths[0]), demo_state(row.status, command).ljust(widths[1])
-    return marked(mark, f"{name}  {state}  {seconds(row.seconds):>8}  {held(row.facts)}", style)
+    rows = [(row, in_words(row.status, view.command)) for row in view.demos.values()]
+    name = max((len(row.name) for row, _ in rows), default=0)
+    width = max((len(said) for _, said in rows), default=0)
+    lines = []
+    for row, said in rows:
+        mark = marks.of(row.status if row.status in ("passed", "skipped") else "failed")
+        lines.append(marked(mark, f"{row.name:{name}}  {said:{width}}  {seconds(row.seconds):>8}  {held(row.facts)}"))
+    return lines + [each for row, _ in rows if row.status == "failed" for each in stage_failed(row, marks)]

@@ -4,7 +4,7 @@ import io
 import json
 import re
 import typing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ def fields_of(cls: type[Event]) -> dict[str, st.SearchStrategy]:
 def written(*events: tuple[float, Event]) -> str:
     stream = io.StringIO()
     since = iter(seconds for seconds, _ in events)
-    with JsonLines(stream, now=lambda: START + timedelta(seconds=next(since))) as report:
+    with JsonLines(stream, clock=lambda: START.timestamp() + next(since)) as report:
         for _, event in events:
             report(event)
     return stream.getvalue()

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 import pytest
 from report_samples import REFUSED, demo, failed_up, plan, stage, started
 from rich.cells import cell_len
+from rich.console import ConsoleDimensions
 
 from canarylab.events import Event, Failure, Notice, StageChange, StageFinished, StageProgress, StageStarted
 from canarylab.report.console_live import LiveConsole
-from canarylab.report.live_table import Window, frame, table
+from canarylab.report.live_table import frame, table
 from canarylab.report.marks import ASCII, UNICODE, Marks
 from canarylab.report.run_view import RunView
 
@@ -29,7 +30,7 @@ def view_of(*events: Event, now: float = 0.0) -> RunView:
 
 
 def shown(view: RunView, now: float = 0.0, width: int = 80, height: int = 24, marks: Marks = UNICODE) -> list[str]:
-    return [each.plain for each in frame(view, now, marks, Window(width, height))]
+    return [each.plain for each in frame(view, now, marks, ConsoleDimensions(width, height))]
 
 
 def test_there_is_a_row_for_each_stage_in_the_playbooks_order() -> None:

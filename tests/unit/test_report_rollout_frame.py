@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from rich.cells import cell_len
+from rich.console import ConsoleDimensions
 from watch_world import (
     HASHES,
     NOW,
@@ -19,9 +20,8 @@ from watch_world import (
     traffic,
 )
 
-from canarylab.report.live_table import Window
+from canarylab.report.marks import ASCII, UNICODE
 from canarylab.report.rollout.frame import frame
-from canarylab.report.rollout.glyphs import ASCII, UNICODE
 from canarylab.rollouts.routes.objects import RouteWeight
 from canarylab.watch.state import Silence, WatchState
 from canarylab.watch.traffic import GatewayTraffic
@@ -33,8 +33,8 @@ LONG = (
 )
 
 
-def shown(seen, width=110, height=40, glyphs=UNICODE, now=NOW):
-    return [line.plain for line in frame(seen, now, glyphs, Window(width, height), COMMAND)]
+def shown(seen, width=110, height=40, marks=UNICODE, now=NOW):
+    return [line.plain for line in frame(seen, now, marks, ConsoleDimensions(width, height), COMMAND)]
 
 
 def line_of(lines, start):
@@ -65,18 +65,18 @@ STATES = {
 
 
 @pytest.mark.parametrize("name", STATES)
-@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
-@pytest.mark.parametrize("width", [20, 60, 72, 80, 120, 160])
-def test_the_view_fits_every_window(name, glyphs, width):
+@pytest.mark.parametrize("marks", [UNICODE, ASCII], ids=["unicode", "ascii"])
+@pytest.mark.parametrize("width", [12, 20, 60, 72, 80, 120, 160])
+def test_the_view_fits_every_window(name, marks, width):
     for height in (3, 12, 24):
-        lines = shown(STATES[name], width, height, glyphs)
+        lines = shown(STATES[name], width, height, marks)
         assert len(lines) <= height
         assert max(map(cell_len, lines)) <= width
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_a_terminal_without_unicode_gets_ascii_only(name):
-    assert all(line.isascii() for line in shown(STATES[name], glyphs=ASCII))
+    assert all(line.isascii() for line in shown(STATES[name], marks=ASCII))
 
 
 def test_it_looks_like_this():
@@ -152,7 +152,7 @@ def test_who_gets_anything_has_a_column_of_the_bar(canary):
 
 def test_failed_requests_stand_out():
     view = WatchView.of(paused())
-    lines = frame(WatchState(view, flowing(view, errors=3)), NOW, UNICODE, Window(110, 40), COMMAND)
+    lines = frame(WatchState(view, flowing(view, errors=3)), NOW, UNICODE, ConsoleDimensions(110, 40), COMMAND)
     [line] = [line for line in lines if line.plain.startswith("traffic ")]
     assert "3 failed" in line.plain
     assert "bold red" in {str(span.style) for span in line.spans}

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pytest
 from report_samples import stage, started
 
 from canarylab.events import Fact, StageFinished, StageProgress, StageStarted
-from canarylab.report.run_view import RunView
+from canarylab.removal import Removal
+from canarylab.report.marks import ASCII, UNICODE, Marks
+from canarylab.report.run_view import RunView, Status, Work
 from canarylab.report.text import clean, clock, names, roughly, seconds
-from canarylab.report.work import Work
 
 CHAIN = (stage("cluster"), stage("istiod", "cluster"), stage("gateway", "istiod", "cluster"))
 
@@ -63,30 +66,50 @@ def test_a_step_that_was_started_stays_until_it_finishes() -> None:
     assert not view.activities
 
 
+def counted(*counts: tuple[int, int, float]) -> Work:
+    """Work of which `done`, `total` and the time were heard, one after the other."""
+    work = None
+    for done, total, now in counts:
+        work = Work.counted(done, total, now, work)
+    assert work
+    return work
+
+
 def test_remaining_time_follows_the_pace_so_far() -> None:
-    work = Work.begin(0, 1000, now=100.0).advance(250, 1000, now=160.0)
-    assert work.remaining(160.0) == pytest.approx(180.0)
+    assert counted((0, 1000, 100.0), (250, 1000, 160.0)).remaining(160.0) == pytest.approx(180.0)
 
 
 def test_remaining_time_of_resumed_work_counts_only_what_was_done_since() -> None:
-    work = Work.begin(600, 1000, now=0.0).advance(700, 1000, now=30.0)
-    assert work.remaining(30.0) == pytest.approx(90.0)
+    assert counted((600, 1000, 0.0), (700, 1000, 30.0)).remaining(30.0) == pytest.approx(90.0)
 
 
 def test_nobody_can_tell_the_remaining_time_at_the_beginning() -> None:
-    assert Work.begin(0, 10, now=0.0).remaining(60.0) is None
-    assert Work.begin(0, 10, now=0.0).advance(5, 10, now=1.0).remaining(1.0) is None
+    assert counted((0, 10, 0.0)).remaining(60.0) is None
+    assert counted((0, 10, 0.0), (5, 10, 1.0)).remaining(1.0) is None
 
 
 @pytest.mark.parametrize(("done", "total"), [(2, 10), (5, 20)])
 def test_a_count_that_goes_back_or_another_total_is_other_work(done: int, total: int) -> None:
-    work = Work.begin(0, 10, now=0.0).advance(4, 10, now=50.0).advance(done, total, now=60.0)
-    assert work == Work.begin(done, total, now=60.0)
+    assert counted((0, 10, 0.0), (4, 10, 50.0), (done, total, 60.0)) == counted((done, total, 60.0))
+
+
+@pytest.mark.parametrize(("done", "total"), [(None, 10), (3, None), (None, None)])
+def test_work_that_is_not_counted_any_more_has_no_amount(done: int | None, total: int | None) -> None:
+    assert Work.counted(done, total, 60.0, counted((4, 10, 50.0))) is None
 
 
 @pytest.mark.parametrize(("done", "total", "share"), [(0, 0, 0.0), (1, 4, 0.25), (9, 4, 1.0)])
 def test_the_share_of_the_work_stays_between_none_and_all(done: int, total: int, share: float) -> None:
-    assert Work.begin(done, total, 0.0).share == share
+    assert counted((done, total, 0.0)).share == share
+
+
+@pytest.mark.parametrize("marks", [UNICODE, ASCII])
+def test_every_state_that_a_report_shows_has_a_sign(marks: Marks) -> None:
+    literals = [*get_args(Status), get_type_hints(Removal)["outcome"]]
+    for state in (state for literal in literals for state in get_args(literal)):
+        sign, style = marks.of(state)
+        assert len(sign) == 1
+        assert style
 
 
 @pytest.mark.parametrize(

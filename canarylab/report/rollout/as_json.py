@@ -18,10 +18,7 @@ def document(state: WatchState) -> dict[str, Any]:
     return {
         "namespace": view.rollout.namespace,
         "rollout": view.rollout.name,
-        "strategy": view.rollout.strategy,
-        "phase": view.rollout.phase,
-        "message": view.rollout.message,
-        "aborted": view.rollout.aborted,
+        **_fields(view.rollout, "strategy", "phase", "message", "aborted"),
         "steps": _steps(view.steps),
         "ends_at": _time(view.ends_at),
         "weights": _weights(view.weights),
@@ -51,12 +48,9 @@ def _revision(one: RevisionView, traffic: GatewayTraffic) -> dict[str, Any]:
     flow = traffic.flows.get(one.hash)
     return {
         "revision": one.number,
-        "role": one.role,
-        "hash": one.hash,
-        "status": one.status,
+        **_fields(one, "role", "hash", "status"),
         "images": tuple(one.images.values()),
-        "wanted": one.wanted,
-        "ready": one.ready,
+        **_fields(one, "wanted", "ready"),
         "created": _time(one.created),
         "scales_down_at": _time(one.scales_down_at),
         "trouble": one.trouble,
@@ -64,34 +58,35 @@ def _revision(one: RevisionView, traffic: GatewayTraffic) -> dict[str, Any]:
         "traffic": flow
         and {
             "requests_per_second": round(flow.rate, 2),
-            "requests": flow.requests,
-            "errors": flow.errors,
+            **_fields(flow, "requests", "errors"),
             "percent": round(flow.share, 2),
         },
     }
 
 
 def _pod(pod: PodView) -> dict[str, Any]:
-    shown = {key: getattr(pod, key) for key in ("name", "ip", "ready", "state")}
+    shown = _fields(pod, "name", "ip", "ready", "state")
     return {**shown, "trouble": pod.own_words, "restarts": pod.restarts, "created": _time(pod.created)}
 
 
 def _analysis(one: Analysis) -> dict[str, Any]:
     keys = ("name", "phase", "good", "count", "errors", "value", "message")
-    metrics = [{key: getattr(each, key) for key in keys} for each in one.run.begun]
-    name, phase, message = one.run.name, one.run.phase, one.run.message
-    return {"name": name, "purpose": one.purpose, "phase": phase, "message": message, "metrics": metrics}
+    metrics = [_fields(each, *keys) for each in one.run.begun]
+    return {"name": one.run.name, "purpose": one.purpose, **_fields(one.run, "phase", "message"), "metrics": metrics}
 
 
 def _traffic(traffic: GatewayTraffic) -> dict[str, Any]:
     return {
-        "problem": traffic.problem,
-        "gateways": traffic.gateways,
+        **_fields(traffic, "problem", "gateways"),
         "seconds": round(traffic.seconds, 1),
         "requests_per_second": round(traffic.rate, 2),
-        "requests": traffic.requests,
-        "errors": traffic.errors,
+        **_fields(traffic, "requests", "errors"),
     }
+
+
+def _fields(of: object, *names: str) -> dict[str, Any]:
+    """Those that have the same name in the document."""
+    return {name: getattr(of, name) for name in names}
 
 
 def _time(epoch: float | None) -> str | None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from canarylab.report.rollout.glyphs import Glyphs
-from canarylab.report.rollout.styles import ROLE_STYLES
+from canarylab.report.marks import ROLE_STYLES, Marks
 from canarylab.report.text import count
 from canarylab.rollouts.revisions import Role
 from canarylab.watch.state import WatchState
@@ -25,19 +24,16 @@ Remark = Sequence[tuple[str, str]]
 """Words with a style each, the most important first: the last ones go where there is no room."""
 
 
-def bars(state: WatchState, glyphs: Glyphs, width: int) -> dict[str, Text]:
+def bars(state: WatchState, marks: Marks, width: int) -> dict[str, Text]:
     """`weight` and `traffic`, the ones that there are, each in `width` columns if that is possible at all."""
-    wanted, got = _wanted(state), _got(state)
-    room = max(len(_numbers(wanted, 0)), len(_numbers(got, 1)))
+    drawn = {"weight": (_wanted(state), 0, _weight_remark(state)), "traffic": (_got(state), 1, _traffic_remark(state))}
+    room = max(len(_numbers(shares, decimals)) for shares, decimals, _ in drawn.values())
     size = max(_MIN, min(_MAX, (width - room - 2 * len(_GAP)) // 2))
-    lines = {}
-    if wanted:
-        lines["weight"] = _line(
-            _bar(wanted, size, glyphs), _numbers(wanted, 0).rjust(room), _weight_remark(state), width
-        )
-    if got:
-        lines["traffic"] = _line(_bar(got, size, glyphs), _numbers(got, 1).rjust(room), _traffic_remark(state), width)
-    return lines
+    return {
+        label: _line(_bar(shares, size, marks), _numbers(shares, decimals).rjust(room), remark, width)
+        for label, (shares, decimals, remark) in drawn.items()
+        if shares
+    }
 
 
 def no_traffic(traffic: GatewayTraffic) -> str:
@@ -76,14 +72,14 @@ def _line(bar: Text, numbers: str, remark: Remark, width: int) -> Text:
     return bar
 
 
-def _bar(shares: Segments, width: int, glyphs: Glyphs) -> Text:
+def _bar(shares: Segments, width: int, marks: Marks) -> Text:
     """What isn't nothing gets a column at least."""
     bar, drawn, covered = Text(), 0, 0.0
     for position, (role, share) in enumerate(shares):
         covered += share
         to_come = sum(bool(other) for _, other in shares[position + 1 :])
         end = min(max(round(width * covered / 100), drawn + bool(share)), width - to_come)
-        glyph = glyphs.marks.bar_left if role in _AT_REST else glyphs.marks.bar_done
+        glyph = marks.bar_left if role in _AT_REST else marks.bar_done
         bar.append(glyph * (end - drawn), ROLE_STYLES[role])
         drawn = end
     return bar.append(" " * (width - drawn))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from canarylab.report.lines import Line, Piece, line
-from canarylab.report.rollout.styles import PHASE_STYLES
-from canarylab.report.text import count
-from canarylab.report.times import time_of_day
+from canarylab.report.lines import Line, line
+from canarylab.report.marks import PHASE_STYLES
+from canarylab.report.text import count, time_of_day
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import WatchState
 from canarylab.watch.traffic import GatewayTraffic
@@ -23,7 +22,7 @@ def changes(before: WatchState | None, after: WatchState) -> list[Line]:
 
 def timed(each: Line, now: float) -> Line:
     """The line behind the time of day at `now`, in seconds since 1970."""
-    return Line(each.body, (Piece(f"{time_of_day(now)}  ", "dim"),))
+    return each.after(f"{time_of_day(now)}  ", "dim")
 
 
 def _answers(before: WatchState | None, after: WatchState) -> Iterator[Line]:

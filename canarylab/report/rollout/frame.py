@@ -5,18 +5,15 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from rich.cells import cell_len
+from rich.console import ConsoleDimensions
 from rich.text import Text
 
-from canarylab.report.live_row import cut
-from canarylab.report.live_table import Window
+from canarylab.report.marks import PHASE_STYLES, Marks
+from canarylab.report.rich_lines import cut, fit
 from canarylab.report.rollout import revisions
 from canarylab.report.rollout.bars import bars, no_traffic
-from canarylab.report.rollout.glyphs import Glyphs
 from canarylab.report.rollout.rail import rail
-from canarylab.report.rollout.styles import PHASE_STYLES
-from canarylab.report.text import clean
-from canarylab.report.times import left, time_of_day
+from canarylab.report.text import clean, left, time_of_day
 from canarylab.rollouts.view import Replicas
 from canarylab.watch.state import WatchState
 
@@ -25,45 +22,36 @@ _MOST_LINES = 3
 """Lines that a message may take."""
 
 
-def frame(state: WatchState, now: float, glyphs: Glyphs, window: Window, command: str) -> list[Text]:
+def frame(state: WatchState, now: float, marks: Marks, window: ConsoleDimensions, command: str) -> list[Text]:
     """What is to be seen at `now` (seconds since 1970), never more than the window holds.
 
     `command` is a command line with `{}` in place of the plugin's command that the user may want next.
     """
-    page = _Page(state, now, glyphs, window.width)
+    page = _Page(state, now, marks, window.width)
     above = [page.title(), *page.phase(), *page.silence(), Text(), *page.body(), Text()]
     below = page.next(command)
-    table = revisions.rows(state, now, glyphs, window.width, window.height - len(above) - len(below))
-    lines = [*above, *table, *below][: max(1, window.height)]
-    for line in lines:
-        line.no_wrap, line.overflow = True, "crop"
-        line.rstrip()
-        line.truncate(window.width, overflow="crop")
-    return lines
+    table = revisions.rows(state, now, marks, window.width, window.height - len(above) - len(below))
+    return [fit(line, window.width) for line in [*above, *table, *below][: max(1, window.height)]]
 
 
 @dataclass(frozen=True)
 class _Page:
     state: WatchState
     now: float
-    glyphs: Glyphs
+    marks: Marks
     width: int
 
     def title(self) -> Text:
         """A rule, as what has changed stands above it."""
-        view, rule = self.state.view.rollout, self.glyphs.marks.bar_left
-        title = Text.assemble(
-            (f"{rule}{rule} ", "dim"),
-            (view.name, "bold"),
-            f"  {view.strategy} in {view.namespace} ",
-        )
+        view, rule = self.state.view.rollout, self.marks.bar_left
+        title = Text.assemble((f"{rule}{rule} ", "dim"), (view.name, "bold"), f"  {view.strategy} in {view.namespace} ")
         clock = f" {time_of_day(self.now)} {rule}{rule}"
         title.truncate(max(1, self.width - len(clock) - 1), overflow="crop")
-        return title.append(rule * (self.width - cell_len(title.plain) - len(clock)) + clock, "dim")
+        return title.append(rule * (self.width - title.cell_len - len(clock)) + clock, "dim")
 
     def phase(self) -> list[Text]:
-        view, marks = self.state.view, self.glyphs.marks
-        known = {"Healthy": marks.done, "Paused": self.glyphs.paused, "Degraded": marks.failed}
+        view, marks = self.state.view, self.marks
+        known = {"Healthy": marks.done, "Paused": self.marks.paused, "Degraded": marks.failed}
         head = f"{known.get(view.rollout.phase) or marks.frame(self.now)} {view.rollout.phase}"
         words = [clean(view.rollout.message), left(view.ends_at - self.now) if view.ends_at is not None else ""]
         lines = self._wrapped(", ".join(filter(None, words)), self.width - len(head) - 2) or [""]
@@ -76,15 +64,14 @@ class _Page:
         if silence is None:
             return []
         said = f"no answer since {time_of_day(silence.since)}, this is how it was then: {silence.why}"
-        return [Text(cut(f"{self.glyphs.marks.warning} {said}", self.width, self.glyphs.marks), "bold yellow")]
+        return [Text(cut(f"{self.marks.warning} {said}", self.width, self.marks), "bold yellow")]
 
     def body(self) -> list[Text]:
         view = self.state.view
         lines = self._steps()
-        if view.services:
-            words = (f"{name} selects " + (f"revision {one}" if one else "none") for name, one in view.services)
-            lines += self._said("services", ", ".join(words))
-        drawn = bars(self.state, self.glyphs, self.width - _LABEL)
+        selected = (f"{name} selects " + (f"revision {one}" if one else "none") for name, one in view.services)
+        lines += self._said("services", ", ".join(selected))
+        drawn = bars(self.state, self.marks, self.width - _LABEL)
         lines += [self._labelled(label, bar) for label, bar in drawn.items()]
         if "traffic" not in drawn:
             lines += self._said("traffic", no_traffic(self.state.traffic), "dim")
@@ -102,7 +89,7 @@ class _Page:
         if view.steps.current and not view.rollout.aborted:
             line.append("  ")
             room = self.width - _LABEL - len(line)
-            line.append_text(rail(view.steps, self._waits(), self.glyphs, room))
+            line.append_text(rail(view.steps, self._waits(), self.marks, room))
         return [self._labelled("steps", line)]
 
     def _waits(self) -> str:
@@ -116,14 +103,13 @@ class _Page:
         advice = self.state.view.advice
         if not advice:
             return []
-        lines = textwrap.wrap(
-            command.format(advice), self.width - _LABEL - 2, break_long_words=False, break_on_hyphens=False
-        )
+        room = max(_LABEL, self.width - _LABEL - 2)
+        lines = textwrap.wrap(command.format(advice), room, break_long_words=False, break_on_hyphens=False)
         lines = [*(f"{line} \\" for line in lines[:-1]), lines[-1]]  # so that it can be pasted as it stands
         return [Text(), *(self._labelled("" if n else "next", Text(line, "cyan")) for n, line in enumerate(lines))]
 
     def _said(self, label: str, words: str, style: str = "") -> list[Text]:
-        """Words behind a label, going on below where they are long."""
+        """Words behind a label, going on below where they are long; nothing where there are none."""
         lines = self._wrapped(clean(words), self.width - _LABEL)
         return [self._labelled("" if position else label, Text(line, style)) for position, line in enumerate(lines)]
 
@@ -136,7 +122,7 @@ class _Page:
         if len(lines) <= _MOST_LINES:
             return lines
         rest = " ".join(lines[_MOST_LINES - 1 :])
-        return [*lines[: _MOST_LINES - 1], cut(rest, width, self.glyphs.marks)]
+        return [*lines[: _MOST_LINES - 1], cut(rest, width, self.marks)]
 
 
 def _counts(replicas: Replicas) -> str:

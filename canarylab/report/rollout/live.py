@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from rich.console import Group
-from rich.live import Live
+from rich.console import ConsoleDimensions
+from rich.text import Text
 
-from canarylab.report.live_table import Window
-from canarylab.report.rich_lines import console_for, print_lines
+from canarylab.report.marks import marks_of
+from canarylab.report.rich_lines import LiveRows, console_for, print_lines
 from canarylab.report.rollout.changes import changes, timed
 from canarylab.report.rollout.frame import frame
-from canarylab.report.rollout.glyphs import glyphs_of
 from canarylab.watch.state import Clock, Screen, WatchState
 
 _FRAMES_PER_SECOND = 4
@@ -23,16 +22,11 @@ class LiveScreen(Screen):
 
     def __init__(self, stream: TextIO, command: str, clock: Clock = time.time) -> None:
         self._console = console_for(stream)
-        self._glyphs = glyphs_of(stream)
+        self._marks = marks_of(stream)
         self._command, self._clock = command, clock
         self._state: WatchState | None = None
         """Replaced as a whole, so that rich's thread can read it at any time."""
-        self._live = Live(
-            get_renderable=self._frame,
-            console=self._console,
-            refresh_per_second=_FRAMES_PER_SECOND,
-            vertical_overflow="crop",
-        )
+        self._live = LiveRows(self._console, self._rows, _FRAMES_PER_SECOND)
 
     def show(self, state: WatchState) -> None:
         before, self._state = self._state, state
@@ -44,15 +38,7 @@ class LiveScreen(Screen):
             self._live.refresh()
 
     def close(self) -> None:
-        try:
-            self._live.stop()
-        finally:
-            self._console.show_cursor()
+        self._live.stop()
 
-    def _frame(self) -> Group:
-        if self._state is None:
-            return Group()
-        size = self._console.size
-        return Group(
-            *frame(self._state, self._clock(), self._glyphs, Window(size.width, size.height - 1), self._command)
-        )
+    def _rows(self, window: ConsoleDimensions) -> list[Text]:
+        return frame(self._state, self._clock(), self._marks, window, self._command) if self._state else []

@@ -22,24 +22,12 @@ def screen(output: str, stream: TextIO, command: str, gone: Callable[[], None]) 
     `command` is a command line with `{}` for a command of the Argo plugin.
     """
     if output == "json":
-        return JsonScreen(_Pipe(stream, gone))
+        return JsonScreen(Output(stream, gone))
     if is_terminal(stream):
         from canarylab.report.rollout.live import LiveScreen  # rich's, which takes its time to load
 
         return LiveScreen(stream, command)
-    return LinesScreen(_Pipe(stream, gone))
-
-
-class _Pipe(Output):
-    """Calls `gone` when its reader is gone: other commands then go on, but watching is for the reader alone."""
-
-    def __init__(self, stream: TextIO, gone: Callable[[], None]) -> None:
-        super().__init__(stream)
-        self._gone = gone
-
-    def _discard(self) -> None:
-        super()._discard()
-        self._gone()
+    return LinesScreen(Output(stream, gone))
 
 
 class LinesScreen(Screen):
