@@ -110,7 +110,7 @@ class Mac:
         patch("platform.machine", lambda: "arm64")
         patch("os.geteuid", lambda: 501)
         patch(host, "ROOT", self.root)
-        patch(host, "connect", lambda address, _: self.errnos.get(address, errno.ETIMEDOUT))
+        patch(host.Host, "connect", lambda _, address, __: self.errnos.get(address, errno.ETIMEDOUT))
         patch(socket_vmnet, "_HANGS_UP_SECONDS", 0.01)
         patch(resources, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=100 * GIB)))
 

@@ -171,6 +171,12 @@ def test_a_program_that_does_not_say_its_version_is_told_with_its_last_words(mac
     assert "doesn't say its version" in finding.seen
 
 
+def test_the_version_in_json_is_the_programs_own(mac):
+    client = '{"major":"1","minor":"36","gitVersion":"v1.36.2","gitCommit":"3a2","goVersion":"go1.26.1"}'
+    mac.says("kubectl version --client -o json", f'{{"clientVersion":{client},"kustomizeVersion":"v5.8.0"}}')
+    assert mac.finding("kubectl").seen.startswith("1.36.2 at ")
+
+
 def test_an_amd64_minikube_on_arm64_is_named_with_what_would_come_of_it(mac):
     """kubernetes/minikube#17020."""
     mac.put("opt/homebrew/bin/minikube", AMD64, mode=0o755)
@@ -715,5 +721,5 @@ def test_a_connection_is_tried_and_let_go_of():
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        assert host.connect("127.0.0.1", port) == 0
-    assert host.connect("127.0.0.1", port) == errno.ECONNREFUSED
+        assert host.Host.connect("127.0.0.1", port) == 0
+    assert host.Host.connect("127.0.0.1", port) == errno.ECONNREFUSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from canarylab.contract.provider import Finding
@@ -32,7 +33,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("hypervisor", system.hypervisor),
     ("user", system.user),
     ("Homebrew", system.homebrew),
-    *((each.name, programs.program(each)) for each in programs.ALL),
+    *((each.name, partial(programs.program, each)) for each in programs.ALL),
     ("driver", driver.driver),
     ("socket_vmnet", socket_vmnet.socket_vmnet),
     ("firewall", firewall.firewall),

@@ -13,10 +13,8 @@ _HOMEBREW = "https://brew.sh says how to install it; then `brew bundle` in this 
 
 def system(host: Host) -> Iterator[Finding]:
     """macOS or Linux: minikube's drivers for others are unknown to this tool."""
-    if not host.is_mac:
-        yield Finding("operating system", host.system == "Linux", host.system, "use macOS or Linux")
-        return
-    yield Finding("operating system", True, f"macOS {host.macos_version}")
+    seen = f"macOS {host.macos_version}" if host.is_mac else host.system
+    yield Finding("operating system", host.system in ("Darwin", "Linux"), seen, "use macOS or Linux")
 
 
 def architecture(host: Host) -> Iterator[Finding]:
@@ -48,7 +46,7 @@ def homebrew(host: Host) -> Iterator[Finding]:
         return
     if host.brew is None:
         yield Finding("Homebrew", False, "isn't installed", _HOMEBREW, fatal=False)
-    elif host.architecture == "arm64" and host.brew.is_relative_to(host.file("/usr/local")):
+    elif host.architecture == "arm64" and host.has_intel_brew:
         seen = f"{host.brew} is the one for Intel: what it installs is amd64"
         yield Finding("Homebrew", False, seen, f"install the one for Apple Silicon: {_HOMEBREW}", fatal=False)
     else:
