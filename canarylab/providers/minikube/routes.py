@@ -57,6 +57,11 @@ def route_to(runner: Runner, destination: str) -> Route | None:
     return next((route for route in _table(runner) if route.destination == destination), None)
 
 
+def is_there(runner: Runner, route: Route) -> bool:
+    """Whether packets to exactly this range go that way."""
+    return route_to(runner, route.destination) == route
+
+
 def way_to(runner: Runner, address: str) -> Way | None:
     """How a packet to `address` would leave this machine; None where there is no route."""
     if platform.system() == _DARWIN:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.objects import load_balancer_address, load_balancers
-from canarylab.providers.minikube import clearing, keeper, nodeport, routes, starting, tunnel_owners, vm
+from canarylab.providers.minikube import keeper, nodeport, routes, starting, traces, tunnel_owners, vm
 from canarylab.providers.minikube.problems import explain
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
@@ -50,13 +50,14 @@ class TunnelAccess(Access):
         choice = Choice.load(ctx.paths.root)
         if choice:  # from now on the keeper puts no route back
             Choice("stopped", choice.vm).save(ctx.paths.root)
-        traces = clearing.Traces(ctx)
-        traces.remove()  # first: minikube, without a terminal, would ask for sudo in vain
-        was_running = starting.stop_keeper(ctx)
-        traces.remove()
-        removals = [*([Removal("tunnel process", "removed")] if was_running else []), *traces.removals()]
+        known = traces.of_profile(ctx)
+        were_there = [trace for trace in known if trace.is_there()]
+        traces.remove(ctx, known)  # first: minikube, without a terminal, would ask for sudo in vain
+        removals = [Removal("tunnel process", "removed")] if starting.stop_keeper(ctx) else []
+        traces.remove(ctx, known)
+        removals += [trace.receipt for trace in were_there]
         if not any(removal.outcome == "failed" for removal in removals):
-            removals += clearing.registry_entries(ctx)
+            removals += traces.registry_entries(ctx)
             Choice.forget(ctx.paths.root)
         return removals + [
             Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
