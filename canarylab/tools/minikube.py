@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from canarylab.errors import StageError
+
 PROGRAM = "minikube"
 
 ENVIRONMENT = {
@@ -56,18 +58,16 @@ class Minikube:
 
     def start(self, options: StartOptions, *, wait_seconds: float) -> list[str]:
         """Create, start or repair the cluster; the user's current context stays. Prints one JSON event a line."""
-        flags = [
-            f"--memory={options.memory}",
-            f"--cpus={options.cpus}",
-            f"--kubernetes-version={options.kubernetes}",
-            f"--container-runtime={options.container_runtime}",
-        ]
-        if options.driver:
-            flags.append(f"--driver={options.driver}")
-        if options.network:
-            flags.append(f"--network={options.network}")
-        if options.service_range:
-            flags.append(f"--service-cluster-ip-range={options.service_range}")
+        given = {
+            "memory": options.memory,
+            "cpus": options.cpus,
+            "kubernetes-version": options.kubernetes,
+            "container-runtime": options.container_runtime,
+            "driver": options.driver,
+            "network": options.network,
+            "service-cluster-ip-range": options.service_range,
+        }
+        flags = [f"--{name}={value}" for name, value in given.items() if value not in (None, "")]
         waiting = ("--wait=apiserver,default_sa,node_ready,system_pods", f"--wait-timeout={int(wait_seconds)}s")
         return self._argv("start", *flags, *waiting, "--keep-context", "--output=json", "--interactive=false")
 
@@ -108,6 +108,14 @@ class Minikube:
         """Remove an image from the nodes. Ends with 0 whatever happens."""
         return self._argv("image", "rm", reference)
 
+    def addons(self, *words: str) -> list[str]:
+        """`list -o json` for `parse_addons`, by minikube's own notes of the profile: the cluster isn't asked.
+
+        `enable ADDON` applies its objects, also where it is enabled already, and doesn't wait for what they start;
+        `disable ADDON` deletes them.
+        """
+        return self._argv("addons", *words)
+
 
 def profile_list() -> list[str]:
     """All profiles with their configuration. Light: their clusters aren't asked how they are."""
@@ -125,6 +133,9 @@ def config_set(key: str, value: str) -> list[str]:
 
 
 # -- what it prints ---------------------------------------------------------------------------------------------------
+
+
+_NODE_PARTS = ("Name", "Host", "Kubelet", "APIServer", "Kubeconfig", "Worker")
 
 
 @dataclass(frozen=True)
@@ -146,18 +157,8 @@ def parse_status(output: str) -> list[NodeStatus]:
     except ValueError:
         return []
     nodes = found if isinstance(found, list) else [found]
-    return [
-        NodeStatus(
-            node["Name"],
-            node["Host"],
-            node["Kubelet"],
-            node["APIServer"],
-            node["Kubeconfig"],
-            bool(node["Worker"]),
-        )
-        for node in nodes
-        if isinstance(node, dict) and "Host" in node
-    ]
+    there = [node for node in nodes if isinstance(node, dict) and "Host" in node]
+    return [NodeStatus(*(node[part] for part in _NODE_PARTS)) for node in there]
 
 
 @dataclass(frozen=True)
@@ -291,6 +292,18 @@ def parse_images(output: str) -> list[ListedImage]:
     return [ListedImage(each["id"].removeprefix("sha256:"), tuple(each.get("repoTags") or ())) for each in found or []]
 
 
+def parse_addons(text: str) -> dict[str, bool]:
+    """Whether each addon that this minikube knows is enabled. Raises StageError for anything else than that list."""
+    try:
+        return {name: addon["Status"] == "enabled" for name, addon in json.loads(text).items()}
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise StageError(
+            "minikube's list of addons can't be read",
+            why=f"it begins with {text[:60]!r}",
+            remedy="`minikube version` says which one it is; this tool knows the list of 1.38",
+        ) from error
+
+
 @dataclass(frozen=True)
 class TunnelBlock:
     """What `tunnel` prints of itself whenever something changes: the destination is reached through the gateway."""
@@ -333,8 +346,7 @@ def parse_tunnel(output: str) -> TunnelBlock | None:
 # -- values -----------------------------------------------------------------------------------------------------------
 
 _UNITS = {"": 1 << 20, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_DRIVERS = {"qemu": "qemu2", "kvm": "kvm2", "generic": "ssh", "native": "none"}
-_NETWORKS = {"user": "builtin"}
+_ALIASES = {"qemu": "qemu2", "kvm": "kvm2", "generic": "ssh", "native": "none", "user": "builtin"}
 
 
 def mebibytes(size: str) -> int:
@@ -345,14 +357,9 @@ def mebibytes(size: str) -> int:
     return int(match[1]) * _UNITS[match[2]] >> 20
 
 
-def driver_name(driver: str) -> str:
-    """minikube's own name of a driver, which is what a profile holds."""
-    return _DRIVERS.get(driver, driver)
-
-
-def network_name(network: str) -> str:
-    """minikube's own name of a network, which is what a profile holds."""
-    return _NETWORKS.get(network, network)
+def own_name(alias: str) -> str:
+    """minikube's own name of a driver or a network, which is what a profile holds."""
+    return _ALIASES.get(alias, alias)
 
 
 def free_service_range(taken: Iterable[str]) -> str | None:

@@ -35,7 +35,6 @@ from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.events import Notice
 from canarylab.providers.minikube import (
     keeper,
-    nodeport,
     processes,
     resolver,
     routes,
@@ -45,7 +44,7 @@ from canarylab.providers.minikube import (
     vm,
 )
 from canarylab.providers.minikube.routes import Route, Way
-from canarylab.providers.minikube.tunnel import TunnelAccess
+from canarylab.providers.minikube.tunnel import TunnelAccess, node_port_shown
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.removal import Removal
 from canarylab.stages.kinds.tunnel import TunnelStage
@@ -299,8 +298,14 @@ def test_containers_on_macos_need_a_tunnel_in_a_terminal():
 
 
 def test_a_service_without_ports_yet_is_pending():
-    assert nodeport.shown({"spec": {"ports": []}}, VM) == "pending"
-    assert nodeport.shown({"spec": {"ports": [{"port": 443, "nodePort": 30443}]}}, VM) == f"{VM}:30443"
+    assert node_port_shown({"spec": {"ports": []}}, VM) == "pending"
+    assert node_port_shown({"spec": {"ports": [{"port": 443, "nodePort": 30443}]}}, VM) == f"{VM}:30443"
+    assert node_port_shown({"spec": {"ports": [{"port": 443}, {"port": 444, "nodePort": 30444}]}}, VM) == f"{VM}:30444"
+
+
+def test_of_a_port_for_tcp_and_udp_the_first_is_taken():
+    ports = [{"port": 443, "nodePort": 30443}, {"port": 443, "nodePort": 30444, "protocol": "UDP"}]
+    assert node_port_shown({"spec": {"ports": ports}}, VM) == f"{VM}:30443"
 
 
 def test_through_the_tunnel_a_service_answers_at_its_own_address():

@@ -7,9 +7,10 @@ and route_linux.go EnsureRouteIsAdded), so a route that was made before it start
 from __future__ import annotations
 
 import platform
+import re
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from canarylab.errors import CanarylabError
 from canarylab.tools import ip
@@ -113,7 +114,7 @@ def parse_table(output: str) -> list[TableEntry]:
 
 def parse_netstat(text: str) -> list[Route]:
     """The same, of the routes that lead to an address alone."""
-    with_address = (entry for entry in parse_table(text) if _is_address(entry.gateway))
+    with_address = (entry for entry in parse_table(text) if re.fullmatch(r"[\d.]+", entry.gateway))
     return [Route(str(entry.network), entry.gateway) for entry in with_address]
 
 
@@ -131,13 +132,6 @@ def _table(runner: Runner) -> list[Route]:
         return parse_netstat(runner.run(["netstat", "-nr", "-f", "inet"], timeout=_TIMEOUT, env={"LC_ALL": "C"}).stdout)
     output = runner.run(["ip", "-j", "-4", "route", "show"], timeout=_TIMEOUT).stdout
     return [Route(found["dst"], found["gateway"]) for found in ip.parse(output) if "gateway" in found]
-
-
-def _is_address(gateway: str) -> bool:
-    try:
-        return bool(IPv4Address(gateway))
-    except ValueError:  # a link
-        return False
 
 
 def network(destination: str) -> IPv4Network | None:

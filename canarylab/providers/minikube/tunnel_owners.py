@@ -57,22 +57,19 @@ def refuse_foreign(ctx: Context) -> None:
 
 def route_conflict(ctx: Context, found: Route, machine: Vm) -> StageError:
     """Why a route to the very same range leads elsewhere, and what to do."""
-    what = f"conflicting route: {found} is there, {machine.route} is wanted"
-    choice = Choice.load(ctx.paths.root)
+    choice, owner = Choice.load(ctx.paths.root), vm.by_address(found.gateway)
     if choice and choice.vm.route == found:
         why = "the virtual machine had that address before"
-        return StageError(what, why=why, remedy=f"invoke tunnel start --profile {ctx.profile}")
-    owner = vm.by_address(found.gateway)
-    if owner:
-        return StageError(
-            what,
-            why=f"profile {owner.profile} has the same range of Services, and this machine can have one route to it",
-            remedy=f"end that profile's tunnel (`invoke tunnel stop --profile {owner.profile}`, or Ctrl-C in its "
-            "terminal); or give this one a range of its own, minikube's --service-cluster-ip-range: "
-            "`service_cluster_ip_range: 10.112.0.0/12` in the playbook's cluster, then `invoke up --recreate`",
+        remedy = f"invoke tunnel start --profile {ctx.profile}"
+    elif owner:
+        why = f"profile {owner.profile} has the same range of Services, and this machine can have one route to it"
+        remedy = (
+            f"end that profile's tunnel (`invoke tunnel stop --profile {owner.profile}`, or Ctrl-C in its terminal); "
+            "or give this one a range of its own, minikube's --service-cluster-ip-range: `service_cluster_ip_range: "
+            "10.112.0.0/12` in the playbook's cluster, then `invoke up --recreate`"
         )
-    return StageError(
-        what,
-        why="a VPN or a virtual machine that is gone has put it there: no profile of minikube has that address",
-        remedy=f"if nothing needs it: `sudo {' '.join(routes.delete_argv(found))}`; then `invoke tunnel start`",
-    )
+    else:
+        why = "a VPN or a virtual machine that is gone has put it there: no profile of minikube has that address"
+        remedy = f"if nothing needs it: `sudo {' '.join(routes.delete_argv(found))}`; then `invoke tunnel start`"
+    what = f"conflicting route: {found} is there, {machine.route} is wanted"
+    return StageError(what, why=why, remedy=remedy)

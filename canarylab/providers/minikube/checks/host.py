@@ -16,7 +16,7 @@ from canarylab.contract.provider import Finding
 from canarylab.pins import architecture
 from canarylab.providers.minikube import processes, vm
 from canarylab.tools import minikube
-from canarylab.tools.minikube import Profile, driver_name, network_name
+from canarylab.tools.minikube import Profile, own_name
 from canarylab.tools.runner import Result
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ class Host:
     @property
     def driver(self) -> str | None:
         """By minikube's own name; None, it chooses one."""
-        return driver_name(self.spec.driver) if self.spec.driver else None
+        return own_name(self.spec.driver) if self.spec.driver else None
 
     @property
     def network(self) -> str | None:
         """By minikube's own name; None, it chooses one."""
-        return network_name(self.spec.network) if self.spec.network else None
+        return own_name(self.spec.network) if self.spec.network else None
 
     @property
     def needs_socket_vmnet(self) -> bool:
