@@ -12,7 +12,7 @@ import pytest
 from mac_world import AMD64, ARM64, BLOCKED, GIB, ROUTES, Mac, failing, printed, profile
 
 from canarylab.errors import CancelledError, CommandError
-from canarylab.providers.minikube.checks import executable, firewall, host, local_network, resources
+from canarylab.providers.minikube.checks import executable, firewall, host, local_network, machine
 from canarylab.providers.minikube.checks import socket_vmnet as vmnet
 from canarylab.providers.minikube.routes import parse_table
 
@@ -574,7 +574,7 @@ def test_so_are_processors(mac, wanted, ok):
 
 @pytest.mark.parametrize(("free", "ok", "fatal"), [(100, True, True), (10, False, False), (3, False, True)])
 def test_disk_is_wanted_for_the_machine_and_what_it_grows_to(mac, free, ok, fatal):
-    mac.monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: type("U", (), {"free": free * GIB}))
+    mac.monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: type("U", (), {"free": free * GIB}))
     finding = mac.finding("disk")
     assert (finding.ok, finding.fatal) == (ok, fatal)
 

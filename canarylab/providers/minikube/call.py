@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from canarylab.providers.minikube import sudo
@@ -50,13 +51,13 @@ def profile_setting(ctx: Context) -> str:
     return result.stdout.strip() if result.code == 0 else ""
 
 
+@dataclass
 class Reporter:
     """minikube's events as progress: gets each line that it prints, and passes over what isn't an event."""
 
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-        self.last = "none"
-        """The last step."""
+    ctx: Context
+    last: str = "none"
+    """The last step."""
 
     def __call__(self, line: str) -> None:
         event = parse_event(line)
@@ -64,15 +65,15 @@ class Reporter:
             return
         if event.kind == "step":
             self.last = event.message
-            self._ctx.progress(event.message, *(event.step or ()))
+            self.ctx.progress(event.message, *(event.step or ()))
         elif event.kind.startswith("download"):
             self._download(event.data)
         elif event.kind == "warning":
-            self._ctx.progress(f"minikube warns: {event.message}")
+            self.ctx.progress(f"minikube warns: {event.message}")
         elif event.kind == "info" and not re.match(r"[A-Z_]+=", event.message):  # it echoes its environment
-            self._ctx.progress(event.message)
+            self.ctx.progress(event.message)
 
     def _download(self, data: Mapping[str, str]) -> None:
         self.last = f"downloading {data.get('artifact', '')}"
         share = re.fullmatch(r"(0|1)(\.\d+)?", data.get("progress", ""))
-        self._ctx.progress(self.last, *((round(float(share[0]) * 100), 100) if share else ()))
+        self.ctx.progress(self.last, *((round(float(share[0]) * 100), 100) if share else ()))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from canarylab.contract.stage import Change, Stage, StageOptions
+from canarylab.contract.stage import Action, Change, Stage, StageOptions
 from canarylab.errors import CommandError, StageError
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
@@ -29,6 +29,11 @@ _WAIT_SECONDS = 360.0
 _LEAST_SECONDS = 60.0
 """With less time than that it isn't started over: it would only be half made again."""
 _UNPAUSE_SECONDS = 120.0
+_ACTIONS: dict[Condition, Action] = {
+    **dict.fromkeys(("missing", "half-made"), "create"),
+    **dict.fromkeys(("stopped", "paused"), "start"),
+    "broken": "repair",
+}
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,8 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         if observed.differs:
             made = f"it was made with {'; '.join(observed.differs)}"
             return [Change("update", subject, f"{made}; only `--recreate` changes that")]
-        match observed.condition:
-            case "missing" | "half-made":
-                return [Change("create", subject, observed.reason)]
-            case "stopped" | "paused":
-                return [Change("start", subject, observed.reason)]
-            case "broken":
-                return [Change("repair", subject, observed.reason)]
+        if action := _ACTIONS.get(observed.condition):
+            return [Change(action, subject, observed.reason)]
         if not observed.own_kubeconfig:
             return [Change("update", "the tool's own kubeconfig", "it is missing or another")]
         return []

@@ -66,11 +66,8 @@ class VirtualMachine(Infrastructure):
 
 
 def _kept() -> list[Removal]:
-    kept = []
-    if cache_home().exists():
-        reason = "the next `up` is faster; `teardown --purge` removes them"
-        kept.append(Removal(f"charts, images and caches in {cache_home()}", "left", reason))
-    if (vm.home() / "cache").exists():
-        reason = "minikube's own, for all its profiles; `minikube delete --all --purge` removes it"
-        kept.append(Removal(f"downloads in {vm.home() / 'cache'}", "left", reason))
-    return kept
+    ours, downloads = cache_home(), vm.home() / "cache"
+    faster = "the next `up` is faster; `teardown --purge` removes them"
+    theirs = "minikube's own, for all its profiles; `minikube delete --all --purge` removes it"
+    known = ((ours, "charts, images and caches", faster), (downloads, "downloads", theirs))
+    return [Removal(f"{what} in {folder}", "left", reason) for folder, what, reason in known if folder.exists()]

@@ -15,13 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, CancelledError, CommandError
-from canarylab.providers.minikube import processes, routes, tunnel_list, tunnel_owners
+from canarylab.providers.minikube import processes, routes, tunnels
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
 from canarylab.tools import sudo
@@ -53,13 +54,13 @@ def argv(folder: Path, profile: str) -> list[str]:
     return [sys.executable, "-m", __name__, "--folder", str(folder), "--profile", profile]
 
 
+@dataclass
 class Keeper:
     """One run of minikube's tunnel after the other, until cancelled."""
 
-    def __init__(self, folder: Path, runner: Runner, start: Start = _BACKGROUND) -> None:
-        self._folder = folder
-        self._runner = runner
-        self._start = start
+    folder: Path
+    runner: Runner
+    start: Start = _BACKGROUND
 
     def serve(self, cancel: Cancel) -> None:
         """Until cancelled: whatever ends is started again, after a pause."""
@@ -72,12 +73,12 @@ class Keeper:
 
     def _once(self, cancel: Cancel) -> bool:
         """Run it until it ends or has to be ended; whether it came to work."""
-        choice = Choice.load(self._folder)
+        choice = Choice.load(self.folder)
         if choice is None or choice.way != "tunnel":
             return False  # whoever withdrew it ends this process, too
         try:
-            stale = tunnel_owners.stale_entries(self._runner, choice.vm.profile, choice.vm.route)
-            tunnel_list.forget(stale)  # minikube would use sudo for them, or give up
+            stale = tunnels.stale_entries(self.runner, choice.vm.profile, choice.vm.route)
+            tunnels.forget(stale)  # minikube would use sudo for them, or give up
             problem = self._missing(choice.vm)
             if not problem:
                 return self._run(choice.vm, cancel)
@@ -89,22 +90,22 @@ class Keeper:
 
     def _missing(self, vm: Vm) -> str:
         """What stands in the way of a tunnel, "" if nothing; a route is put back where nobody has to be asked."""
-        found = routes.route_to(self._runner, vm.services)
+        found = routes.route_to(self.runner, vm.services)
         if found:
             return "" if found == vm.route else f"conflicting route {found}"
-        way = routes.way_to(self._runner, vm.address)
+        way = routes.way_to(self.runner, vm.address)
         if way is None or way.gateway:
             return f"the virtual machine at {vm.address} can't be reached: it doesn't run, or its network is gone"
         try:
-            sudo.run(self._runner, routes.add_argv(vm.route))
+            sudo.run(self.runner, routes.add_argv(vm.route))
         except CommandError as error:
             return f"the route {vm.route} was lost, after sleep for instance, and can't be put back: {error.why}"
         return ""
 
     def _run(self, vm: Vm, cancel: Cancel) -> bool:
         output = _Output(self._report)
-        child = self._start(Minikube(vm.profile).tunnel(), output)
-        process = processes.find(self._runner, child.pid)
+        child = self.start(Minikube(vm.profile).tunnel(), output)
+        process = processes.find(self.runner, child.pid)
         output.add(pid=child.pid, started=process.started if process else "")
         code, why = self._watch(child, vm, output, cancel)
         said = output.last_words()
@@ -120,7 +121,7 @@ class Keeper:
             if time.monotonic() < look:
                 continue
             look = time.monotonic() + _LOOK_SECONDS
-            if not routes.is_there(self._runner, vm.route):
+            if not routes.is_there(self.runner, vm.route):
                 return end(child), f"the route {vm.route} was lost: the tunnel is started again"
             in_error = in_error + 1 if output.known.errors.get("router") else 0
             if in_error >= _LOOKS_IN_ERROR:  # minikube's setupRoute doesn't clear it once the route is there
@@ -129,16 +130,16 @@ class Keeper:
 
     def _take_over(self, cancel: Cancel) -> None:
         """End the tunnel of a keeper that was killed; on Linux the system has interrupted it already."""
-        orphan = tunnel_owners.own_tunnel(self._runner, KeeperReport.load(self._folder))
+        orphan = tunnels.own_tunnel(self.runner, KeeperReport.load(self.folder))
         if orphan:
             print(f"ends what a killed keeper left: {orphan}", flush=True)
             interrupted = [(0, GRACE_SECONDS)] if sys.platform == "linux" else []
-            processes.end(self._runner, orphan, cancel, [*interrupted, *_signals()])
+            processes.end(self.runner, orphan, cancel, [*interrupted, *_signals()])
 
     def _report(self, report: KeeperReport) -> None:
-        if report.problem and report.problem != KeeperReport.load(self._folder).problem:
+        if report.problem and report.problem != KeeperReport.load(self.folder).problem:
             print(report.problem, flush=True)
-        report.save(self._folder)
+        report.save(self.folder)
 
 
 class _Output:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.objects import load_balancer_address, load_balancers
-from canarylab.providers.minikube import keeper, routes, starting, traces, tunnel_owners, vm
+from canarylab.providers.minikube import keeper, routes, starting, traces, tunnels, vm
 from canarylab.providers.minikube.problems import explain
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
@@ -41,7 +41,7 @@ class TunnelAccess(Access):
             return
         ctx.paths.create()
         starting.stop_keeper(ctx)
-        tunnel_owners.refuse_foreign(ctx)
+        tunnels.refuse_foreign(ctx)
         if why := starting.make_route(ctx, machine):
             starting.use_node_ports(ctx, machine, why)
         else:
@@ -62,7 +62,7 @@ class TunnelAccess(Access):
             Choice.forget(ctx.paths.root)
         return removals + [
             Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
-            for found in tunnel_owners.foreign_tunnels(ctx)
+            for found in tunnels.foreign_tunnels(ctx)
         ]
 
     def tunnel_status(self, ctx: Context) -> TunnelStatus:
@@ -72,10 +72,10 @@ class TunnelAccess(Access):
         if choice and choice.way == "nodeport":
             return self._node_port_status(ctx, machine, choice.why)
         report = KeeperReport.load(ctx.paths.root)
-        process, note = tunnel_owners.own_tunnel(ctx.runner, report), ""
+        process, note = tunnels.own_tunnel(ctx.runner, report), ""
         is_watched = bool(choice and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM))
         if not is_watched:
-            process = next(iter(tunnel_owners.foreign_tunnels(ctx)), None)
+            process = next(iter(tunnels.foreign_tunnels(ctx)), None)
             note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
         is_there = is_watched or process is not None
         problems = _problems(ctx, machine, report if is_watched else KeeperReport()) if is_there else []
@@ -139,7 +139,7 @@ def _problems(ctx: Context, machine: Vm, report: KeeperReport) -> list[str]:
     """What is wrong with the route, what the keeper and minikube's status block complain of, and why."""
     found = routes.route_to(ctx.runner, machine.services)
     if found and found != machine.route:
-        conflict = tunnel_owners.route_conflict(ctx, found, machine)
+        conflict = tunnels.route_conflict(ctx, found, machine)
         return [f"{conflict.what}: {conflict.why}; next: {conflict.remedy}"]
     said = [*filter(None, [report.problem]), *(f"{part}: {error}" for part, error in report.errors.items())]
     if found is None:

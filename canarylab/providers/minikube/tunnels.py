@@ -1,20 +1,78 @@
-"""Who owns a tunnel: this tool, somebody else, whose tunnel stays, or nobody, where only an entry is left."""
+"""The tunnels of this machine, and whose each is: this tool's, somebody else's, or nobody's, of which an entry is left.
+
+minikube's own list of them, tunnels.json, outlives those that could not clean up. minikube takes any running process
+with an entry's id for that tunnel (pkg/minikube/tunnel/process.go, kubernetes/minikube#9188), and then refuses to start
+another: "another tunnel is already running".
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
-from canarylab.providers.minikube import processes, routes, tunnel_list, vm
+from canarylab.files import write_private
+from canarylab.providers.minikube import processes, routes, vm
+from canarylab.providers.minikube.routes import Route
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.providers.minikube.processes import Process
-    from canarylab.providers.minikube.routes import Route
-    from canarylab.providers.minikube.tunnel_list import Entry
     from canarylab.providers.minikube.vm import Vm
     from canarylab.tools.runner import Runner
+
+# -- minikube's list --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tunnel as it entered itself."""
+
+    machine: str
+    pid: int
+    route: Route
+
+
+def registry() -> Path:
+    """The file with minikube's list."""
+    return vm.home() / "tunnels.json"
+
+
+def entries() -> list[Entry]:
+    """Those that can be read; none where the list is missing or being written."""
+    return [entry for raw in _raw() if (entry := _entry(raw))]
+
+
+def forget(gone: Collection[Entry]) -> None:
+    """Take these entries out, and leave the rest as it is."""
+    if gone:
+        write_private(registry(), json.dumps([raw for raw in _raw() if _entry(raw) not in gone]))
+
+
+def _raw() -> list[Any]:
+    try:
+        found = json.loads(registry().read_text() or "null")
+    except (FileNotFoundError, ValueError):  # minikube truncates it before it writes
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _entry(raw: Any) -> Entry | None:
+    try:
+        destination = raw["Route"]["DestCIDR"]
+        bits = sum(byte.bit_count() for byte in base64.b64decode(destination["Mask"]))
+        route = Route(f"{destination['IP']}/{bits}", raw["Route"]["Gateway"])
+        return Entry(raw["MachineName"], int(raw["Pid"]), route)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+# -- whose they are ---------------------------------------------------------------------------------------------------
 
 
 def own_tunnel(runner: Runner, report: KeeperReport) -> Process | None:
@@ -28,7 +86,7 @@ def own_tunnel(runner: Runner, report: KeeperReport) -> Process | None:
 def foreign_tunnels(ctx: Context) -> list[Process]:
     """The tunnels of this profile that run and that this tool didn't start."""
     ours = own_tunnel(ctx.runner, KeeperReport.load(ctx.paths.root))
-    entered = {entry.pid for entry in tunnel_list.entries() if entry.machine == ctx.profile}
+    entered = {entry.pid for entry in entries() if entry.machine == ctx.profile}
     return [
         process
         for process in processes.tunnels(ctx.runner)
@@ -39,7 +97,7 @@ def foreign_tunnels(ctx: Context) -> list[Process]:
 
 def stale_entries(runner: Runner, profile: str, route: Route | None = None) -> list[Entry]:
     """The entries of this profile, or for its route, whose tunnel doesn't run any more."""
-    claimed = [entry for entry in tunnel_list.entries() if entry.machine == profile or entry.route == route]
+    claimed = [entry for entry in entries() if entry.machine == profile or entry.route == route]
     running = {process.pid for process in processes.tunnels(runner)} if claimed else set()
     return [entry for entry in claimed if entry.pid not in running]
 
