@@ -25,8 +25,8 @@ ENVIRONMENT = {
 ANY_CODE = tuple(range(-64, 256))
 """For the runner's `ok`: what an exit code means is for `explain` to say. Below 0: ended by that signal."""
 
-USAGE, CLUSTER_STOPPED, CLUSTER_MISSING = 14, 83, 85
-"""Exit codes of a wrong flag or key (and of `image` without a profile), and of a cluster that isn't up."""
+USAGE, CLUSTER_MISSING = 14, 85
+"""Exit codes of a wrong flag or key (and of `image` without a profile), and of a profile that isn't there."""
 
 DEFAULT_SERVICE_RANGE = "10.96.0.0/12"
 _EVENT_PREFIX = "io.k8s.sigs.minikube."
@@ -319,9 +319,9 @@ class TunnelBlock:
 
 
 _TUNNEL = re.compile(
-    r"Status:\s*\n\s*machine: (?P<machine>.*)\n\s*pid: (?P<pid>\d+)\n\s*route: (?P<to>\S+) -> (?P<via>\S+)\n"
-    r"\s*minikube: (?P<state>.*)\n\s*services: \[(?P<services>.*)\]\n\s*errors:[ \t]*\n"
-    r"(?P<errors>(?:[ \t]+(?:minikube|router|loadbalancer emulator): .*(?:\n|$))+)"
+    r"Status:\s*\n\s*machine: (.*)\n\s*pid: (\d+)\n\s*route: (\S+) -> (\S+)\n"
+    r"\s*minikube: (.*)\n\s*services: \[(.*)\]\n\s*errors:[ \t]*\n"
+    r"((?:[ \t]+(?:minikube|router|loadbalancer emulator): .*(?:\n|$))+)"
 )
 
 
@@ -330,17 +330,11 @@ def parse_tunnel(output: str) -> TunnelBlock | None:
     blocks = list(_TUNNEL.finditer(output))
     if not blocks:
         return None
-    last = blocks[-1]
-    errors = dict(line.strip().split(": ", 1) for line in last["errors"].splitlines())
-    return TunnelBlock(
-        machine=last["machine"].strip(),
-        pid=int(last["pid"]),
-        destination=last["to"],
-        gateway=last["via"],
-        minikube=last["state"].strip(),
-        services=tuple(name.strip() for name in last["services"].split(",") if name.strip()),
-        errors={part: said for part, said in errors.items() if said != "no errors"},
-    )
+    machine, pid, destination, gateway, state, services, said = blocks[-1].groups()
+    errors = dict(line.strip().split(": ", 1) for line in said.splitlines())
+    wrong = {part: error for part, error in errors.items() if error != "no errors"}
+    names = tuple(re.findall(r"[^\s,]+", services))
+    return TunnelBlock(machine.strip(), int(pid), destination, gateway, state.strip(), names, wrong)
 
 
 # -- values -----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from canarylab.contract.provider import Finding, Infrastructure
@@ -33,10 +33,7 @@ class VirtualMachine(Infrastructure):
     def findings(self, ctx: Context) -> list[Finding]:
         return doctor.findings(ctx, self._spec)
 
-    @contextmanager
-    def session(self, ctx: Context, command: str) -> Iterator[None]:
-        with sudo.session(ctx, command):
-            yield
+    session = staticmethod(sudo.session)
 
     def stages(self) -> Sequence[Stage[Any, Any]]:
         return (ClusterStage(self._spec),)

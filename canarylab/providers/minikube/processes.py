@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -80,13 +81,8 @@ def runs_minikube(words: Sequence[str], command: str) -> bool:
 
 def profile_of(words: Sequence[str]) -> str:
     """The profile that a command line of minikube names, "" where it leaves it to minikube's configuration."""
-    for index, word in enumerate(words):
-        if word in ("-p", "--profile"):
-            return "".join(words[index + 1 : index + 2])
-        for start in ("-p=", "--profile="):
-            if word.startswith(start):
-                return word.removeprefix(start)
-    return ""
+    found = re.search(r"(?:^|\0)(?:-p|--profile)[=\0]([^\0]*)", "\0".join(words))
+    return found[1] if found else ""
 
 
 def _from_proc(pid: int) -> Process | None:

@@ -12,7 +12,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from canarylab.errors import MachineError
@@ -36,10 +36,8 @@ def session(ctx: Context, command: str) -> Iterator[None]:
     purposes = [] if sudo.is_root() else needed(ctx, command)
     if purposes and not sudo.allowed(ctx.runner):
         _ask(ctx, purposes)
-    if purposes and sudo.allowed(ctx.runner):
-        with sudo.kept_alive(ctx.runner, lambda: needed(ctx, command)):
-            yield
-    else:
+    is_kept = purposes and sudo.allowed(ctx.runner)
+    with sudo.kept_alive(ctx.runner, lambda: needed(ctx, command)) if is_kept else nullcontext():
         yield
 
 

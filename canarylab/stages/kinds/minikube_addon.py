@@ -30,6 +30,10 @@ _NAMESPACE = "kube-system"
 """Of the ConfigMap that says that this tool enabled the addon."""
 
 _HELM_WAY = "`invoke up --playbook istio-canary` installs Istio by Helm"
+_LAST_OPERATOR = (
+    "its operator, istio/operator 1.23.3 in minikube 1.38, is the last one: Istio discontinued it with 1.24. What it "
+    "installs is Istio 1.23, made for Kubernetes 1.27 to 1.30 and without fixes since April 2025"
+)
 _PROVISIONER = "istio-provisioner"
 _ISTIO = (_PROVISIONER, "istio")
 """The second is an IstioOperator object: nothing without the operator that the first one runs."""
@@ -88,21 +92,15 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
                 remedy=f"{_HELM_WAY}, whose images have arm64 variants since 1.15",
             )
         if self.options.addon == _PROVISIONER:
-            ctx.emit(
-                Notice(
-                    f"{self._subject}: its operator, istio/operator 1.23.3 in minikube 1.38, is the last one: Istio "
-                    "discontinued it with 1.24. What it installs is Istio 1.23, made for Kubernetes 1.27 to 1.30 and "
-                    f"without fixes since April 2025. {_HELM_WAY}"
-                )
-            )
+            ctx.emit(Notice(f"{self._subject}: {_LAST_OPERATOR}. {_HELM_WAY}"))
 
     def _require_minikube(self, ctx: Context) -> None:
         if ctx.provider.name != _PROVIDER:
+            otherwise = f"; or {_HELM_WAY}, on any provider" if self.options.addon in _ISTIO else ""
             raise UsageError(
                 f"provider {ctx.provider.name} has no {self._subject}: addons are minikube's",
                 where=f"stage {self.name}",
-                remedy=f"--provider {_PROVIDER}"
-                + (f"; or {_HELM_WAY}, on any provider" if self.options.addon in _ISTIO else ""),
+                remedy=f"--provider {_PROVIDER}{otherwise}",
             )
 
     # -- the stage ----------------------------------------------------------------------------------------------------
