@@ -157,7 +157,8 @@ def look(ctx: Context, spec: ClusterSpec) -> Host:
         return host
     # `-i` passes over what this macOS doesn't know.
     facts = parse_sysctl(host.ask("sysctl", "-i", *_SYSCTL).stdout)
-    return replace(host, macos_version=host.ask("sw_vers", "-productVersion").stdout.strip(), facts=facts)
+    version = ctx.runner.run(["sw_vers", "-productVersion"], timeout=_SECONDS).stdout.strip()
+    return replace(host, macos_version=version, facts=facts)
 
 
 def parse_sysctl(output: str) -> dict[str, str]:
