@@ -24,17 +24,14 @@ def why_no_address(ctx: Context, objects: Iterable[dict[str, Any]]) -> str | Non
     """
     if not any(stage.kind == "tunnel" for stage in ctx.playbook.stages):
         return None
-    for name in _without_address(ctx, objects):
+    for service in (service for obj in objects for service in _services(ctx, obj)):
+        name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+        if service["spec"].get("type") != "LoadBalancer" or load_balancer_address(service):
+            continue
         status = ctx.provider.access.tunnel_status(ctx)
         if status.running and status.addresses.get(name) == _PENDING:
             return next((problem for problem in status.problems if name in problem), f"no address yet for {name}")
     return None
-
-
-def _without_address(ctx: Context, objects: Iterable[dict[str, Any]]) -> Iterable[str]:
-    for live in (service for obj in objects for service in _services(ctx, obj)):
-        if live["spec"].get("type") == "LoadBalancer" and not load_balancer_address(live):
-            yield f"{live['metadata']['namespace']}/{live['metadata']['name']}"
 
 
 def _services(ctx: Context, obj: dict[str, Any]) -> list[dict[str, Any]]:

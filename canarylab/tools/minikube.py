@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from canarylab.errors import StageError
+
 PROGRAM = "minikube"
 
 ENVIRONMENT = {
@@ -23,8 +25,8 @@ ENVIRONMENT = {
 ANY_CODE = tuple(range(-64, 256))
 """For the runner's `ok`: what an exit code means is for `explain` to say. Below 0: ended by that signal."""
 
-USAGE, CLUSTER_STOPPED, CLUSTER_MISSING = 14, 83, 85
-"""Exit codes of a wrong flag or key (and of `image` without a profile), and of a cluster that isn't up."""
+USAGE, CLUSTER_MISSING = 14, 85
+"""Exit codes of a wrong flag or key (and of `image` without a profile), and of a profile that isn't there."""
 
 DEFAULT_SERVICE_RANGE = "10.96.0.0/12"
 _EVENT_PREFIX = "io.k8s.sigs.minikube."
@@ -56,18 +58,16 @@ class Minikube:
 
     def start(self, options: StartOptions, *, wait_seconds: float) -> list[str]:
         """Create, start or repair the cluster; the user's current context stays. Prints one JSON event a line."""
-        flags = [
-            f"--memory={options.memory}",
-            f"--cpus={options.cpus}",
-            f"--kubernetes-version={options.kubernetes}",
-            f"--container-runtime={options.container_runtime}",
-        ]
-        if options.driver:
-            flags.append(f"--driver={options.driver}")
-        if options.network:
-            flags.append(f"--network={options.network}")
-        if options.service_range:
-            flags.append(f"--service-cluster-ip-range={options.service_range}")
+        given = {
+            "memory": options.memory,
+            "cpus": options.cpus,
+            "kubernetes-version": options.kubernetes,
+            "container-runtime": options.container_runtime,
+            "driver": options.driver,
+            "network": options.network,
+            "service-cluster-ip-range": options.service_range,
+        }
+        flags = [f"--{name}={value}" for name, value in given.items() if value not in (None, "")]
         waiting = ("--wait=apiserver,default_sa,node_ready,system_pods", f"--wait-timeout={int(wait_seconds)}s")
         return self._argv("start", *flags, *waiting, "--keep-context", "--output=json", "--interactive=false")
 
@@ -108,6 +108,14 @@ class Minikube:
         """Remove an image from the nodes. Ends with 0 whatever happens."""
         return self._argv("image", "rm", reference)
 
+    def addons(self, *words: str) -> list[str]:
+        """`list -o json` for `parse_addons`, by minikube's own notes of the profile: the cluster isn't asked.
+
+        `enable ADDON` applies its objects, also where it is enabled already, and doesn't wait for what they start;
+        `disable ADDON` deletes them.
+        """
+        return self._argv("addons", *words)
+
 
 def profile_list() -> list[str]:
     """All profiles with their configuration. Light: their clusters aren't asked how they are."""
@@ -125,6 +133,9 @@ def config_set(key: str, value: str) -> list[str]:
 
 
 # -- what it prints ---------------------------------------------------------------------------------------------------
+
+
+_NODE_PARTS = ("Name", "Host", "Kubelet", "APIServer", "Kubeconfig", "Worker")
 
 
 @dataclass(frozen=True)
@@ -146,18 +157,8 @@ def parse_status(output: str) -> list[NodeStatus]:
     except ValueError:
         return []
     nodes = found if isinstance(found, list) else [found]
-    return [
-        NodeStatus(
-            node["Name"],
-            node["Host"],
-            node["Kubelet"],
-            node["APIServer"],
-            node["Kubeconfig"],
-            bool(node["Worker"]),
-        )
-        for node in nodes
-        if isinstance(node, dict) and "Host" in node
-    ]
+    there = [node for node in nodes if isinstance(node, dict) and "Host" in node]
+    return [NodeStatus(*(node[part] for part in _NODE_PARTS)) for node in there]
 
 
 @dataclass(frozen=True)
@@ -291,6 +292,18 @@ def parse_images(output: str) -> list[ListedImage]:
     return [ListedImage(each["id"].removeprefix("sha256:"), tuple(each.get("repoTags") or ())) for each in found or []]
 
 
+def parse_addons(text: str) -> dict[str, bool]:
+    """Whether each addon that this minikube knows is enabled. Raises StageError for anything else than that list."""
+    try:
+        return {name: addon["Status"] == "enabled" for name, addon in json.loads(text).items()}
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise StageError(
+            "minikube's list of addons can't be read",
+            why=f"it begins with {text[:60]!r}",
+            remedy="`minikube version` says which one it is; this tool knows the list of 1.38",
+        ) from error
+
+
 @dataclass(frozen=True)
 class TunnelBlock:
     """What `tunnel` prints of itself whenever something changes: the destination is reached through the gateway."""
@@ -306,9 +319,9 @@ class TunnelBlock:
 
 
 _TUNNEL = re.compile(
-    r"Status:\s*\n\s*machine: (?P<machine>.*)\n\s*pid: (?P<pid>\d+)\n\s*route: (?P<to>\S+) -> (?P<via>\S+)\n"
-    r"\s*minikube: (?P<state>.*)\n\s*services: \[(?P<services>.*)\]\n\s*errors:[ \t]*\n"
-    r"(?P<errors>(?:[ \t]+(?:minikube|router|loadbalancer emulator): .*(?:\n|$))+)"
+    r"Status:\s*\n\s*machine: (.*)\n\s*pid: (\d+)\n\s*route: (\S+) -> (\S+)\n"
+    r"\s*minikube: (.*)\n\s*services: \[(.*)\]\n\s*errors:[ \t]*\n"
+    r"((?:[ \t]+(?:minikube|router|loadbalancer emulator): .*(?:\n|$))+)"
 )
 
 
@@ -317,24 +330,17 @@ def parse_tunnel(output: str) -> TunnelBlock | None:
     blocks = list(_TUNNEL.finditer(output))
     if not blocks:
         return None
-    last = blocks[-1]
-    errors = dict(line.strip().split(": ", 1) for line in last["errors"].splitlines())
-    return TunnelBlock(
-        machine=last["machine"].strip(),
-        pid=int(last["pid"]),
-        destination=last["to"],
-        gateway=last["via"],
-        minikube=last["state"].strip(),
-        services=tuple(name.strip() for name in last["services"].split(",") if name.strip()),
-        errors={part: said for part, said in errors.items() if said != "no errors"},
-    )
+    machine, pid, destination, gateway, state, services, said = blocks[-1].groups()
+    errors = dict(line.strip().split(": ", 1) for line in said.splitlines())
+    wrong = {part: error for part, error in errors.items() if error != "no errors"}
+    names = tuple(re.findall(r"[^\s,]+", services))
+    return TunnelBlock(machine.strip(), int(pid), destination, gateway, state.strip(), names, wrong)
 
 
 # -- values -----------------------------------------------------------------------------------------------------------
 
 _UNITS = {"": 1 << 20, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_DRIVERS = {"qemu": "qemu2", "kvm": "kvm2", "generic": "ssh", "native": "none"}
-_NETWORKS = {"user": "builtin"}
+_ALIASES = {"qemu": "qemu2", "kvm": "kvm2", "generic": "ssh", "native": "none", "user": "builtin"}
 
 
 def mebibytes(size: str) -> int:
@@ -345,14 +351,9 @@ def mebibytes(size: str) -> int:
     return int(match[1]) * _UNITS[match[2]] >> 20
 
 
-def driver_name(driver: str) -> str:
-    """minikube's own name of a driver, which is what a profile holds."""
-    return _DRIVERS.get(driver, driver)
-
-
-def network_name(network: str) -> str:
-    """minikube's own name of a network, which is what a profile holds."""
-    return _NETWORKS.get(network, network)
+def own_name(alias: str) -> str:
+    """minikube's own name of a driver or a network, which is what a profile holds."""
+    return _ALIASES.get(alias, alias)
 
 
 def free_service_range(taken: Iterable[str]) -> str | None:

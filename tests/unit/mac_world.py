@@ -15,7 +15,7 @@ from support.runs import context_of
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube import doctor, processes
-from canarylab.providers.minikube.checks import host, resources, socket_vmnet
+from canarylab.providers.minikube.checks import host, machine, socket_vmnet
 from canarylab.providers.minikube.processes import Process
 from canarylab.report import findings as report
 from canarylab.report.lines import all_text
@@ -110,9 +110,9 @@ class Mac:
         patch("platform.machine", lambda: "arm64")
         patch("os.geteuid", lambda: 501)
         patch(host, "ROOT", self.root)
-        patch(host, "connect", lambda address, _: self.errnos.get(address, errno.ETIMEDOUT))
+        patch(host.Host, "connect", lambda _, address, __: self.errnos.get(address, errno.ETIMEDOUT))
         patch(socket_vmnet, "_HANGS_UP_SECONDS", 0.01)
-        patch(resources, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=100 * GIB)))
+        patch(machine, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=100 * GIB)))
 
     # -- what a test may spoil ----------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pytest
 from mac_world import AMD64, ARM64, BLOCKED, GIB, ROUTES, Mac, failing, printed, profile
 
 from canarylab.errors import CancelledError, CommandError
-from canarylab.providers.minikube.checks import executable, firewall, host, local_network, resources
+from canarylab.providers.minikube.checks import executable, firewall, host, local_network, machine
 from canarylab.providers.minikube.checks import socket_vmnet as vmnet
 from canarylab.providers.minikube.routes import parse_table
 
@@ -169,6 +169,12 @@ def test_a_program_that_does_not_say_its_version_is_told_with_its_last_words(mac
     finding = mac.finding("minikube")
     assert (finding.ok, finding.fatal) == (False, False)
     assert "doesn't say its version" in finding.seen
+
+
+def test_the_version_in_json_is_the_programs_own(mac):
+    client = '{"major":"1","minor":"36","gitVersion":"v1.36.2","gitCommit":"3a2","goVersion":"go1.26.1"}'
+    mac.says("kubectl version --client -o json", f'{{"clientVersion":{client},"kustomizeVersion":"v5.8.0"}}')
+    assert mac.finding("kubectl").seen.startswith("1.36.2 at ")
 
 
 def test_an_amd64_minikube_on_arm64_is_named_with_what_would_come_of_it(mac):
@@ -568,7 +574,7 @@ def test_so_are_processors(mac, wanted, ok):
 
 @pytest.mark.parametrize(("free", "ok", "fatal"), [(100, True, True), (10, False, False), (3, False, True)])
 def test_disk_is_wanted_for_the_machine_and_what_it_grows_to(mac, free, ok, fatal):
-    mac.monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: type("U", (), {"free": free * GIB}))
+    mac.monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: type("U", (), {"free": free * GIB}))
     finding = mac.finding("disk")
     assert (finding.ok, finding.fatal) == (ok, fatal)
 
@@ -715,5 +721,5 @@ def test_a_connection_is_tried_and_let_go_of():
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        assert host.connect("127.0.0.1", port) == 0
-    assert host.connect("127.0.0.1", port) == errno.ECONNREFUSED
+        assert host.Host.connect("127.0.0.1", port) == 0
+    assert host.Host.connect("127.0.0.1", port) == errno.ECONNREFUSED

@@ -236,7 +236,7 @@ def test_told_to_end_it_interrupts_minikube_and_waits():
 )
 def test_harder_signals_come_only_after_the_gentle_one(heeds, signals):
     child = Child(heeds=heeds)
-    keeper.end(child.signal, child.wait)
+    keeper.end(child)
     assert child.signals == signals
 
 

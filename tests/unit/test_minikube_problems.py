@@ -96,13 +96,13 @@ SIGNS = [
 @pytest.mark.parametrize(("code", "reason", "text", "expected", "remedy"), SIGNS, ids=[f"{s[1]}-{s[3]}" for s in SIGNS])
 def test_each_sign_is_recognised_and_says_what_to_do(code, reason, text, expected, remedy):
     problem = explain(code, reason, text)
-    assert problem.id == expected
+    assert problem.name == expected
     assert problem.why
     assert remedy in problem.remedy
 
 
 def test_what_is_not_known_has_no_explanation():
-    assert explain(80, "GUEST_CERT", "x509: something") == problems.Problem("GUEST_CERT", "", "")
+    assert explain(80, "GUEST_CERT", "x509: something") == problems.Problem("GUEST_CERT")
 
 
 def test_a_general_exit_code_explains_nothing_where_minikube_gave_a_reason():
@@ -181,6 +181,6 @@ def test_the_profile_that_minikube_forgets_is_filled_in(advice, expected):
 
 def test_every_machine_problem_and_every_other_has_words():
     for trap in problems._TRAPS:
-        assert trap.problem.why
-        assert trap.problem.remedy
+        assert trap.why
+        assert trap.remedy
         assert trap.text or trap.ids or trap.code is not None

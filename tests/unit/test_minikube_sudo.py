@@ -14,7 +14,7 @@ from tunnel_world import PROFILE, SERVICES, VM, Host, context, minikube_home, wr
 from canarylab.cancel import Cancel
 from canarylab.errors import CommandError, MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import privileges, resolver, starting, sudo, vm
+from canarylab.providers.minikube import resolver, starting, sudo, vm
 from canarylab.providers.minikube.tunnel import TunnelAccess
 from canarylab.providers.minikube.tunnel_state import Choice
 from canarylab.tools.sudo import allowed, run
@@ -107,8 +107,8 @@ def test_a_playbook_without_a_tunnel_needs_no_root():
     host = Host(may_sudo=False)
     ctx = context(host)
     ctx.playbook = type(ctx.playbook)("x", "", ctx.playbook.path, "", ctx.playbook.cluster, (), {}, ())
-    assert privileges.needed(ctx, UP) == []
-    assert privileges.needed(ctx, "tunnel start") != []
+    assert sudo.needed(ctx, UP) == []
+    assert sudo.needed(ctx, "tunnel start") != []
 
 
 @pytest.mark.parametrize("command", ["demo", "doctor"])

@@ -163,7 +163,7 @@ def test_a_process_id_that_belongs_to_another_by_now_is_left_alone(world, monkey
     own = processes.find(world, os.getpid())
     stale = processes.Process(own.pid, "before", own.since, own.words)
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("it was killed"))
-    assert strays._end(world, stale, world.context().cancel)
+    assert processes.end(world, stale, world.context().cancel, [(signal.SIGKILL, 10.0)])
 
 
 @pytest.mark.parametrize(

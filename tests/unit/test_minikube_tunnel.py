@@ -35,17 +35,15 @@ from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.events import Notice
 from canarylab.providers.minikube import (
     keeper,
-    nodeport,
     processes,
     resolver,
     routes,
     starting,
-    tunnel_list,
-    tunnel_owners,
+    tunnels,
     vm,
 )
 from canarylab.providers.minikube.routes import Route, Way
-from canarylab.providers.minikube.tunnel import TunnelAccess
+from canarylab.providers.minikube.tunnel import TunnelAccess, node_port_shown
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.removal import Removal
 from canarylab.stages.kinds.tunnel import TunnelStage
@@ -299,8 +297,14 @@ def test_containers_on_macos_need_a_tunnel_in_a_terminal():
 
 
 def test_a_service_without_ports_yet_is_pending():
-    assert nodeport.shown({"spec": {"ports": []}}, VM) == "pending"
-    assert nodeport.shown({"spec": {"ports": [{"port": 443, "nodePort": 30443}]}}, VM) == f"{VM}:30443"
+    assert node_port_shown({"spec": {"ports": []}}, VM) == "pending"
+    assert node_port_shown({"spec": {"ports": [{"port": 443, "nodePort": 30443}]}}, VM) == f"{VM}:30443"
+    assert node_port_shown({"spec": {"ports": [{"port": 443}, {"port": 444, "nodePort": 30444}]}}, VM) == f"{VM}:30444"
+
+
+def test_of_a_port_for_tcp_and_udp_the_first_is_taken():
+    ports = [{"port": 443, "nodePort": 30443}, {"port": 443, "nodePort": 30444, "protocol": "UDP"}]
+    assert node_port_shown({"spec": {"ports": ports}}, VM) == f"{VM}:30443"
 
 
 def test_through_the_tunnel_a_service_answers_at_its_own_address():
@@ -353,23 +357,23 @@ def test_entries_of_tunnels_that_are_gone_are_stale_even_where_their_id_is_someb
     write_registry(
         (PROFILE, os.getpid(), VM), (PROFILE, 99999999, "192.168.105.8"), ("colleague", 99999998, "10.0.0.1")
     )
-    stale = tunnel_owners.stale_entries(SystemRunner(Cancel()), PROFILE)
+    stale = tunnels.stale_entries(SystemRunner(Cancel()), PROFILE)
     assert [entry.pid for entry in stale] == [os.getpid(), 99999999]
-    tunnel_list.forget(stale)
+    tunnels.forget(stale)
     assert registered() == [99999998]
 
 
 def test_an_entry_for_our_route_is_stale_whoever_made_it():
     write_registry(("former-profile", 99999999, VM))
-    assert [entry.machine for entry in tunnel_owners.stale_entries(SystemRunner(Cancel()), PROFILE, OURS)] == [
+    assert [entry.machine for entry in tunnels.stale_entries(SystemRunner(Cancel()), PROFILE, OURS)] == [
         "former-profile"
     ]
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", "{}", "null", '[{"Pid": 1}, null, 3]'])
 def test_a_registry_that_is_half_written_has_no_entries(text):
-    tunnel_list.path().write_text(text)
-    assert tunnel_list.entries() == []
+    tunnels.registry().write_text(text)
+    assert tunnels.entries() == []
 
 
 # -- for real: supervisord, the keeper, and a `minikube tunnel` -------------------------------------------------------
@@ -435,7 +439,7 @@ def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
     first = ACCESS.tunnel_status(ctx).pid
     os.kill(starting.supervisor(ctx).process(keeper.PROGRAM), signal.SIGKILL)
     until(lambda: ACCESS.tunnel_status(ctx).pid not in (None, first) and ACCESS.tunnel_status(ctx).running)
-    assert tunnel_owners.foreign_tunnels(ctx) == []
+    assert tunnels.foreign_tunnels(ctx) == []
 
 
 @linux
@@ -446,7 +450,7 @@ def test_what_a_killed_tunnel_left_is_taken_back(real):
     removals = ACCESS.tunnel_stop(ctx)
     assert [removal.subject for removal in removals] == [
         f"route {SERVICES} -> {VM}",
-        f"entry of tunnel 99999999 in {tunnel_list.path()}",
+        f"entry of tunnel 99999999 in {tunnels.registry()}",
         "address of Service ns/gateway",
     ]
     assert {removal.outcome for removal in removals} == {"removed"}

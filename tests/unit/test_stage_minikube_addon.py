@@ -24,7 +24,7 @@ from canarylab.kube.watch import Watch
 from canarylab.playbook.loader import PLAYBOOKS, load
 from canarylab.removal import Removal
 from canarylab.stages.kinds.minikube_addon import MinikubeAddonOptions, MinikubeAddonStage
-from canarylab.tools.minikube_addons import parse_list
+from canarylab.tools.minikube import parse_addons
 
 DEPLOYMENT = "istio-operator/istio-operator"
 ISTIO = ("istio-provisioner", "istio")
@@ -228,13 +228,13 @@ def test_a_deployment_is_written_with_its_namespace(deployments):
 
 def test_the_list_of_a_real_minikube_is_understood():
     recorded = {"istio": {"Profile": "minikube", "Status": "enabled"}, "yakd": {"Profile": "m", "Status": "disabled"}}
-    assert parse_list(json.dumps(recorded)) == {"istio": True, "yakd": False}
+    assert parse_addons(json.dumps(recorded)) == {"istio": True, "yakd": False}
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}x", '{"a": 1}', "* Profile not found"])
 def test_anything_else_than_a_list_is_an_error_and_no_bug(text):
     with pytest.raises(StageError, match="can't be read"):
-        parse_list(text)
+        parse_addons(text)
 
 
 # -- the playbook -----------------------------------------------------------------------------------------------------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from canarylab.providers.minikube import sudo
 from canarylab.providers.minikube.problems import failure
 from canarylab.tools import minikube
-from canarylab.tools.minikube import Minikube, NodeStatus, Profile
+from canarylab.tools.minikube import Minikube, NodeStatus, Profile, parse_event
 from canarylab.tools.runner import Result
 
 if TYPE_CHECKING:
@@ -47,3 +49,31 @@ def profile_setting(ctx: Context) -> str:
     """The profile that `minikube` without -p is about; "" where none is set."""
     result = call(ctx, minikube.config_get("profile"), timeout=ASK_SECONDS)
     return result.stdout.strip() if result.code == 0 else ""
+
+
+@dataclass
+class Reporter:
+    """minikube's events as progress: gets each line that it prints, and passes over what isn't an event."""
+
+    ctx: Context
+    last: str = "none"
+    """The last step."""
+
+    def __call__(self, line: str) -> None:
+        event = parse_event(line)
+        if event is None:
+            return
+        if event.kind == "step":
+            self.last = event.message
+            self.ctx.progress(event.message, *(event.step or ()))
+        elif event.kind.startswith("download"):
+            self._download(event.data)
+        elif event.kind == "warning":
+            self.ctx.progress(f"minikube warns: {event.message}")
+        elif event.kind == "info" and not re.match(r"[A-Z_]+=", event.message):  # it echoes its environment
+            self.ctx.progress(event.message)
+
+    def _download(self, data: Mapping[str, str]) -> None:
+        self.last = f"downloading {data.get('artifact', '')}"
+        share = re.fullmatch(r"(0|1)(\.\d+)?", data.get("progress", ""))
+        self.ctx.progress(self.last, *((round(float(share[0]) * 100), 100) if share else ()))

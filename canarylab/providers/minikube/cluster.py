@@ -7,16 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from canarylab.contract.stage import Change, Stage, StageOptions
+from canarylab.contract.stage import Action, Change, Stage, StageOptions
 from canarylab.errors import CommandError, StageError
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.providers.minikube import strays, teardown, user_context
-from canarylab.providers.minikube.call import call, call_or_raise, nodes, profiles
+from canarylab.providers.minikube.call import Reporter, call, call_or_raise, nodes, profiles
 from canarylab.providers.minikube.problems import RECREATE, failure
-from canarylab.providers.minikube.progress import Reporter
 from canarylab.providers.minikube.wanted import Condition, condition_of, differences, start_options
 from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube
@@ -30,6 +29,11 @@ _WAIT_SECONDS = 360.0
 _LEAST_SECONDS = 60.0
 """With less time than that it isn't started over: it would only be half made again."""
 _UNPAUSE_SECONDS = 120.0
+_ACTIONS: dict[Condition, Action] = {
+    **dict.fromkeys(("missing", "half-made"), "create"),
+    **dict.fromkeys(("stopped", "paused"), "start"),
+    "broken": "repair",
+}
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,8 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         if observed.differs:
             made = f"it was made with {'; '.join(observed.differs)}"
             return [Change("update", subject, f"{made}; only `--recreate` changes that")]
-        match observed.condition:
-            case "missing" | "half-made":
-                return [Change("create", subject, observed.reason)]
-            case "stopped" | "paused":
-                return [Change("start", subject, observed.reason)]
-            case "broken":
-                return [Change("repair", subject, observed.reason)]
+        if action := _ACTIONS.get(observed.condition):
+            return [Change(action, subject, observed.reason)]
         if not observed.own_kubeconfig:
             return [Change("update", "the tool's own kubeconfig", "it is missing or another")]
         return []
@@ -103,7 +102,9 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         elif observed.condition == "half-made":
             self._resume(ctx)
         elif observed.condition == "paused":
-            self._unpause(ctx)
+            ctx.progress("unpausing")
+            where = f"stage {self.name}"
+            call_or_raise(ctx, self.minikube.unpause(), "unpause the cluster", timeout=_UNPAUSE_SECONDS, where=where)
         elif observed.condition != "running":
             self._repair(ctx)
         self._take_context(ctx)
@@ -151,13 +152,10 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
 
     def _start_over(self, ctx: Context, why: str) -> None:
         ctx.progress(f"deleting it and creating it again: {why}")
-        self._delete(ctx)
+        for removal in teardown.delete_profile(ctx):
+            if removal.outcome == "failed":
+                raise StageError(f"{removal.subject} can't be deleted", why=removal.reason, remedy="invoke teardown")
         self._create(ctx)
-
-    def _delete(self, ctx: Context) -> None:
-        failed = [removal for removal in teardown.delete_profile(ctx) if removal.outcome == "failed"]
-        if failed:
-            raise StageError(f"{failed[0].subject} can't be deleted", why=failed[0].reason, remedy="invoke teardown")
 
     def _start(self, ctx: Context, *, otherwise: str = "") -> None:
         known = profiles(ctx)
@@ -177,20 +175,9 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             ) from error
         if result.code:
             made = profiles(ctx).get(ctx.profile)
-            raise failure(
-                "start the cluster",
-                result.output,
-                result.code,
-                ctx.profile,
-                hints=made.addresses if made else (),
-                otherwise=otherwise,
-                where=f"stage {self.name}",
-            )
-
-    def _unpause(self, ctx: Context) -> None:
-        ctx.progress("unpausing")
-        where = f"stage {self.name}"
-        call_or_raise(ctx, self.minikube.unpause(), "unpause the cluster", timeout=_UNPAUSE_SECONDS, where=where)
+            hints, what = made.addresses if made else (), "start the cluster"
+            where = f"stage {self.name}"
+            raise failure(what, result.output, result.code, ctx.profile, hints=hints, otherwise=otherwise, where=where)
 
     def _take_context(self, ctx: Context) -> None:
         """Copy what minikube wrote into the user's kubeconfig to one of our own, which has nothing else."""

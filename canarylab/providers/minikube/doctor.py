@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError, CancelledError
-from canarylab.providers.minikube.checks import (
-    driver,
-    firewall,
-    local_network,
-    programs,
-    resources,
-    routes,
-    socket_vmnet,
-    system,
-)
+from canarylab.providers.minikube.checks import driver, firewall, local_network, machine, programs, routes, socket_vmnet
 from canarylab.providers.minikube.checks.host import Host, look
 
 if TYPE_CHECKING:
@@ -27,21 +19,21 @@ if TYPE_CHECKING:
 Check = Callable[[Host], Iterable[Finding]]
 
 CHECKS: tuple[tuple[str, Check], ...] = (
-    ("operating system", system.system),
-    ("architecture", system.architecture),
-    ("hypervisor", system.hypervisor),
-    ("user", system.user),
-    ("Homebrew", system.homebrew),
-    *((each.name, programs.program(each)) for each in programs.ALL),
+    ("operating system", machine.system),
+    ("architecture", machine.architecture),
+    ("hypervisor", machine.hypervisor),
+    ("user", machine.user),
+    ("Homebrew", machine.homebrew),
+    *((each.name, partial(programs.program, each)) for each in programs.ALL),
     ("driver", driver.driver),
     ("socket_vmnet", socket_vmnet.socket_vmnet),
     ("firewall", firewall.firewall),
     ("Local Network", local_network.local_network),
     ("routes", routes.routes),
-    ("memory", resources.memory),
-    ("processors", resources.processors),
-    ("disk", resources.disk),
-    ("sudo", system.sudo),
+    ("memory", machine.memory),
+    ("processors", machine.processors),
+    ("disk", machine.disk),
+    ("sudo", machine.sudo),
 )
 """In the order in which they are reported, and fixed: what is installed comes before its service is started."""
 

@@ -55,13 +55,11 @@ class NodeImages(Images):
         with prepared(ctx, wanted, target) as folder:
             before = _id_of(ctx, wanted.image)
             ctx.progress(f"building {wanted.image} in the cluster for {target}")
-            built = _build(ctx, wanted, target, folder)
-            after = _id_of(ctx, wanted.image)
+            built, after = _build(ctx, wanted, target, folder)
             if after is not None and after == before and not _is_wanted(ctx, after, wanted):
                 ctx.progress("the node kept the old image of that name: removing it, and building again")
                 self.remove(ctx, wanted.image)
-                built = _build(ctx, wanted, target, folder)
-                after = _id_of(ctx, wanted.image)
+                built, after = _build(ctx, wanted, target, folder)
         if after is None:
             raise _not_built(wanted.image, built, "the cluster has no image of that name after the build")
         ctx.progress("reading the built image")
@@ -94,13 +92,17 @@ def _is_wanted(ctx: Context, image_id: str, wanted: Wanted) -> bool:
     return _read(ctx, image_id, wanted.image).labels.get(SOURCE_LABEL) == wanted.digest
 
 
-def _build(ctx: Context, wanted: Wanted, architecture: str, folder: Path) -> Result:
-    """Not every builder knows for which architecture it builds, so it is an argument."""
+def _build(ctx: Context, wanted: Wanted, architecture: str, folder: Path) -> tuple[Result, str | None]:
+    """What it printed, and the id of the image that is there now.
+
+    Not every builder knows for which architecture it builds, so it is an argument.
+    """
     profile = profiles(ctx).get(ctx.profile)
     runtime = profile.container_runtime if profile else ""
     arguments = {**wanted.all_arguments, "TARGETARCH": architecture}
     argv = Minikube(ctx.profile).image_build(folder, wanted.image, arguments, runtime)
-    return call_or_raise(ctx, argv, f"build {wanted.image}", timeout=min(_BUILD_SECONDS, ctx.remaining))
+    built = call_or_raise(ctx, argv, f"build {wanted.image}", timeout=min(_BUILD_SECONDS, ctx.remaining))
+    return built, _id_of(ctx, wanted.image)
 
 
 def _not_built(reference: str, built: Result, why: str) -> StageError:

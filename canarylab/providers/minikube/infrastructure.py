@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from canarylab.contract.provider import Finding, Infrastructure
@@ -33,10 +33,7 @@ class VirtualMachine(Infrastructure):
     def findings(self, ctx: Context) -> list[Finding]:
         return doctor.findings(ctx, self._spec)
 
-    @contextmanager
-    def session(self, ctx: Context, command: str) -> Iterator[None]:
-        with sudo.session(ctx, command):
-            yield
+    session = staticmethod(sudo.session)
 
     def stages(self) -> Sequence[Stage[Any, Any]]:
         return (ClusterStage(self._spec),)
@@ -66,11 +63,8 @@ class VirtualMachine(Infrastructure):
 
 
 def _kept() -> list[Removal]:
-    kept = []
-    if cache_home().exists():
-        reason = "the next `up` is faster; `teardown --purge` removes them"
-        kept.append(Removal(f"charts, images and caches in {cache_home()}", "left", reason))
-    if (vm.home() / "cache").exists():
-        reason = "minikube's own, for all its profiles; `minikube delete --all --purge` removes it"
-        kept.append(Removal(f"downloads in {vm.home() / 'cache'}", "left", reason))
-    return kept
+    ours, downloads = cache_home(), vm.home() / "cache"
+    faster = "the next `up` is faster; `teardown --purge` removes them"
+    theirs = "minikube's own, for all its profiles; `minikube delete --all --purge` removes it"
+    known = ((ours, "charts, images and caches", faster), (downloads, "downloads", theirs))
+    return [Removal(f"{what} in {folder}", "left", reason) for folder, what, reason in known if folder.exists()]

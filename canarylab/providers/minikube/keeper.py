@@ -15,17 +15,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from canarylab.cancel import Cancel, wait_until
+from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, CancelledError, CommandError
-from canarylab.providers.minikube import processes, routes, tunnel_list, tunnel_owners
-from canarylab.providers.minikube.processes import Process
+from canarylab.providers.minikube import processes, routes, tunnels
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
 from canarylab.tools import sudo
-from canarylab.tools.minikube import ENVIRONMENT, Minikube, TunnelBlock, parse_tunnel
+from canarylab.tools.minikube import ENVIRONMENT, Minikube, parse_tunnel
 from canarylab.tools.runner import Background, Runner, SystemRunner
 
 PROGRAM = "tunnel"
@@ -42,25 +43,10 @@ _PAUSES = (2.0, 5.0, 10.0, 30.0)
 _LAST_LINES = 15
 
 
-class Child(Protocol):
-    """A tunnel that runs, as `canarylab.tools.runner.Background` has it."""
-
-    pid: int
-
-    def wait(self, seconds: float) -> int | None:
-        """As `Background.wait`."""
-
-    def signal(self, number: int) -> None:
-        """As `Background.signal`."""
-
-
-Start = Callable[[Sequence[str], Callable[[str], None]], Child]
+Start = Callable[[Sequence[str], Callable[[str], None]], Background]
+_BACKGROUND = partial(Background, env=ENVIRONMENT)
 _LAST_ENTRY = "loadbalancer emulator:"
 """How the last line of a status block begins."""
-
-
-def _background(words: Sequence[str], on_line: Callable[[str], None]) -> Child:
-    return Background(words, on_line, env=ENVIRONMENT)
 
 
 def argv(folder: Path, profile: str) -> list[str]:
@@ -68,13 +54,13 @@ def argv(folder: Path, profile: str) -> list[str]:
     return [sys.executable, "-m", __name__, "--folder", str(folder), "--profile", profile]
 
 
+@dataclass
 class Keeper:
     """One run of minikube's tunnel after the other, until cancelled."""
 
-    def __init__(self, folder: Path, runner: Runner, start: Start = _background) -> None:
-        self._folder = folder
-        self._runner = runner
-        self._start = start
+    folder: Path
+    runner: Runner
+    start: Start = _BACKGROUND
 
     def serve(self, cancel: Cancel) -> None:
         """Until cancelled: whatever ends is started again, after a pause."""
@@ -87,13 +73,12 @@ class Keeper:
 
     def _once(self, cancel: Cancel) -> bool:
         """Run it until it ends or has to be ended; whether it came to work."""
-        choice = Choice.load(self._folder)
+        choice = Choice.load(self.folder)
         if choice is None or choice.way != "tunnel":
             return False  # whoever withdrew it ends this process, too
         try:
-            tunnel_list.forget(
-                tunnel_owners.stale_entries(self._runner, choice.vm.profile, choice.vm.route)
-            )  # minikube would use sudo for them, or give up
+            stale = tunnels.stale_entries(self.runner, choice.vm.profile, choice.vm.route)
+            tunnels.forget(stale)  # minikube would use sudo for them, or give up
             problem = self._missing(choice.vm)
             if not problem:
                 return self._run(choice.vm, cancel)
@@ -105,64 +90,56 @@ class Keeper:
 
     def _missing(self, vm: Vm) -> str:
         """What stands in the way of a tunnel, "" if nothing; a route is put back where nobody has to be asked."""
-        found = routes.route_to(self._runner, vm.services)
+        found = routes.route_to(self.runner, vm.services)
         if found:
             return "" if found == vm.route else f"conflicting route {found}"
-        way = routes.way_to(self._runner, vm.address)
+        way = routes.way_to(self.runner, vm.address)
         if way is None or way.gateway:
             return f"the virtual machine at {vm.address} can't be reached: it doesn't run, or its network is gone"
         try:
-            sudo.run(self._runner, routes.add_argv(vm.route))
+            sudo.run(self.runner, routes.add_argv(vm.route))
         except CommandError as error:
             return f"the route {vm.route} was lost, after sleep for instance, and can't be put back: {error.why}"
         return ""
 
     def _run(self, vm: Vm, cancel: Cancel) -> bool:
         output = _Output(self._report)
-        child = self._start(Minikube(vm.profile).tunnel(), output)
-        output.attach(child.pid, processes.find(self._runner, child.pid))
+        child = self.start(Minikube(vm.profile).tunnel(), output)
+        process = processes.find(self.runner, child.pid)
+        output.add(pid=child.pid, started=process.started if process else "")
         code, why = self._watch(child, vm, output, cancel)
         said = output.last_words()
         self._report(KeeperReport(code=code, said=said, problem=why or meaning(code, said)))
-        return output.block is not None
+        return bool(output.known.route)
 
-    def _watch(self, child: Child, vm: Vm, output: _Output, cancel: Cancel) -> tuple[int, str]:
+    def _watch(self, child: Background, vm: Vm, output: _Output, cancel: Cancel) -> tuple[int, str]:
         """Its exit code, and why it had to be ended, "" where it ended by itself."""
         in_error, look = 0, time.monotonic() + _LOOK_SECONDS
         while (code := child.wait(_WAIT_SECONDS)) is None:
             if cancel.is_set:
-                return end(child.signal, child.wait), "asked to stop"
+                return end(child), "asked to stop"
             if time.monotonic() < look:
                 continue
             look = time.monotonic() + _LOOK_SECONDS
-            if routes.route_to(self._runner, vm.services) != vm.route:
-                return end(child.signal, child.wait), f"the route {vm.route} was lost: the tunnel is started again"
-            in_error = in_error + 1 if output.block and output.block.errors.get("router") else 0
+            if not routes.is_there(self.runner, vm.route):
+                return end(child), f"the route {vm.route} was lost: the tunnel is started again"
+            in_error = in_error + 1 if output.known.errors.get("router") else 0
             if in_error >= _LOOKS_IN_ERROR:  # minikube's setupRoute doesn't clear it once the route is there
-                return end(child.signal, child.wait), "its error stayed: the tunnel is started again"
+                return end(child), "its error stayed: the tunnel is started again"
         return code, ""
 
     def _take_over(self, cancel: Cancel) -> None:
         """End the tunnel of a keeper that was killed; on Linux the system has interrupted it already."""
-        orphan = tunnel_owners.own_tunnel(self._runner, KeeperReport.load(self._folder))
-        if orphan is None:
-            return
-        print(f"ends what a killed keeper left: {orphan}", flush=True)
-
-        def is_gone() -> bool:
-            return processes.find(self._runner, orphan.pid) != orphan
-
-        def wait(seconds: float) -> int | None:
-            is_over = wait_until(is_gone, deadline=time.monotonic() + seconds, cancel=cancel, interval=_WAIT_SECONDS)
-            return 0 if is_over else None
-
-        if sys.platform != "linux" or wait(GRACE_SECONDS) is None:
-            end(lambda number: processes.send(self._runner, orphan, number), wait)
+        orphan = tunnels.own_tunnel(self.runner, KeeperReport.load(self.folder))
+        if orphan:
+            print(f"ends what a killed keeper left: {orphan}", flush=True)
+            interrupted = [(0, GRACE_SECONDS)] if sys.platform == "linux" else []
+            processes.end(self.runner, orphan, cancel, [*interrupted, *_signals()])
 
     def _report(self, report: KeeperReport) -> None:
-        if report.problem and report.problem != KeeperReport.load(self._folder).problem:
+        if report.problem and report.problem != KeeperReport.load(self.folder).problem:
             print(report.problem, flush=True)
-        report.save(self._folder)
+        report.save(self.folder)
 
 
 class _Output:
@@ -172,20 +149,17 @@ class _Output:
     """
 
     def __init__(self, report: Callable[[KeeperReport], None]) -> None:
-        self.block: TunnelBlock | None = None
+        self.known = KeeperReport()
         self._report = report
         self._lines: list[str] = []
-        self._known = KeeperReport()
-        self._lock = threading.Lock()  # the lines come in a thread of their own, the first before `of` is called
+        self._lock = threading.Lock()  # the lines come in a thread of their own, the first before `add` is called
 
-    def attach(self, pid: int, found: Process | None) -> None:
-        self._add(pid=pid, started=found.started if found else "")
-
-    def _add(self, **known: Any) -> None:
+    def add(self, **known: Any) -> None:
+        """What is known from now on of the process, or by its status block."""
         with self._lock:
-            self._known = dataclasses.replace(self._known, **known)
-            if self._known.pid is not None:
-                self._report(self._known)
+            self.known = dataclasses.replace(self.known, **known)
+            if self.known.pid is not None:
+                self._report(self.known)
 
     def __call__(self, line: str) -> None:
         print(line, flush=True)
@@ -193,9 +167,8 @@ class _Output:
             self._lines.clear()
         self._lines = [*self._lines, line][-_LAST_LINES:]
         if line.strip().startswith(_LAST_ENTRY) and (block := parse_tunnel("\n".join([*self._lines, ""]))):
-            self.block = block
             self._lines.clear()
-            self._add(route=f"{block.destination} -> {block.gateway}", errors=dict(block.errors))
+            self.add(route=f"{block.destination} -> {block.gateway}", errors=dict(block.errors))
 
     def last_words(self) -> str:
         return "\n".join(line for line in self._lines if line.strip())
@@ -208,15 +181,18 @@ def meaning(code: int, said: str) -> str:
     return f"`minikube tunnel` ended with {code}: {' '.join(said.split()) or 'it said nothing'}"
 
 
-def end(send: Callable[[int], None], wait: Callable[[float], int | None]) -> int:
+def end(child: Background) -> int:
     """End a tunnel as gently as it lets itself be ended; its exit code."""
-    for number, seconds in ((signal.SIGINT, GRACE_SECONDS), (signal.SIGTERM, _HARDER_SECONDS)):
-        send(number)
-        if (code := wait(seconds)) is not None:
+    for number, seconds in _signals():
+        child.signal(number)
+        if (code := child.wait(seconds)) is not None:
             return code
-    send(signal.SIGKILL)
-    code = wait(_HARDER_SECONDS)
-    return -signal.SIGKILL if code is None else code
+    return -signal.SIGKILL
+
+
+def _signals() -> list[tuple[int, float]]:
+    """Each with the seconds it has to work."""
+    return [(signal.SIGINT, GRACE_SECONDS), (signal.SIGTERM, _HARDER_SECONDS), (signal.SIGKILL, _HARDER_SECONDS)]
 
 
 def main() -> None:

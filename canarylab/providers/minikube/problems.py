@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +30,22 @@ RECREATE = "`invoke up --recreate` deletes the cluster and creates it again; `in
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, as a user needs it. `machine`: it is this machine that can't do it, as it is."""
+    """What is wrong, as a user needs it, and how it is recognised, as traps.yaml has it."""
 
-    id: str
-    why: str
-    remedy: str
-    links: tuple[str, ...] = ()
+    name: str
+    why: str = ""
+    remedy: str = ""
+    issues: Sequence[int] = ()
     machine: bool = False
-
-
-@dataclass(frozen=True)
-class _Trap:
-    """A problem and how it is recognised: by what was printed, by minikube's id of it, or by an exit code alone."""
-
-    problem: Problem
+    """Whether it is this machine that can't do it, as it is."""
     text: str = ""
-    ids: tuple[str, ...] = ()
+    ids: Sequence[str] = ()
     code: int | None = None
 
 
-def _trap(
-    name: str, why: str, remedy: str, issues: Iterable[int] = (), *, machine: bool = False, **signs: Any
-) -> _Trap:
+def _trap(remedy: str, **known: Any) -> Problem:
     commands = {"socket_vmnet_start": SOCKET_VMNET_START, "unblock_bootpd": UNBLOCK_BOOTPD, "recreate": RECREATE}
-    links = tuple(f"{_ISSUES}{number}" for number in issues)
-    signs["ids"] = tuple(signs.get("ids", ()))
-    return _Trap(Problem(name, why, remedy.format_map(commands), links, machine), **signs)
+    return Problem(remedy=remedy.format_map(commands), **known)
 
 
 _TRAPS = tuple(_trap(**entry) for entry in yaml.safe_load(Path(__file__).with_name("traps.yaml").read_text()))
@@ -67,17 +58,11 @@ def explain(exit_code: int, reason_id: str, text: str) -> Problem:
     minikube's patterns miss some of what they are for, so the same trap comes under a general id as well. What is
     not known is a problem without an explanation.
     """
-    for trap in _TRAPS:
-        if trap.text and re.search(trap.text, text):
-            return trap.problem
-    for trap in _TRAPS:
-        if reason_id in trap.ids:
-            return trap.problem
-    for trap in _TRAPS:
-        if trap.code == exit_code and not reason_id:
-            return trap.problem
+    by_words = (trap for trap in _TRAPS if trap.text and re.search(trap.text, text))
+    by_id = (trap for trap in _TRAPS if reason_id in trap.ids)
+    by_code = (trap for trap in _TRAPS if trap.code == exit_code and not reason_id)
     ended = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-    return Problem(reason_id or ended, "", "")
+    return next(chain(by_words, by_id, by_code), Problem(reason_id or ended))
 
 
 def failure(
@@ -98,8 +83,7 @@ def failure(
     reason = reason_of(output, exit_code) or Reason("", "")
     problem = explain(exit_code, reason.id, "\n".join([output, reason.message, *hints]))
     advice = advice_for(reason.advice, profile)
-    links = dict.fromkeys((*problem.links, *reason.links))
-    name = reason.id or problem.id
+    links = dict.fromkeys((*(f"{_ISSUES}{number}" for number in problem.issues), *reason.links))
     said = reason.message or tail(plain(output), _TAIL_LINES)
     unknown = otherwise or "`minikube logs` has more; `invoke up` goes on from here"
     remedies = [problem.remedy or "; ".join(filter(None, (advice, unknown)))]
@@ -109,7 +93,7 @@ def failure(
         remedies.append(f"more: {', '.join(links)}")
     kind = MachineError if problem.machine else StageError
     return kind(
-        f"minikube couldn't {what} ({name})",
+        f"minikube couldn't {what} ({reason.id or problem.name})",
         where=where,
         why="; minikube says: ".join(filter(None, (problem.why, said))) if problem.why else said,
         remedy="; ".join(remedies),

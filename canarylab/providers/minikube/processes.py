@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import CommandError
 from canarylab.tools.runner import Runner
 
@@ -53,11 +56,22 @@ def tunnels(runner: Runner) -> list[Process]:
     return [process for process in running(runner) if runs_minikube(process.words, "tunnel")]
 
 
-def send(runner: Runner, process: Process, number: int) -> None:
-    """Send a signal to this process, and to no other that was given its id."""
-    if find(runner, process.pid) == process:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, number)
+def end(runner: Runner, process: Process, cancel: Cancel, signals: Iterable[tuple[int, float]]) -> bool:
+    """Send this process, and no other that was given its id, one signal after the other; whether it is gone.
+
+    Each has so many seconds to work.
+    """
+
+    def is_gone() -> bool:
+        return find(runner, process.pid) != process
+
+    for number, seconds in signals:
+        if not is_gone():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+        if wait_until(is_gone, deadline=time.monotonic() + seconds, cancel=cancel):
+            return True
+    return False
 
 
 def runs_minikube(words: Sequence[str], command: str) -> bool:
@@ -67,13 +81,8 @@ def runs_minikube(words: Sequence[str], command: str) -> bool:
 
 def profile_of(words: Sequence[str]) -> str:
     """The profile that a command line of minikube names, "" where it leaves it to minikube's configuration."""
-    for index, word in enumerate(words):
-        if word in ("-p", "--profile"):
-            return "".join(words[index + 1 : index + 2])
-        for start in ("-p=", "--profile="):
-            if word.startswith(start):
-                return word.removeprefix(start)
-    return ""
+    found = re.search(r"(?:^|\0)(?:-p|--profile)[=\0]([^\0]*)", "\0".join(words))
+    return found[1] if found else ""
 
 
 def _from_proc(pid: int) -> Process | None:

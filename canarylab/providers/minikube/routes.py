@@ -7,9 +7,10 @@ and route_linux.go EnsureRouteIsAdded), so a route that was made before it start
 from __future__ import annotations
 
 import platform
+import re
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from canarylab.errors import CanarylabError
 from canarylab.tools import ip
@@ -55,6 +56,11 @@ def delete_argv(route: Route) -> list[str]:
 def route_to(runner: Runner, destination: str) -> Route | None:
     """The route to exactly this range, whoever made it; None where there is none."""
     return next((route for route in _table(runner) if route.destination == destination), None)
+
+
+def is_there(runner: Runner, route: Route) -> bool:
+    """Whether packets to exactly this range go that way."""
+    return route_to(runner, route.destination) == route
 
 
 def way_to(runner: Runner, address: str) -> Way | None:
@@ -108,7 +114,7 @@ def parse_table(output: str) -> list[TableEntry]:
 
 def parse_netstat(text: str) -> list[Route]:
     """The same, of the routes that lead to an address alone."""
-    with_address = (entry for entry in parse_table(text) if _is_address(entry.gateway))
+    with_address = (entry for entry in parse_table(text) if re.fullmatch(r"[\d.]+", entry.gateway))
     return [Route(str(entry.network), entry.gateway) for entry in with_address]
 
 
@@ -126,13 +132,6 @@ def _table(runner: Runner) -> list[Route]:
         return parse_netstat(runner.run(["netstat", "-nr", "-f", "inet"], timeout=_TIMEOUT, env={"LC_ALL": "C"}).stdout)
     routes = ip.query(runner, "-4", "route", "show")
     return [Route(found["dst"], found["gateway"]) for found in routes if "gateway" in found]
-
-
-def _is_address(gateway: str) -> bool:
-    try:
-        return bool(IPv4Address(gateway))
-    except ValueError:  # a link
-        return False
 
 
 def network(destination: str) -> IPv4Network | None:

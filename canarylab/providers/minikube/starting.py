@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from canarylab.cancel import wait_until
 from canarylab.errors import CanarylabError, CommandError, StageError
 from canarylab.events import Notice
-from canarylab.providers.minikube import keeper, privileges, problems, resolver, routes, tunnel_owners
+from canarylab.providers.minikube import keeper, problems, resolver, routes, traces, tunnels
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.tools import sudo
 from canarylab.tools.supervisord import Program, Supervisor
@@ -37,9 +37,8 @@ def make_route(ctx: Context, machine: Vm) -> str:
     found = routes.route_to(ctx.runner, machine.services)
     if found == machine.route:
         return ""
-    is_own = found in privileges.own_routes(ctx)
-    if found and not is_own:
-        raise tunnel_owners.route_conflict(ctx, found, machine)
+    if found and found not in traces.own_routes(ctx):
+        raise tunnels.route_conflict(ctx, found, machine)
     if not sudo.allowed(ctx.runner):
         return f"the route {machine.route} needs sudo, and there was nobody to ask for the password"
     try:
@@ -99,7 +98,7 @@ def run_keeper(ctx: Context, machine: Vm) -> None:
     if report.code == _UNIMPLEMENTED:
         use_node_ports(ctx, machine, "minikube has no tunnel for this driver and network")
         return
-    tunnel_owners.refuse_foreign(ctx)
+    tunnels.refuse_foreign(ctx)
     raise _failure(ctx, report)
 
 

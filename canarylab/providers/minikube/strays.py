@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canarylab.cancel import Cancel, wait_until
+from canarylab.cancel import wait_until
 from canarylab.errors import StageError
 from canarylab.providers.minikube import processes, vm
 from canarylab.providers.minikube.processes import Process
@@ -16,9 +16,9 @@ from canarylab.removal import Removal
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-    from canarylab.tools.runner import Runner
 
-_END_SECONDS = 10.0
+_SIGNALS = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
+"""How a process is ended, each signal with the seconds it has to work."""
 _LOOK_SECONDS = 0.5
 _MACHINES = ("vfkit", "krunkit")
 """The programs, beside qemu's, whose processes are a driver's virtual machines on this host."""
@@ -75,18 +75,8 @@ def _end_all(ctx: Context, found: Iterable[Process], what: str) -> list[Removal]
     removals = []
     for process in found:
         subject = f"{what}, process {process.pid}"
-        if _end(ctx.runner, process, ctx.cancel):
+        if processes.end(ctx.runner, process, ctx.cancel, _SIGNALS):
             removals.append(Removal(subject, "removed"))
         else:
             removals.append(Removal(subject, "failed", f"it doesn't end: {process}"))
     return removals
-
-
-def _end(runner: Runner, process: Process, cancel: Cancel) -> bool:
-    """End a process, and no other that got its id; whether it is gone."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        processes.send(runner, process, number)
-        deadline = time.monotonic() + _END_SECONDS
-        if wait_until(lambda: processes.find(runner, process.pid) != process, deadline=deadline, cancel=cancel):
-            return True
-    return False

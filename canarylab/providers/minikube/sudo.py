@@ -8,15 +8,17 @@ therefore made and removed by this process; minikube leaves alone what it finds 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from canarylab.errors import MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import privileges
+from canarylab.providers.minikube import resolver, routes, traces, vm
+from canarylab.providers.minikube.tunnel_state import Choice
 from canarylab.tools import sudo
 
 if TYPE_CHECKING:
@@ -31,13 +33,11 @@ def session(ctx: Context, command: str) -> Iterator[None]:
     reported. Raises MachineError as `refuse_sudo_invoke`.
     """
     refuse_sudo_invoke()
-    purposes = [] if sudo.is_root() else privileges.needed(ctx, command)
+    purposes = [] if sudo.is_root() else needed(ctx, command)
     if purposes and not sudo.allowed(ctx.runner):
         _ask(ctx, purposes)
-    if purposes and sudo.allowed(ctx.runner):
-        with sudo.kept_alive(ctx.runner, lambda: privileges.needed(ctx, command)):
-            yield
-    else:
+    is_kept = purposes and sudo.allowed(ctx.runner)
+    with sudo.kept_alive(ctx.runner, lambda: needed(ctx, command)) if is_kept else nullcontext():
         yield
 
 
@@ -58,3 +58,25 @@ def _ask(ctx: Context, purposes: Sequence[str]) -> None:
     ctx.emit(Notice(f"sudo is needed for {wanted}; it is asked for once, now"))
     if not sudo.ask(ctx.runner, wanted):
         ctx.emit(Notice("sudo was refused: going on without it"))
+
+
+def needed(ctx: Context, command: str) -> list[str]:
+    """What this command needs root for, in words; known before its first change, so that it is asked for once."""
+    if command in ("up", "tunnel start"):
+        return _to_start(ctx, command)
+    found = traces.of_profile(ctx) if command in ("teardown", "tunnel stop") else []
+    return [trace.purpose for trace in found if trace.is_there()]
+
+
+def _to_start(ctx: Context, command: str) -> list[str]:
+    choice, machine = Choice.load(ctx.paths.root), vm.find(ctx.profile)
+    has_tunnel = command != "up" or any(stage.kind == "tunnel" for stage in ctx.playbook.stages)
+    keeps_node_ports = command == "up" and choice is not None and choice.way == "nodeport"
+    if not has_tunnel or keeps_node_ports or (machine and (machine.has_builtin_network or machine.is_hidden)):
+        return []
+    if machine is None:
+        named = f", and {resolver.FOLDER}" if platform.system() == "Darwin" else ""
+        return [f"the route to the cluster's Services{named}"]
+    if routes.is_there(ctx.runner, machine.route):
+        return []
+    return [f"the route {machine.route}", *([str(resolver.path(machine))] if resolver.is_wanted(machine) else [])]

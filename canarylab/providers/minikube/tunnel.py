@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.objects import load_balancer_address, load_balancers
-from canarylab.providers.minikube import clearing, keeper, nodeport, routes, starting, tunnel_owners, vm
+from canarylab.providers.minikube import keeper, routes, starting, traces, tunnels, vm
 from canarylab.providers.minikube.problems import explain
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
 _PENDING = "pending"
+_SHOWN = 80
+"""The port that is shown of a Service that has several."""
 
 
 class TunnelAccess(Access):
@@ -39,7 +41,7 @@ class TunnelAccess(Access):
             return
         ctx.paths.create()
         starting.stop_keeper(ctx)
-        tunnel_owners.refuse_foreign(ctx)
+        tunnels.refuse_foreign(ctx)
         if why := starting.make_route(ctx, machine):
             starting.use_node_ports(ctx, machine, why)
         else:
@@ -47,20 +49,20 @@ class TunnelAccess(Access):
 
     def tunnel_stop(self, ctx: Context) -> list[Removal]:
         """End the tunnel and take back what it made, and nothing of others."""
-        choice = Choice.load(ctx.paths.root)
-        if choice:  # from now on the keeper puts no route back
+        if choice := Choice.load(ctx.paths.root):  # from now on the keeper puts no route back
             Choice("stopped", choice.vm).save(ctx.paths.root)
-        traces = clearing.Traces(ctx)
-        traces.remove()  # first: minikube, without a terminal, would ask for sudo in vain
-        was_running = starting.stop_keeper(ctx)
-        traces.remove()
-        removals = [*([Removal("tunnel process", "removed")] if was_running else []), *traces.removals()]
+        known = traces.of_profile(ctx)
+        were_there = [trace for trace in known if trace.is_there()]
+        traces.remove(ctx, known)  # first: minikube, without a terminal, would ask for sudo in vain
+        removals = [Removal("tunnel process", "removed")] if starting.stop_keeper(ctx) else []
+        traces.remove(ctx, known)
+        removals += [trace.receipt for trace in were_there]
         if not any(removal.outcome == "failed" for removal in removals):
-            removals += clearing.registry_entries(ctx)
+            removals += traces.registry_entries(ctx)
             Choice.forget(ctx.paths.root)
         return removals + [
             Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
-            for found in tunnel_owners.foreign_tunnels(ctx)
+            for found in tunnels.foreign_tunnels(ctx)
         ]
 
     def tunnel_status(self, ctx: Context) -> TunnelStatus:
@@ -70,27 +72,21 @@ class TunnelAccess(Access):
         if choice and choice.way == "nodeport":
             return self._node_port_status(ctx, machine, choice.why)
         report = KeeperReport.load(ctx.paths.root)
-        process, note = tunnel_owners.own_tunnel(ctx.runner, report), ""
+        process, note = tunnels.own_tunnel(ctx.runner, report), ""
         is_watched = bool(choice and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM))
         if not is_watched:
-            process = next(iter(tunnel_owners.foreign_tunnels(ctx)), None)
+            process = next(iter(tunnels.foreign_tunnels(ctx)), None)
             note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
         is_there = is_watched or process is not None
         problems = _problems(ctx, machine, report if is_watched else KeeperReport()) if is_there else []
         addresses, unseen = _addresses(ctx, lambda service: load_balancer_address(service) or _PENDING)
-        return TunnelStatus(
-            running=is_there and not problems,
-            pid=process.pid if process else None,
-            route=str(machine.route),
-            addresses=addresses,
-            problems=(*problems, *unseen),
-            note=note,
-        )
+        pid, route = process.pid if process else None, str(machine.route)
+        return TunnelStatus(is_there and not problems, pid, route, addresses, (*problems, *unseen), note)
 
     def endpoint(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:
         """Where a port of a LoadBalancer Service answers; None while it doesn't."""
         if _uses_node_ports(ctx):
-            node_port = nodeport.node_port(service, port)
+            node_port = _node_ports(service).get(port)
             return (_machine(ctx).address, node_port) if node_port else None
         address = load_balancer_address(service)
         return (address, port) if address else None
@@ -105,15 +101,10 @@ class TunnelAccess(Access):
             self.check_route(ctx, machine.address)
         except CanarylabError as error:
             problems.append(error.what)
-        addresses, unseen = _addresses(ctx, lambda service: nodeport.shown(service, machine.address))
-        return TunnelStatus(
-            running=not problems,
-            pid=None,
-            route=f"none: ports of {machine.address}",
-            addresses=addresses,
-            problems=(*problems, *unseen),
-            note=f"a fallback, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel",
-        )
+        addresses, unseen = _addresses(ctx, lambda service: node_port_shown(service, machine.address))
+        route = f"none: ports of {machine.address}"
+        note = f"a fallback, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel"
+        return TunnelStatus(not problems, None, route, addresses, (*problems, *unseen), note)
 
 
 def _machine(ctx: Context) -> Vm:
@@ -128,11 +119,27 @@ def _uses_node_ports(ctx: Context) -> bool:
     return choice is not None and choice.way == "nodeport"
 
 
+def node_port_shown(service: dict[str, Any], address: str) -> str:
+    """`ADDRESS:PORT` of the machine for people, "pending" where Kubernetes gave the Service no port yet."""
+    ports = _node_ports(service)
+    port = ports.get(_SHOWN) or next(iter(ports.values()), None)
+    return f"{address}:{port}" if port else _PENDING
+
+
+def _node_ports(service: dict[str, Any]) -> dict[int, int]:
+    """The machine's own port for each port of a Service that Kubernetes gave one; the first where UDP has it, too."""
+    found: dict[int, int] = {}
+    for each in service["spec"].get("ports", []):
+        if "nodePort" in each:
+            found.setdefault(each["port"], each["nodePort"])
+    return found
+
+
 def _problems(ctx: Context, machine: Vm, report: KeeperReport) -> list[str]:
     """What is wrong with the route, what the keeper and minikube's status block complain of, and why."""
     found = routes.route_to(ctx.runner, machine.services)
     if found and found != machine.route:
-        conflict = tunnel_owners.route_conflict(ctx, found, machine)
+        conflict = tunnels.route_conflict(ctx, found, machine)
         return [f"{conflict.what}: {conflict.why}; next: {conflict.remedy}"]
     said = [*filter(None, [report.problem]), *(f"{part}: {error}" for part, error in report.errors.items())]
     if found is None:

@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import ClassVar, Literal, Self
+
+from pydantic import TypeAdapter
 
 from canarylab.files import write_private
 from canarylab.providers.minikube.vm import Vm
 
-Way = Literal["tunnel", "nodeport", "stopped"]
-
 
 @dataclass(frozen=True)
-class Choice:
-    """How the Services are reached, and why where that isn't by the tunnel. `vm` is the machine at that time."""
+class _Saved:
+    """What is written as JSON to one file of the profile's folder."""
 
-    way: Way
-    vm: Vm
-    why: str = ""
+    FILE: ClassVar[str]
 
     def save(self, folder: Path) -> None:
         """Write it to the profile's folder, in place of an older one."""
-        write_private(_choice(folder), json.dumps(dataclasses.asdict(self)))
+        write_private(folder / self.FILE, json.dumps(asdict(self)))
 
-    @staticmethod
-    def load(folder: Path) -> Choice | None:
-        """The choice in force; None where none was made."""
-        found = _read(_choice(folder))
-        return Choice(found["way"], Vm(**found["vm"]), found["why"]) if found else None
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """The newest; None where there is none."""
+        file = folder / cls.FILE
+        return TypeAdapter(cls).validate_json(file.read_bytes()) if file.exists() else None
 
-    @staticmethod
-    def forget(folder: Path) -> None:
+    @classmethod
+    def forget(cls, folder: Path) -> None:
         """Delete it from the profile's folder."""
-        _choice(folder).unlink(missing_ok=True)
+        (folder / cls.FILE).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
-class KeeperReport:
+class Choice(_Saved):
+    """How the Services are reached, and why where that isn't by the tunnel. `vm` is the machine at that time."""
+
+    FILE: ClassVar[str] = "tunnel.json"
+
+    way: Literal["tunnel", "nodeport", "stopped"]
+    vm: Vm
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class KeeperReport(_Saved):
     """What the keeper knows of minikube's tunnel: the process, its last words, and what is wrong."""
+
+    FILE: ClassVar[str] = "tunnel-kept.json"
 
     pid: int | None = None
     started: str = ""
@@ -55,29 +65,7 @@ class KeeperReport:
     problem: str = ""
     """What is wrong, in a line; "" while nothing is."""
 
-    def save(self, folder: Path) -> None:
-        """Write it to the profile's folder, in place of an older one."""
-        write_private(_report(folder), json.dumps(dataclasses.asdict(self)))
-
-    @staticmethod
-    def load(folder: Path) -> KeeperReport:
+    @classmethod
+    def load(cls, folder: Path) -> Self:
         """The newest; an empty one where there is none."""
-        found = _read(_report(folder))
-        return KeeperReport(**found) if found else KeeperReport()
-
-    @staticmethod
-    def forget(folder: Path) -> None:
-        """Delete it from the profile's folder."""
-        _report(folder).unlink(missing_ok=True)
-
-
-def _choice(folder: Path) -> Path:
-    return folder / "tunnel.json"
-
-
-def _report(folder: Path) -> Path:
-    return folder / "tunnel-kept.json"
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    return dict(json.loads(file.read_text())) if file.exists() else None
+        return super().load(folder) or cls()

@@ -37,15 +37,10 @@ def has_minikubes(profile: str) -> bool:
 
 def forget(profile: str) -> Removal:
     """What became of entries that were there: `minikube delete` takes them out, unless it was killed before."""
-    removal = Removal(f"context, cluster and user {profile} in {kubeconfig.user_path()}", "removed")
-    if has_minikubes(profile) or not _has_entries():
-        kubeconfig.drop(profile)
-    return removal
-
-
-def _has_entries() -> bool:
     config = kubeconfig.load(kubeconfig.user_path())
-    return any(config.get(section) for section in _SECTIONS)
+    if _is_minikubes(config, profile) or not any(config.get(section) for section in _SECTIONS):
+        kubeconfig.drop(profile)
+    return Removal(f"context, cluster and user {profile} in {kubeconfig.user_path()}", "removed")
 
 
 def _is_minikubes(config: dict[str, Any], profile: str) -> bool:

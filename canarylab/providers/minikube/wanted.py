@@ -8,15 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from canarylab.kube import kubeconfig
-from canarylab.tools.minikube import (
-    NodeStatus,
-    Profile,
-    StartOptions,
-    driver_name,
-    free_service_range,
-    mebibytes,
-    network_name,
-)
+from canarylab.pins import pins
+from canarylab.tools.minikube import NodeStatus, Profile, StartOptions, free_service_range, mebibytes, own_name
 
 if TYPE_CHECKING:
     from canarylab.contract.playbook import ClusterSpec
@@ -52,11 +45,11 @@ def differences(profile: Profile, spec: ClusterSpec, system: str) -> list[str]:
     """The settings in which the profile differs from the playbook; what that leaves open isn't compared."""
     found = []
     network = wanted_network(spec, system)
-    if spec.driver and driver_name(spec.driver) != profile.driver:
-        found.append(f"driver {profile.driver}, not {driver_name(spec.driver)}")
-    if network and network_name(network) != profile.network:
-        found.append(f"network {profile.network or 'of the driver'}, not {network_name(network)}")
-    elif network and network_name(network) != "builtin" and profile.is_unreachable:
+    if spec.driver and own_name(spec.driver) != profile.driver:
+        found.append(f"driver {profile.driver}, not {own_name(spec.driver)}")
+    if network and own_name(network) != profile.network:
+        found.append(f"network {profile.network or 'of the driver'}, not {own_name(network)}")
+    elif network and own_name(network) != "builtin" and profile.is_unreachable:
         found.append(f"qemu's builtin network: its machine is still at {profile.addresses[0]}, not on {network}")
     if profile.driver != "none":  # it takes what the host has
         if mebibytes(spec.memory) != profile.memory:
@@ -98,7 +91,7 @@ def start_options(spec: ClusterSpec, existing: Profile | None, others: Iterable[
             service_range=existing.service_range,
         )
     return StartOptions(
-        kubernetes=_as_tag(spec.kubernetes) if spec.kubernetes else _pinned_kubernetes(),
+        kubernetes=_as_tag(spec.kubernetes) if spec.kubernetes else pins().kubernetes,
         container_runtime=spec.container_runtime or _DEFAULT_RUNTIME,
         memory=spec.memory,
         cpus=spec.cpus,
@@ -110,10 +103,3 @@ def start_options(spec: ClusterSpec, existing: Profile | None, others: Iterable[
 
 def _as_tag(version: str) -> str:
     return f"v{version}" if version[:1].isdigit() else version
-
-
-def _pinned_kubernetes() -> str:
-    """The version that every provider of this tool has by default."""
-    from canarylab.pins import pins
-
-    return pins().kubernetes

@@ -16,7 +16,7 @@ from canarylab.kube.watch import Watch
 from canarylab.kube.workloads import workload_health
 from canarylab.pins import architecture
 from canarylab.removal import Removal
-from canarylab.tools.minikube_addons import disable_argv, enable_argv, list_argv, parse_list
+from canarylab.tools.minikube import ENVIRONMENT, Minikube, parse_addons
 from canarylab.yamlfile.problems import choose
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ _NAMESPACE = "kube-system"
 """Of the ConfigMap that says that this tool enabled the addon."""
 
 _HELM_WAY = "`invoke up --playbook istio-canary` installs Istio by Helm"
+_LAST_OPERATOR = (
+    "its operator, istio/operator 1.23.3 in minikube 1.38, is the last one: Istio discontinued it with 1.24. What it "
+    "installs is Istio 1.23, made for Kubernetes 1.27 to 1.30 and without fixes since April 2025"
+)
 _PROVISIONER = "istio-provisioner"
 _ISTIO = (_PROVISIONER, "istio")
 """The second is an IstioOperator object: nothing without the operator that the first one runs."""
@@ -88,21 +92,15 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
                 remedy=f"{_HELM_WAY}, whose images have arm64 variants since 1.15",
             )
         if self.options.addon == _PROVISIONER:
-            ctx.emit(
-                Notice(
-                    f"{self._subject}: its operator, istio/operator 1.23.3 in minikube 1.38, is the last one: Istio "
-                    "discontinued it with 1.24. What it installs is Istio 1.23, made for Kubernetes 1.27 to 1.30 and "
-                    f"without fixes since April 2025. {_HELM_WAY}"
-                )
-            )
+            ctx.emit(Notice(f"{self._subject}: {_LAST_OPERATOR}. {_HELM_WAY}"))
 
     def _require_minikube(self, ctx: Context) -> None:
         if ctx.provider.name != _PROVIDER:
+            otherwise = f"; or {_HELM_WAY}, on any provider" if self.options.addon in _ISTIO else ""
             raise UsageError(
                 f"provider {ctx.provider.name} has no {self._subject}: addons are minikube's",
                 where=f"stage {self.name}",
-                remedy=f"--provider {_PROVIDER}"
-                + (f"; or {_HELM_WAY}, on any provider" if self.options.addon in _ISTIO else ""),
+                remedy=f"--provider {_PROVIDER}{otherwise}",
             )
 
     # -- the stage ----------------------------------------------------------------------------------------------------
@@ -121,32 +119,26 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
         if not observed.enabled:
             ctx.cluster.apply(self._mark_body(ctx.profile), manager=f"{FIELD_MANAGER}/{self.name}")
         ctx.progress(f"minikube addons enable {self.options.addon}")
-        self._run(ctx, enable_argv(ctx.profile, self.options.addon))
+        self._run(ctx, "enable", self.options.addon)
 
     def health(self, ctx: Context) -> str | None:
-        for name in self.options.deployments:
-            if reason := workload_health(ctx.cluster, _deployment(name)):
-                return reason
-        return None
+        reasons = (workload_health(ctx.cluster, _deployment(name)) for name in self.options.deployments)
+        return next(filter(None, reasons), None)
 
     def watches(self) -> Sequence[Watch]:
         namespaces = dict.fromkeys(name.partition("/")[0] for name in self.options.deployments)
-        return [
-            watch
-            for namespace in namespaces
-            for watch in (Watch("apps/v1", "Deployment", namespace), Watch("v1", "Pod", namespace))
-        ]
+        kinds = (("apps/v1", "Deployment"), ("v1", "Pod"))
+        return [Watch(*kind, namespace) for namespace in namespaces for kind in kinds]
 
     def remove(self, ctx: Context) -> list[Removal]:
-        cluster = ctx.cluster
         if ctx.provider.name != _PROVIDER:
             return []
         enabled = self._is_enabled(ctx)
         if not self._is_ours(ctx):
             return [Removal(self._subject, "left", "this tool didn't enable it")] if enabled else []
         if enabled:
-            self._run(ctx, disable_argv(ctx.profile, self.options.addon))
-        cluster.delete("v1", "ConfigMap", self._mark, _NAMESPACE)
+            self._run(ctx, "disable", self.options.addon)
+        ctx.cluster.delete("v1", "ConfigMap", self._mark, _NAMESPACE)
         return [Removal(self._subject, "removed")] if enabled else []
 
     def facts(self, ctx: Context) -> dict[str, Any]:
@@ -163,7 +155,7 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"addon": self.options.addon}}
 
     def _is_enabled(self, ctx: Context) -> bool:
-        found = parse_list(self._run(ctx, list_argv(ctx.profile), seconds=_LIST_SECONDS))
+        found = parse_addons(self._run(ctx, "list", "-o", "json", seconds=_LIST_SECONDS))
         if self.options.addon not in found:
             raise UsageError(
                 f"this minikube has no {self._subject}",
@@ -173,17 +165,16 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
         return found[self.options.addon]
 
     def _missing(self, ctx: Context) -> list[str]:
-        parts = {reference: reference.split("/", 1) for reference in self.options.deployments}
+        parts = ((reference, *reference.split("/")) for reference in self.options.deployments)
         return [
             reference
-            for reference, (namespace, name) in parts.items()
+            for reference, namespace, name in parts
             if ctx.cluster.get("apps/v1", "Deployment", name, namespace) is None
         ]
 
     @staticmethod
-    def _run(ctx: Context, argv: Sequence[str], seconds: float = _CHANGE_SECONDS) -> str:
-        from canarylab.tools.minikube import ENVIRONMENT
-
+    def _run(ctx: Context, *words: str, seconds: float = _CHANGE_SECONDS) -> str:
+        argv = Minikube(ctx.profile).addons(*words)
         return ctx.runner.run(argv, timeout=min(seconds, ctx.remaining), env=ENVIRONMENT).stdout
 
 

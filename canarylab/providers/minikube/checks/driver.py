@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator
 
 from canarylab.contract.provider import Finding
-from canarylab.providers.minikube.checks.executable import architectures
 from canarylab.providers.minikube.checks.host import CONTAINER_DRIVERS, Host, fixable
-from canarylab.providers.minikube.checks.programs import foreign, wrong_architecture
+from canarylab.providers.minikube.checks.programs import wrong_architecture
 from canarylab.tools.runner import tail
 
 _PROCESSOR = {"arm64": "aarch64", "amd64": "x86_64"}
@@ -20,33 +19,29 @@ _INVALID = "`-accel hvf: invalid accelerator hvf`"
 def driver(host: Host) -> Iterator[Finding]:
     """What the playbook's driver needs on this machine; minikube's own choice isn't checked."""
     if host.driver == "qemu2":
-        yield from _qemu(host)
+        name = f"qemu-system-{_PROCESSOR.get(host.architecture, host.architecture)}"
+        otherwise = "install qemu with the package manager"
+        yield _program(host, "qemu", name, "qemu", sign=_INVALID, otherwise=otherwise)
+        if host.is_mac and host.program(name):
+            yield _firmware(host)
     elif host.driver in CONTAINER_DRIVERS:
         yield _engine(host, host.driver)
     elif host.driver == "kvm2":
-        yield from _kvm(host)
+        yield _kvm(host)
     elif host.driver in _FORMULAS:
-        yield _helper(host, host.driver)
+        name, formula = host.driver, _FORMULAS[host.driver]
+        sign, otherwise = "the hypervisor refuses it", f"install {name}"
+        yield _program(host, "driver", name, formula, sign=sign, otherwise=otherwise)
     else:
         seen = f"{host.driver}: minikube checks it when it starts" if host.driver else "none named: minikube chooses"
         yield Finding("driver", True, seen)
 
 
-def _qemu(host: Host) -> Iterator[Finding]:
-    name = f"qemu-system-{_PROCESSOR.get(host.architecture, host.architecture)}"
+def _program(host: Host, subject: str, name: str, formula: str, *, sign: str, otherwise: str) -> Finding:
     path = host.program(name)
     if path is None:
-        yield fixable(
-            "qemu", f"{name} isn't on the PATH", host.brewed("install", "qemu"), "install qemu with the package manager"
-        )
-        return
-    built = architectures(path)
-    if foreign(host, built):
-        yield wrong_architecture(host, "qemu", path, built, "qemu", _INVALID)
-    else:
-        yield Finding("qemu", True, str(path))
-    if host.is_mac:
-        yield _firmware(host)
+        return fixable(subject, f"{name} isn't on the PATH", host.brewed("install", formula), otherwise)
+    return wrong_architecture(host, subject, path, formula, sign) or Finding(subject, True, str(path))
 
 
 def _firmware(host: Host) -> Finding:
@@ -70,32 +65,15 @@ def _engine(host: Host, name: str) -> Finding:
     return Finding("driver", False, f"{name} doesn't answer: {said}", remedy)
 
 
-def _helper(host: Host, name: str) -> Finding:
-    path = host.program(name)
-    if path is None:
-        install = host.brewed("install", _FORMULAS[name])
-        return fixable("driver", f"{name} isn't on the PATH", install, f"install {name}")
-    built = architectures(path)
-    if foreign(host, built):
-        return wrong_architecture(host, "driver", path, built, _FORMULAS[name], "the hypervisor refuses it")
-    return Finding("driver", True, str(path))
-
-
-def _kvm(host: Host) -> Iterator[Finding]:
+def _kvm(host: Host) -> Finding:
     device = host.file("/dev/kvm")
     if not device.exists():
-        yield Finding(
-            "driver",
-            False,
-            f"{device} isn't there",
-            "switch virtualization on in the BIOS, then: sudo modprobe kvm",
-        )
-    elif not os.access(device, os.R_OK | os.W_OK):
+        remedy = "switch virtualization on in the BIOS, then: sudo modprobe kvm"
+        return Finding("driver", False, f"{device} isn't there", remedy)
+    if not os.access(device, os.R_OK | os.W_OK):
         remedy = 'sudo usermod -aG kvm,libvirt "$USER"   (then log in again)'
-        yield Finding("driver", False, f"{device} can't be opened by this user", remedy)
-    elif host.program("virsh") is None:
-        yield Finding(
-            "driver", False, "libvirt isn't there", "sudo apt-get install libvirt-daemon-system libvirt-clients"
-        )
-    else:
-        yield Finding("driver", True, "kvm2: /dev/kvm and libvirt are there")
+        return Finding("driver", False, f"{device} can't be opened by this user", remedy)
+    if host.program("virsh") is None:
+        remedy = "sudo apt-get install libvirt-daemon-system libvirt-clients"
+        return Finding("driver", False, "libvirt isn't there", remedy)
+    return Finding("driver", True, "kvm2: /dev/kvm and libvirt are there")

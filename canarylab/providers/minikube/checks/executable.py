@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 from canarylab.images.oci import elf_architecture
@@ -29,22 +28,14 @@ def architectures(path: Path) -> tuple[str, ...]:
 
 def of_header(header: bytes) -> tuple[str, ...]:
     """From the first bytes of a Mach-O, universal or ELF file."""
-    magic = header[:4]
-    if magic == _MACHO_64 and len(header) >= 8:  # noqa: PLR2004 - magic and processor
-        return _named([struct.unpack_from("<I", header, 4)[0]])
-    if magic in _FAT and len(header) >= 8:  # noqa: PLR2004 - magic and count
-        return _named(_universal(header, _FAT[magic]))
-    elf = elf_architecture(header[:20])
-    return (elf,) if elf else ()
-
-
-def _universal(header: bytes, size: int) -> list[int]:
-    count = struct.unpack_from(">I", header, 4)[0]
-    if count > _MOST_IN_FAT:
-        return []
-    starts = [8 + size * number for number in range(count)]
-    return [struct.unpack_from(">I", header, start)[0] for start in starts if start + 4 <= len(header)]
-
-
-def _named(processors: list[int]) -> tuple[str, ...]:
-    return tuple(_PROCESSORS[processor] for processor in processors if processor in _PROCESSORS)
+    magic, second = header[:4], header[4:8]
+    if magic == _MACHO_64:
+        found = [int.from_bytes(second, "little")]
+    elif magic in _FAT:
+        size, count = _FAT[magic], int.from_bytes(second, "big")
+        starts = range(8, 8 + size * count, size) if count <= _MOST_IN_FAT else ()
+        found = [int.from_bytes(header[start : start + 4], "big") for start in starts]
+    else:
+        elf = elf_architecture(header[:20])
+        return (elf,) if elf else ()
+    return tuple(_PROCESSORS[processor] for processor in found if processor in _PROCESSORS)

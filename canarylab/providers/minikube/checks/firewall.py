@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from canarylab.contract.provider import Finding
-from canarylab.providers.minikube.checks.host import Host, fixable
+from canarylab.providers.minikube.checks.host import Host
 
 _FOLDER = "/usr/libexec/ApplicationFirewall"
 _BOOTPD = "/usr/libexec/bootpd"
@@ -77,10 +77,9 @@ def judge(state: Firewall, program: str, macos: int) -> Finding:
     if state.managed:
         return Finding("firewall", False, seen, _administrator, fatal=fatal)
     # Added first: what isn't on the list can't be unblocked.
-    both = f"{program} --add {_BOOTPD} && {program} --unblock {_BOOTPD}"
-    finding = fixable("firewall", seen, ("sh", "-c", both), fatal=fatal, sudo=True)
-    remedy = f"sudo {program} --add {_BOOTPD}\nsudo {program} --unblock {_BOOTPD}"
-    return Finding("firewall", False, seen, remedy, fatal, finding.fix, needs_root=True)
+    both = (f"{program} --add {_BOOTPD}", f"{program} --unblock {_BOOTPD}")
+    remedy = "\n".join(f"sudo {each}" for each in both)
+    return Finding("firewall", False, seen, remedy, fatal, ("sh", "-c", " && ".join(both)), needs_root=True)
 
 
 _administrator = (

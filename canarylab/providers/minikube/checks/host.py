@@ -7,13 +7,16 @@ import platform
 import shlex
 import shutil
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canarylab.contract.provider import Finding
-from canarylab.tools.minikube import ENVIRONMENT, driver_name, network_name
+from canarylab.pins import architecture
+from canarylab.providers.minikube import processes, vm
+from canarylab.tools import minikube
+from canarylab.tools.minikube import Profile, own_name
 from canarylab.tools.runner import Result
 
 if TYPE_CHECKING:
@@ -23,23 +26,14 @@ if TYPE_CHECKING:
 ROOT = Path("/")
 """Where the system's own files are looked for."""
 _SECONDS = 10.0
-"""How long a program may take to say its version: macOS scans a new one before it lets it run."""
-_QUICK_SECONDS = 5.0
+"""How long a program may take to answer: macOS scans a new one before it lets it run."""
 _CONNECT_SECONDS = 2.0
-_SYSCTL = (
-    "hw.memsize",
-    "hw.ncpu",
-    "hw.optional.arm64",
-    "kern.hv_support",
-    "sysctl.proc_translated",
-)
-_GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
+_SYSCTL = ("hw.memsize", "hw.ncpu", "hw.optional.arm64", "kern.hv_support", "sysctl.proc_translated")
 CONTAINER_DRIVERS = ("docker", "podman")
+_PID_FILES = {"qemu2": "qemu.pid", "vfkit": "vfkit.pid", "krunkit": "krunkit.pid"}
+"""Driver to the file in the machine's folder that has the virtual machine's process."""
 _VM_DRIVERS = ("vfkit", "krunkit")
 """The drivers whose virtual machines get their address from macOS, on whatever network."""
-
-Connect = Callable[[str, int], int]
-"""Address and port to the errno of a TCP connection, 0 for one that was made."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +46,10 @@ class Host:
     """As `platform.system()` says it."""
     python: str
     """The architecture that the running Python was built for, as Go names it."""
-    macos_version: str
+    macos_version: str = ""
     """Such as 15.3; "" on other systems."""
-    facts: Mapping[str, str]
+    facts: Mapping[str, str] = field(default_factory=dict)
     """What sysctl knows on a Mac."""
-    connect: Connect
-    root: Path = ROOT
 
     @property
     def is_mac(self) -> bool:
@@ -78,12 +70,12 @@ class Host:
     @property
     def driver(self) -> str | None:
         """By minikube's own name; None, it chooses one."""
-        return driver_name(self.spec.driver) if self.spec.driver else None
+        return own_name(self.spec.driver) if self.spec.driver else None
 
     @property
     def network(self) -> str | None:
         """By minikube's own name; None, it chooses one."""
-        return network_name(self.spec.network) if self.spec.network else None
+        return own_name(self.spec.network) if self.spec.network else None
 
     @property
     def needs_socket_vmnet(self) -> bool:
@@ -95,26 +87,45 @@ class Host:
         """Whether the virtual machine gets its address from macOS' own bootpd."""
         return self.needs_socket_vmnet or (self.is_mac and self.driver in _VM_DRIVERS)
 
-    def ask(self, *argv: str | Path, timeout: float = _QUICK_SECONDS) -> Result:
+    def ask(self, *argv: str | Path) -> Result:
         """What a program prints, whatever it ends with. Raises CommandError where it doesn't end in time."""
-        return self.ctx.runner.run(argv, timeout=timeout, ok=range(256), env=ENVIRONMENT)
-
-    def version(self, *argv: str | Path) -> Result:
-        """`ask`, with the time that a program's first start takes."""
-        return self.ask(*argv, timeout=_SECONDS)
+        return self.ctx.runner.run(argv, timeout=_SECONDS, ok=range(256), env=minikube.ENVIRONMENT)
 
     def file(self, path: str) -> Path:
-        """A file of the system by its absolute path, below `root`."""
-        return self.root / path.lstrip("/")
+        """A file of the system by its absolute path, below `ROOT`."""
+        return ROOT / path.lstrip("/")
 
     def program(self, name: str, *folders: str) -> Path | None:
         """Where a program is: on the PATH, else in one of those folders."""
         found = shutil.which(name)
-        if found:
-            return Path(found)
-        return next(
-            (self.file(f"{folder}/{name}") for folder in folders if self.file(f"{folder}/{name}").exists()), None
-        )
+        files = (self.file(f"{folder}/{name}") for folder in folders)
+        return Path(found) if found else next((file for file in files if file.exists()), None)
+
+    @staticmethod
+    def connect(address: str, port: int) -> int:
+        """Try a TCP connection and close it: 0, or the errno it failed with."""
+        try:
+            socket.create_connection((address, port), _CONNECT_SECONDS).close()
+        except TimeoutError:
+            return errno.ETIMEDOUT
+        except OSError as error:
+            return error.errno or errno.EIO
+        return 0
+
+    # -- minikube's profiles, as its quick list shows them: no virtual machine is asked, which may take minutes --------
+
+    def profiles(self) -> dict[str, Profile]:
+        """The valid ones by name; none where there is no minikube."""
+        if self.program(minikube.PROGRAM) is None:
+            return {}
+        return minikube.parse_profiles(self.ask(*minikube.profile_list()).stdout)
+
+    def runs(self, profile: Profile) -> bool:
+        """Whether the virtual machine's process is there, and is what it is said to be."""
+        file = vm.home() / "machines" / profile.name / _PID_FILES.get(profile.driver, "-")
+        pid = file.read_text().strip() if file.is_file() else ""
+        process = processes.find(self.ctx.runner, int(pid)) if pid.isdigit() else None
+        return process is not None and any(str(file.parent) in word for word in process.words)
 
     # -- Homebrew -----------------------------------------------------------------------------------------------------
 
@@ -129,6 +140,11 @@ class Host:
         native = self.file(f"{self.prefix}/bin/brew")
         return native if native.exists() else self.program("brew", "/usr/local/bin")
 
+    @property
+    def has_intel_brew(self) -> bool:
+        """Whether there is none but that for Intel, whose folder is another."""
+        return self.brew is not None and self.brew.is_relative_to(self.file("/usr/local"))
+
     def brewed(self, *words: str) -> tuple[str, ...]:
         """The command of Homebrew that `doctor --fix` runs; () where there is no Homebrew."""
         return (str(self.brew), *words) if self.brew else ()
@@ -136,45 +152,19 @@ class Host:
 
 def look(ctx: Context, spec: ClusterSpec) -> Host:
     """What all checks ask for, asked once."""
-    system, machine = platform.system(), platform.machine()
-    is_mac = system == "Darwin"
-    return Host(
-        ctx,
-        spec,
-        system,
-        python=_GO_NAMES.get(machine, machine),
-        macos_version=_macos_version(ctx) if is_mac else "",
-        facts=_sysctl(ctx) if is_mac else {},
-        connect=connect,
-        root=ROOT,
-    )
-
-
-def _macos_version(ctx: Context) -> str:
-    return ctx.runner.run(["sw_vers", "-productVersion"], timeout=_QUICK_SECONDS).stdout.strip()
-
-
-def _sysctl(ctx: Context) -> dict[str, str]:
-    """`-i` passes over what this macOS doesn't know."""
-    output = ctx.runner.run(["sysctl", "-i", *_SYSCTL], timeout=_QUICK_SECONDS, ok=range(256)).stdout
-    return parse_sysctl(output)
+    host = Host(ctx, spec, platform.system(), architecture())
+    if not host.is_mac:
+        return host
+    # `-i` passes over what this macOS doesn't know.
+    facts = parse_sysctl(host.ask("sysctl", "-i", *_SYSCTL).stdout)
+    version = ctx.runner.run(["sw_vers", "-productVersion"], timeout=_SECONDS).stdout.strip()
+    return replace(host, macos_version=version, facts=facts)
 
 
 def parse_sysctl(output: str) -> dict[str, str]:
     """`hw.ncpu: 10`, one a line."""
     pairs = (line.split(":", 1) for line in output.splitlines() if ":" in line)
     return {name.strip(): value.strip() for name, value in pairs}
-
-
-def connect(address: str, port: int) -> int:
-    """Try a TCP connection and close it: 0, or the errno it failed with."""
-    try:
-        socket.create_connection((address, port), _CONNECT_SECONDS).close()
-    except TimeoutError:
-        return errno.ETIMEDOUT
-    except OSError as error:
-        return error.errno or errno.EIO
-    return 0
 
 
 def shown(command: tuple[str, ...], *, sudo: bool = False) -> str:

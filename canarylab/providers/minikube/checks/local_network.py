@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube import vm
 from canarylab.providers.minikube.checks.host import Host
-from canarylab.providers.minikube.checks.profiles import profiles, runs
-from canarylab.tools.minikube import Profile
 
 _SINCE = 15
 _LEASES = "/var/db/dhcpd_leases"
@@ -39,12 +37,12 @@ def local_network(host: Host) -> Iterator[Finding]:
     if refused:
         profile, address, _ = refused[0]
         seen = (
-            f"{address} (profile {profile.name}) runs and has its lease, yet: no route to host; "
+            f"{address} (profile {profile}) runs and has its lease, yet: no route to host; "
             f"{_app()} may not reach the local network"
         )
         yield Finding(_SUBJECT, False, seen, _SETTINGS)
     elif any(failure in (0, errno.ECONNREFUSED) for _, _, failure in reached):
-        yield Finding(_SUBJECT, True, f"{reached[0][1]} (profile {reached[0][0].name}) is reached")
+        yield Finding(_SUBJECT, True, f"{reached[0][1]} (profile {reached[0][0]}) is reached")
     elif os.environ.get("TERM_PROGRAM") == _EXEMPT:
         yield Finding(_SUBJECT, True, "Terminal needs no permission")
     else:
@@ -55,14 +53,14 @@ def local_network(host: Host) -> Iterator[Finding]:
         yield Finding(_SUBJECT, False, seen, _SETTINGS, fatal=False)
 
 
-def _machines(host: Host) -> list[tuple[Profile, str]]:
-    """The addresses of the virtual machines that run and have a lease, their profiles with them."""
+def _machines(host: Host) -> list[tuple[str, str]]:
+    """Profile and address of each virtual machine that runs and has a lease."""
     file = host.file(_LEASES)
     if not file.is_file() or not (vm.home() / "machines").is_dir():
         return []
     known = leased(file.read_text())
-    there = [each for each in profiles(host).values() if known.intersection(each.addresses) and runs(host, each)]
-    return [(profile, address) for profile in there for address in profile.addresses if address in known]
+    there = [each for each in host.profiles().values() if known.intersection(each.addresses) and host.runs(each)]
+    return [(profile.name, address) for profile in there for address in profile.addresses if address in known]
 
 
 def _app() -> str:

@@ -7,7 +7,6 @@ from ipaddress import IPv4Network
 
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.host import Host
-from canarylab.providers.minikube.checks.profiles import profiles, runs
 from canarylab.providers.minikube.routes import TableEntry, parse_table
 from canarylab.tools import minikube
 from canarylab.tools.minikube import Profile
@@ -26,7 +25,7 @@ def routes(host: Host) -> Iterator[Finding]:
     if not host.needs_dhcp:
         return
     table = parse_table(host.ask("netstat", "-nr", "-f", "inet").stdout)
-    known = profiles(host)
+    known = host.profiles()
     services = _service_range(host, known)
     found = [*_machines(host, table), *_services(host, table, known, services), *_shared(host, known, services)]
     yield from found or [Finding("routes", True, f"{MACHINES} and {services} are nobody else's")]
@@ -81,7 +80,7 @@ def _conflicting(route: TableEntry, known: Mapping[str, Profile]) -> Finding:
 def _shared(host: Host, known: Mapping[str, Profile], services: IPv4Network) -> Iterator[Finding]:
     """Two clusters with one range of Services can't both have a tunnel."""
     others = (profile for name, profile in known.items() if name != host.ctx.profile)
-    sharing = [each.name for each in others if each.service_range == str(services) and runs(host, each)]
+    sharing = [each.name for each in others if each.service_range == str(services) and host.runs(each)]
     if sharing:
         seen = f"{', '.join(sharing)} runs with the Services' range {services}, too: only one of them can have a tunnel"
         yield Finding("other profiles", False, seen, f"minikube -p {sharing[0]} stop", fatal=False)

@@ -8,9 +8,10 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.host import Host, fixable, shown
@@ -117,15 +118,16 @@ def answers(path: Path) -> int:
 
 def _owner(path: Path) -> Owner:
     status = path.stat()
-    try:
-        user = pwd.getpwuid(status.st_uid).pw_name
-    except KeyError:
-        user = str(status.st_uid)
-    try:
-        group = grp.getgrgid(status.st_gid).gr_name
-    except KeyError:
-        group = str(status.st_gid)
+    user, group = _name(pwd.getpwuid, status.st_uid), _name(grp.getgrgid, status.st_gid)
     return Owner(user, group, stat.filemode(status.st_mode))
+
+
+def _name(look_up: Callable[[int], tuple[Any, ...]], number: int) -> str:
+    """Of a user or a group; the number itself where the system has no name for it."""
+    try:
+        return str(look_up(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def _denied(path: Path, owner: Owner) -> Finding:
