@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
 from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.infrastructure import with_infrastructure
-from canarylab.playbook.loader import find_playbook, load
+from canarylab.playbook.loader import PLAYBOOKS, find_playbook, load
 from canarylab.playbook.union import load_all, union
 from canarylab.report import choose
 
@@ -49,10 +49,15 @@ class Options:
     everything: bool = False
 
     @property
+    def cluster(self) -> dict[str, str | None]:
+        """Those that replace what a playbook says of its cluster."""
+        return {"profile": self.profile, "provider": self.provider, "context": self.context}
+
+    @property
     def flags(self) -> str:
         """Those that say which playbook and cluster, where they aren't the default."""
         playbook = self.playbook if self.playbook != DEFAULT_PLAYBOOK else None
-        given = {"playbook": playbook, "profile": self.profile, "provider": self.provider, "context": self.context}
+        given = {"playbook": playbook, **self.cluster}
         words = (f" --{name} {shlex.quote(value)}" for name, value in given.items() if value is not None)
         return (" --all" if self.everything else "") + "".join(words)
 
@@ -100,17 +105,16 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
 
 def _playbooks(options: Options, extensions: Extensions) -> list[Playbook]:
     """The one that is named, or all that go together."""
-    profile, provider, context = options.profile, options.provider, options.context
     if not options.everything:
         file = find_playbook(DEFAULT_PLAYBOOK if options.playbook is None else options.playbook)
-        return [load(file, profile=profile, provider=provider, context=context, extensions=extensions)]
+        return [load(file, extensions=extensions, **options.cluster)]
     if options.playbook is not None:
         raise UsageError(
             f"--all and --playbook {options.playbook} exclude each other",
             remedy="leave one of them out: --all means every playbook that has a demonstration and the default "
             "one's cluster",
         )
-    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context, extensions=extensions)
+    return load_all(DEFAULT_PLAYBOOK, PLAYBOOKS, extensions=extensions, **options.cluster)
 
 
 def _provider(spec: ClusterSpec, known: Mapping[str, type[Provider]]) -> Provider:
@@ -142,10 +146,8 @@ def _interrupts(cancel: Cancel) -> Iterator[None]:
 
 def _writable() -> Path:
     """The folder of all profiles, or the system's for temporary files where it can't be written to."""
-    try:
+    with suppress(OSError):
         make_home(state_home())
-    except OSError:
-        return Path(tempfile.gettempdir())
     return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())
 
 

@@ -114,21 +114,12 @@ class SystemRunner:
         self._cancel.check()
         words = [str(word) for word in argv]
         listener = _Listener(on_line) if on_line else None
-        settings: dict[str, Any] = {
-            "_bg": True,
-            "_bg_exc": False,
-            "_cwd": str(cwd) if cwd else None,
-            "_decode_errors": "replace",
-            "_env": {**os.environ, **(env or {})},
-            "_in": stdin if stdin is not None else "",
-            "_internal_bufsize": _MAX_CHUNKS,
-            "_tty_out": False,
-            "_new_group": True,
-            "_preexec_fn": _die_with_parent if sys.platform == "linux" else None,
-            "_return_cmd": True,
-            **({"_out": listener, "_err": listener, "_tee": True} if listener else {}),
-            **({} if listener else {"_out_bufsize": _CHUNK, "_err_bufsize": _CHUNK}),
-        }
+        settings = _settings(env, signal.SIGKILL)
+        settings |= {"_cwd": str(cwd) if cwd else None, "_in": stdin or "", "_internal_bufsize": _MAX_CHUNKS}
+        if listener:
+            settings |= {"_out": listener, "_err": listener, "_tee": True}
+        else:
+            settings |= {"_out_bufsize": _CHUNK, "_err_bufsize": _CHUNK}
         started = time.monotonic()
         try:
             process = _command(words[0])(*words[1:], **settings)
@@ -197,18 +188,11 @@ class Background:
         self._ended = threading.Event()
         self._process = _command(str(argv[0]))(
             *map(str, argv[1:]),
-            _bg=True,
-            _bg_exc=False,
-            _decode_errors="replace",
             _done=lambda *_: self._ended.set(),
-            _env={**os.environ, **(env or {})},
             _err_to_out=True,
             _in="",
-            _new_group=True,
             _out=_Listener(on_line),
-            _preexec_fn=_interrupted_with_parent if sys.platform == "linux" else None,
-            _return_cmd=True,
-            _tty_out=False,
+            **_settings(env, signal.SIGINT),
         )
         self.pid = int(self._process.pid)
 
@@ -269,9 +253,19 @@ def _command(program: str) -> Any:
         ) from missing
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _settings(env: Mapping[str, str] | None, with_parent: signal.Signals) -> dict[str, Any]:
+    """sh's, for every program that nobody attends; `with_parent` is what it gets on Linux where this process dies."""
 
+    def follow() -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, with_parent)
 
-def _interrupted_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    return {
+        "_bg": True,
+        "_bg_exc": False,
+        "_decode_errors": "replace",
+        "_env": {**os.environ, **(env or {})},
+        "_new_group": True,
+        "_preexec_fn": follow if sys.platform == "linux" else None,
+        "_return_cmd": True,
+        "_tty_out": False,
+    }

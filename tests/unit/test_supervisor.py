@@ -103,7 +103,9 @@ def test_a_changed_definition_replaces_the_running_one(supervisor):
 def test_a_definition_that_a_killed_run_had_only_written_down_is_taken_up(supervisor):
     supervisor.start(SLEEP, Cancel())
     newer = Program("sleeper", ["sleep", "2000"])
-    supervisor._write(supervisor._read(), "program:sleeper", supervisor._section(newer))
+    written = supervisor._read()
+    written["program:sleeper"] = supervisor._section(newer)
+    supervisor._write(written)
     supervisor.start(newer, Cancel())
     runs(supervisor, "sleep", "2000")
 
