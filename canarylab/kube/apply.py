@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -180,16 +180,10 @@ def _steps(path: str) -> list[str | int | None]:
 def _keep(target: Any, live: Any, steps: Sequence[str | int | None]) -> None:
     """Copy from `live` to `target` what the steps lead to, where both have the way to it."""
     step, *rest = steps
-    for key in _keys(target, live, step):
+    every = range(min(len(target), len(live))) if isinstance(target, list) and isinstance(live, list) else ()
+    for key in every if step is None else (step,):
         with suppress(KeyError, IndexError, TypeError):  # one side lacks the field: nothing to keep
             if rest:
                 _keep(target[key], live[key], rest)
             else:
                 target[key] = copy.deepcopy(live[key])
-
-
-def _keys(target: Any, live: Any, step: str | int | None) -> Iterator[str | int]:
-    if step is not None:
-        yield step
-    elif isinstance(target, list) and isinstance(live, list):
-        yield from range(min(len(target), len(live)))

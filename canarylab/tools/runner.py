@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from canarylab.cancel import Cancel
@@ -46,8 +46,14 @@ class Result:
         return f"{self.stdout}\n{self.stderr}"
 
 
-class Runner(Protocol):
-    """Starts programs. Tests put in one that knows a fixed set of command lines and raises on any other."""
+class Runner:
+    """Starts programs. One dies with the tool, and at once when the run is cancelled.
+
+    Tests put in one that knows a fixed set of command lines and raises on any other.
+    """
+
+    def __init__(self, cancel: Cancel) -> None:
+        self._cancel = cancel
 
     def run(
         self,
@@ -66,49 +72,6 @@ class Runner(Protocol):
         streams as it comes. Raises CommandError for an exit code not in `ok` or at the timeout, MachineError where
         the program isn't there.
         """
-        ...
-
-    def attended(self, argv: Sequence[str | Path]) -> int:
-        """Run a program that asks the user something, with this process' own terminal, and return its exit code.
-
-        It waits for the user as long as the program does. Raises MachineError where the program isn't there.
-        """
-        ...
-
-
-_PRINTED: WeakKeyDictionary[Runner, dict[tuple[str, ...], str]] = WeakKeyDictionary()
-
-
-def run_once(
-    runner: Runner, argv: Sequence[str | Path], *, timeout: float, env: Mapping[str, str] | None = None
-) -> str:
-    """What a program prints that prints the same each time: it is started once a run, which is once a runner.
-
-    Raises as `run` does; what failed is started again.
-    """
-    printed, words = _PRINTED.setdefault(runner, {}), tuple(map(str, argv))
-    if words not in printed:
-        printed[words] = runner.run(argv, timeout=timeout, env=env).stdout
-    return printed[words]
-
-
-class SystemRunner:
-    """The real one. A program dies with the tool, and at once when the run is cancelled."""
-
-    def __init__(self, cancel: Cancel) -> None:
-        self._cancel = cancel
-
-    def run(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        timeout: float,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        stdin: str | None = None,
-        on_line: Callable[[str], None] | None = None,
-        ok: Sequence[int] = (0,),
-    ) -> Result:
         import sh
 
         self._cancel.check()
@@ -135,6 +98,10 @@ class SystemRunner:
         return result
 
     def attended(self, argv: Sequence[str | Path]) -> int:
+        """Run a program that asks the user something, with this process' own terminal, and return its exit code.
+
+        It waits for the user as long as the program does. Raises MachineError where the program isn't there.
+        """
         import sh
 
         self._cancel.check()
@@ -172,6 +139,22 @@ class SystemRunner:
             unsubscribe()
         self._cancel.check()
         return not late.is_set()
+
+
+_PRINTED: WeakKeyDictionary[Runner, dict[tuple[str, ...], str]] = WeakKeyDictionary()
+
+
+def run_once(
+    runner: Runner, argv: Sequence[str | Path], *, timeout: float, env: Mapping[str, str] | None = None
+) -> str:
+    """What a program prints that prints the same each time: it is started once a run, which is once a runner.
+
+    Raises as `run` does; what failed is started again.
+    """
+    printed, words = _PRINTED.setdefault(runner, {}), tuple(map(str, argv))
+    if words not in printed:
+        printed[words] = runner.run(argv, timeout=timeout, env=env).stdout
+    return printed[words]
 
 
 class Background:

@@ -17,7 +17,7 @@ import pytest
 
 from canarylab.cancel import Cancel
 from canarylab.errors import StageError
-from canarylab.tools.runner import SystemRunner
+from canarylab.tools.runner import Runner
 from canarylab.tools.supervisord import Program, Supervisor, _alive
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(sys.platform != "linux", reason="only Linux needs it")]
@@ -28,7 +28,7 @@ SLEEP = Program("sleeper", ["sleep", "1000"], stop_seconds=1)
 
 def supervisor_in(folder, profile="unit-test"):
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    return Supervisor(profile, folder, SystemRunner(Cancel()))
+    return Supervisor(profile, folder, Runner(Cancel()))
 
 
 @pytest.fixture
