@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
-from canarylab import applied
-from canarylab.commands.run import Options, report_bugs, run
+from canarylab.commands.run import Options, record, report_bugs, run
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import AnyStage
@@ -102,14 +101,7 @@ def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[R
         for playbook in ctx.playbook.performances
         if made.intersection(stage.name for stage in playbook.stages) and _blocked(playbook, up) is None
     ]
-    try:
-        if complete:
-            applied.write(ctx, complete)
-    except CanarylabError as error:
-        what = "all of it is up, but what was applied couldn't be recorded"
-        ctx.emit(Failure(f"{what}: {error}", error.exit_code))
-        return up, error.exit_code
-    return up, EXIT_DONE
+    return up, record(ctx, complete, "all of it is up") if complete else EXIT_DONE
 
 
 def _blocked(playbook: Playbook, up: Run) -> CanarylabError | None:

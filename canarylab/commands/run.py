@@ -10,17 +10,18 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from canarylab import applied
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Consent, Context
 from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.provider import Provider
 from canarylab.engine.outcome import exit_code, translated
-from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError
+from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabError, UsageError
 from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
 from canarylab.playbook.extensions import Extensions
@@ -161,6 +162,17 @@ def report_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
     for error in errors:
         if error is not None and not isinstance(error, CanarylabError):
             ctx.emit(Failure(keep_traceback(error), EXIT_BUG))
+
+
+def record(ctx: Context, playbooks: Sequence[Playbook], what_is_up: str) -> int:
+    """Write down in the cluster that these were applied. Where that fails, it is reported, and its code returned."""
+    try:
+        applied.write(ctx, playbooks)
+    except CanarylabError as error:
+        what = f"{what_is_up}, but what was applied couldn't be recorded"
+        ctx.emit(Failure(f"{what}: {error}", error.exit_code))
+        return error.exit_code
+    return EXIT_DONE
 
 
 def keep_traceback(error: BaseException) -> str:

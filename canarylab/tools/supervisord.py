@@ -68,12 +68,10 @@ class Supervisor:
 
     def pid(self) -> int | None:
         """The process id of our supervisord, None where none answers under our identifier."""
-        if not self.socket.exists():
-            return None
-        try:
-            return int(self._rpc.getPID()) if self._rpc.getIdentification() == self.identifier else None
-        except _NO_ANSWER:
-            return None
+        with suppress(*_NO_ANSWER):
+            if self.socket.exists() and self._rpc.getIdentification() == self.identifier:
+                return int(self._rpc.getPID())
+        return None
 
     def start(self, program: Program, cancel: Cancel) -> None:
         """Keep `program` running from now on; an older definition of the same name is replaced."""
