@@ -86,7 +86,8 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
             return EXIT_INTERRUPTED
         except Exception as error:
             ended = translated(error)
-            bus(Failure(_message(ended), exit_code(ended)))
+            said = str(ended) if isinstance(ended, CanarylabError) else keep_traceback(ended)
+            bus(Failure(said, exit_code(ended)))
             return exit_code(ended)
 
 
@@ -152,11 +153,6 @@ def _writable() -> Path:
     return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())
 
 
-def _message(error: BaseException) -> str:
-    """What to say of it; of a bug, the traceback is kept in a file for whoever fixes it, away from the screen."""
-    return str(error) if isinstance(error, CanarylabError) else keep_traceback(error)
-
-
 def report_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
     """Keep the traceback of each that is a bug, and report where it is."""
     for error in errors:
@@ -176,7 +172,7 @@ def record(ctx: Context, playbooks: Sequence[Playbook], what_is_up: str) -> int:
 
 
 def keep_traceback(error: BaseException) -> str:
-    """Write the traceback of a bug to a file of its own; what to say of it, with the file's path."""
+    """Write the traceback of a bug to a file of its own, away from the screen; what to say of it, with the path."""
     prefix = f"bug-{time.strftime('%Y%m%d-%H%M%S')}-"
     descriptor, path = tempfile.mkstemp(".txt", prefix, _writable())  # two stages may come upon bugs in one second
     with os.fdopen(descriptor, "w") as file:

@@ -177,9 +177,8 @@ class Cluster(Connection):
             return None
         changed, over = threading.Event(), threading.Event()
         unsubscribe = cancel.subscribe(changed.set)
-        threads = [threading.Thread(target=self._signal, args=(watch, changed, over), daemon=True) for watch in watches]
-        for thread in threads:
-            thread.start()
+        for watch in watches:
+            threading.Thread(target=self._signal, args=(watch, changed, over), daemon=True).start()
         try:
             while reason is not None and time.monotonic() < deadline:
                 # A watch that the server ended is renewed every few seconds: look again then, too.
