@@ -21,12 +21,7 @@ class CanarylabError(Exception):
     exit_code = EXIT_FAILED
 
     def __init__(
-        self,
-        what: str,
-        *,
-        where: str | None = None,
-        why: str | None = None,
-        remedy: str | None = None,
+        self, what: str, *, where: str | None = None, why: str | None = None, remedy: str | None = None
     ) -> None:
         super().__init__(what)
         self.what = what
@@ -97,7 +92,7 @@ class CommandError(CanarylabError):
     def __init__(self, command: str, code: int | None, tail: str, *, remedy: str | None = None) -> None:
         ended = f"ended with {code}" if code is not None else "did not end in time"
         program = command.split(" ", 1)[0].rsplit("/", 1)[-1]
-        super().__init__(f"{program} {ended}", where=None, why=tail or None, remedy=remedy)
+        super().__init__(f"{program} {ended}", why=tail or None, remedy=remedy)
         self.command = command
         self.code = code
         self.tail = tail

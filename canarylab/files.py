@@ -67,14 +67,12 @@ def existing_parent(folder: Path) -> Path:
 
 def delete(path: Path) -> bool:
     """Delete a file or a whole folder; False where it wasn't there."""
+    was_there = os.path.lexists(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-        return True
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    else:
+        path.unlink(missing_ok=True)
+    return was_there
 
 
 def write_private(path: Path, content: str) -> None:

@@ -69,15 +69,12 @@ def critical_path(needs: Needs, seconds: Mapping[str, float]) -> tuple[list[str]
     for name in order(needs):
         slowest_need[name] = max(inside[name], key=finish.__getitem__, default=None)
         finish[name] = seconds.get(name, 0.0) + max((finish[need] for need in inside[name]), default=0.0)
-    last = max(finish, key=finish.__getitem__, default=None)
-    if last is None:
-        return [], 0.0
     chain: list[str] = []
-    name_on_path: str | None = last
-    while name_on_path is not None:
-        chain.append(name_on_path)
-        name_on_path = slowest_need[name_on_path]
-    return chain[::-1], finish[last]
+    last = max(finish, key=finish.__getitem__, default=None)
+    while last is not None:
+        chain.append(last)
+        last = slowest_need[last]
+    return chain[::-1], max(finish.values(), default=0.0)
 
 
 def _inside(needs: Needs) -> dict[str, list[str]]:

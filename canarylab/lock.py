@@ -42,11 +42,9 @@ def _acquire(path: Path) -> IO[str]:
         except FileNotFoundError:  # a teardown deleted the folder that it left empty
             make_home(path.parent)
             continue
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _try(file):
             file.close()
-            raise _held(path) from None
+            raise _held(path)
         with suppress(FileNotFoundError):
             if os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 return file

@@ -1,29 +1,55 @@
 """The commands. Each parses its flags and hands over to the package, which is imported only then."""
 
+import inspect
 import sys
+from functools import wraps
 
 from invoke import Collection, Exit, task
 
-_COMMON = {
+_EVERYWHERE = {
     "playbook": "name of a file in playbooks/, or a path (default: istio-canary)",
     "profile": "name of the cluster and of its kubeconfig context (default: the playbook's)",
     "provider": "embedded, minikube or existing (default: what fits this machine)",
     "context": "existing: the kubeconfig context to work on",
     "output": "text, or json: one event a line (docs/events.md)",
 }
+_ALL = {"all_": "every playbook that has a demonstration and the default one's cluster"}
 _YES = {"yes": "go on where a question would be asked"}
-_STAGES = {
-    "only": "only this stage and what it needs; may be repeated",
-    "from": "this stage and what needs it",
-}
-_ALL = {"all": "every playbook that has a demonstration and the default one's cluster"}
+_STAGES = {"only": "only this stage and what it needs; may be repeated", "from_": "this stage and what needs it"}
 
 
-def _options(playbook, profile, provider, context, output, everything=False, **consent):
+def _options(
+    playbook=None, profile=None, provider=None, context=None, output="text", all_=False, recreate=False, yes=False
+):
+    """What the flags say that several commands have; a command has those of them that it explains."""
     from canarylab.commands.run import Options
     from canarylab.contract.context import Consent
 
-    return Options(playbook, profile, provider, context, output, Consent(**consent), everything)
+    return Options(playbook, profile, provider, context, output, Consent(recreate=recreate, yes=yes), all_)
+
+
+def _command(**explained):
+    """Make a task of a function that takes the options, then flags of its own, and returns an exit code.
+
+    All that is explained is a flag of the task. Invoke reads them from a signature, so the task is given one.
+    """
+    explained = _EVERYWHERE | explained
+    shared = [flag for flag in inspect.signature(_options).parameters.values() if flag.name in explained]
+
+    def as_task(function):
+        _, *own = inspect.signature(function).parameters.values()
+
+        @wraps(function)
+        def body(c, **given):
+            options = _options(**{flag.name: given.pop(flag.name) for flag in shared if flag.name in given})
+            if code := function(options, **given):
+                raise Exit(code=code)
+
+        context = inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        body.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]  # of PEP 362
+        return task(auto_shortflags=False, iterable=["only"], help=explained)(body)
+
+    return as_task
 
 
 def _named(only):
@@ -32,147 +58,93 @@ def _named(only):
     return [*only, *("" for word, value in following if word == "--only" and value.startswith("-"))]
 
 
-def _end(code):
-    if code:
-        raise Exit(code=code)
-
-
-@task(
-    auto_shortflags=False,
-    iterable=["only"],
-    help=_COMMON
-    | _ALL
-    | _STAGES
-    | _YES
-    | {"recreate": "delete a cluster that differs from the playbook, and make a new one"},
-)
-def up(
-    c,
-    playbook=None,
-    profile=None,
-    provider=None,
-    context=None,
-    output="text",
-    all_=False,
-    only=None,
-    from_=None,
-    recreate=False,
-    yes=False,
-):
+@_command(**_ALL, **_STAGES, **_YES, recreate="delete a cluster that differs from the playbook, and make a new one")
+def up(options, only=None, from_=None):
     """Bring everything up: cluster, Istio, Argo Rollouts, the demo application. Again: changes only what differs."""
     from canarylab.commands.up import up as command
 
-    options = _options(playbook, profile, provider, context, output, all_, recreate=recreate, yes=yes)
-    _end(command(options, _named(only), from_))
+    return command(options, _named(only), from_)
 
 
-@task(auto_shortflags=False, iterable=["only"], help=_COMMON | _ALL | _STAGES)
-def plan(c, playbook=None, profile=None, provider=None, context=None, output="text", all_=False, only=None, from_=None):
+@_command(**_ALL, **_STAGES)
+def plan(options, only=None, from_=None):
     """Say what `up` would change, with diffs, and change nothing."""
     from canarylab.commands.up import plan as command
 
-    _end(command(_options(playbook, profile, provider, context, output, all_), _named(only), from_))
+    return command(options, _named(only), from_)
 
 
-@task(
-    auto_shortflags=False,
-    help=_COMMON | _ALL | _YES | {"reset": "bring the rollout back to rest instead, whatever it is in the middle of"},
-)
-def demo(
-    c, playbook=None, profile=None, provider=None, context=None, output="text", all_=False, reset=False, yes=False
-):
+@_command(**_ALL, **_YES, reset="bring the rollout back to rest instead, whatever it is in the middle of")
+def demo(options, reset=False):
     """Perform the canary and prove it: weights, routes and measured traffic agree at every step."""
     from canarylab.commands.demo import demo as command
 
-    _end(command(_options(playbook, profile, provider, context, output, all_, yes=yes), start_over=reset))
+    return command(options, start_over=reset)
 
 
-@task(
-    auto_shortflags=False,
-    iterable=["only"],
-    help=_COMMON
-    | _ALL
-    | _YES
-    | {"only": "only this stage and what needs it; may be repeated", "purge": "also the caches that profiles share"},
+@_command(
+    **_ALL,
+    **_YES,
+    only="only this stage and what needs it; may be repeated",
+    purge="also the caches that profiles share",
 )
-def teardown(
-    c,
-    playbook=None,
-    profile=None,
-    provider=None,
-    context=None,
-    output="text",
-    all_=False,
-    only=None,
-    purge=False,
-    yes=False,
-):
+def teardown(options, only=None, purge=False):
     """Remove everything that `up` made, and print a receipt. Nothing else is touched."""
     from canarylab.commands.teardown import teardown as command
 
-    _end(command(_options(playbook, profile, provider, context, output, all_, yes=yes), _named(only), purge=purge))
+    return command(options, _named(only), purge=purge)
 
 
-@task(auto_shortflags=False, help=_COMMON | _ALL)
-def status(c, playbook=None, profile=None, provider=None, context=None, output="text", all_=False):
+@_command(**_ALL)
+def status(options):
     """Show every stage (present, healthy, drifted), the gateway's address and the Rollout's tree."""
     from canarylab.commands.status import status as command
 
-    _end(command(_options(playbook, profile, provider, context, output, all_)))
+    return command(options)
 
 
-@task(
-    auto_shortflags=False,
-    positional=["rollout"],
-    help=_COMMON
-    | {
-        "rollout": "name of a Rollout, whoever made it",
-        "namespace": "the Rollout's namespace",
-        "output": "text, or json: one state a line (docs/watch.md)",
-    },
+@_command(
+    rollout="name of a Rollout, whoever made it",
+    namespace="the Rollout's namespace",
+    output="text, or json: one state a line (docs/watch.md)",
 )
-def watch(c, rollout, namespace="default", playbook=None, profile=None, provider=None, context=None, output="text"):
+def watch(options, rollout, namespace="default"):
     """Show a Rollout live: its step, weights and pods, and the traffic that the gateway counts. Ctrl-C ends it."""
     from canarylab.commands.watch import watch as command
 
-    _end(command(_options(playbook, profile, provider, context, output), rollout, namespace))
+    return command(options, rollout, namespace)
 
 
-@task(
-    auto_shortflags=False, help=_COMMON | _YES | {"fix": "do what is safe; what needs sudo is shown and asked for once"}
-)
-def doctor(c, playbook=None, profile=None, provider=None, context=None, output="text", fix=False, yes=False):
+@_command(**_YES, fix="do what is safe; what needs sudo is shown and asked for once")
+def doctor(options, fix=False):
     """Check whether this machine can do it; each finding comes with its remedy."""
     from canarylab.commands.doctor import doctor as command
 
-    _end(command(_options(playbook, profile, provider, context, output, yes=yes), fix=fix))
+    return command(options, fix=fix)
 
 
-@task(auto_shortflags=False, positional=["action"], help=_COMMON | {"action": "start, stop or status"})
-def tunnel(c, action, playbook=None, profile=None, provider=None, context=None, output="text"):
+@_command(action="start, stop or status")
+def tunnel(options, action):
     """Start, stop or show the way from this machine to LoadBalancer Services."""
     from canarylab.commands.tunnel import tunnel as command
 
-    _end(command(_options(playbook, profile, provider, context, output), action))
+    return command(options, action)
 
 
-@task(
-    auto_shortflags=False,
-    help=_COMMON | {"build": "build them", "platform": "build them for linux/amd64 or linux/arm64"},
-)
-def images(c, build=False, platform=None, playbook=None, profile=None, provider=None, context=None, output="text"):
+@_command(build="build them", platform="build them for linux/amd64 or linux/arm64")
+def images(options, build=False, platform=None):
     """List the demo's images in the cluster with their architecture, or build them."""
     from canarylab.commands.images import images as command
 
-    _end(command(_options(playbook, profile, provider, context, output), build=build, platform=platform))
+    return command(options, build=build, platform=platform)
 
 
-@task(auto_shortflags=False, help=_COMMON)
-def env(c, playbook=None, profile=None, provider=None, context=None, output="text"):
+@_command()
+def env(options):
     """Print what a shell needs to use the tool's own kubectl, helm and Argo plugin: eval "$(invoke env)"."""
     from canarylab.commands.env import env as command
 
-    _end(command(_options(playbook, profile, provider, context, output)))
+    return command(options)
 
 
 # What a tasks.py of your own takes in with `ns.add_collection(canarylab.tasks.ns)`, as `canary.up` and so on.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
-from canarylab import applied
-from canarylab.commands.run import Options, report_bugs, run
+from canarylab.commands.run import Options, record, report_bugs, run
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import AnyStage
@@ -39,14 +38,14 @@ def demo(options: Options, *, start_over: bool) -> int:
             raise UsageError(f"playbook {ctx.playbook.name} has no demo{nothing}", remedy=remedy)
         with locked(ctx.paths.lock, "demo"):
             if ctx.playbook.members:
-                ctx.provider.access.cluster(
-                    ctx
-                )  # where there is none, that is said once, and not by each demonstration
+                ctx.provider.access.cluster(ctx)  # where there is none, that is said once, not by each demonstration
             if start_over:
                 return _reset(ctx, options)
             absent = absent_stages(ctx)
             bring_up.preflight(ctx, absent)
-            with ctx.provider.infrastructure.session(ctx, "demo"), _session_of_up(ctx, absent):
+            session = ctx.provider.infrastructure.session
+            # What `up` asks and makes sure of, too, where something is to be brought up.
+            with session(ctx, "demo"), session(ctx, "up") if absent else nullcontext():
                 bring_up.examine(ctx, absent)
                 return _run(ctx, "demo", absent, _contexts(ctx, options), lambda one: perform(one, one.playbook.demo))
 
@@ -64,16 +63,6 @@ def _reset(ctx: Context, options: Options) -> int:
             ctx.emit(Notice(f"nothing to reset, since not all of it is up: {names}"))
     with ctx.provider.infrastructure.session(ctx, "demo"):
         return _run(ctx, "demo --reset", (), contexts, lambda one: reset(one, one.playbook.demo))
-
-
-@contextmanager
-def _session_of_up(ctx: Context, absent: Sequence[AnyStage]) -> Iterator[None]:
-    """What `up` asks and makes sure of, where something is to be brought up."""
-    if absent:
-        with ctx.provider.infrastructure.session(ctx, "up"):
-            yield
-    else:
-        yield
 
 
 def _contexts(ctx: Context, options: Options) -> list[Context]:
@@ -112,14 +101,7 @@ def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[R
         for playbook in ctx.playbook.performances
         if made.intersection(stage.name for stage in playbook.stages) and _blocked(playbook, up) is None
     ]
-    try:
-        if complete:
-            applied.write(ctx, complete)
-    except CanarylabError as error:
-        what = "all of it is up, but what was applied couldn't be recorded"
-        ctx.emit(Failure(f"{what}: {error}", error.exit_code))
-        return up, error.exit_code
-    return up, EXIT_DONE
+    return up, record(ctx, complete, "all of it is up") if complete else EXIT_DONE
 
 
 def _blocked(playbook: Playbook, up: Run) -> CanarylabError | None:

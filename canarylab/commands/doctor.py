@@ -1,19 +1,32 @@
-"""`invoke doctor`: can this machine do it? Changes nothing, but with `--fix` what its findings name as safe."""
+"""`invoke doctor`: can this machine do it? Changes nothing, but with `--fix` what its findings name as safe.
+
+What is safe is run at once; what needs root only with the user's word.
+"""
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 
-from canarylab.commands.fix import fix_findings, repairs
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
 from canarylab.contract.provider import Finding
-from canarylab.errors import EXIT_DONE, EXIT_MACHINE
+from canarylab.errors import EXIT_DONE, EXIT_MACHINE, CanarylabError, CancelledError
+from canarylab.events import Notice
 from canarylab.report import findings as report
+from canarylab.terminal import confirmed
+from canarylab.tools import sudo
+from canarylab.tools.runner import tail
 
 _LOOKS = 5
 _PAUSE = 1.0
 """A service that was started takes a moment: how often to look, and the seconds in between."""
+_SECONDS = 1800.0
+"""How long a command may take: Homebrew fetches, and on an old macOS builds."""
 
 
 def doctor(options: Options, *, fix: bool) -> int:
@@ -34,10 +47,86 @@ def doctor(options: Options, *, fix: bool) -> int:
 
 def _fixed(ctx: Context, findings: list[Finding]) -> list[Finding]:
     """Fix what can be fixed, and look again."""
-    done = fix_findings(ctx, findings)
+    done = _fix(ctx, findings)
     for _ in range(_LOOKS if done else 0):
         findings = ctx.provider.infrastructure.findings(ctx)
-        if not set(done).intersection(repairs(findings)):
+        if not set(done).intersection(_repairs(findings)):
             break
         ctx.cancel.sleep(_PAUSE)
     return findings
+
+
+@dataclass(frozen=True)
+class _Repair:
+    """One command, and what it is for."""
+
+    command: tuple[str, ...]
+    needs_root: bool
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{'sudo ' if self.needs_root else ''}{shlex.join(self.command)}"
+
+
+def _repairs(findings: Sequence[Finding]) -> list[_Repair]:
+    """What can be fixed, in the findings' order, each command once."""
+    wanted = (
+        _Repair(finding.fix, finding.needs_root, finding.subject)
+        for finding in findings
+        if finding.fix and not finding.ok
+    )
+    return list({repair.command: repair for repair in reversed(list(wanted))}.values())[::-1]
+
+
+def _fix(ctx: Context, findings: Sequence[Finding]) -> list[_Repair]:
+    """Run what is safe; returns what succeeded. A failure is reported, and the rest is run all the same."""
+    wanted = _repairs(findings)
+    for_root = [repair for repair in wanted if repair.needs_root]
+    if for_root and not _may_use_root(ctx, for_root):
+        wanted = [repair for repair in wanted if not repair.needs_root]
+    needs_sudo = not sudo.is_root() and any(repair.needs_root for repair in wanted)
+    with sudo.kept_alive(ctx.runner) if needs_sudo else nullcontext():
+        return [repair for repair in wanted if _run(ctx, repair)]
+
+
+def _run(ctx: Context, repair: _Repair) -> bool:
+    ctx.emit(Notice(f"{repair.subject}: {repair}"))
+    try:
+        if repair.needs_root:
+            result = sudo.run(ctx.runner, repair.command, _SECONDS)
+        else:
+            result = ctx.runner.run(repair.command, timeout=_SECONDS)
+    except CancelledError:
+        raise
+    except CanarylabError as error:
+        ctx.emit(Notice(f"{repair.subject}: failed: {error}"))
+        return False
+    if said := tail(result.stdout or result.stderr, 1):
+        ctx.emit(Notice(f"{repair.subject}: {said}"))
+    return True
+
+
+# -- root -------------------------------------------------------------------------------------------------------------
+
+
+def _may_use_root(ctx: Context, wanted: Sequence[_Repair]) -> bool:
+    """Say what needs sudo, then ask once: for the password, or, where sudo needs none, whether to go on."""
+    if sudo.is_root():
+        return True
+    listed = "\n".join(f"  {repair}" for repair in wanted)
+    ctx.emit(Notice(f"these need sudo:\n{listed}"))
+    if shutil.which("sudo") is None:
+        return _leave(ctx, "there is no sudo here")
+    free = sudo.allowed(ctx.runner)
+    if free and ctx.consent.yes:
+        return True
+    if not sys.stdin.isatty():
+        why = "--yes would run them" if free else "there is no terminal to ask for the password"
+        return _leave(ctx, why)
+    agreed = confirmed("run them?") if free else sudo.ask(ctx.runner, "these commands")
+    return agreed or _leave(ctx, "you declined")
+
+
+def _leave(ctx: Context, why: str) -> bool:
+    ctx.emit(Notice(f"they are left for you to paste: {why}"))
+    return False

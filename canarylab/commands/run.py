@@ -10,22 +10,23 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from canarylab import applied
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Consent, Context
 from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.provider import Provider
 from canarylab.engine.outcome import exit_code, translated
-from canarylab.errors import EXIT_BUG, EXIT_INTERRUPTED, CanarylabError, UsageError
+from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabError, UsageError
 from canarylab.events import Bus, Failure
 from canarylab.paths import make_home, state_home
 from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.infrastructure import with_infrastructure
-from canarylab.playbook.loader import find_playbook, load
+from canarylab.playbook.loader import PLAYBOOKS, find_playbook, load
 from canarylab.playbook.union import load_all, union
 from canarylab.report import choose
 
@@ -49,10 +50,15 @@ class Options:
     everything: bool = False
 
     @property
+    def cluster(self) -> dict[str, str | None]:
+        """Those that replace what a playbook says of its cluster."""
+        return {"profile": self.profile, "provider": self.provider, "context": self.context}
+
+    @property
     def flags(self) -> str:
         """Those that say which playbook and cluster, where they aren't the default."""
         playbook = self.playbook if self.playbook != DEFAULT_PLAYBOOK else None
-        given = {"playbook": playbook, "profile": self.profile, "provider": self.provider, "context": self.context}
+        given = {"playbook": playbook, **self.cluster}
         words = (f" --{name} {shlex.quote(value)}" for name, value in given.items() if value is not None)
         return (" --all" if self.everything else "") + "".join(words)
 
@@ -80,7 +86,8 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
             return EXIT_INTERRUPTED
         except Exception as error:
             ended = translated(error)
-            bus(Failure(_message(ended), exit_code(ended)))
+            said = str(ended) if isinstance(ended, CanarylabError) else keep_traceback(ended)
+            bus(Failure(said, exit_code(ended)))
             return exit_code(ended)
 
 
@@ -100,17 +107,16 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
 
 def _playbooks(options: Options, extensions: Extensions) -> list[Playbook]:
     """The one that is named, or all that go together."""
-    profile, provider, context = options.profile, options.provider, options.context
     if not options.everything:
         file = find_playbook(DEFAULT_PLAYBOOK if options.playbook is None else options.playbook)
-        return [load(file, profile=profile, provider=provider, context=context, extensions=extensions)]
+        return [load(file, extensions=extensions, **options.cluster)]
     if options.playbook is not None:
         raise UsageError(
             f"--all and --playbook {options.playbook} exclude each other",
             remedy="leave one of them out: --all means every playbook that has a demonstration and the default "
             "one's cluster",
         )
-    return load_all(DEFAULT_PLAYBOOK, profile=profile, provider=provider, context=context, extensions=extensions)
+    return load_all(DEFAULT_PLAYBOOK, PLAYBOOKS, extensions=extensions, **options.cluster)
 
 
 def _provider(spec: ClusterSpec, known: Mapping[str, type[Provider]]) -> Provider:
@@ -142,16 +148,9 @@ def _interrupts(cancel: Cancel) -> Iterator[None]:
 
 def _writable() -> Path:
     """The folder of all profiles, or the system's for temporary files where it can't be written to."""
-    try:
+    with suppress(OSError):
         make_home(state_home())
-    except OSError:
-        return Path(tempfile.gettempdir())
     return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())
-
-
-def _message(error: BaseException) -> str:
-    """What to say of it; of a bug, the traceback is kept in a file for whoever fixes it, away from the screen."""
-    return str(error) if isinstance(error, CanarylabError) else keep_traceback(error)
 
 
 def report_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
@@ -161,8 +160,19 @@ def report_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
             ctx.emit(Failure(keep_traceback(error), EXIT_BUG))
 
 
+def record(ctx: Context, playbooks: Sequence[Playbook], what_is_up: str) -> int:
+    """Write down in the cluster that these were applied. Where that fails, it is reported, and its code returned."""
+    try:
+        applied.write(ctx, playbooks)
+    except CanarylabError as error:
+        what = f"{what_is_up}, but what was applied couldn't be recorded"
+        ctx.emit(Failure(f"{what}: {error}", error.exit_code))
+        return error.exit_code
+    return EXIT_DONE
+
+
 def keep_traceback(error: BaseException) -> str:
-    """Write the traceback of a bug to a file of its own; what to say of it, with the file's path."""
+    """Write the traceback of a bug to a file of its own, away from the screen; what to say of it, with the path."""
     prefix = f"bug-{time.strftime('%Y%m%d-%H%M%S')}-"
     descriptor, path = tempfile.mkstemp(".txt", prefix, _writable())  # two stages may come upon bugs in one second
     with os.fdopen(descriptor, "w") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from canarylab.commands.run import Options, run
@@ -56,10 +57,9 @@ def _report(ctx: Context) -> StatusReport:
 
 def _context_name(ctx: Context) -> str:
     """What kubectl calls it; the profile's name as long as there is no cluster to ask."""
-    try:
+    with suppress(CanarylabError):
         return ctx.ownership.context_name(ctx)
-    except CanarylabError:
-        return ctx.profile
+    return ctx.profile
 
 
 def look_at(ctx: Context, stages: Sequence[AnyStage]) -> list[StageStatus]:
@@ -72,41 +72,21 @@ def _see(ctx: Context, stage: AnyStage) -> StageStatus:
     changes = stage.changes(observed)
     differences = "; ".join(f"{change.subject}: {change.reason}" for change in changes[:_SHOWN])
     if stage.is_absent(observed):
-        return _status(stage, "absent", reason=differences)
+        return _status(stage, "absent", differences)
     unhealthy = _why_unhealthy(ctx, stage)
-    return _status(
-        stage,
-        "present",
-        healthy=unhealthy is None,
-        drifted=bool(changes),
-        reason="; ".join(filter(None, (unhealthy, differences))),
-        facts=_facts(ctx, stage),
-    )
+    seen = _status(stage, "present", "; ".join(filter(None, (unhealthy, differences))))
+    return {**seen, "healthy": unhealthy is None, "drifted": bool(changes), "facts": _facts(ctx, stage)}
 
 
 def _unseen(found: Look[StageStatus]) -> StageStatus:
     if found.not_yet:
-        return _status(found.stage, "absent", reason=found.not_yet.what)
-    return _status(found.stage, "unknown", reason=str(found.error).splitlines()[0])
+        return _status(found.stage, "absent", found.not_yet.what)
+    return _status(found.stage, "unknown", str(found.error).splitlines()[0])
 
 
-def _status(
-    stage: AnyStage,
-    state: str,
-    *,
-    healthy: bool = False,
-    drifted: bool = False,
-    reason: str,
-    facts: dict[str, Any] | None = None,
-) -> StageStatus:
+def _status(stage: AnyStage, state: str, reason: str) -> StageStatus:
     return StageStatus(
-        name=stage.name,
-        kind=stage.kind,
-        state=state,
-        healthy=healthy,
-        drifted=drifted,
-        reason=reason,
-        facts=facts or {},
+        name=stage.name, kind=stage.kind, state=state, healthy=False, drifted=False, reason=reason, facts={}
     )
 
 
@@ -118,10 +98,9 @@ def _why_unhealthy(ctx: Context, stage: AnyStage) -> str | None:
 
 
 def _facts(ctx: Context, stage: AnyStage) -> dict[str, Any]:
-    try:
+    with suppress(NotYetObservableError):
         return stage.facts(ctx)
-    except NotYetObservableError:
-        return {}
+    return {}
 
 
 def _gateway(ctx: Context) -> str | None:

@@ -21,11 +21,9 @@ def tunnel(options: Options, action: str) -> int:
         if action not in _ACTIONS:
             raise UsageError(f"there is no `tunnel {action}`", remedy=f"one of {', '.join(_ACTIONS)}")
         if action != "status":
-            with (
-                locked(ctx.paths.lock, f"tunnel {action}"),
-                ctx.provider.infrastructure.session(ctx, f"tunnel {action}"),
-            ):
-                (ctx.provider.access.tunnel_start if action == "start" else ctx.provider.access.tunnel_stop)(ctx)
+            command, access = f"tunnel {action}", ctx.provider.access
+            with locked(ctx.paths.lock, command), ctx.provider.infrastructure.session(ctx, command):
+                (access.tunnel_start if action == "start" else access.tunnel_stop)(ctx)
         status = ctx.provider.access.tunnel_status(ctx)
         print(json.dumps(dataclasses.asdict(status)) if options.output == "json" else as_text(ctx.profile, status))
         is_well = not status.running if action == "stop" else status.running and not status.problems

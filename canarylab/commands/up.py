@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from canarylab import applied
-from canarylab.commands.run import Options, report_bugs, run
+from canarylab.commands.run import Options, record, report_bugs, run
 from canarylab.contract.context import Context
 from canarylab.engine import bring_up
 from canarylab.engine.outcome import Run
 from canarylab.engine.select import select
-from canarylab.errors import EXIT_DONE, CanarylabError
-from canarylab.events import Failure, Notice
+from canarylab.errors import EXIT_DONE
+from canarylab.events import Notice
 from canarylab.lock import locked
 
 
@@ -34,11 +33,8 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
 
 def _conclude(ctx: Context, *, is_all: bool) -> int:
     """Everything is up. Without the record it still is: that is reported, and the run ends in order."""
-    try:
-        applied.write(ctx, ctx.playbook.members or (ctx.playbook,))
-    except CanarylabError as error:
-        ctx.emit(Failure(f"everything is up, but what was applied couldn't be recorded: {error}", error.exit_code))
-        return error.exit_code
+    if code := record(ctx, ctx.playbook.members or (ctx.playbook,), "everything is up"):
+        return code
     next_one = f"; `{ctx.command('demo')}` comes next" if is_all and ctx.playbook.performances else ""
     ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell{next_one}"))
     return EXIT_DONE

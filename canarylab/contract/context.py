@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from canarylab.cancel import Cancel
 from canarylab.events import Emit, StageProgress
 from canarylab.paths import ProfilePaths
-from canarylab.tools.runner import Runner, SystemRunner
+from canarylab.tools.runner import Runner
 
 if TYPE_CHECKING:
     from canarylab.contract.ownership import Ownership
@@ -48,7 +48,7 @@ class Context:
 
     def __post_init__(self) -> None:
         if self.runner is None:
-            self.runner = SystemRunner(self.cancel)
+            self.runner = Runner(self.cancel)
 
     @property
     def profile(self) -> str:

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -135,13 +135,10 @@ def is_within(wanted: Any, live: Any) -> bool:
 
 def diff_of(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> str:
     """A unified diff of two objects as YAML, "" where they are the same in all that matters."""
-    after = _matters(wanted)
-    if live is None:
-        return "".join(difflib.unified_diff([], _lines(after), "live", "wanted"))
-    before = _matters(live)
-    return (
-        "" if before == after else "".join(difflib.unified_diff(_lines(before), _lines(after), "live", "wanted", n=2))
-    )
+    before, after = _matters(live) if live else None, _matters(wanted)
+    if before == after:
+        return ""
+    return "".join(difflib.unified_diff(_lines(before) if before else [], _lines(after), "live", "wanted", n=2))
 
 
 def _matters(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,25 +177,17 @@ def with_live_fields(
 
 def _steps(path: str) -> list[str | int | None]:
     """`a.b[0].c[*]` as steps: names, positions, and None for every position."""
-    steps: list[str | int | None] = []
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\*|\d+)\]", path):
-        steps.append(name or (None if index == "*" else int(index)))
-    return steps
+    parts = re.findall(r"([^.\[\]]+)|\[(\*|\d+)\]", path)
+    return [name or (None if index == "*" else int(index)) for name, index in parts]
 
 
 def _keep(target: Any, live: Any, steps: Sequence[str | int | None]) -> None:
     """Copy from `live` to `target` what the steps lead to, where both have the way to it."""
     step, *rest = steps
-    for key in _keys(target, live, step):
+    every = range(min(len(target), len(live))) if isinstance(target, list) and isinstance(live, list) else ()
+    for key in every if step is None else (step,):
         with suppress(KeyError, IndexError, TypeError):  # one side lacks the field: nothing to keep
             if rest:
                 _keep(target[key], live[key], rest)
             else:
                 target[key] = copy.deepcopy(live[key])
-
-
-def _keys(target: Any, live: Any, step: str | int | None) -> Iterator[str | int]:
-    if step is not None:
-        yield step
-    elif isinstance(target, list) and isinstance(live, list):
-        yield from range(min(len(target), len(live)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ class ApiError(CanarylabError):
         return self.code is None or self.code == _TOO_MANY or self.code >= _SERVER_ERROR
 
 
+@contextmanager
+def broken_off(what: str, where: str, by: type[Exception] = httpx.HTTPError) -> Iterator[None]:
+    """Raise ApiError in place of such an exception: nothing that the API server said."""
+    try:
+        yield
+    except by as error:
+        raise ApiError(f"{what}: {error or type(error).__name__}", None, where=where) from error
+
+
 class Upgraded:
     """The bytes of a connection after its upgrade. Timeouts are in seconds; ApiError where it is cut.
 
@@ -51,24 +61,17 @@ class Upgraded:
 
     def read(self, most: int, timeout: float) -> bytes:
         """What came, b"" at the end."""
-        try:
+        with broken_off("the connection broke off", self._path, Exception):
             return bytes(self._stream.read(most, timeout))
-        except Exception as error:
-            raise self._cut(error) from error
 
     def write(self, data: bytes, timeout: float) -> None:
         """Send bytes."""
-        try:
+        with broken_off("the connection broke off", self._path, Exception):
             self._stream.write(data, timeout)
-        except Exception as error:
-            raise self._cut(error) from error
 
     def close(self) -> None:
         """End the connection."""
         self._response.close()
-
-    def _cut(self, error: Exception) -> ApiError:
-        return ApiError(f"the connection broke off: {_words(error)}", None, where=self._path)
 
 
 class Connection:
@@ -103,13 +106,11 @@ class Connection:
         Raises ApiError where it doesn't.
         """
         request = self._http.build_request("GET", path, params=params, headers=headers)
-        try:
+        with broken_off("no answer from the cluster", f"GET {path}"):
             response = self._http.send(request, stream=True)
             if response.status_code == _SWITCHING:
                 return Upgraded(response, path)
             response.read()
-        except httpx.HTTPError as error:
-            raise ApiError(f"no answer from the cluster: {_words(error)}", None, where=f"GET {path}") from error
         raise ApiError(_message(response), response.status_code, where=f"GET {path}")
 
     def _request(
@@ -124,10 +125,8 @@ class Connection:
     ) -> dict[str, Any] | None:
         headers = {"Content-Type": content_type} if body is not None else {}
         content = json.dumps(body) if body is not None else None
-        try:
+        with broken_off("no answer from the cluster", f"{method} {path}"):
             response = self._http.request(method, path, params=params, content=content, headers=headers)
-        except httpx.HTTPError as error:
-            raise ApiError(f"no answer from the cluster: {_words(error)}", None, where=f"{method} {path}") from error
         if missing and response.status_code == _NOT_FOUND:
             return None
         if not response.is_success:
@@ -138,13 +137,13 @@ class Connection:
     def _lines(self, path: str, params: Mapping[str, str], silence: float) -> Iterator[str]:
         """The lines of an answer that goes on, for as long as not so many seconds pass without one."""
         timeout = httpx.Timeout(REQUEST_TIMEOUT, read=silence)
-        try:
-            with self._http.stream("GET", path, params=params, timeout=timeout) as response:
-                if not response.is_success:
-                    raise ApiError(response.reason_phrase, response.status_code, where=path)
-                yield from response.iter_lines()
-        except httpx.HTTPError as error:
-            raise ApiError(f"the watch broke off: {_words(error)}", None, where=path) from error
+        with (
+            broken_off("the watch broke off", path),
+            self._http.stream("GET", path, params=params, timeout=timeout) as response,
+        ):
+            if not response.is_success:
+                raise ApiError(response.reason_phrase, response.status_code, where=path)
+            yield from response.iter_lines()
 
 
 def _connected(kubeconfig: Path, context: str, known: Mapping[str, Any] | None, *, by_proxy: bool) -> httpx.Client:
@@ -161,9 +160,8 @@ def _connected(kubeconfig: Path, context: str, known: Mapping[str, Any] | None, 
     except (ConfigError, KeyError) as error:  # no such context in it, or one that names nothing
         raise NotYetObservableError(str(error), where=str(kubeconfig)) from error
     except OSError as error:  # a certificate that isn't there, or isn't one
-        raise NotYetObservableError(
-            f"the context's certificates can't be used: {error}", where=str(kubeconfig)
-        ) from error
+        what = f"the context's certificates can't be used: {error}"
+        raise NotYetObservableError(what, where=str(kubeconfig)) from error
     if user.get("exec"):
         settings["auth"] = ExecCredentials(user["exec"], cluster)
         settings["auth"].load_certificate(settings["verify"])
@@ -181,11 +179,6 @@ def _section(config: Mapping[str, Any], section: str, name: str | None) -> dict[
     """The named cluster or user as the kubeconfig has it: lightkube keeps only some of its keys."""
     kind = section.removesuffix("s")
     return next((entry.get(kind) or {} for entry in config.get(section) or [] if entry.get("name") == name), {})
-
-
-def _words(error: Exception) -> str:
-    """What an exception says, or what it is called where it says nothing."""
-    return str(error) or type(error).__name__
 
 
 def _message(response: httpx.Response) -> str:

@@ -68,9 +68,10 @@ class ExecCredentials(httpx.Auth):
 
     def _run(self) -> dict[str, Any]:
         version, command = self._exec.get("apiVersion"), str(self._exec.get("command", ""))
+        program = f"the kubeconfig's credential program {command}"
         if version not in _KNOWN:
             raise MachineError(
-                f"the kubeconfig's credential program {command} speaks {version}",
+                f"{program} speaks {version}",
                 why=f"known are {' and '.join(_KNOWN)}",
                 remedy="let the cluster's own tool write the kubeconfig again",
             )
@@ -82,16 +83,12 @@ class ExecCredentials(httpx.Auth):
             done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, timeout=_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             hint = self._exec.get("installHint") or "install it, or fix the kubeconfig's user"
-            raise MachineError(
-                f"the kubeconfig's credential program {command} can't be run", why=str(error), remedy=hint
-            ) from error
+            raise MachineError(f"{program} can't be run", why=str(error), remedy=hint) from error
         try:
             status = json.loads(done.stdout)["status"]
         except (ValueError, KeyError, TypeError) as error:
-            raise MachineError(
-                f"the kubeconfig's credential program {command} gave no credentials (it ended with {done.returncode})",
-                remedy=f"run it by hand: {' '.join(argv)}",
-            ) from error
+            what = f"{program} gave no credentials (it ended with {done.returncode})"
+            raise MachineError(what, remedy=f"run it by hand: {' '.join(argv)}") from error
         return dict(status)
 
     def _information(self) -> dict[str, Any]:

@@ -130,7 +130,7 @@ class _Channel:
             raise ApiError("what answered speaks no WebSocket", None, where=where)
 
     def send(self, data: bytes) -> None:
-        self._write(_DATA + data)
+        self._upgraded.write(self._frames.send(BytesMessage(data=_DATA + data)), _TIMEOUT)
 
     def receive(self) -> bytes:
         """The next bytes of the port, at least one; b"" once the pod has closed it."""
@@ -167,9 +167,6 @@ class _Channel:
         if channel == _ERROR:
             raise ApiError(data.decode(errors="replace").strip(), None, where=self._where)
         return data
-
-    def _write(self, message: bytes) -> None:
-        self._upgraded.write(self._frames.send(BytesMessage(data=message)), _TIMEOUT)
 
     def close(self) -> None:
         self._upgraded.close()

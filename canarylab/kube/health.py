@@ -1,6 +1,6 @@
 """Whether a workload's controller has done what is asked of it, as `kubectl rollout status` and `kubectl wait` say.
 
-Each takes the object as it is there, None where it isn't, and returns None or why it isn't well. Pure.
+Each takes the object as it is there, and returns None or why it isn't well. Pure.
 """
 
 from __future__ import annotations
@@ -9,16 +9,12 @@ from collections.abc import Iterable
 
 from canarylab.kube.objects import Object, condition, pod_trouble
 
-Live = Object | None
-
 _MANAGER = "kube-controller-manager"
 _ARGO = "Argo's controller (argo-rollouts)"
 
 
-def deployment_health(deployment: Live, name: str) -> str | None:
+def deployment_health(deployment: Object, name: str) -> str | None:
     """None once every replica that is wanted runs the newest template and is available."""
-    if deployment is None:
-        return _missing("Deployment", name)
     if _is_unseen(deployment):
         return _unseen("Deployment", name, _MANAGER)
     status, progressing = deployment.get("status", {}), condition(deployment, "Progressing")
@@ -33,10 +29,8 @@ def deployment_health(deployment: Live, name: str) -> str | None:
     return None
 
 
-def stateful_set_health(stateful_set: Live, name: str) -> str | None:
+def stateful_set_health(stateful_set: Object, name: str) -> str | None:
     """None once all pods are ready, and those that its update reaches run the newest template."""
-    if stateful_set is None:
-        return _missing("StatefulSet", name)
     if _is_unseen(stateful_set):
         return _unseen("StatefulSet", name, _MANAGER)
     spec, status = stateful_set["spec"], stateful_set.get("status", {})
@@ -44,19 +38,16 @@ def stateful_set_health(stateful_set: Live, name: str) -> str | None:
     if ready < wanted:
         return f"StatefulSet {name}: {ready} of {wanted} pods ready"
     strategy = spec.get("updateStrategy") or {}
-    if strategy.get("type", "RollingUpdate") != "RollingUpdate":  # OnDelete: somebody deletes the old pods by hand
+    by_hand = strategy.get("type", "RollingUpdate") != "RollingUpdate"  # OnDelete: somebody deletes the old pods
+    if by_hand or status.get("updateRevision") == status.get("currentRevision"):
         return None
     reached = wanted - ((strategy.get("rollingUpdate") or {}).get("partition") or 0)
-    if status.get("updateRevision") == status.get("currentRevision"):
-        return None
     updated = status.get("updatedReplicas", 0)
     return f"StatefulSet {name}: {updated} of {reached} pods updated" if updated < reached else None
 
 
-def daemon_set_health(daemon_set: Live, name: str) -> str | None:
+def daemon_set_health(daemon_set: Object, name: str) -> str | None:
     """None once every node that it is for has an available pod of the newest template."""
-    if daemon_set is None:
-        return _missing("DaemonSet", name)
     if _is_unseen(daemon_set):
         return _unseen("DaemonSet", name, _MANAGER)
     status = daemon_set.get("status", {})
@@ -68,10 +59,8 @@ def daemon_set_health(daemon_set: Live, name: str) -> str | None:
     return f"DaemonSet {name}: {available} of {wanted} pods available" if available < wanted else None
 
 
-def job_health(job: Live, name: str) -> str | None:
+def job_health(job: Object, name: str) -> str | None:
     """None once it is complete, or while it is suspended as its spec wants it."""
-    if job is None:
-        return _missing("Job", name)
     if condition(job, "Complete").get("status") == "True" or job["spec"].get("suspend"):
         return None
     failed = condition(job, "Failed")
@@ -81,20 +70,16 @@ def job_health(job: Live, name: str) -> str | None:
     return f"Job {name}: {succeeded} of {wanted} completions"
 
 
-def pod_health(pod: Live, name: str) -> str | None:
+def pod_health(pod: Object, name: str) -> str | None:
     """None once it is ready, or has come to a good end."""
-    if pod is None:
-        return _missing("Pod", name)
     phase = pod.get("status", {}).get("phase", "Pending")
     if condition(pod, "Ready").get("status") == "True" or phase == "Succeeded":
         return None
     return pod_trouble(pod) or f"Pod {name} isn't ready: {phase}"
 
 
-def rollout_health(rollout: Live, name: str) -> str | None:
+def rollout_health(rollout: Object, name: str) -> str | None:
     """None where the Rollout's controller says Healthy, or Paused: a canary in progress is no fault of the stage."""
-    if rollout is None:
-        return _missing("Rollout", name)
     status = rollout.get("status", {})
     if status.get("observedGeneration") != str(rollout["metadata"].get("generation")):
         return _unseen("Rollout", name, _ARGO)
@@ -103,24 +88,20 @@ def rollout_health(rollout: Live, name: str) -> str | None:
     return f"Rollout {name} is {status.get('phase', 'new')}: {status.get('message', 'no message')}"
 
 
-def gateway_health(gateway: Live, name: str) -> str | None:
+def gateway_health(gateway: Object, name: str) -> str | None:
     """None once its controller has accepted it and made what carries its traffic; an address may be lacking.
 
     Programmed is what to wait for (https://gateway-api.sigs.k8s.io/geps/gep-1364/), but an address is somebody else's
     to give: without a load balancer there is none.
     """
-    if gateway is None:
-        return _missing("Gateway", name)
     lacks_address = condition(gateway, "Programmed").get("reason") == "AddressNotAssigned"
     kinds = ("Accepted",) if lacks_address else ("Accepted", "Programmed")
     unmet = _unmet(gateway, gateway["metadata"].get("generation", 0), kinds)
     return f"Gateway {name} isn't {unmet}" if unmet else None
 
 
-def http_route_health(route: Live, name: str) -> str | None:
+def http_route_health(route: Object, name: str) -> str | None:
     """None once a controller has taken it for each of its Gateways, and found all that it refers to."""
-    if route is None:
-        return _missing("HTTPRoute", name)
     generation = route["metadata"].get("generation", 0)
     parents = route.get("status", {}).get("parents", [])
     if len(parents) < len(route["spec"].get("parentRefs", [])):
@@ -144,10 +125,6 @@ def _unmet(obj: Object, generation: int, kinds: Iterable[str]) -> str | None:
 
 def _is_unseen(obj: Object) -> bool:
     return bool(obj.get("status", {}).get("observedGeneration", 0) < obj["metadata"].get("generation", 0))
-
-
-def _missing(kind: str, name: str) -> str:
-    return f"{kind} {name} isn't there"
 
 
 def _unseen(kind: str, name: str, controller: str) -> str:

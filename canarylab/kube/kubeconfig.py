@@ -40,22 +40,22 @@ def renamed(admin: dict[str, Any], profile: str) -> dict[str, Any]:
     }
 
 
+def _entries(config: dict[str, Any], section: str, profile: str, *, others: bool = False) -> list[dict[str, Any]]:
+    """Those of a section that have the profile's name, or all others."""
+    return [entry for entry in config.get(section) or [] if (entry.get("name") != profile) == others]
+
+
 def merged(config: dict[str, Any], own: dict[str, Any], profile: str) -> dict[str, Any]:
     """`config` with the entries of `own`. Raises where a foreign entry has the profile's name. Pure."""
     refuse_foreign(config, profile)
     result = {"apiVersion": "v1", "kind": "Config", **config}
-    for section in _SECTIONS:
-        others = [entry for entry in result.get(section) or [] if entry.get("name") != profile]
-        result[section] = [*others, *own[section]]
-    return result
+    return result | {section: _entries(result, section, profile, others=True) + own[section] for section in _SECTIONS}
 
 
 def without(config: dict[str, Any], profile: str) -> dict[str, Any]:
     """`config` without the profile's entries, and without a current context that named it. Pure."""
-    result = dict(config)
-    for section in _SECTIONS:
-        if section in result:
-            result[section] = [entry for entry in result[section] or [] if entry.get("name") != profile]
+    kept = {section: _entries(config, section, profile, others=True) for section in _SECTIONS if section in config}
+    result = config | kept
     if result.get("current-context") == profile:
         result["current-context"] = ""
     return result
@@ -68,8 +68,7 @@ def refuse_foreign(
     why: str = "it wasn't made by this tool, so it isn't replaced",
 ) -> None:
     """Raise where the profile's name belongs to a cluster that isn't ours: by default, that this tool didn't make."""
-    names = {entry.get("name") for section in _SECTIONS for entry in config.get(section) or []}
-    if profile in names and not (is_ours or _is_ours)(config, profile):
+    if any(_entries(config, section, profile) for section in _SECTIONS) and not (is_ours or _is_ours)(config, profile):
         raise CanarylabError(
             f"the kubeconfig has another cluster, user or context named {profile!r}",
             where=str(user_path()),
@@ -80,8 +79,8 @@ def refuse_foreign(
 
 def cluster_extensions(config: dict[str, Any], profile: str) -> list[dict[str, Any]]:
     """What the makers of the profile's cluster noted with its entry: `name` and `extension` of each."""
-    found: dict[str, Any] = next((entry for entry in config.get("clusters") or [] if entry.get("name") == profile), {})
-    return list(found.get("cluster", {}).get("extensions") or [])
+    found = _entries(config, "clusters", profile)
+    return list(found[0].get("cluster", {}).get("extensions") or []) if found else []
 
 
 def _is_ours(config: dict[str, Any], profile: str) -> bool:
@@ -105,10 +104,7 @@ def as_text(config: dict[str, Any]) -> str:
 def is_merged(own: dict[str, Any], profile: str) -> bool:
     """Whether the user's kubeconfig has exactly our entries."""
     config = load(user_path())
-    return all(
-        [entry for entry in config.get(section) or [] if entry.get("name") == profile] == own[section]
-        for section in _SECTIONS
-    )
+    return all(_entries(config, section, profile) == own[section] for section in _SECTIONS)
 
 
 def add(own: dict[str, Any], profile: str) -> None:
@@ -150,9 +146,8 @@ def _locked(path: Path) -> Iterator[None]:
             break
         except FileExistsError:
             if time.monotonic() > deadline:
-                raise CanarylabError(
-                    "the kubeconfig is locked", where=str(lock), remedy=f"if no kubectl runs: rm {lock}"
-                ) from None
+                remedy = f"if no kubectl runs: rm {lock}"
+                raise CanarylabError("the kubeconfig is locked", where=str(lock), remedy=remedy) from None
             time.sleep(0.1)
     try:
         yield

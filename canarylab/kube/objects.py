@@ -57,10 +57,8 @@ def is_going(obj: Object | None) -> bool:
 
 def condition(obj: Object, kind: str) -> dict[str, Any]:
     """The condition of that type, {} where the object has none."""
-    for found in obj.get("status", {}).get("conditions", []):
-        if found.get("type") == kind:
-            return dict(found)
-    return {}
+    conditions = obj.get("status", {}).get("conditions", [])
+    return dict(next((found for found in conditions if found.get("type") == kind), {}))
 
 
 def has_been_healthy(rollout: Object) -> bool:

@@ -24,7 +24,7 @@ class _Kind:
     """What there is to ask of a kind: `pods` is how many have to be ready, None where that isn't the question."""
 
     api_version: str
-    health: Callable[[Object | None, str], str | None]
+    health: Callable[[Object, str], str | None]
     pods: Callable[[Object], int] | None = None
     everywhere: bool = True
     """Whether a cluster that a playbook runs on is sure to have it, sooner or later."""
@@ -72,9 +72,10 @@ def workload_health(cluster: Cluster, obj: Object) -> str | None:
         return None
     name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
     live = cluster.get(kind.api_version, obj["kind"], name, namespace)
-    reason = kind.health(live, name)
     if live is None:  # a Job that ended may have been cleared away since
-        return None if "ttlSecondsAfterFinished" in (obj.get("spec") or {}) else reason
+        is_cleared = "ttlSecondsAfterFinished" in (obj.get("spec") or {})
+        return None if is_cleared else f"{obj['kind']} {name} isn't there"
+    reason = kind.health(live, name)
     pods = _pods(cluster, live)
     if reason is None and kind.pods and pods is not None:
         wanted, ready = kind.pods(live), sum(map(_is_ready, pods))

@@ -60,17 +60,9 @@ def _attached(
         stage = named[name]
         wanted = image_needs if stage.kind == "image" else ("cluster",)
         reached = frozenset[str]().union(*(reach[need] for need in stage.needs))
-        lacking = [] if _names_any(stage, below) else [need for need in wanted if need not in reached]
-        attached[name] = _with_needs(stage, (*lacking, *stage.needs))
+        names_any = any(need == other.name for need in stage.needs for other in below)
+        lacking = [] if names_any else [need for need in wanted if need not in reached]
+        attached[name] = copy.copy(stage)
+        attached[name].needs = (*lacking, *stage.needs)
         reach[name] = reached.union(*(reach[need] for need in lacking))
     return [attached[name] for name in named]
-
-
-def _names_any(stage: AnyStage, below: tuple[AnyStage, ...]) -> bool:
-    return any(need == other.name for need in stage.needs for other in below)
-
-
-def _with_needs(stage: AnyStage, needs: tuple[str, ...]) -> AnyStage:
-    changed = copy.copy(stage)
-    changed.needs = needs
-    return changed

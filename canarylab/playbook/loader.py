@@ -15,13 +15,12 @@ from canarylab.errors import UsageError
 from canarylab.paths import REPOSITORY
 from canarylab.playbook import every_step
 from canarylab.playbook.extensions import Extensions
-from canarylab.playbook.parts import Part, base_of, parts_of
+from canarylab.playbook.parts import SUFFIXES, Part, base_of, named_files, parts_of
 from canarylab.playbook.reading import read_playbook
 from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.problems import choose
 
 PLAYBOOKS = REPOSITORY / "playbooks"
-_SUFFIXES = (".yaml", ".yml")
 
 
 def find_playbook(name: str, folder: Path = PLAYBOOKS) -> Path:
@@ -29,31 +28,19 @@ def find_playbook(name: str, folder: Path = PLAYBOOKS) -> Path:
 
     Raises UsageError for a name that isn't in the folder. Whether a path leads anywhere is for `load` to say.
     """
-    if "/" in name or name.endswith(_SUFFIXES):
+    if "/" in name or name.endswith(SUFFIXES):
         return Path(name)
-    known = playbooks_in(folder)
+    known = named_files(folder)
     if name not in known:
         raise UsageError(f"there is no playbook {name!r} in {folder}", remedy=f"{choose(name, known)}; or give a path")
     return known[name]
 
 
-def playbooks_in(folder: Path) -> dict[str, Path]:
-    """The files of the folder that are playbooks, by the names that they are found by."""
-    return {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in _SUFFIXES}
-
-
-def load(
-    path: Path,
-    *,
-    profile: str | None = None,
-    provider: str | None = None,
-    context: str | None = None,
-    extensions: Extensions | None = None,
-) -> Playbook:
+def load(path: Path, *, extensions: Extensions | None = None, **given: str | None) -> Playbook:
     """Read a playbook; its stages are those of its parts and its own, `with_infrastructure` adds the provider's.
 
-    `profile`, `provider` and `context` replace what the file says under `cluster`. Raises PlaybookError for whatever is
-    wrong in the file, UsageError for a profile or a provider given here that can't be.
+    What is given of `profile`, `provider` and `context` replaces what the file says under `cluster`. Raises
+    PlaybookError for whatever is wrong in the file, UsageError for a profile or a provider given here that can't be.
     """
     extensions = extensions or Extensions.discovered()
     document = every_step.spread(read_playbook(path), extensions.steps)
@@ -69,7 +56,7 @@ def load(
         description=content.description,
         path=path,
         digest=_digest(parts),
-        cluster=overridden(content.cluster, profile, provider, context, extensions),
+        cluster=overridden(content.cluster, extensions, **given),
         stages=stages,
         limits={stage.name: limits for stage, limits in made},
         demo=tuple(_step(document.below("demo", index), step, extensions) for index, step in enumerate(content.demo)),
@@ -83,7 +70,12 @@ def _check_provider(document: Document, cluster: ClusterSpec, extensions: Extens
 
 
 def overridden(
-    cluster: ClusterSpec, profile: str | None, provider: str | None, context: str | None, extensions: Extensions
+    cluster: ClusterSpec,
+    extensions: Extensions,
+    *,
+    profile: str | None = None,
+    provider: str | None = None,
+    context: str | None = None,
 ) -> ClusterSpec:
     """What the file says, with what was given instead. Raises UsageError for what can't be."""
     if profile is not None:

@@ -16,8 +16,9 @@ from canarylab.playbook.reading import read_playbook
 from canarylab.yamlfile.document import Document
 from canarylab.yamlfile.problems import choose
 
+SUFFIXES = (".yaml", ".yml")
+"""How the names of a playbook's files end."""
 _FOLDER = "parts"
-_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Part:
     document: Document
     stages: Mapping[str, Mapping[str, Any]]
     base: Path
+
+
+def named_files(folder: Path) -> dict[str, Path]:
+    """The playbooks or parts of a folder, by the names that they are found by."""
+    return {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
 
 
 def base_of(file: Path) -> Path:
@@ -50,7 +56,7 @@ def parts_of(document: Document, names: Sequence[str]) -> list[Part]:
 def _known(folder: Path) -> dict[str, Path]:
     """By name: what lies beside the playbook hides what this repository has under the same name."""
     folders = (REPOSITORY / "playbooks" / _FOLDER, folder / _FOLDER)
-    return {file.stem: file for each in folders for file in sorted(each.glob("*")) if file.suffix in _SUFFIXES}
+    return {name: file for each in folders for name, file in named_files(each).items()}
 
 
 def _read(file: Path) -> Part:

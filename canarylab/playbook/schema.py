@@ -95,11 +95,7 @@ def _described(options: JsonSchema, cls: type) -> JsonSchema:
 
 
 def _one_of(named: Mapping[str, JsonSchema]) -> JsonSchema:
-    return {"oneOf": [_reference(name) for name in sorted(named)]}
-
-
-def _reference(name: str) -> JsonSchema:
-    return {"$ref": f"#/$defs/{name}"}
+    return {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in sorted(named)]}
 
 
 def _name(reference: JsonSchema) -> str:

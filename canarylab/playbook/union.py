@@ -11,29 +11,24 @@ from typing import Any
 from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import Stage
 from canarylab.playbook.extensions import Extensions
-from canarylab.playbook.loader import PLAYBOOKS, find_playbook, load, overridden, playbooks_in
+from canarylab.playbook.loader import PLAYBOOKS, find_playbook, load, overridden
+from canarylab.playbook.parts import named_files
 
 NAME = "all"
 
 
 def load_all(
-    default: str,
-    folder: Path = PLAYBOOKS,
-    *,
-    profile: str | None = None,
-    provider: str | None = None,
-    context: str | None = None,
-    extensions: Extensions | None = None,
+    default: str, folder: Path = PLAYBOOKS, *, extensions: Extensions | None = None, **given: str | None
 ) -> list[Playbook]:
     """The playbooks of the folder that have a demonstration, and the cluster of the one called `default`, by name.
 
-    `profile`, `provider` and `context` replace what the files say. Raises as `load` does.
+    What is given replaces what the files say, as with `load`, which raises the same errors.
     """
     extensions = extensions or Extensions.discovered()
     default_file = find_playbook(default, folder)
-    found = {file: load(file, extensions=extensions) for file in playbooks_in(folder).values()}
+    found = {file: load(file, extensions=extensions) for file in named_files(folder).values()}
     cluster = found[default_file].cluster
-    wanted = overridden(cluster, profile, provider, context, extensions)
+    wanted = overridden(cluster, extensions, **given)
     together = (each for each in found.values() if each.demo and each.cluster == cluster)
     return [dataclasses.replace(each, cluster=wanted) for each in together]
 

@@ -14,8 +14,7 @@ from canarylab.contract.stage import Change, OptionsT, Stage
 from canarylab.errors import StageError
 from canarylab.kube import workloads
 from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
-from canarylab.kube.client import ApiError
-from canarylab.kube.discovery import is_served
+from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.objects import OWNER_LABEL, identity, is_going, labels_of, managers_of, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces

@@ -9,8 +9,7 @@ from canarylab.cancel import wait_until
 from canarylab.contract.context import Context
 from canarylab.errors import StageError
 from canarylab.kube.apply import subject
-from canarylab.kube.client import ApiError, Cluster
-from canarylab.kube.discovery import is_served
+from canarylab.kube.client import ApiError, Cluster, is_served
 
 _PATIENCE = 30.0
 """Seconds for a definition that nothing announces: no other of its group is there."""

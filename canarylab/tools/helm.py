@@ -86,8 +86,7 @@ def parse_record(secret: dict[str, Any]) -> Release:
 @functools.lru_cache(maxsize=32)
 def _decode(encoded: str, record: str, namespace: str, labels: tuple[tuple[str, str], ...]) -> Release:
     """A record never changes, and definitions make it large: each is decoded once a run."""
-    packed = base64.b64decode(base64.b64decode(encoded))
-    content = json.loads(gzip.decompress(packed))
+    content = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(encoded))))
     chart = content["chart"]["metadata"]
     return Release(
         name=content["name"],
@@ -167,10 +166,7 @@ def parse_version(printed: str) -> tuple[int, int]:
 
 def merge_values(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Values as Helm merges several files: maps are merged, everything else is replaced by the later one. Pure."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        merged = _merge(merged, layer)
-    return merged
+    return functools.reduce(_merge, layers, {})
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from canarylab.cancel import Cancel
@@ -46,8 +46,14 @@ class Result:
         return f"{self.stdout}\n{self.stderr}"
 
 
-class Runner(Protocol):
-    """Starts programs. Tests put in one that knows a fixed set of command lines and raises on any other."""
+class Runner:
+    """Starts programs. One dies with the tool, and at once when the run is cancelled.
+
+    Tests put in one that knows a fixed set of command lines and raises on any other.
+    """
+
+    def __init__(self, cancel: Cancel) -> None:
+        self._cancel = cancel
 
     def run(
         self,
@@ -66,69 +72,17 @@ class Runner(Protocol):
         streams as it comes. Raises CommandError for an exit code not in `ok` or at the timeout, MachineError where
         the program isn't there.
         """
-        ...
-
-    def attended(self, argv: Sequence[str | Path]) -> int:
-        """Run a program that asks the user something, with this process' own terminal, and return its exit code.
-
-        It waits for the user as long as the program does. Raises MachineError where the program isn't there.
-        """
-        ...
-
-
-_PRINTED: WeakKeyDictionary[Runner, dict[tuple[str, ...], str]] = WeakKeyDictionary()
-
-
-def run_once(
-    runner: Runner, argv: Sequence[str | Path], *, timeout: float, env: Mapping[str, str] | None = None
-) -> str:
-    """What a program prints that prints the same each time: it is started once a run, which is once a runner.
-
-    Raises as `run` does; what failed is started again.
-    """
-    printed, words = _PRINTED.setdefault(runner, {}), tuple(map(str, argv))
-    if words not in printed:
-        printed[words] = runner.run(argv, timeout=timeout, env=env).stdout
-    return printed[words]
-
-
-class SystemRunner:
-    """The real one. A program dies with the tool, and at once when the run is cancelled."""
-
-    def __init__(self, cancel: Cancel) -> None:
-        self._cancel = cancel
-
-    def run(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        timeout: float,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        stdin: str | None = None,
-        on_line: Callable[[str], None] | None = None,
-        ok: Sequence[int] = (0,),
-    ) -> Result:
         import sh
 
         self._cancel.check()
         words = [str(word) for word in argv]
         listener = _Listener(on_line) if on_line else None
-        settings: dict[str, Any] = {
-            "_bg": True,
-            "_bg_exc": False,
-            "_cwd": str(cwd) if cwd else None,
-            "_decode_errors": "replace",
-            "_env": {**os.environ, **(env or {})},
-            "_in": stdin if stdin is not None else "",
-            "_internal_bufsize": _MAX_CHUNKS,
-            "_tty_out": False,
-            "_new_group": True,
-            "_preexec_fn": _die_with_parent if sys.platform == "linux" else None,
-            "_return_cmd": True,
-            **({"_out": listener, "_err": listener, "_tee": True} if listener else {}),
-            **({} if listener else {"_out_bufsize": _CHUNK, "_err_bufsize": _CHUNK}),
-        }
+        settings = _settings(env, signal.SIGKILL)
+        settings |= {"_cwd": str(cwd) if cwd else None, "_in": stdin or "", "_internal_bufsize": _MAX_CHUNKS}
+        if listener:
+            settings |= {"_out": listener, "_err": listener, "_tee": True}
+        else:
+            settings |= {"_out_bufsize": _CHUNK, "_err_bufsize": _CHUNK}
         started = time.monotonic()
         try:
             process = _command(words[0])(*words[1:], **settings)
@@ -144,6 +98,10 @@ class SystemRunner:
         return result
 
     def attended(self, argv: Sequence[str | Path]) -> int:
+        """Run a program that asks the user something, with this process' own terminal, and return its exit code.
+
+        It waits for the user as long as the program does. Raises MachineError where the program isn't there.
+        """
         import sh
 
         self._cancel.check()
@@ -183,6 +141,22 @@ class SystemRunner:
         return not late.is_set()
 
 
+_PRINTED: WeakKeyDictionary[Runner, dict[tuple[str, ...], str]] = WeakKeyDictionary()
+
+
+def run_once(
+    runner: Runner, argv: Sequence[str | Path], *, timeout: float, env: Mapping[str, str] | None = None
+) -> str:
+    """What a program prints that prints the same each time: it is started once a run, which is once a runner.
+
+    Raises as `run` does; what failed is started again.
+    """
+    printed, words = _PRINTED.setdefault(runner, {}), tuple(map(str, argv))
+    if words not in printed:
+        printed[words] = runner.run(argv, timeout=timeout, env=env).stdout
+    return printed[words]
+
+
 class Background:
     """A program that runs beside this process until it is stopped; `on_line` gets each line that it prints.
 
@@ -197,18 +171,11 @@ class Background:
         self._ended = threading.Event()
         self._process = _command(str(argv[0]))(
             *map(str, argv[1:]),
-            _bg=True,
-            _bg_exc=False,
-            _decode_errors="replace",
             _done=lambda *_: self._ended.set(),
-            _env={**os.environ, **(env or {})},
             _err_to_out=True,
             _in="",
-            _new_group=True,
             _out=_Listener(on_line),
-            _preexec_fn=_interrupted_with_parent if sys.platform == "linux" else None,
-            _return_cmd=True,
-            _tty_out=False,
+            **_settings(env, signal.SIGINT),
         )
         self.pid = int(self._process.pid)
 
@@ -269,9 +236,19 @@ def _command(program: str) -> Any:
         ) from missing
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _settings(env: Mapping[str, str] | None, with_parent: signal.Signals) -> dict[str, Any]:
+    """sh's, for every program that nobody attends; `with_parent` is what it gets on Linux where this process dies."""
 
+    def follow() -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, with_parent)
 
-def _interrupted_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    return {
+        "_bg": True,
+        "_bg_exc": False,
+        "_decode_errors": "replace",
+        "_env": {**os.environ, **(env or {})},
+        "_new_group": True,
+        "_preexec_fn": follow if sys.platform == "linux" else None,
+        "_return_cmd": True,
+        "_tty_out": False,
+    }

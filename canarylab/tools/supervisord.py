@@ -68,24 +68,23 @@ class Supervisor:
 
     def pid(self) -> int | None:
         """The process id of our supervisord, None where none answers under our identifier."""
-        if not self.socket.exists():
-            return None
-        try:
-            return int(self._rpc.getPID()) if self._rpc.getIdentification() == self.identifier else None
-        except _NO_ANSWER:
-            return None
+        with suppress(*_NO_ANSWER):
+            if self.socket.exists() and self._rpc.getIdentification() == self.identifier:
+                return int(self._rpc.getPID())
+        return None
 
     def start(self, program: Program, cancel: Cancel) -> None:
         """Keep `program` running from now on; an older definition of the same name is replaced."""
         wanted = self._section(program)
-        parser = self._read()
-        name = f"program:{program.name}"
+        parser, name = self._read(), f"program:{program.name}"
         if not parser.has_section(name) or dict(parser.items(name)) != wanted:
-            self._write(parser, name, wanted)
+            parser[name] = wanted
+            self._write(parser)
         if self.pid() is None:
             self._daemonize(cancel)
         elif program.name in self._outdated():
-            self._replace(program.name)
+            self._unload(program.name)
+            self._rpc.addProcessGroup(program.name)
         elif not self.is_running(program.name):
             with suppress(xmlrpc.client.Fault):  # it may have come up in between: the check below decides
                 self._rpc.startProcess(program.name, False)
@@ -117,11 +116,9 @@ class Supervisor:
             self._write(parser)
         if self.pid() is None:
             return known
-        with suppress(xmlrpc.client.Fault):  # it isn't running, or was never loaded
-            self._rpc.stopProcess(name)
         with suppress(xmlrpc.client.Fault):
             self._rpc.reloadConfig()
-            self._rpc.removeProcessGroup(name)
+        self._unload(name)
         return known
 
     def shutdown(self, cancel: Cancel) -> bool:
@@ -167,12 +164,11 @@ class Supervisor:
         [[added, changed, _]] = self._rpc.reloadConfig()
         return [*added, *changed]
 
-    def _replace(self, name: str) -> None:
-        with suppress(xmlrpc.client.Fault):  # not running, or new
-            self._rpc.stopProcess(name)
-        with suppress(xmlrpc.client.Fault):
-            self._rpc.removeProcessGroup(name)
-        self._rpc.addProcessGroup(name)
+    def _unload(self, name: str) -> None:
+        """End a program that may run, may have ended or may never have been loaded."""
+        for end in (self._rpc.stopProcess, self._rpc.removeProcessGroup):
+            with suppress(xmlrpc.client.Fault):
+                end(name)
 
     def _section(self, program: Program) -> dict[str, str]:
         return {
@@ -194,9 +190,7 @@ class Supervisor:
         parser.read(self.config)
         return parser
 
-    def _write(
-        self, parser: RawConfigParser, name: str | None = None, section: Mapping[str, str] | None = None
-    ) -> None:
+    def _write(self, parser: RawConfigParser) -> None:
         parser["unix_http_server"] = {"file": str(self.socket), "chmod": "0600"}
         parser["rpcinterface:supervisor"] = {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
@@ -210,8 +204,6 @@ class Supervisor:
             "nocleanup": "true",
             **({"user": "root"} if os.geteuid() == 0 else {}),
         }
-        if name and section is not None:
-            parser[name] = dict(section)
         temporary = self.config.with_suffix(".tmp")
         with temporary.open("w") as file:
             parser.write(file)

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError
-from canarylab.kube.client import ApiError
-from canarylab.kube.discovery import is_served
+from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.routes.envoy import ADMIN_PORT, CLUSTERS, endpoints

@@ -9,14 +9,14 @@ import pytest
 from canarylab.cancel import Cancel
 from canarylab.paths import REPOSITORY
 from canarylab.tools import go
-from canarylab.tools.runner import SystemRunner
+from canarylab.tools.runner import Runner
 
 DEMO = REPOSITORY / "images" / "rollouts-demo"
 
 
 @pytest.fixture(scope="module")
 def toolchain() -> go.Go:
-    return go.find(SystemRunner(Cancel()), "1.26")
+    return go.find(Runner(Cancel()), "1.26")
 
 
 NODE = REPOSITORY / "node"

@@ -33,7 +33,7 @@ from canarylab.kube.watch import Watch
 from canarylab.paths import REPOSITORY
 from canarylab.providers.embedded.programs.built import built
 from canarylab.tools import ip
-from canarylab.tools.runner import SystemRunner
+from canarylab.tools.runner import Runner
 
 NAME = "clexisting"
 """Of the namespace, the link and the node, as the script has it."""
@@ -151,7 +151,7 @@ class LoadBalancer(threading.Thread):
         spec, meta = service["spec"], service["metadata"]
         if spec.get("type") != "LoadBalancer" or load_balancer_address(service):
             return
-        route = ip.route_to(SystemRunner(Cancel()), spec["clusterIP"]) or {}
+        route = ip.route_to(Runner(Cancel()), spec["clusterIP"]) or {}
         assert route.get("dev") == NAME, f"{spec['clusterIP']} would go by {route.get('dev')}"
         status = {"status": {"loadBalancer": {"ingress": [{"ip": spec["clusterIP"]}]}}}
         self._cluster.patch("v1", "Service", meta["name"], status, meta["namespace"], subresource="status")

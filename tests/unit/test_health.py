@@ -86,7 +86,6 @@ ROLLING = {"updateRevision": "w-2"}
 @pytest.mark.parametrize(
     ("health", "found", "reason"),
     [
-        (deployment_health, None, "Deployment w isn't there"),
         (deployment_health, deployment(), None),
         (deployment_health, deployment(0, updatedReplicas=0, availableReplicas=0, replicas=0), None),
         (deployment_health, deployment(observedGeneration=1), f"Deployment w: {UNSEEN}"),
@@ -96,7 +95,6 @@ ROLLING = {"updateRevision": "w-2"}
         (deployment_health, deployment(replicas=3), "Deployment w: 1 old pod still runs"),
         (deployment_health, deployment(replicas=4), "Deployment w: 2 old pods still run"),
         (deployment_health, {"metadata": {}, "spec": {}}, "Deployment w: 0 of 1 pods available"),
-        (stateful_set_health, None, "StatefulSet w isn't there"),
         (stateful_set_health, stateful_set(), None),
         (stateful_set_health, stateful_set(observedGeneration=1), f"StatefulSet w: {UNSEEN}"),
         (stateful_set_health, stateful_set(readyReplicas=2), "StatefulSet w: 2 of 3 pods ready"),
@@ -112,24 +110,20 @@ ROLLING = {"updateRevision": "w-2"}
             stateful_set({"rollingUpdate": {"partition": 1}}, updatedReplicas=1, **ROLLING),
             "StatefulSet w: 1 of 2 pods updated",
         ),
-        (daemon_set_health, None, "DaemonSet w isn't there"),
         (daemon_set_health, daemon_set(), None),
         (daemon_set_health, daemon_set(observedGeneration=0), f"DaemonSet w: {UNSEEN}"),
         (daemon_set_health, daemon_set(updatedNumberScheduled=1), "DaemonSet w: 1 of 2 pods updated"),
         (daemon_set_health, daemon_set("OnDelete", updatedNumberScheduled=1), None),
         (daemon_set_health, daemon_set(numberAvailable=1), "DaemonSet w: 1 of 2 pods available"),
         (daemon_set_health, daemon_set(desiredNumberScheduled=0, updatedNumberScheduled=0, numberAvailable=0), None),
-        (job_health, None, "Job w isn't there"),
         (job_health, job("Complete"), None),
         (job_health, job(suspend=True), None),
         (job_health, job(completions=3), "Job w: 1 of 3 completions"),
         (job_health, job("Failed"), "Job w failed: BackoffLimitExceeded: too often"),
-        (pod_health, None, "Pod w isn't there"),
         (pod_health, pod(ready=True), None),
         (pod_health, pod("Succeeded"), None),
         (pod_health, pod("Pending"), "Pod w isn't ready: Pending"),
         (pod_health, pod("Failed"), "Pod p failed: no reason: no message"),
-        (gateway_health, None, "Gateway w isn't there"),
         (gateway_health, gateway(), None),
         (gateway_health, gateway(Accepted="False"), "Gateway w isn't Accepted: R: m"),
         (gateway_health, gateway(Programmed="Unknown"), "Gateway w isn't Programmed: R: m"),
@@ -150,7 +144,6 @@ ROLLING = {"updateRevision": "w-2"}
             {"metadata": {"generation": 1}},
             "Gateway w isn't Accepted: nothing is said of it: no message",
         ),
-        (http_route_health, None, "HTTPRoute w isn't there"),
         (http_route_health, http_route(), None),
         (http_route_health, http_route(parents=2), None),
         (
@@ -165,7 +158,6 @@ ROLLING = {"updateRevision": "w-2"}
             http_route(generation=1),
             "HTTPRoute w for Gateway gw isn't Accepted with its newest spec yet",
         ),
-        (rollout_health, None, "Rollout w isn't there"),
         (rollout_health, rollout(), None),
         (rollout_health, rollout("Paused"), None),
         (rollout_health, rollout("Degraded", message="RolloutAborted"), "Rollout w is Degraded: RolloutAborted"),
@@ -218,6 +210,21 @@ def cluster():
 def put_waiting(cluster, reason, message=""):
     waiting = {"waiting": {"reason": reason, "message": message}}
     cluster.put_pod("default", LABELS, ready=False, containerStatuses=[{"name": "c", "state": waiting}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "api_version"),
+    [
+        *((kind, api_version) for kind, (api_version, _) in KINDS.items()),
+        ("Job", "batch/v1"),
+        ("Pod", "v1"),
+        ("Gateway", "gateway.networking.k8s.io/v1"),
+        ("HTTPRoute", "gateway.networking.k8s.io/v1"),
+    ],
+)
+def test_what_is_not_there_is_not_healthy(kind, api_version):
+    cluster = FakeCluster(kinds=[(api_version, kind)])
+    assert workload_health(cluster, workload(kind, api_version)) == f"{kind} w isn't there"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -28,7 +28,7 @@ from canarylab.cancel import Cancel
 from canarylab.providers.minikube import keeper, processes, vm
 from canarylab.providers.minikube.keeper import Keeper
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
-from canarylab.tools.runner import Background, SystemRunner
+from canarylab.tools.runner import Background, Runner
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -115,7 +115,7 @@ def test_minikubes_status_block_is_told():
     kept.serve()
     last = kept.reports[-2]
     assert (last.route, last.errors, last.pid) == (ROUTE, {}, os.getpid())
-    assert last.started == processes.find(SystemRunner(Cancel()), os.getpid()).started
+    assert last.started == processes.find(Runner(Cancel()), os.getpid()).started
 
 
 def test_a_route_is_told_only_with_the_process_that_holds_it():
@@ -249,7 +249,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="its `ip` is Linux's"
 def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monkeypatch):
     monkeypatch.setattr(keeper, "GRACE_SECONDS", 0.1)
     install(tmp_path, monkeypatch)
-    runner = SystemRunner(Cancel())
+    runner = Runner(Cancel())
     orphan = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
     orphan.stdout.readline()
     kept = Kept_(routed(), Child(code=0))

@@ -233,8 +233,8 @@ def test_the_password_is_kept_no_longer_than_the_command(monkeypatch):
 _ASKS = """
 import sys
 from canarylab.cancel import Cancel
-from canarylab.tools.runner import SystemRunner
-sys.exit(SystemRunner(Cancel()).attended(["sh", "-c", 'printf "for what? " && read -r word && test "$word" = secret']))
+from canarylab.tools.runner import Runner
+sys.exit(Runner(Cancel()).attended(["sh", "-c", 'printf "for what? " && read -r word && test "$word" = secret']))
 """
 
 

@@ -47,7 +47,7 @@ from canarylab.providers.minikube.tunnel import TunnelAccess, node_port_shown
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.removal import Removal
 from canarylab.stages.kinds.tunnel import TunnelStage
-from canarylab.tools.runner import SystemRunner
+from canarylab.tools.runner import Runner
 
 ACCESS = TunnelAccess()
 
@@ -357,7 +357,7 @@ def test_entries_of_tunnels_that_are_gone_are_stale_even_where_their_id_is_someb
     write_registry(
         (PROFILE, os.getpid(), VM), (PROFILE, 99999999, "192.168.105.8"), ("colleague", 99999998, "10.0.0.1")
     )
-    stale = tunnels.stale_entries(SystemRunner(Cancel()), PROFILE)
+    stale = tunnels.stale_entries(Runner(Cancel()), PROFILE)
     assert [entry.pid for entry in stale] == [os.getpid(), 99999999]
     tunnels.forget(stale)
     assert registered() == [99999998]
@@ -365,9 +365,7 @@ def test_entries_of_tunnels_that_are_gone_are_stale_even_where_their_id_is_someb
 
 def test_an_entry_for_our_route_is_stale_whoever_made_it():
     write_registry(("former-profile", 99999999, VM))
-    assert [entry.machine for entry in tunnels.stale_entries(SystemRunner(Cancel()), PROFILE, OURS)] == [
-        "former-profile"
-    ]
+    assert [entry.machine for entry in tunnels.stale_entries(Runner(Cancel()), PROFILE, OURS)] == ["former-profile"]
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", "{}", "null", '[{"Pid": 1}, null, 3]'])
@@ -384,7 +382,7 @@ def real(tmp_path_factory, monkeypatch):
     """The programs on the PATH, and a context whose processes are real."""
     monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: True)
     world = install(tmp_path_factory.mktemp("w"), monkeypatch)
-    ctx = context(SystemRunner(Cancel()), service(given="10.96.7.7"))
+    ctx = context(Runner(Cancel()), service(given="10.96.7.7"))
     yield world, ctx
     (world / "refusal").unlink(missing_ok=True)
     starting.stop_keeper(ctx)

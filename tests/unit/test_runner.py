@@ -13,7 +13,7 @@ import pytest
 from canarylab.cancel import Cancel
 from canarylab.errors import CancelledError, CommandError, MachineError
 from canarylab.tools import runner
-from canarylab.tools.runner import SystemRunner, tail
+from canarylab.tools.runner import Runner, tail
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -25,7 +25,7 @@ def cancel():
 
 @pytest.fixture
 def run(cancel):
-    system = SystemRunner(cancel)
+    system = Runner(cancel)
 
     def call(*argv, timeout=20.0, **given):
         return system.run(argv, timeout=timeout, **given)
@@ -247,8 +247,8 @@ def test_a_program_dies_with_the_tool(tmp_path):
     note = tmp_path / "pid"
     program = f"""
 from canarylab.cancel import Cancel
-from canarylab.tools.runner import SystemRunner
-SystemRunner(Cancel()).run(["sh", "-c", "echo $$ > {note}.tmp; mv {note}.tmp {note}; exec sleep 60"], timeout=60)
+from canarylab.tools.runner import Runner
+Runner(Cancel()).run(["sh", "-c", "echo $$ > {note}.tmp; mv {note}.tmp {note}; exec sleep 60"], timeout=60)
 """
     tool = subprocess.Popen([sys.executable, "-c", program])
     deadline = time.monotonic() + 20

@@ -17,7 +17,7 @@ import pytest
 
 from canarylab.cancel import Cancel
 from canarylab.errors import StageError
-from canarylab.tools.runner import SystemRunner
+from canarylab.tools.runner import Runner
 from canarylab.tools.supervisord import Program, Supervisor, _alive
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(sys.platform != "linux", reason="only Linux needs it")]
@@ -28,7 +28,7 @@ SLEEP = Program("sleeper", ["sleep", "1000"], stop_seconds=1)
 
 def supervisor_in(folder, profile="unit-test"):
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    return Supervisor(profile, folder, SystemRunner(Cancel()))
+    return Supervisor(profile, folder, Runner(Cancel()))
 
 
 @pytest.fixture
@@ -103,7 +103,9 @@ def test_a_changed_definition_replaces_the_running_one(supervisor):
 def test_a_definition_that_a_killed_run_had_only_written_down_is_taken_up(supervisor):
     supervisor.start(SLEEP, Cancel())
     newer = Program("sleeper", ["sleep", "2000"])
-    supervisor._write(supervisor._read(), "program:sleeper", supervisor._section(newer))
+    written = supervisor._read()
+    written["program:sleeper"] = supervisor._section(newer)
+    supervisor._write(written)
     supervisor.start(newer, Cancel())
     runs(supervisor, "sleep", "2000")
 

@@ -22,7 +22,7 @@ from canarylab.kube.objects import load_balancer_address
 from canarylab.kube.watch import Watch
 from canarylab.providers.embedded.network import Network, Ranges
 from canarylab.tools import ip
-from canarylab.tools.runner import Runner, SystemRunner
+from canarylab.tools.runner import Runner
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
@@ -121,13 +121,13 @@ def main() -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
-    network = Network(options.profile, ranges, SystemRunner(cancel))
-    tunnel = Tunnel(network, SystemRunner(cancel), lambda: Cluster(options.folder / "kubeconfig", options.profile))
+    network = Network(options.profile, ranges, Runner(cancel))
+    tunnel = Tunnel(network, Runner(cancel), lambda: Cluster(options.folder / "kubeconfig", options.profile))
     print(f"tunnel of {options.profile} since {time.strftime('%Y-%m-%dT%H:%M:%S%z')}", flush=True)
     with suppress(CancelledError):  # asked to stop while nothing waits
         tunnel.serve(cancel)
     # The runner that was cancelled starts nothing any more.
-    Tunnel(network, SystemRunner(Cancel()), lambda: tunnel.cluster).close()
+    Tunnel(network, Runner(Cancel()), lambda: tunnel.cluster).close()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
 from canarylab.tools import sudo
 from canarylab.tools.minikube import ENVIRONMENT, Minikube, parse_tunnel
-from canarylab.tools.runner import Background, Runner, SystemRunner
+from canarylab.tools.runner import Background, Runner
 
 PROGRAM = "tunnel"
 GRACE_SECONDS = 20.0
@@ -206,7 +206,7 @@ def main() -> None:
         signal.signal(number, lambda *_: cancel.set_from_signal())
     threading.Thread(target=_end_with_parent, args=(os.getppid(), cancel), daemon=True).start()
     # Its runner is not cancelled: what a tunnel's end takes is still done.
-    Keeper(options.folder, SystemRunner(Cancel())).serve(cancel)
+    Keeper(options.folder, Runner(Cancel())).serve(cancel)
 
 
 def _end_with_parent(parent: int, cancel: Cancel) -> None:

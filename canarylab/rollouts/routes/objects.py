@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
-from canarylab.kube.discovery import is_served
+from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes import http_routes, virtual_services

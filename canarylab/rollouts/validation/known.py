@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from canarylab.errors import NotYetObservableError
-from canarylab.kube.discovery import is_served
+from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig
 
 if TYPE_CHECKING:
