@@ -4,7 +4,16 @@ import json
 import stat
 
 import pytest
-from minikube_world import PROFILE, World, config, event, recorded, refusal, user_kubeconfig, write_user_kubeconfig
+from support.minikube_world import (
+    PROFILE,
+    World,
+    config,
+    event,
+    recorded,
+    refusal,
+    user_kubeconfig,
+    write_user_kubeconfig,
+)
 
 from canarylab.cancel import Cancel
 from canarylab.contract.playbook import ClusterSpec
@@ -362,8 +371,6 @@ def test_a_start_that_takes_too_long_says_where_it_was(world):
 
 def test_the_machines_address_helps_to_explain_a_failed_start(world):
     world.have("stopped", Nodes=[{"IP": "10.0.2.15"}])
-    unhealthy = refusal("GUEST_START", 80, "apiserver healthz never reported healthy")
-    world.hooks["start"] = lambda: unhealthy
     with pytest.raises(StageError, match="builtin network"):
         apply(world.context())
 

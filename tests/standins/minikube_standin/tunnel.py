@@ -23,8 +23,7 @@ from canarylab.kube.objects import load_balancer_address
 from . import faults, reasons, routes
 from .flags import Flag, Parsed
 from .home import Home
-from .loaded import healthy, host_state, node_of
-from .node import Node
+from .loaded import healthy, host_state
 from .output import Output, go_json
 from .routes import Route, RouteError
 
@@ -161,12 +160,9 @@ class Tunnel:
         elif owner["Pid"] != os.getpid():
             raise RouteError(f"there is already a running tunnel for this machine: {_shown(owner)}")
 
-    def _node(self) -> Node:
-        return node_of(self._home, self._profile)
-
     def _set_addresses(self, wanted: bool) -> list[str]:
         """Give LoadBalancer Services their own address, or take it back; their names, without namespaces."""
-        cluster = self._node().cluster()
+        cluster = self._home.node(self._profile).cluster()
         names = []
         for service in cluster.list("v1", "Service"):
             meta, spec = service["metadata"], service["spec"]

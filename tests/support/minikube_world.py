@@ -1,9 +1,10 @@
-"""What a real minikube printed, and a minikube in memory that answers in the same forms."""
+"""What a real minikube printed, and the stand-in for minikube as a runner, its machines in memory."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from minikube_standin.errors import UNKNOWN
+from minikube_standin.home import Home
+from minikube_standin.user_kubeconfig import UserKubeconfig
+from support.minikube_machines import MemoryMachines
+from support.minikube_program import minikube
 from support.minikube_recorded import Case, cases
 from support.runs import Heard, context_of
 
@@ -87,12 +93,10 @@ def config(name: str = PROFILE, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class World:
-    """A minikube in memory. `hooks` run inside the command they are named after and may end it with a Result."""
+    """The stand-in for minikube, with machines in memory. `hooks` run in place of the command they are named after,
+    and leave it to the stand-in by None."""
 
-    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)
-    """By profile: running, stopped, paused, gone, API server stopped."""
-    setting: str = ""
+    machines: MemoryMachines = field(default_factory=MemoryMachines)
     hooks: dict[str, Callable[[], Result | None]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     environments: list[dict[str, str]] = field(default_factory=list)
@@ -110,14 +114,51 @@ class World:
         return ctx.for_stage("cluster", float("inf"))
 
     def have(self, state: str = "running", *, name: str = PROFILE, **changes: Any) -> None:
-        """A profile that is there already, with its entries in the user's kubeconfig."""
-        self.profiles[name], self.states[name] = config(name, **changes), state
-        self._write_context(name)
+        """A profile that is there already, with its entries in the user's kubeconfig.
+
+        It is running, stopped, paused, gone (its machine, that is), or its "API server stopped".
+        """
+        made, node, machine = config(name, **changes), self.machines.node(self._home, name), self._home.vm(name)
+        self._home.save(made)
+        if state != "gone":
+            machine.create(made)
+        if state not in ("gone", "stopped"):
+            machine.start(made)
+        node.is_up = state not in ("gone", "stopped")
+        node.is_paused, node.answers = state == "paused", state != "API server stopped"
+        UserKubeconfig(os.environ).add(self._home, {**made, "KeepContext": True}, node.credentials)
+
+    def lose(self, name: str = PROFILE) -> None:
+        """A deletion that was killed half-way: the profile is gone, its context isn't."""
+        shutil.rmtree(self._home.profile(name))
+
+    def faults(self, *names: str) -> None:
+        """Switch exactly these on. The names are in tests/standins/README.md."""
+        self._faults = names
+
+    _faults: Sequence[str] = ()
 
     def called(self, command: str) -> list[str]:
         return [line for line in self.commands if f" {command}" in line]
 
-    # -- the runner's side --------------------------------------------------------------------------------------------
+    @property
+    def _home(self) -> Home:
+        return Home.here(self.machines)
+
+    @property
+    def profiles(self) -> dict[str, dict[str, Any]]:
+        """What minikube has written down of each."""
+        valid, _ = self._home.names()
+        return {name: self._home.load(name) or {} for name in valid}
+
+    @property
+    def setting(self) -> str:
+        """Which profile is minikube's own default; "" where none is."""
+        return str(self._home.settings().get("profile", ""))
+
+    @setting.setter
+    def setting(self, name: str) -> None:
+        self._home.set("profile", name)
 
     def run(
         self,
@@ -129,14 +170,14 @@ class World:
         on_line: Callable[[str], None] | None = None,
         **_: Any,
     ) -> Result:
+        """The runner's."""
         assert timeout > 0
-        words = [str(word) for word in argv]
-        self.commands.append(" ".join(words))
+        program, *words = map(str, argv)
+        self.commands.append(" ".join([program, *words]))
         self.environments.append(dict(env or {}))
-        assert words[0] == "minikube", f"nobody expected this command: {words}"
-        name, words = (words[2], words[3:]) if words[1] == "-p" else ("", words[1:])
-        hook = self.hooks.get(words[0])
-        result = (hook() if hook else None) or self._answer(name, words)
+        assert program == "minikube", f"nobody expected this command: {self.commands[-1]}"
+        hook = self.hooks.get(words[2] if words[0] == "-p" else words[0])
+        result = (hook() if hook else None) or self._stand_in(words, env or {})
         for line in result.stdout.splitlines():
             if on_line:
                 on_line(line)
@@ -144,76 +185,15 @@ class World:
             raise CommandError(self.commands[-1], result.code, result.stderr)
         return result
 
-    def _answer(self, name: str, words: list[str]) -> Result:
-        match words[0]:
-            case "profile":
-                valid = [{"Name": each, "Status": "Skipped", "Config": made} for each, made in self.profiles.items()]
-                return Result(json.dumps({"invalid": [], "valid": valid}), "", 0, 0.0)
-            case "status":
-                return self._status(name)
-            case "start":
-                return self._start(name, words)
-            case "unpause":
-                self.states[name] = "running"
-                return Result("", "", 0, 0.0)
-            case "delete":
-                self.profiles.pop(name, None)
-                self.setting = ""  # whatever it named
-                self._drop_context(name)
-                return Result(recorded("delete").stdout, "", 0, 0.0)
-            case "config":
-                return self._config(words)
-        raise AssertionError(f"nobody expected this command: {words}")
-
-    def _status(self, name: str) -> Result:
-        state = self.states.get(name, "")
-        if state == "gone":
-            return Result("null\n", "", 7, 0.0)
-        parts = ("Stopped",) * 3 if state == "stopped" else ("Running", "Running", "Running")
-        if state in ("paused", "API server stopped"):
-            parts = ("Running", "Running", "Paused" if state == "paused" else "Stopped")
-        said = dict(zip(("Host", "Kubelet", "APIServer"), parts, strict=True))
-        return Result(json.dumps({"Name": name, **said, "Kubeconfig": "Configured", "Worker": False}), "", 0, 0.0)
-
-    def _start(self, name: str, words: list[str]) -> Result:
-        flags = dict(word.removeprefix("--").split("=", 1) for word in words[1:] if "=" in word)
-        if name not in self.profiles:
-            driver = {"qemu": "qemu2"}.get(flags.get("driver", ""), flags.get("driver", "docker"))
-            self.profiles[name] = config(
-                name,
-                Driver=driver,
-                Network=flags.get("network", ""),
-                Memory=int(flags["memory"].removesuffix("mb")),
-                CPUs=int(flags["cpus"]),
-                KubernetesVersion=flags["kubernetes-version"],
-                ContainerRuntime=flags["container-runtime"],
-            )
-        self.states[name] = "running"
-        self._write_context(name)
-        return Result(recorded("start").stdout, "", 0, 0.0)
-
-    def _config(self, words: list[str]) -> Result:
-        if words[1] == "set":
-            self.setting = words[3]
-        if not self.setting:
-            return Result("", recorded("no setting").stderr, 14, 0.0)
-        return Result(f"{self.setting}\n" if words[1] == "get" else "", "", 0, 0.0)
-
-    # -- the user's kubeconfig ----------------------------------------------------------------------------------------
-
-    def _write_context(self, name: str) -> None:
-        note = {"name": "cluster_info", "extension": {"provider": "minikube.sigs.k8s.io", "last-update": "today"}}
-        content = user_kubeconfig()
-        content["clusters"].append({"name": name, "cluster": {"server": "https://127.0.0.1:9", "extensions": [note]}})
-        content["users"].append({"name": name, "user": {"client-key": "/key"}})
-        content["contexts"].append({"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}})
-        write_user_kubeconfig(content)
-
-    def _drop_context(self, name: str) -> None:
-        content = user_kubeconfig()
-        for section in ("clusters", "users", "contexts"):
-            content[section] = [entry for entry in content[section] if entry["name"] != name]
-        write_user_kubeconfig(content)
+    def _stand_in(self, words: Sequence[str], env: dict[str, str]) -> Result:
+        """A Mac, whatever this machine is: it has the driver and the network that most of its users have."""
+        faults = self._home.root / "faults.json"
+        faults.parent.mkdir(parents=True, exist_ok=True)
+        faults.write_text(json.dumps(list(self._faults)))
+        switches = {"STANDIN_SYSTEM": "darwin/arm64", "STANDIN_FAULTS": str(faults)}
+        result = minikube(words, {**os.environ, **env, **switches}, self.machines)
+        assert result.code != UNKNOWN, result.stderr
+        return result
 
 
 def user_kubeconfig() -> dict[str, Any]:
