@@ -20,6 +20,7 @@ from support.minikube_program import minikube
 from support.minikube_recorded import Case, cases
 from support.runs import Heard, context_of
 
+from canarylab.cancel import Cancel
 from canarylab.contract.context import Consent, Context
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.provider import Finding
@@ -100,6 +101,7 @@ class World:
     hooks: dict[str, Callable[[], Result | None]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     environments: list[dict[str, str]] = field(default_factory=list)
+    cancel: Cancel = field(default_factory=Cancel)
     findings: list[Finding] = field(default_factory=list)
     """What doctor finds on this machine."""
 
@@ -107,9 +109,9 @@ class World:
         provider = _Provider(spec or ClusterSpec(profile=PROFILE, driver="qemu"))
         provider.infrastructure.found = self.findings
         self.heard = Heard()
-        ctx = context_of(
-            *provider.infrastructure.stages(), provider=provider, runner=self, emit=self.heard.append, profile=PROFILE
-        )
+        stages = provider.infrastructure.stages()
+        emit = self.heard.append
+        ctx = context_of(*stages, provider=provider, runner=self, emit=emit, profile=PROFILE, cancel=self.cancel)
         ctx.consent = Consent(**consent)
         return ctx.for_stage("cluster", float("inf"))
 

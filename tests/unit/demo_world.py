@@ -344,12 +344,12 @@ class FakeProvider:
 class Stage:
     """What a test acts on: the world, a context for steps, and the events they emit."""
 
-    def __init__(self) -> None:
+    def __init__(self, cancel: Cancel | None = None) -> None:
         self.world = World()
         self.runner = FakeRunner(self.world)
         self.provider = FakeProvider(self.world)
         self.events: list[Event] = []
-        self.ctx = Context(None, self.provider, self.events.append, runner=self.runner)  # type: ignore[arg-type]
+        self.ctx = Context(None, self.provider, self.events.append, cancel or Cancel(), self.runner)  # type: ignore[arg-type]
 
     @property
     def facts(self) -> list[Fact]:

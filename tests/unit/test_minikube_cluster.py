@@ -4,6 +4,7 @@ import json
 import stat
 
 import pytest
+from support.fake_time import FakeTime
 from support.minikube_world import (
     PROFILE,
     World,
@@ -15,7 +16,6 @@ from support.minikube_world import (
     write_user_kubeconfig,
 )
 
-from canarylab.cancel import Cancel
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError, CommandError, MachineError, StageError
@@ -221,7 +221,7 @@ def test_another_minikube_that_still_starts_the_cluster_is_waited_for(world, mon
     words = ("/opt/homebrew/bin/minikube", "-p", PROFILE, "start", "--driver=qemu")
     looks = [[Process(4711, "1", "now", words)], [Process(4711, "1", "now", words)], []]
     monkeypatch.setattr(processes, "running", lambda _runner: looks.pop(0) if looks else [])
-    monkeypatch.setattr(Cancel, "sleep", lambda _self, _seconds: None)
+    world.cancel = FakeTime()
     ctx = world.context()
     apply(ctx)
     assert looks == []

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 
 import pytest
+from support.fake_time import FakeTime
 from tunnel_world import (
     BLOCK,
     PROFILE,
@@ -40,8 +41,6 @@ RIGHT_LINES = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="no errors
 def minikube(monkeypatch, isolated_home):
     monkeypatch.setenv("MINIKUBE_HOME", str(isolated_home / "minikube"))
     monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: False)
-    monkeypatch.setattr(keeper, "_PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(keeper, "_LOOK_SECONDS", 0.0)
     minikube_home().mkdir()
     write_profile()
 
@@ -73,7 +72,7 @@ class Kept_:  # noqa: N801 - a keeper and all it works with
 
     def __init__(self, host, *children, way="tunnel"):
         self.host = host
-        self.cancel = Cancel()
+        self.cancel = FakeTime(tick=6)
         self.folder = context(host).paths.root
         self.children = deque(children)
         self.reports = []
@@ -253,6 +252,7 @@ def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monk
     orphan = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
     orphan.stdout.readline()
     kept = Kept_(routed(), Child(code=0))
+    kept.cancel = Cancel()
     KeeperReport(orphan.pid, processes.find(runner, orphan.pid).started).save(kept.folder)
     kept.serve()
     assert orphan.wait(10) == 0
@@ -266,6 +266,7 @@ def test_a_process_that_got_the_id_of_ours_is_left_alone(tmp_path, monkeypatch):
     other = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
     other.stdout.readline()
     kept = Kept_(routed(), Child(code=0))
+    kept.cancel = Cancel()
     KeeperReport(other.pid, "another time").save(kept.folder)
     kept.serve()
     assert other.poll() is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -158,10 +157,10 @@ class _Scene:
 
 def _asked_again(ctx: Context, look: Callable[[], Iterable[Claim]]) -> tuple[Claim, ...]:
     """The claims once all of them hold, or after some seconds."""
-    end = time.monotonic() + _PROXIES_SECONDS
+    end = ctx.cancel.now() + _PROXIES_SECONDS
     while True:
         found = tuple(look())
-        late = time.monotonic() > min(end, ctx.deadline)
+        late = ctx.cancel.now() > min(end, ctx.deadline)
         if late or all(claim.holds for claim in found):
             return found
         ctx.progress(f"waiting: {next(claim for claim in found if not claim.holds)}")
@@ -175,7 +174,7 @@ def _measured(
     options = scene.options
     backends = Backends(ctx.cluster, options.namespace)
     revisions = Revisions.of(view)
-    survey = Survey(ctx, revisions, proxies, backends, time.monotonic() + options.timeout)
+    survey = Survey(ctx, revisions, proxies, backends, ctx.cancel.now() + options.timeout)
     before = mirrored.count(ctx, view) if options.mirrored else 0
     found = list[Claim]()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -73,17 +72,17 @@ def _settle(ctx: Context, target: Target) -> None:
     Raises ExpectationError with the likely cause if that takes too long and none succeeds. If only some fail then, the
     traffic begins, and the step that stops it reports them.
     """
-    end = time.monotonic() + _SETTLE_SECONDS
+    end = ctx.cancel.now() + _SETTLE_SECONDS
     while True:
         try:
             failed = measure(
-                target, GIVE_UP_AFTER, deadline=time.monotonic() + _PROBE_SECONDS, cancel=ctx.cancel
+                target, GIVE_UP_AFTER, deadline=ctx.cancel.now() + _PROBE_SECONDS, cancel=ctx.cancel
             ).failed
         except ExpectationError:
-            if time.monotonic() > end:
+            if ctx.cancel.now() > end:
                 raise
             failed = GIVE_UP_AFTER
-        if not failed or time.monotonic() > end:
+        if not failed or ctx.cancel.now() > end:
             return
         ctx.progress(f"{target}: waiting until every request is answered")
         ctx.cancel.sleep(_ASK_AGAIN)

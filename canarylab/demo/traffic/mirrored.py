@@ -7,7 +7,6 @@ once was the default. So all that reaches the canary is counted, less the answer
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
@@ -43,11 +42,11 @@ def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: in
     All of them are exactly as many as were sent; any other share is a matter of chance, and its interval is as wide as
     the rule of canarylab.demo.traffic.statistics is rarely wrong.
     """
-    wanted, end = round(sent * percent / 100), time.monotonic() + _SECONDS
+    wanted, end = round(sent * percent / 100), ctx.cancel.now() + _SECONDS
     while True:
         copies = Proportion(count(ctx, view) - before, sent)
         holds = _is_right(copies, percent)
-        if holds or copies.count > wanted or time.monotonic() > end:
+        if holds or copies.count > wanted or ctx.cancel.now() > end:
             return _claim(copies, wanted, percent, holds=holds)
         ctx.cancel.sleep(_ASK_AGAIN)
 

@@ -9,7 +9,6 @@ gateway's own counters say it, which count everybody's requests on the same rout
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,12 +84,12 @@ class Survey:
 
     def _settle(self, target: Target, settled: Callable[[Measurement], bool]) -> None:
         """Ask until the answers look right, for some seconds at most; otherwise the measurement will show it."""
-        end = time.monotonic() + _SETTLE_SECONDS
+        end = self._ctx.cancel.now() + _SETTLE_SECONDS
 
         def done(seen: Measurement) -> bool:
             return settled(seen) and (not target.by_connection or self._everybody(seen))
 
-        while not done(self.measure(target, _PROBE)) and time.monotonic() < end:
+        while not done(self.measure(target, _PROBE)) and self._ctx.cancel.now() < end:
             self._ctx.progress(f"{target}: waiting for the gateway to route by the new weights")
 
     def _everybody(self, seen: Measurement) -> bool:
@@ -137,10 +136,10 @@ class Survey:
 
     def _counted(self, request: Request, before: Counter[str], answered: int) -> dict[str, int]:
         """Whom the gateway sent requests since `before`, once it has counted as many as were answered."""
-        end = time.monotonic() + _COUNTED_SECONDS
+        end = self._ctx.cancel.now() + _COUNTED_SECONDS
         while True:
             counted = self._counters(request) - before
-            if counted.total() >= answered or time.monotonic() > end:
+            if counted.total() >= answered or self._ctx.cancel.now() > end:
                 return dict(counted)
             self._ctx.cancel.sleep(_ASK_AGAIN)
 

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -128,13 +127,13 @@ class Keeper:
 
     def _watch(self, child: Child, vm: Vm, output: _Output, cancel: Cancel) -> tuple[int, str]:
         """Its exit code, and why it had to be ended, "" where it ended by itself."""
-        in_error, look = 0, time.monotonic() + _LOOK_SECONDS
+        in_error, look = 0, cancel.now() + _LOOK_SECONDS
         while (code := child.wait(_WAIT_SECONDS)) is None:
             if cancel.is_set:
                 return end(child.signal, child.wait), "asked to stop"
-            if time.monotonic() < look:
+            if cancel.now() < look:
                 continue
-            look = time.monotonic() + _LOOK_SECONDS
+            look = cancel.now() + _LOOK_SECONDS
             if routes.route_to(self._runner, vm.services) != vm.route:
                 return end(child.signal, child.wait), f"the route {vm.route} was lost: the tunnel is started again"
             in_error = in_error + 1 if output.block and output.block.errors.get("router") else 0
@@ -153,7 +152,7 @@ class Keeper:
             return processes.find(self._runner, orphan.pid) != orphan
 
         def wait(seconds: float) -> int | None:
-            is_over = wait_until(is_gone, deadline=time.monotonic() + seconds, cancel=cancel, interval=_WAIT_SECONDS)
+            is_over = wait_until(is_gone, deadline=cancel.now() + seconds, cancel=cancel, interval=_WAIT_SECONDS)
             return 0 if is_over else None
 
         if sys.platform != "linux" or wait(GRACE_SECONDS) is None:
