@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 from minikube_standin.errors import UNKNOWN
 from minikube_standin.home import Home
 from minikube_standin.user_kubeconfig import UserKubeconfig
+from support.fake_runner import FakeRunner
 from support.minikube_machines import MemoryMachines
 from support.minikube_program import minikube
 from support.minikube_recorded import Case, cases
@@ -24,7 +24,6 @@ from canarylab.cancel import Cancel
 from canarylab.contract.context import Consent, Context
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.provider import Finding
-from canarylab.errors import CommandError
 from canarylab.providers.minikube import MinikubeProvider
 from canarylab.providers.minikube.infrastructure import VirtualMachine
 from canarylab.tools.runner import Result
@@ -92,18 +91,20 @@ def config(name: str = PROFILE, **changes: Any) -> dict[str, Any]:
     return {**listed, **usual, **own, "KubernetesConfig": kubernetes}
 
 
-@dataclass
-class World:
-    """The stand-in for minikube, with machines in memory. `hooks` run in place of the command they are named after,
-    and leave it to the stand-in by None."""
+class World(FakeRunner):
+    """The stand-in for minikube as a runner, with machines in memory.
 
-    machines: MemoryMachines = field(default_factory=MemoryMachines)
-    hooks: dict[str, Callable[[], Result | None]] = field(default_factory=dict)
-    commands: list[str] = field(default_factory=list)
-    environments: list[dict[str, str]] = field(default_factory=list)
-    cancel: Cancel = field(default_factory=Cancel)
-    findings: list[Finding] = field(default_factory=list)
-    """What doctor finds on this machine."""
+    `hooks` run in place of the command they are named after, and leave it to the stand-in by None.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machines = MemoryMachines()
+        self.hooks: dict[str, Callable[[], Result | None]] = {}
+        self.cancel = Cancel()
+        self.findings: list[Finding] = []
+        """What doctor finds on this machine."""
+        self._faults: Sequence[str] = ()
 
     def context(self, spec: ClusterSpec | None = None, **consent: bool) -> Context:
         provider = _Provider(spec or ClusterSpec(profile=PROFILE, driver="qemu"))
@@ -138,10 +139,13 @@ class World:
         """Switch exactly these on. The names are in tests/standins/README.md."""
         self._faults = names
 
-    _faults: Sequence[str] = ()
-
     def called(self, command: str) -> list[str]:
         return [line for line in self.commands if f" {command}" in line]
+
+    @property
+    def environments(self) -> list[dict[str, str]]:
+        """What was laid over this process' own for each command."""
+        return [given["env"] for given in self.given]
 
     @property
     def _home(self) -> Home:
@@ -162,30 +166,11 @@ class World:
     def setting(self, name: str) -> None:
         self._home.set("profile", name)
 
-    def run(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        timeout: float,
-        ok: Sequence[int] = (0,),
-        env: dict[str, str] | None = None,
-        on_line: Callable[[str], None] | None = None,
-        **_: Any,
-    ) -> Result:
-        """The runner's."""
-        assert timeout > 0
-        program, *words = map(str, argv)
-        self.commands.append(" ".join([program, *words]))
-        self.environments.append(dict(env or {}))
-        assert program == "minikube", f"nobody expected this command: {self.commands[-1]}"
+    def _answer(self, line: str) -> Result:
+        program, *words = line.split()
+        assert program == "minikube", f"nobody expected this command: {line}"
         hook = self.hooks.get(words[2] if words[0] == "-p" else words[0])
-        result = (hook() if hook else None) or self._stand_in(words, env or {})
-        for line in result.stdout.splitlines():
-            if on_line:
-                on_line(line)
-        if result.code not in ok:
-            raise CommandError(self.commands[-1], result.code, result.stderr)
-        return result
+        return (hook() if hook else None) or self._stand_in(words, self.given[-1]["env"])
 
     def _stand_in(self, words: Sequence[str], env: dict[str, str]) -> Result:
         """A Mac, whatever this machine is: it has the driver and the network that most of its users have."""

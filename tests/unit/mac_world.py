@@ -44,14 +44,6 @@ BLOCKED = """Total number of apps = 2
 """
 
 
-class HostRunner(FakeRunner):
-    """Also knows answers that are whole results, and hands the terminal over."""
-
-    def run(self, argv, **given):
-        result = super().run(argv, **given)
-        return result.stdout if isinstance(result.stdout, Result) else result
-
-
 def failing(text: str, code: int = 1) -> Any:
     return Result("", text, code, 0.0)
 
@@ -163,7 +155,7 @@ class Mac:
 
     def findings(self, **spec: Any) -> list[Finding]:
         known = {**self.answers, "sysctl -i": "".join(f"{key}: {value}\n" for key, value in self.sysctl.items())}
-        runner = HostRunner(known)
+        runner = FakeRunner(known)
         return doctor.findings(context_of(runner=runner), self.spec.model_copy(update=spec))
 
     def finding(self, subject: str, **spec: Any) -> Finding:

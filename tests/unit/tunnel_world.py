@@ -16,12 +16,12 @@ from typing import Any
 
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
+from support.fake_runner import FakeRunner
 
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.stage import StageOptions
-from canarylab.errors import CommandError
 from canarylab.events import Event
 from canarylab.stages.kinds.tunnel import TunnelStage
 from canarylab.tools.runner import Result, Runner
@@ -84,34 +84,30 @@ def _entry(profile: str, pid: int, gateway: str) -> dict[str, Any]:
     return {"Route": route, "MachineName": profile, "Pid": pid}
 
 
-class Host:
+class Host(FakeRunner):
     """A runner with a routing table: `ip` as on Linux, `netstat` and `route` as on macOS, and sudo.
 
     `may_sudo`: sudo asks for nothing; `password`: the user knows it; `privileged` has what was done as root.
     """
 
     def __init__(self, *, may_sudo: bool = True, password: bool = True) -> None:
+        super().__init__()
         self.table: dict[str, str] = {}
         self.may_sudo = may_sudo
         self.password = password
         self.is_on_link = True
-        self.commands: list[str] = []
         self.privileged: list[str] = []
         self.asked: list[str] = []
-
-    def run(self, argv: Sequence[str | Path], *, timeout: float, ok: Sequence[int] = (0,), **_: Any) -> Result:
-        assert timeout > 0
-        words = [str(word) for word in argv]
-        self.commands.append(" ".join(words))
-        code, said = self._sudo(words[2:]) if words[:2] == ["sudo", "-n"] else self._do(words)
-        if code not in ok:
-            raise CommandError(" ".join(words), code, said)
-        return Result(said, "", code, 0.0)
 
     def attended(self, argv: Sequence[str | Path]) -> int:
         self.asked.append(" ".join(map(str, argv)))
         self.may_sudo = self.password
         return 0 if self.password else 1
+
+    def _answer(self, line: str) -> Result:
+        words = line.split()
+        code, said = self._sudo(words[2:]) if words[:2] == ["sudo", "-n"] else self._do(words)
+        return Result(said, "" if code == 0 else said, code, 0.0)
 
     def _sudo(self, words: list[str]) -> tuple[int, str]:
         if not self.may_sudo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -174,7 +175,7 @@ def _measured(
     options = scene.options
     backends = Backends(ctx.cluster, options.namespace)
     revisions = Revisions.of(view)
-    survey = Survey(ctx, revisions, proxies, backends, ctx.cancel.now() + options.timeout)
+    survey = Survey(ctx, revisions, proxies, backends, time.monotonic() + options.timeout)
     before = mirrored.count(ctx, view) if options.mirrored else 0
     found = list[Claim]()
 

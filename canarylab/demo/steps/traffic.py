@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -76,7 +77,7 @@ def _settle(ctx: Context, target: Target) -> None:
     while True:
         try:
             failed = measure(
-                target, GIVE_UP_AFTER, deadline=ctx.cancel.now() + _PROBE_SECONDS, cancel=ctx.cancel
+                target, GIVE_UP_AFTER, deadline=time.monotonic() + _PROBE_SECONDS, cancel=ctx.cancel
             ).failed
         except ExpectationError:
             if ctx.cancel.now() > end:
