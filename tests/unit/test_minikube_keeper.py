@@ -12,7 +12,6 @@ from collections import deque
 import pytest
 from support.fake_time import FakeTime
 from tunnel_world import (
-    BLOCK,
     PROFILE,
     SERVICES,
     VM,
@@ -21,6 +20,7 @@ from tunnel_world import (
     install,
     minikube_home,
     registered,
+    status_block,
     write_profile,
     write_registry,
 )
@@ -34,7 +34,7 @@ from canarylab.tools.runner import Background, SystemRunner
 pytestmark = pytest.mark.timeout(60)
 
 ROUTE = f"{SERVICES} -> {VM}"
-RIGHT_LINES = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="no errors").splitlines()
+RIGHT_LINES = status_block().splitlines()
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +125,7 @@ def test_a_route_is_told_only_with_the_process_that_holds_it():
 
 
 def test_errors_of_the_block_are_told():
-    lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="conflicting route: x").splitlines()
+    lines = status_block(router="conflicting route: x").splitlines()
     kept = Kept_(routed(), Child(lines, code=0))
     kept.serve()
     assert kept.reports[-2].errors == {"router": "conflicting route: x"}
@@ -190,7 +190,7 @@ def test_somebody_elses_route_stays():
 
 
 def test_an_error_that_minikube_keeps_is_got_rid_of_by_a_new_start():
-    lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="error adding Route").splitlines()
+    lines = status_block(router="error adding Route").splitlines()
     child = Child(lines)
     kept = Kept_(routed(), child, Child(code=0))
     assert kept.serve()[0] == "its error stayed: the tunnel is started again"

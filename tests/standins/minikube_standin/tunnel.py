@@ -56,16 +56,16 @@ class Registry:
     def running(self, route: Route) -> dict[str, Any] | None:
         """The entry of this route whose process is there."""
         if faults.on("tunnel-registered"):
-            return _entry(route, "another", 1)
-        wanted = _entry(route, "", 0)["Route"]
+            return entry_of(route, "another", 1)
+        wanted = entry_of(route, "", 0)["Route"]
         return next((entry for entry in self.entries() if entry["Route"] == wanted and _alive(entry["Pid"])), None)
 
     def register(self, route: Route, machine: str) -> None:
         self.remove(route)
-        self._write([*self.entries(), _entry(route, machine, os.getpid())])
+        self._write([*self.entries(), entry_of(route, machine, os.getpid())])
 
     def remove(self, route: Route) -> None:
-        wanted = _entry(route, "", 0)["Route"]
+        wanted = entry_of(route, "", 0)["Route"]
         self._write([entry for entry in self.entries() if entry["Route"] != wanted])
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
@@ -74,8 +74,18 @@ class Registry:
         self._file.write_text(go_json(entries))
 
 
-def _entry(route: Route, machine: str, pid: int) -> dict[str, Any]:
-    """As Go writes it: the mask of a network is bytes, in base64."""
+def block(machine: str, pid: int, route: Route, status: Status) -> str:
+    """What the tunnel prints of itself (recorded)."""
+    return (
+        f"Status:\t\n\tmachine: {machine}\n\tpid: {pid}\n\troute: {route}\n"
+        f"\tminikube: {status.minikube}\n\tservices: [{', '.join(status.services)}]\n    errors: \n"
+        f"\t\tminikube: {status.minikube_error}\n\t\trouter: {status.route_error}\n"
+        f"\t\tloadbalancer emulator: {status.balancer_error}\n"
+    )
+
+
+def entry_of(route: Route, machine: str, pid: int) -> dict[str, Any]:
+    """One of the registry, as Go writes it: the mask of a network is bytes, in base64."""
     network = ipaddress.ip_network(route.destination)
     mask = base64.b64encode(network.netmask.packed).decode()
     return {
@@ -185,12 +195,7 @@ class Tunnel:
                 self._set_addresses(False)
 
     def _report(self, status: Status) -> None:
-        sys.stdout.write(
-            f"Status:\t\n\tmachine: {self._profile}\n\tpid: {os.getpid()}\n\troute: {self._route}\n"
-            f"\tminikube: {status.minikube}\n\tservices: [{', '.join(status.services)}]\n    errors: \n"
-            f"\t\tminikube: {status.minikube_error}\n\t\trouter: {status.route_error}\n"
-            f"\t\tloadbalancer emulator: {status.balancer_error}\n"
-        )
+        sys.stdout.write(block(self._profile, os.getpid(), self._route, status))
         sys.stdout.flush()
 
 
