@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
-from unittest.mock import patch
 
 from canarylab.tools.runner import Result
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from minikube_standin.machines import Machines
 
 KILLED = -9
+_ONE_AT_A_TIME = threading.Lock()
+"""The streams are those of the whole process, and doctor asks from several threads."""
 
 
 def minikube(argv: Sequence[str], environment: Mapping[str, str], machines: Machines | None = None) -> Result:
@@ -26,9 +28,26 @@ def minikube(argv: Sequence[str], environment: Mapping[str, str], machines: Mach
     from minikube_standin.errors import Killed
 
     out, err = io.StringIO(), io.StringIO()
-    with patch.dict(os.environ, environment, clear=True), redirect_stdout(out), redirect_stderr(err):
+    with _ONE_AT_A_TIME, _environment(environment), redirect_stdout(out), redirect_stderr(err):
         try:
             code = main(argv, machines)
         except Killed:
             code = KILLED
     return Result(out.getvalue(), err.getvalue(), code, 0.0)
+
+
+@contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Only what differs is changed: other threads go on reading the rest."""
+    before = dict(os.environ)
+    _make(wanted)
+    try:
+        yield
+    finally:
+        _make(before)
+
+
+def _make(wanted: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - wanted.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in wanted.items() if os.environ.get(name) != value})
