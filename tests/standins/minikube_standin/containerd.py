@@ -6,14 +6,20 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from canarylab.errors import CommandError
 from canarylab.tools.buildah import Buildah
 
-from .node import Node, hidden_names
+if TYPE_CHECKING:
+    from .node import Node
 
 _CTR = ("ctr", "--namespace", "k8s.io", "images")
 _BLOBS = "var/lib/containerd/io.containerd.content.v1.content/blobs"
+
+
+class BuildError(Exception):
+    """The builder couldn't: minikube prints what it said, and ends with 0."""
 
 
 class Store(Protocol):
@@ -37,7 +43,9 @@ class Store(Protocol):
 
     def build(
         self, file: Path, context: Path, tag: str, *, scratch: Path, architecture: str, arguments: Mapping[str, str]
-    ) -> None: ...
+    ) -> None:
+        """Build an image under that name, from a copy of the context in the scratch folder. Raises BuildError."""
+        ...
 
 
 class Containerd:
@@ -49,6 +57,8 @@ class Containerd:
     def names(self) -> list[tuple[str, str]]:
         """Without what the node calls its images on its own."""
         lines = [line.split() for line in self._node.run([*_CTR, "list"]).stdout.splitlines()[1:]]
+        from .node import hidden_names
+
         hidden = hidden_names()
         bare = ("sha256:",)
         return [(line[0], line[2]) for line in lines if line[0] not in hidden and not line[0].startswith(bare)]
@@ -81,7 +91,10 @@ class Containerd:
     ) -> None:
         """By buildah, with its storage in the scratch folder."""
         buildah = Buildah(self._node.runner, scratch / "buildah")
-        buildah.build(file, context, tag, architecture=architecture, arguments=arguments)
+        try:
+            buildah.build(file, context, tag, architecture=architecture, arguments=arguments)
+        except CommandError as error:
+            raise BuildError(str(error)) from error
         archive = scratch / f"{scratch.name}.tar"  # two builds at once go through one folder
         buildah.export(tag, archive, tag)
         self.add(archive)

@@ -12,20 +12,18 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from canarylab.errors import CanarylabError, CommandError
+from canarylab.errors import CanarylabError
 from canarylab.pins import architecture
 
 from . import faults, reasons
+from .containerd import BuildError, Store
 from .errors import StandinError
 from .flags import Flag, Parsed
 from .home import Home
 from .loaded import host_state
 from .output import Output, go_json
-
-if TYPE_CHECKING:
-    from .containerd import Store
 
 LIST_FLAGS = {"format": Flag("value")}
 BUILD_FLAGS = {
@@ -160,7 +158,7 @@ class Images:
                 self._store.build(
                     copied / file, copied, tag, scratch=Path(scratch), architecture=target, arguments=arguments
                 )
-            except CommandError as error:
+            except BuildError as error:
                 sys.stderr.write(f"error: failed to solve: {error}\n")
                 return
         sys.stderr.write(f"#1 naming to {tag} done\n")
