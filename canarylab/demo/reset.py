@@ -121,7 +121,7 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
 
 def _await_rest(ctx: Context, name: Name, *, several: bool) -> None:
     """Wait until nothing is under way and no traffic is diverted; then nobody needs old pods, so they go at once."""
-    watched = [*watches(name[0]), *route_objects.watches(ctx.cluster, name[0])]
+    watched = [*watches(name[0]), *route_objects.watches(ctx.cluster, get_rollout(ctx, *name))]
     seen = wait_for(ctx, watched, lambda: _look(ctx, name, settled), _TIMEOUT)
     if all(claim.holds for claim in seen):
         _scale_down(ctx, read_rollout(ctx, *name))

@@ -22,7 +22,7 @@ from canarylab.yamlfile.reader import load_yaml
 
 REQUEST_TIMEOUT = 15.0
 """Seconds until an answer has to begin."""
-_SWITCHING, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 101, 404, 429, 500
+_SWITCHING, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 101, 403, 404, 429, 500
 
 
 class ApiError(CanarylabError):
@@ -31,6 +31,11 @@ class ApiError(CanarylabError):
     def __init__(self, what: str, code: int | None, *, where: str) -> None:
         super().__init__(what, where=where)
         self.code = code
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the user may not do that."""
+        return self.code == _FORBIDDEN
 
     @property
     def may_pass(self) -> bool:

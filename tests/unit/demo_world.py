@@ -230,6 +230,7 @@ KINDS = {
     ("discovery.k8s.io/v1", "EndpointSlice"),
     ("networking.istio.io/v1", "VirtualService"),
     ("networking.istio.io/v1", "DestinationRule"),
+    ("networking.istio.io/v1", "Gateway"),
 }
 """What the cluster knows beside the kinds in `World.others`: nothing of the Gateway API."""
 

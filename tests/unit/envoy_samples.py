@@ -234,7 +234,7 @@ def routes(virtual_hosts: Mapping[str, list[Json]]) -> Json:
 
 
 def listeners(chains: Mapping[str, Json]) -> Json:
-    """A dump of a listener whose filter chains pass bytes on, by server name."""
+    """A dump of two listeners: 80 with the routes, 3000 with chains that pass bytes on, by server name."""
     found = [
         {
             "filter_chain_match": {"server_names": [name]},
@@ -242,7 +242,14 @@ def listeners(chains: Mapping[str, Json]) -> Json:
         }
         for name, action in chains.items()
     ]
-    return {"configs": [{"active_state": {"listener": {"name": "0.0.0.0_3000", "filter_chains": found}}}]}
+    manager = {"name": "envoy.filters.network.http_connection_manager"}
+    requests = {"filters": [{**manager, "typed_config": {"rds": {"route_config_name": "http.80"}}}]}
+    return {"configs": [_listener(80, [requests]), _listener(3000, found)]}
+
+
+def _listener(port: int, chains: list[Json]) -> Json:
+    address = {"socket_address": {"address": "0.0.0.0", "port_value": port}}
+    return {"active_state": {"listener": {"name": f"0.0.0.0_{port}", "address": address, "filter_chains": chains}}}
 
 
 def clusters(endpoints: Mapping[str, Iterable[Json]]) -> Json:

@@ -91,6 +91,7 @@ class Mesh:
             "EndpointSlice": self.slices,
             "Pod": lambda: [*self._world.pods(), self._gateway_pod()],
             "VirtualService": lambda: [self.virtual_service(name) for name in self.known],
+            "Gateway": lambda: [self.gateway()],
             "DestinationRule": list,
         }
         return known[kind]()
@@ -124,6 +125,12 @@ class Mesh:
         tls = {"match": [{"port": _TLS_PORT, "sniHosts": [SNI[name]]}], "route": route}
         spec = {"gateways": ["demo"], "hosts": [f"*.{name}.bookinfo.com"], "http": http, "tls": [tls]}
         return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+    def gateway(self) -> dict[str, Any]:
+        plain = {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"]}
+        tls = {"port": {"number": _TLS_PORT, "protocol": "TLS"}, "hosts": ["*"], "tls": {"mode": "PASSTHROUGH"}}
+        spec = {"selector": {"istio": "ingress"}, "servers": [plain, tls]}
+        return {"metadata": {"name": "demo", "namespace": "default"}, "spec": spec}
 
     def _gateway_pod(self) -> dict[str, Any]:
         return {
@@ -166,7 +173,7 @@ class Mesh:
         return [*([testers] if self.testers else []), http_route(action)]
 
     def _listener_dump(self) -> dict[str, Any]:
-        weight = self._learnt()
+        weight = 0 if self.late else self._configured
         return listeners({SNI[name]: _split(_TLS_PORT, weight) for name in self.known})
 
     def _cluster_dump(self) -> dict[str, Any]:

@@ -56,7 +56,9 @@ def evidence(canary: int, **options: Any) -> Step:
     return step(Evidence, rollout="rollouts-demo", **{"canary": canary, "requests": 200, "http": HTTP, **options})
 
 
-def run(stage: Stage, canary: int, **options: Any) -> None:
+def run(stage: Stage, canary: int, *, served_at: int = 0, **options: Any) -> None:
+    """`served_at`: where the gateway's port 80 is reached, in place of the world's own server."""
+    stage.provider.ports |= {80: served_at} if served_at else {}
     evidence(canary, **options).run(stage.ctx, Session())
 
 
@@ -203,7 +205,7 @@ class TestALayerDisagrees:
             return stage.world.mesh.respond(seen)
 
         with LoopbackServer(goes_on) as server:
-            said = refused(stage, 5, http_port=server.port)
+            said = refused(stage, 5, served_at=server.port)
         assert "the layer traffic disagrees" in said
         assert "the Rollout moved on meanwhile, from Paused (CanaryPauseStep), step 1/2" in said
         assert "to Healthy, step 2/2" in said
@@ -211,16 +213,16 @@ class TestALayerDisagrees:
 
     def test_a_host_without_a_route_is_told_layer_by_layer(self, stage: Stage):
         with LoopbackServer(lambda _: gateway_answer(404)) as server:
-            said = refused(stage, 5, http=["elsewhere.example.com"], http_port=server.port)
+            said = refused(stage, 5, http=["elsewhere.example.com"], served_at=server.port)
         assert "routes: namespace default: expected revision 1 95 %, revision 2 5 %, saw no route for elsewhere" in said
-        assert "nor a VirtualService that names a gateway" in said
+        assert "no VirtualService or HTTPRoute of it is for such a request" in said
         assert "the layers routes, proxy and traffic disagree; status says what was expected" in said
         assert "traffic: http elsewhere.example.com: answers, 5 %" in stage.said
         assert "requests all failed: status 404 from the gateway" in stage.said
 
     def test_a_host_that_answers_nothing_though_everything_else_is_right(self, stage: Stage):
         with LoopbackServer(lambda _: gateway_answer(503)) as server:
-            said = refused(stage, 5, http_port=server.port)
+            said = refused(stage, 5, served_at=server.port)
         assert f"traffic: http {HTTP[0]}: expected answers, 5 % of them from the newest revision" in said
         assert "the layer traffic disagrees; status, routes and proxy say" in said
         assert "no ready pod behind it" in said
@@ -253,7 +255,7 @@ class TestProxies:
 
         with LoopbackServer(responds) as server:
             gateway = {"namespace": "default", "service": "rollouts-demo"}
-            run(stage, 50, gateway=gateway, http=["any.example.com"], http_port=server.port)
+            run(stage, 50, gateway=gateway, http=["any.example.com"], served_at=server.port)
             assert server.seen.connections == len(served)
         assert [fact.text.partition(":")[0] for fact in stage.facts] == ["status", "routes", "traffic", "traffic"]
         assert stage.facts[1].text == "routes: endpoints of Service rollouts-demo"
@@ -283,7 +285,7 @@ class TestSilentAnswers:
             return stage.world.mesh.respond(seen)
 
         with LoopbackServer(with_others) as server:
-            run(stage, 0, http_port=server.port)
+            run(stage, 0, served_at=server.port)
         assert "220 of 200 by the gateway's counters" in stage.said
 
     def test_some_that_take_no_known_way_are_missed(self, stage: Stage):
@@ -325,9 +327,9 @@ class TestHeaders:
         stage.world.mesh.testers = True
         run(stage, 5, headers={TESTERS[0]: "no"})
 
-    def test_routes_see_the_path_without_its_query_names_in_lower_case_and_the_gateways_own_port(self):
+    def test_routes_see_the_path_and_the_query_apart_names_in_lower_case_and_the_gateways_own_port(self):
         target = Target("10.0.0.1", 31080, "a.example.com", path="/a?b=c", headers=(TESTERS,), gateway_port=80)
-        assert request_of(target) == Request("a.example.com", "/a", {"x-tester": "yes"}, tls=False, port=80)
+        assert request_of(target) == Request("a.example.com", "/a", {"x-tester": "yes"}, False, 80, {"b": "c"})
         assert request_of(replace(target, gateway_port=0)).port == 31080
 
 
@@ -393,7 +395,7 @@ class TestMirror:
             return mesh.respond(seen)
 
         with LoopbackServer(restarting) as server:
-            said = refused(stage, 0, mirrored=percent, http_port=server.port)
+            said = refused(stage, 0, mirrored=percent, served_at=server.port)
         assert "a pod of the canary has gone with its count" in said
 
     def test_copies_of_others_requests_are_too_many(self, stage: Stage):
@@ -403,7 +405,7 @@ class TestMirror:
             return stage.world.mesh.respond(seen)
 
         with LoopbackServer(with_others) as server:
-            said = refused(stage, 0, mirrored=100, http_port=server.port)
+            said = refused(stage, 0, mirrored=100, served_at=server.port)
         assert "expected 300 of 300, saw 330 of 300" in said
         assert "others ask the same host meanwhile" in said
 
@@ -459,7 +461,7 @@ class TestTraffic:
         def scripted(_seen: object) -> bytes:
             return answer(HASHES["yellow" if next(answers) else "blue"])
 
-        run(stage, 5, http_port=against(scripted))
+        run(stage, 5, served_at=against(scripted))
         share = stage.facts[-2]
         assert share.holds
         assert share.seen.startswith("5.00 % (40 of 800")
@@ -486,13 +488,13 @@ class TestTraffic:
     def test_it_waits_until_the_gateway_has_learnt_the_weights(self, stage: Stage, against: Any):
         stage.world.weight = 100
         late = lambda seen: answer(HASHES["blue" if len(seen.requests) < 250 else "yellow"])  # noqa: E731
-        run(stage, 100, http_port=against(late))
+        run(stage, 100, served_at=against(late))
         assert wrong(stage) == []
 
     def test_an_answer_of_neither_revision_fails_whatever_the_share(self, stage: Stage, against: Any):
         kinds = ["yellow"] + ["blue"] * 18 + ["green"]
         strange = lambda seen: answer(HASHES[kinds[len(seen.requests) % 20]])  # noqa: E731
-        said = refused(stage, 5, http_port=against(strange), requests=800)
+        said = refused(stage, 5, served_at=against(strange), requests=800)
         assert f"40 from {HASHES['green']}" in said
         assert "pods of another revision" in said
 
@@ -506,14 +508,14 @@ class TestTraffic:
             return answer(HASHES["blue" if color == "blue" else "yellow"], pod=f"rollouts-demo-{HASHES.get(color)}-x")
 
         port, gateway = against(late), {"namespace": "default", "service": "rollouts-demo"}
-        run(stage, 50, gateway=gateway, http_port=port)
+        run(stage, 50, gateway=gateway, served_at=port)
         assert "of 400 failed" in stage.said, "two looks, and 200 requests"
 
     def test_of_a_bad_canary_its_own_answers_may_fail(self, stage: Stage, against: Any):
         def bad(seen: Seen) -> bytes:
             return answer(HASHES["yellow"], status=500) if len(seen.requests) % 20 == 0 else answer(HASHES["blue"])
 
-        run(stage, 5, may_fail="canary", http_port=against(bad))
+        run(stage, 5, may_fail="canary", served_at=against(bad))
         assert f"traffic: failed answers, all from {YELLOW}: some, and no others | 15 of 300 | True" in stage.said
 
     @pytest.mark.parametrize(("failing", "seen"), [("blue", f"0 of 300; 15 from {BLUE}"), ("", "0 of 300")])
@@ -523,13 +525,13 @@ class TestTraffic:
         def bad(seen: Seen) -> bytes:
             return answer(HASHES["blue"], status=500 if failing and len(seen.requests) % 20 == 0 else 200)
 
-        said = refused(stage, 0, may_fail="canary", http_port=against(bad))
+        said = refused(stage, 0, may_fail="canary", served_at=against(bad))
         assert f"traffic: failed answers, all from {YELLOW}: expected some, and no others, saw {seen}" in said
 
     def test_a_failed_request_fails_it_even_if_the_share_is_right(self, stage: Stage, against: Any):
         stage.world.weight = 0
         once = lambda seen: answer(HASHES["blue"], status=500 if len(seen.requests) == 150 else 200)  # noqa: E731
-        said = refused(stage, 0, http_port=against(once))
+        said = refused(stage, 0, served_at=against(once))
         assert "traffic: not one request failed: expected 0 failed, saw 1 of 300 failed" in said
 
     def test_a_deadline_that_is_too_near_says_how_far_it_came(self, stage: Stage):

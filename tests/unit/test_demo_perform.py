@@ -93,7 +93,8 @@ def hosts(stage: Stage, certificate: Path) -> Iterator[dict[str, Any]]:
 def web(stage: Stage) -> Iterator[dict[str, Any]]:
     """One host by http alone."""
     with LoopbackServer(stage.world.mesh.respond) as http:
-        yield {"http": ["any.rollouts-demo-vsvc1.bookinfo.com"], "http-port": http.port}
+        stage.provider.ports = {80: http.port}
+        yield {"http": ["any.rollouts-demo-vsvc1.bookinfo.com"]}
 
 
 def by_http(server: LoopbackServer) -> dict[str, Any]:

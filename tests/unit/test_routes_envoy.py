@@ -20,9 +20,9 @@ from envoy_samples import (
     with_header,
 )
 
-from canarylab.rollouts.routes.envoy import Endpoint, endpoints, tls_route
-from canarylab.rollouts.routes.envoy import http_route as taken_of
+from canarylab.rollouts.routes.envoy import Endpoint, endpoints, route
 from canarylab.rollouts.routes.match import Request
+from canarylab.rollouts.routes.route import Route
 
 Json = dict[str, Any]
 
@@ -34,22 +34,31 @@ def request(host: str = HOST, path: str = "/color", *, tls: bool = False, **head
     return Request(host, path, {name.replace("_", "-"): value for name, value in headers.items()}, tls, 80)
 
 
+def taken_of(dump: Json, asked: Request) -> Route | None:
+    """The route of a plain request, at the recorded gateway's port 80."""
+    return route(LISTENERS, dump, asked, 80)
+
+
+def tls_route(dump: Json, asked: Request) -> Route | None:
+    return route(dump, {}, asked, 3000)
+
+
 def to(name: str) -> Json:
     return weighted({cluster(name): 100})
 
 
 def taken(*found: Json, by: Request | None = None) -> str | None:
     """Where a request goes, of these routes of its host."""
-    route = taken_of(routes({HOST: list(found)}), by or request())
-    return str(route) if route else None
+    chosen = taken_of(routes({HOST: list(found)}), by or request())
+    return str(chosen) if chosen else None
 
 
 def destinations(dump: Json, by: Request) -> dict[str, float]:
     """Percent by Envoy's own names, of a route that copies nothing."""
-    route = taken_of(dump, by)
-    assert route
-    assert not route.mirrors
-    return {to.cluster: to.percent for to in route.destinations}
+    chosen = taken_of(dump, by)
+    assert chosen
+    assert not chosen.mirrors
+    return {to.cluster: to.percent for to in chosen.destinations}
 
 
 class TestRecorded:
@@ -153,9 +162,15 @@ class TestMatches:
         assert taken(testers, http_route(to("stable"))) == "stable 100"
         assert taken(testers, http_route(to("stable")), by=request(x_tester="yes")) == "canary 100"
 
-    def test_one_that_redirects_leads_nowhere_though_another_follows(self):
+    def test_one_that_redirects_is_said_to_though_another_follows(self):
         redirect = {"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}
-        assert taken(redirect, http_route(to("stable"))) is None
+        assert taken(redirect, http_route(to("stable"))) == "a redirect"
+        assert taken({"match": {"prefix": "/"}, "direct_response": {"status": 404}}) == "an answer of its own"
+
+    def test_a_host_that_wants_tls_sends_plain_requests_there(self):
+        dump = routes({HOST: [http_route(to("stable"))]})
+        dump["configs"][0]["route_config"]["virtual_hosts"][0]["require_tls"] = "ALL"
+        assert str(taken_of(dump, request())) == "a redirect to HTTPS"
 
     @pytest.mark.parametrize(
         ("match", "path", "matches"),
@@ -168,7 +183,9 @@ class TestMatches:
             ({"path_separated_prefix": "/color"}, "/colors", False),
             ({"safe_regex": {"regex": "/c.*"}}, "/color", True),
             ({"safe_regex": {"regex": "/c"}}, "/color", False),
-            ({"prefix": "/", "case_sensitive": False}, "/color", False),
+            ({"prefix": "/COL", "case_sensitive": False}, "/color", True),
+            ({"prefix": "/COL", "case_sensitive": True}, "/color", False),
+            ({"safe_regex": {"regex": "/COLOR"}, "case_sensitive": False}, "/color", False),
             ({"prefix": "/", "grpc": {}}, "/color", False),
             ({"prefix": "/", "runtime_fraction": {}}, "/color", False),
         ],
@@ -203,8 +220,8 @@ class TestMatches:
         ],
     )
     def test_a_header_is_matched_by_its_kind(self, wanted: Json, with_it: bool, with_another: bool, without: bool):
-        route = http_route(to("canary"), headers=[{"name": "X-Tester", **wanted}])
-        found = [taken(route, by=by) for by in (request(x_tester="yes"), request(x_tester="no"), request())]
+        written = http_route(to("canary"), headers=[{"name": "X-Tester", **wanted}])
+        found = [taken(written, by=by) for by in (request(x_tester="yes"), request(x_tester="no"), request())]
         assert [one is not None for one in found] == [with_it, with_another, without]
 
     def test_host_path_and_method_are_headers_too(self):
@@ -221,16 +238,29 @@ class TestTls:
 
     def test_one_whose_tls_ends_at_the_gateway_passes_nothing_through(self):
         dump = listeners({"a.example.com": to("stable")})
-        [config] = dump["configs"]
-        [chain] = config["active_state"]["listener"]["filter_chains"]
-        chain["filters"][0]["name"] = "envoy.filters.network.http_connection_manager"
-        assert tls_route(dump, request("a.example.com", tls=True)) is None
+        manager = {"name": "envoy.filters.network.http_connection_manager"}
+        _chain(dump)["filters"] = [{**manager, "typed_config": {"rds": {"route_config_name": "http.80"}}}]
+        found = routes({"a.example.com": [http_route(to("stable"))]})
+        asked = request("a.example.com", tls=True)
+        assert route(dump, found, asked, 3000) is None, "the chain speaks plain HTTP"
+        _chain(dump)["transport_socket"] = {"name": "envoy.transport_sockets.tls"}
+        assert str(route(dump, found, asked, 3000)) == "stable 100"
+        assert route(dump, found, request("a.example.com"), 3000) is None
 
-    def test_a_chain_without_a_server_name_is_for_no_name(self):
-        dump = listeners({"a.example.com": to("stable")})
-        [config] = dump["configs"]
-        del config["active_state"]["listener"]["filter_chains"][0]["filter_chain_match"]
-        assert tls_route(dump, request("a.example.com", tls=True)) is None
+    def test_a_chain_without_a_server_name_is_for_every_name_that_no_other_has(self):
+        dump = listeners({"a.example.com": to("any"), "b.example.com": to("exact")})
+        del _chain(dump)["filter_chain_match"]
+        assert str(tls_route(dump, request("a.example.com", tls=True))) == "any 100"
+        assert str(tls_route(dump, request("b.example.com", tls=True))) == "exact 100"
+
+    def test_a_plain_connection_names_no_server(self):
+        assert tls_route(listeners({"a.example.com": to("stable")}), request("a.example.com")) is None
+
+
+def _chain(dump: Json) -> Json:
+    """The first that passes bytes on."""
+    chain: Json = dump["configs"][-1]["active_state"]["listener"]["filter_chains"][0]
+    return chain
 
 
 class TestEndpoints:

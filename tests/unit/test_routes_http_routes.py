@@ -125,8 +125,8 @@ class TestHosts:
         new = http_route(rule("new"), made="2026-02-01T00:00:00Z")
         assert where(old, new) == where(new, old) == "demo, rule old"
 
-    def test_connections_are_not_for_them(self):
-        assert where(http_route(rule()), by=request(tls=True)) is None
+    def test_they_are_for_requests_whose_tls_ends_at_the_gateway_too(self):
+        assert where(http_route(rule()), by=request(tls=True)) == "demo, rule number 1"
 
 
 class TestRules:

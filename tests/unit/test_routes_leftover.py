@@ -70,6 +70,16 @@ def test_without_a_traffic_router_there_are_no_routes_to_look_at():
     assert leftover(cluster(ISTIO, {"http": [route((CANARY, 5))]}), bare) == []
 
 
+def test_an_object_that_the_rollout_names_is_looked_at_and_watched_wherever_it_is():
+    elsewhere = {"name": "app", "namespace": "routes"}
+    spec = {"http": [route((STABLE, 95), (CANARY, 5))]}
+    there = FakeCluster({"apiVersion": ISTIO[0], "kind": ISTIO[1], "metadata": elsewhere, "spec": spec}, kinds=[ISTIO])
+    named = rollout(virtualService={"name": "app.routes"})
+    (claim,) = leftover(there, named)
+    assert claim.seen == "VirtualService app gives the canary 5"
+    assert [watch.namespace for watch in watches(there, named)] == ["shop", "routes"]
+
+
 def test_kinds_that_the_cluster_does_not_know_are_not_watched():
-    assert [watch.kind for watch in watches(cluster(ISTIO, {}), "shop")] == ["VirtualService"]
-    assert watches(FakeCluster(), "shop") == []
+    assert [watch.kind for watch in watches(cluster(ISTIO, {}), rollout())] == ["VirtualService"]
+    assert watches(FakeCluster(), rollout()) == []

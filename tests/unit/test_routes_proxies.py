@@ -184,9 +184,9 @@ class TestCounts:
         assert opened(gateway("one")).counts(HTTP, backends()) == {"aaa": 3}
 
     def test_one_without_a_route_has_sent_nothing_and_is_asked_no_further(self, said: dict[str, Any]):
-        said["one"] = {envoy.ROUTES: routes({})}
+        said["one"] = {envoy.LISTENERS: listeners({}), envoy.ROUTES: routes({})}
         assert opened(gateway("one")).counts(HTTP, backends()) == {}
-        assert Port.paths == [envoy.ROUTES]
+        assert Port.paths == [envoy.LISTENERS, envoy.ROUTES]
 
     def test_one_that_cannot_be_asked_is_an_error(self, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
         said["one"] = {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from canarylab.rollouts.routes.match import Request
+from canarylab.rollouts.routes.gateways import Routing
+from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.route import Route
-from canarylab.rollouts.routes.virtual_services import route
+from canarylab.rollouts.routes.virtual_services import left_alone
 
 Json = dict[str, Any]
 
@@ -44,6 +47,27 @@ def rollout(name: str = "vs", **listed: Any) -> Json:
     """A Rollout that lists one VirtualService, with these routes."""
     routing = {"istio": {"virtualService": {"name": name, **listed}}}
     return {"spec": {"strategy": {"canary": {"trafficRouting": routing}}}}
+
+
+def gateway(*servers: Json, name: str = "demo", **spec: Any) -> Json:
+    """By default one that opens port 80 for requests, and some others for TLS that it passes through."""
+    passed = [
+        {"port": {"number": port, "protocol": "TLS"}, "hosts": ["*"], "tls": {"mode": "PASSTHROUGH"}}
+        for port in (443, 3000, 3001)
+    ]
+    opened = servers or ({"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"]}, *passed)
+    return {"metadata": {"name": name}, "spec": {"servers": [*opened], **spec}}
+
+
+def route(services: Sequence[Json], by: Json, asked: Request) -> Route | None:
+    """The route at a gateway, with why the controller of a Rollout leaves it alone."""
+    namespaces = {one["metadata"].get("namespace") for one in services}
+    opened = [{**gateway(), "metadata": {"name": "demo", "namespace": each}} for each in namespaces]
+    found = Routing(opened, services, Proxy("istio-ingress", {})).route(asked)
+    if found is None or found.answer:
+        return found
+    [service] = [one for one in services if one["metadata"]["name"] == found.ref.name]
+    return replace(found, cause=left_alone(found, service, by))
 
 
 def taken(service: Json, *others: Json, by: Request | None = None) -> Route | None:

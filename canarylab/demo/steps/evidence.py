@@ -22,8 +22,8 @@ from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
 from canarylab.rollouts.routes import objects as route_objects
-from canarylab.rollouts.routes.backends import Backends
-from canarylab.rollouts.routes.proxies import Proxies
+from canarylab.rollouts.routes.backends import Backends, pods_behind
+from canarylab.rollouts.routes.proxies import Proxies, proxy_of
 from canarylab.rollouts.routes.seen import Seen, Shares, expected
 from canarylab.rollouts.view import RolloutView, get_rollout, view_of, watches
 
@@ -94,9 +94,10 @@ class _Scene:
 
     def __post_init__(self) -> None:
         self.is_direct = is_of_rollout(self.ctx, self.gateway)
+        self.proxy = proxy_of(self.gateway, pods_behind(self.ctx.cluster, self.gateway))
         self.watches = [
             *watches(self.options.namespace),
-            *route_objects.watches(self.ctx.cluster, self.options.namespace, route_objects.READ),
+            *route_objects.all_watches(self.ctx.cluster, self.options.namespace),
         ]
 
     def look(self) -> tuple[Object, RolloutView]:
@@ -125,7 +126,7 @@ class _Scene:
             if self.is_direct:
                 seen = route_objects.direct(self.gateway, backends)
             else:
-                seen = route_objects.routed(self.ctx.cluster, rollout, request_of(target), backends)
+                seen = route_objects.routed(self.ctx.cluster, rollout, request_of(target), backends, self.proxy)
             yield self._claim(ROUTES, seen, view, f"the Rollout is {view}")
 
     def configured(self, proxies: Proxies) -> tuple[Claim, ...]:

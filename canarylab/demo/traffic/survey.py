@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim
@@ -37,8 +38,9 @@ _COUNTED_SECONDS = 2.0
 def request_of(target: Target) -> Request:
     """What a request to the target looks like to routes."""
     headers = {name.lower(): value for name, value in target.headers}
-    path, _, _ = target.path.partition("?")
-    return Request(target.host, path, headers, target.tls, target.gateway_port or target.port)
+    path, _, query = target.path.partition("?")
+    asked = dict(reversed(parse_qsl(query, keep_blank_values=True)))  # of two of a name, Envoy takes the first
+    return Request(target.host, path, headers, target.tls, target.gateway_port or target.port, asked)
 
 
 @dataclass

@@ -32,9 +32,11 @@ class Backends:
     def of(self, destination: Destination) -> Shares:
         """By the revision that Argo writes into a Service's selector, or into the labels of a DestinationRule's subset.
 
-        A Service without one goes by its ready endpoints. The destination's namespace isn't looked at: it is that of
-        the Rollout.
+        A Service without one goes by its ready endpoints. Behind a Service of another namespace than the Rollout's,
+        and of no namespace at all, none of its pods stand.
         """
+        if destination.namespace != self.namespace:
+            return {"": 100}
         if destination.subset:
             return {self._hash_of_subset(destination.service, destination.subset): 100}
         service = self._cluster.get("v1", "Service", destination.service, self.namespace)

@@ -6,13 +6,13 @@ https://www.envoyproxy.io/docs/envoy/latest/operations/admin: /config_dump and /
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.match import Condition, Match, Request
-from canarylab.rollouts.routes.route import ALL, Destination, Route, first, most_specific, service_of, weighed
+from canarylab.rollouts.routes.route import ALL, TO_HTTPS, Destination, Route, first, service_of, under, weighed
 
 ADMIN_PORT = 15000
 """Where Istio has Envoy's admin interface listen, on the pod's loopback only."""
@@ -21,8 +21,10 @@ LISTENERS = "/config_dump?resource=dynamic_listeners"
 CLUSTERS = "/clusters?format=json"
 
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
+_HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
 _PATHS = {"prefix": "prefix", "path": "exact", "path_separated_prefix": "path prefix", "safe_regex": "safe_regex"}
-_PSEUDO_HEADERS = {":method": "method", ":authority": "host", ":path": "path"}
+_PSEUDO_HEADERS = {":method": "method", ":authority": "host", ":path": "path", ":scheme": "scheme"}
+_ANSWERS = {"redirect": "a redirect", "direct_response": "an answer of its own"}
 _DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 
 
@@ -37,20 +39,34 @@ class Endpoint:
     connections: int
 
 
-def http_route(dump: Object, request: Request) -> Route | None:
-    """The route that the proxy would take, of whichever listener has the most specific domain; None without one."""
-    return _taken((_http_routes(host) for host in _virtual_hosts(dump)), request)
+def route(listeners: Object, routes: Object, request: Request, port: int) -> Route | None:
+    """What the proxy does with such a request at a port of its own: None where it has no route for it.
 
-
-def tls_route(dump: Object, request: Request) -> Route | None:
-    """Where connections of that SNI are passed on to, by the filter chain that names it most specifically."""
-    return _taken(([_tls_route(chain, proxy)] for chain, proxy in _tcp_proxies(dump)), request)
-
-
-def _taken(groups: Iterable[Sequence[Route]], request: Request) -> Route | None:
-    """None also of one that redirects, or answers by itself."""
-    found = next((first(group, request) for group in most_specific(groups, request)), None)
-    return found if found and found.destinations else None
+    A listener's filter chain is chosen by SNI; it passes connections on, or has routes of requests.
+    """
+    chains = [
+        (name, chain)
+        for listener in _each(listeners, "active_state", "listener")
+        if dig(listener, "address", "socket_address", "port_value") == port
+        for chain in (*listed(listener, "filter_chains"), listener.get("default_filter_chain") or {})
+        for name in dig(chain, "filter_chain_match", "server_names") or ("*",)
+        if request.tls or name == "*"
+    ]
+    chain = under(request.host, chains)
+    if chain is None:
+        return None
+    filters = {each["name"]: each["typed_config"] for each in listed(chain, "filters") if each.get("typed_config")}
+    if proxy := filters.get(_TCP_PROXY):
+        return Route(chain.get("name", ""), _destinations(proxy), protocol="tls" if request.tls else "tcp")
+    if request.tls is not ("transport_socket" in chain):
+        return None
+    name = dig(filters.get(_HTTP_MANAGER), "rds", "route_config_name")
+    config = next((one for one in _each(routes, "route_config") if one.get("name") == name), None)
+    hosts = [(domain.partition(":")[0], one) for one in listed(config, "virtual_hosts") for domain in one["domains"]]
+    host = under(request.host, hosts)
+    if dig(host, "require_tls") == "ALL" and not request.tls:
+        return Route(dig(host, "name") or "", (), answer=TO_HTTPS)
+    return first(_http_routes(host), request) if host else None
 
 
 def endpoints(clusters: Object) -> Mapping[str, Sequence[Endpoint]]:
@@ -74,59 +90,43 @@ def _endpoint(host: Object) -> Endpoint:
     )
 
 
-def _virtual_hosts(dump: Object) -> Iterator[Object]:
-    for config in _each(dump, "route_config"):
-        yield from config.get("virtual_hosts", ())
-
-
-def _tcp_proxies(dump: Object) -> Iterator[tuple[Object, Object]]:
-    """Filter chains that pass bytes through, each with where to."""
-    for listener in _each(dump, "active_state", "listener"):
-        for chain in listener.get("filter_chains", ()):
-            for each in chain.get("filters", ()):
-                if each["name"] == _TCP_PROXY:
-                    yield chain, each["typed_config"]
-
-
 def _each(dump: Object, *path: str) -> Iterator[Object]:
     return filter(None, (dig(config, *path) for config in dump.get("configs", ())))
 
 
 def _http_routes(host: Object) -> list[Route]:
-    hosts = [domain.partition(":")[0] for domain in host["domains"]]
     return [
         Route(
             where=route.get("name", ""),
             destinations=_destinations(route.get("route")),
             mirrors=_mirrors(route.get("route")),
+            answer=next((words for key, words in _ANSWERS.items() if key in route), ""),
             position=position,
-            hosts=hosts,
             matches=(Match(tuple(_conditions(route["match"]))),),
         )
-        for position, route in enumerate(host.get("routes", ()))
+        for position, route in enumerate(listed(host, "routes"))
     ]
 
 
-def _tls_route(chain: Object, proxy: Object) -> Route:
-    names = dig(chain, "filter_chain_match", "server_names") or ()
-    return Route(chain.get("name", ""), _destinations(proxy), protocol="tls", hosts=names)
-
-
 def _conditions(match: Object) -> Iterator[Condition]:
+    ignore_case = match.get("case_sensitive") is False
     for key, wanted in match.items():
-        if key == "headers":
-            for header in wanted:
-                yield from _header(header)
+        if key in ("headers", "query_parameters"):
+            for one in wanted:
+                yield from _named(one, "header" if key == "headers" else "query")
         elif key in _PATHS:
-            yield Condition("path", *_text(_PATHS[key], wanted))
-        elif key != "case_sensitive" or not wanted:
-            yield Condition(key)
+            yield Condition("path", *_text(_PATHS[key], wanted), ignore_case=ignore_case)
+        elif key != "case_sensitive":
+            yield Condition(key, "unknown")
 
 
-def _header(wanted: Object) -> Iterator[Condition]:
-    """A HeaderMatcher: a header that isn't there matches no text, inverted or not, unless it counts as empty."""
+def _named(wanted: Object, part: str) -> Iterator[Condition]:
+    """A matcher of a header or a query parameter.
+
+    One that isn't there matches no text, inverted or not, unless it counts as empty.
+    """
     name, kinds = wanted["name"], wanted.keys() - {"name", "invert_match", "treat_missing_header_as_empty"}
-    part, inverted = _PSEUDO_HEADERS.get(name, "header"), bool(wanted.get("invert_match"))
+    part, inverted = _PSEUDO_HEADERS.get(name, part), bool(wanted.get("invert_match"))
     if kinds <= {"present_match"}:
         yield Condition(part, "present", name=name, negated=wanted.get("present_match", True) is inverted)
         return
@@ -134,7 +134,7 @@ def _header(wanted: Object) -> Iterator[Condition]:
     if inverted and absent_as is None:
         yield Condition(part, "present", name=name)
     if kinds != {"string_match"}:
-        yield Condition(f"header by {', '.join(kinds)}")
+        yield Condition(f"{part} by {', '.join(kinds)}", "unknown")
         return
     for kind, text in wanted["string_match"].items():
         yield Condition(part, *_text(kind, text), name, inverted, absent_as)

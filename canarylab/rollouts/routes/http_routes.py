@@ -9,11 +9,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routes.match import Condition, Match, Request
+from canarylab.rollouts.routes.match import Condition, Match, Request, host_rank
 from canarylab.rollouts.routes.route import ALL, Destination, ObjectRef, Route, weighed
 
 API_VERSION = "gateway.networking.k8s.io/v1"
 KIND = "HTTPRoute"
+
+GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
+"""Of the pods that istiod starts for a Gateway of the Gateway API."""
 
 _KINDS = {"Exact": "exact", "PathPrefix": "path prefix", "RegularExpression": "regex"}
 _PATHS = ("regex", "path prefix", "exact")
@@ -27,10 +30,11 @@ def routes(http_route: Object) -> list[Route]:
 
 def _route(http_route: Object, position: int, rule: Any) -> Route:
     meta, name = dig(http_route, "metadata"), dig(rule, "name") or ""
+    own = str(dig(meta, "namespace") or "")
     return Route(
         where=f"{dig(meta, 'name')}, rule {name or f'number {position + 1}'}",
-        destinations=weighed([(_destination(one), one.get("weight", 1)) for one in listed(rule, "backendRefs")]),
-        mirrors=tuple(_mirrors(rule)),
+        destinations=weighed([(_destination(one, own), one.get("weight", 1)) for one in listed(rule, "backendRefs")]),
+        mirrors=tuple(_mirrors(rule, own)),
         ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         name=name,
         position=position,
@@ -44,20 +48,21 @@ def _conditions(match: Object) -> Iterator[Condition]:
     yield Condition("path", _KINDS[path.get("type", "PathPrefix")], path.get("value", "/"))
     if method := match.get("method"):
         yield Condition("method", wanted=method)
-    if match.get("queryParams"):
-        yield Condition("query")
-    for each in match.get("headers") or ():
-        yield Condition("header", _KINDS[each.get("type", "Exact")], each["value"], each["name"])
+    for key, part in (("headers", "header"), ("queryParams", "query")):
+        for each in match.get(key) or ():
+            yield Condition(part, _KINDS[each.get("type", "Exact")], each["value"], each["name"])
 
 
-def _destination(backend: Object, percent: float = ALL) -> Destination:
-    return Destination(backend["name"], percent, namespace=backend.get("namespace") or "", weight=backend.get("weight"))
+def _destination(backend: Object, own: str, percent: float = ALL) -> Destination:
+    return Destination(
+        backend["name"], percent, namespace=backend.get("namespace") or own, weight=backend.get("weight")
+    )
 
 
-def _mirrors(rule: Object) -> Iterator[Destination]:
+def _mirrors(rule: Object, own: str) -> Iterator[Destination]:
     for each in rule.get("filters") or ():
         if each.get("type") == "RequestMirror":
-            yield _destination(each["requestMirror"]["backendRef"], _percent(each["requestMirror"]))
+            yield _destination(each["requestMirror"]["backendRef"], own, _percent(each["requestMirror"]))
 
 
 def _percent(mirror: Object) -> float:
@@ -78,11 +83,18 @@ def route(http_routes: Iterable[Object], request: Request) -> Route | None:
         ((by_host, *_rank(match)), rule)
         for one in oldest_first
         for rule in routes(one)
-        if (by_host := rule.host_rank(request))
+        if (by_host := max(host_rank(host, request.host) for host in rule.hosts))
         for match in rule.matches
         if match.holds(request)
     ]
     return max(found, key=lambda ranked: ranked[0], default=(None, None))[1]
+
+
+def is_of(http_route: Object, gateway: str, namespace: str) -> bool:
+    """Whether it names that Gateway of the Gateway API as a parent."""
+    own = dig(http_route, "metadata", "namespace")
+    parents = listed(http_route, "spec", "parentRefs")
+    return any((one.get("name"), one.get("namespace", own)) == (gateway, namespace) for one in parents)
 
 
 def _rank(match: Match) -> tuple[int, ...]:

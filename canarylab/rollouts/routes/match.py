@@ -1,29 +1,33 @@
 """What a route asks of a request, and whether a request is so. Pure.
 
-Each reader of routes translates its format's conditions into these; each kind of condition is judged in `_JUDGES`.
+Each reader of routes translates its format's conditions into these; each part of a request is found by `_FOUND`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Request:
-    """A GET request as routes look at it: the path without its query, `headers` with lower-case names."""
+    """A GET request as routes look at it: the path without its query, `headers` with lower-case names.
+
+    `port` is the gateway's Service's; `tls` says whether the client speaks TLS, wherever that ends.
+    """
 
     host: str
     path: str
     headers: Mapping[str, str]
     tls: bool
     port: int
+    query: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def protocol(self) -> str:
-        """Which of a VirtualService's lists of routes it goes by."""
-        return "tls" if self.tls else "http"
+    def scheme(self) -> str:
+        """http or https."""
+        return "https" if self.tls else "http"
 
 
 @dataclass(frozen=True)
@@ -40,26 +44,65 @@ class Condition:
     negated: bool = False
     absent_as: str | None = None
     """What a header counts as that isn't there."""
+    ignore_case: bool = False
+    """Regular expressions aside."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it can be judged for a request from outside: a claim of its token can't, say."""
+        return self.part in _FOUND and self.kind in _TEXT
 
     def holds(self, request: Request) -> bool:
         """Whether the request meets the condition."""
-        judge = _JUDGES.get(self.part)
-        return judge is not None and judge(self, request)
+        if not self.is_known:
+            return False
+        wanted, found = self.wanted, _FOUND[self.part](self, request)
+        if self.ignore_case and self.kind != "regex":
+            wanted, found = wanted.lower(), found and found.lower()
+        return text_matches(self.kind, wanted, found) is not self.negated
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A gateway as istiod looks at it: the namespace and the labels of its pods, and its Service's target ports."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    target_ports: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Match:
-    """Holds of a request if every condition does. `server_names`: any one of them, by the SNI; None: it isn't asked."""
+    """Holds of a request if every condition does. `server_names`: any one of them, by the SNI; None: it isn't asked.
+
+    The rest says at which gateways it is: `gateways` by namespace/name, or else by what their pods are (`labels`,
+    `namespace`). Empty: at all.
+    """
 
     conditions: tuple[Condition, ...] = ()
     server_names: tuple[str, ...] | None = None
     port: int | None = None
+    gateways: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = ""
 
     def holds(self, request: Request) -> bool:
-        """Whether the request meets all of it."""
+        """Whether the request meets all of it, at a gateway where it is."""
         named = self.server_names is None or any(host_rank(name, request.host) for name in self.server_names)
-        on_port = self.port in (None, request.port)
-        return named and on_port and all(each.holds(request) for each in self.conditions)
+        return named and all(each.holds(request) for each in self.conditions)
+
+    def is_at(self, gateway: str, port: int, proxy: Proxy) -> bool:
+        """Whether it is for what a Gateway opens at a port (istio, core/route/route.go, sourceMatchHTTP)."""
+        if self.port not in (None, port):
+            return False
+        if self.gateways:
+            return gateway in self.gateways
+        return self.labels.items() <= proxy.labels.items() and self.namespace in ("", proxy.namespace)
+
+    @property
+    def is_catch_all(self) -> bool:
+        """Whether any request meets it: istiod asks such routes last (core/route/route.go, IsCatchAllRoute)."""
+        return all(each.part == "path" and (each.kind, each.wanted) in _ANY_PATH for each in self.conditions)
 
 
 def host_rank(pattern: str, host: str) -> int:
@@ -80,6 +123,8 @@ def _is_below(folder: str, path: str) -> bool:
     folder = folder.removesuffix("/")
     return path == folder or path.startswith(f"{folder}/")
 
+
+_ANY_PATH = {("prefix", "/"), ("regex", ".*")}
 
 _TEXT: Mapping[str, Callable[[str, str], bool]] = {
     "exact": lambda wanted, found: found == wanted,
@@ -105,17 +150,12 @@ def text_matches(kind: str, wanted: str, found: str | None) -> bool:
         return False
 
 
-def _text(found: Callable[[Condition, Request], str | None]) -> Callable[[Condition, Request], bool]:
-    def judge(condition: Condition, request: Request) -> bool:
-        holds = text_matches(condition.kind, condition.wanted, found(condition, request))
-        return condition.kind in _TEXT and holds is not condition.negated
-
-    return judge
-
-
-_JUDGES: Mapping[str, Callable[[Condition, Request], bool]] = {
-    "header": _text(lambda condition, request: request.headers.get(condition.name.lower(), condition.absent_as)),
-    "path": _text(lambda _, request: request.path),
-    "host": _text(lambda _, request: request.host),
-    "method": _text(lambda _, _asked: "GET"),
+_FOUND: Mapping[str, Callable[[Condition, Request], str | None]] = {
+    "header": lambda condition, request: request.headers.get(condition.name.lower(), condition.absent_as),
+    "query": lambda condition, request: request.query.get(condition.name),
+    "path": lambda _, request: request.path,
+    "host": lambda _, request: request.host,
+    "scheme": lambda _, request: request.scheme,
+    "method": lambda _, _asked: "GET",
 }
+"""By part of a request, what it has there."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from canarylab.rollouts.routes.match import Match, Request, host_rank
 from canarylab.rollouts.routes.seen import Seen, Shares, joined
 
+T = TypeVar("T")
+
 ALL = 100
 """Percent."""
+
+
+TO_HTTPS = "a redirect to HTTPS"
+"""What a gateway answers plain requests by that it doesn't take."""
 
 
 class ObjectRef(NamedTuple):
@@ -45,10 +51,17 @@ class Destination:
         return f"{name} {self.percent:g}"
 
 
-def service_of(host: str) -> tuple[str, str]:
-    """Name and namespace of the Service that a host such as `app`, `app.shop` or `app.shop.svc.cluster.local` means."""
-    name, _, rest = host.partition(".")
-    return name, rest.partition(".")[0]
+def service_of(host: str, namespace: str = "") -> tuple[str, str]:
+    """Name and namespace of the Service that a host such as `app` or `app.shop.svc.cluster.local` means.
+
+    A name without a period is one of the object's own namespace. Any other is taken as it is, and is of no namespace
+    unless it is a Service's full name (istio, pilot/pkg/model/service.go, ResolveShortnameToFQDN).
+    """
+    name, period, rest = host.partition(".")
+    where, _, kind = rest.partition(".")
+    if not period:
+        return name, namespace
+    return (name, where) if kind.partition(".")[0] == "svc" else (host, "")
 
 
 def weighed(destinations: Sequence[tuple[Destination, float]]) -> tuple[Destination, ...]:
@@ -69,6 +82,8 @@ class Route:
     ref: ObjectRef = NO_OBJECT
     protocol: str = "http"
     """http, tls or tcp."""
+    answer: str = ""
+    """What is answered by the gateway itself, such as a redirect; "" where the request is passed on."""
     name: str = ""
     position: int = 0
     hosts: Sequence[str] = ()
@@ -77,18 +92,17 @@ class Route:
     """Of which any has to hold; none: it is for every request."""
 
     def __str__(self) -> str:
-        words = ", ".join(map(str, self.destinations)) or "no destination"
+        words = self.answer or ", ".join(map(str, self.destinations)) or "no destination"
         return words + "".join(f", mirrored to {mirror}" for mirror in self.mirrors)
 
     def is_for(self, request: Request) -> bool:
         """Whether its matches hold, the hosts aside."""
         return not self.matches or any(match.holds(request) for match in self.matches)
 
-    def host_rank(self, request: Request) -> int:
-        """How specifically it names the request's host; 0 where it doesn't, or isn't for such a protocol."""
-        if self.protocol != request.protocol:
-            return 0
-        return max((host_rank(host, request.host) for host in self.hosts), default=0)
+    @property
+    def is_catch_all(self) -> bool:
+        """Whether it is for every request."""
+        return not self.matches or any(match.is_catch_all for match in self.matches)
 
     def seen(self, shares: Callable[[Destination], Shares]) -> Seen:
         """What it says of a request, given which revisions stand behind a destination."""
@@ -100,13 +114,13 @@ class Route:
         return Seen(self.where, str(self), destined, mirrored, self.cause)
 
 
-def most_specific(groups: Iterable[Sequence[Route]], request: Request) -> list[Sequence[Route]]:
-    """Of routes that belong together, as those of an object do, the groups that name the host most specifically."""
-    ranked = [(max((route.host_rank(request) for route in group), default=0), group) for group in groups]
-    best = max((rank for rank, _ in ranked), default=0)
-    return [group for rank, group in ranked if rank == best > 0]
-
-
 def first(routes: Iterable[Route], request: Request) -> Route | None:
     """The first that such a request takes."""
-    return next((route for route in routes if route.protocol == request.protocol and route.is_for(request)), None)
+    return next((route for route in routes if route.is_for(request)), None)
+
+
+def under(host: str, named: Iterable[tuple[str, T]]) -> T | None:
+    """What stands under the name that is the most specific of those that a host has; the first of equals."""
+    ranked = [(host_rank(name, host), what) for name, what in named]
+    best = max(ranked, key=lambda each: each[0], default=(0, None))
+    return best[1] if best[0] else None

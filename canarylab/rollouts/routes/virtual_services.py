@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routes.match import Condition, Match, Request
+from canarylab.rollouts.routes.match import Condition, Match
 from canarylab.rollouts.routes.route import (
     ALL,
     Destination,
     ObjectRef,
     Route,
-    first,
-    most_specific,
     service_of,
     weighed,
 )
@@ -25,99 +22,150 @@ API_VERSION = "networking.istio.io/v1"
 KIND = "VirtualService"
 
 _ISSUES = "argoproj/argo-rollouts#4741, #3884"
-_PARTS = {"uri": "path", "method": "method"}
+MESH = "mesh"
+"""Among the names of gateways, all sidecars."""
+
+_PARTS = {"uri": "path", "method": "method", "authority": "host", "scheme": "scheme"}
+_NAMED = {"headers": "header", "withoutHeaders": "header", "queryParams": "query"}
+_NO_CONDITIONS = (
+    "name",
+    "ignoreUriCase",
+    "port",
+    "gateways",
+    "sourceLabels",
+    "sourceNamespace",
+    "statPrefix",
+    "sniHosts",
+)
+_CLAIM = "@request.auth.claims"
+"""Istio's name for what a token says, in place of a header's."""
+_ANSWERS = {"redirect": "a redirect", "directResponse": "an answer of its own"}
+
+
+class Located(NamedTuple):
+    """A route as it is written, and where: `obj` is the VirtualService, `position` its place in the list."""
+
+    obj: Object
+    protocol: str
+    position: int
+    written: Any
+    mirrors_of: str = ""
+    """The namespace of its mirrors' short names, where that isn't the object's."""
 
 
 def routes(virtual_service: Object) -> list[Route]:
-    """All of it, those of http before those of tls and tcp."""
-    return [
-        _route(virtual_service, protocol, position, found)
-        for protocol in ("http", "tls", "tcp")
-        for position, found in enumerate(listed(virtual_service, "spec", protocol))
-    ]
+    """All of it, those of http before those of tls and tcp; what it delegates has no destination here."""
+    return [route_of(one) for protocol in ("http", "tls", "tcp") for one in _located(virtual_service, protocol)]
 
 
-def _route(virtual_service: Object, protocol: str, position: int, found: Any) -> Route:
-    meta, name = dig(virtual_service, "metadata"), dig(found, "name") or ""
-    matches = tuple(_match(each, protocol) for each in listed(found, "match"))
+def http_routes(virtual_service: Object) -> Iterator[Located]:
+    """Those of http as they are written."""
+    return _located(virtual_service, "http")
+
+
+def _located(virtual_service: Object, protocol: str) -> Iterator[Located]:
+    for position, written in enumerate(listed(virtual_service, "spec", protocol)):
+        yield Located(virtual_service, protocol, position, written)
+
+
+def route_of(located: Located) -> Route:
+    """In the form that all formats are read into."""
+    obj, protocol, position, found, mirrors_of = located
+    meta, name = dig(obj, "metadata"), dig(found, "name") or ""
+    namespace = dig(meta, "namespace") or ""
+    matches = tuple(_match(each, protocol, namespace) for each in listed(found, "match"))
     names = [name for match in matches for name in match.server_names or ()]
     label = ", ".join(names) if protocol == "tls" else ""
+    answer = next((words for key, words in _ANSWERS.items() if dig(found, key)), "")
     return Route(
         where=f"{dig(meta, 'name')}, {protocol} route {name or label or f'number {position + 1}'}",
-        destinations=_destinations(listed(found, "route")),
-        mirrors=tuple(_mirrors(found)),
+        destinations=() if answer else _destinations(listed(found, "route"), namespace),
+        mirrors=() if answer else tuple(_mirrors(found, mirrors_of or namespace)),
         ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         protocol=protocol,
+        answer=answer,
         name=name,
         position=position,
-        hosts=names if protocol == "tls" else [str(host) for host in listed(virtual_service, "spec", "hosts")],
+        hosts=names if protocol == "tls" else [str(host) for host in listed(obj, "spec", "hosts")],
         matches=matches,
     )
 
 
-def _match(match: Any, protocol: str) -> Match:
-    names = tuple(map(str, listed(match, "sniHosts"))) if protocol == "tls" else None
-    return Match(tuple(_conditions(match)), names, dig(match, "port"))
+def is_exported(virtual_service: Object, namespace: str) -> bool:
+    """Whether another namespace sees it: https://istio.io/latest/docs/reference/config/networking/virtual-service/."""
+    to = listed(virtual_service, "spec", "exportTo") or ("*",)
+    own = dig(virtual_service, "metadata", "namespace")
+    return "*" in to or ("~" not in to and namespace in (own if one == "." else one for one in to))
+
+
+def _match(match: Any, protocol: str, namespace: str) -> Match:
+    return Match(
+        tuple(_conditions(match)),
+        tuple(map(str, listed(match, "sniHosts"))) if protocol == "tls" else None,
+        dig(match, "port"),
+        tuple(gateway_name(str(name), namespace) for name in listed(match, "gateways")),
+        dig(match, "sourceLabels") or {},
+        dig(match, "sourceNamespace") or "",
+    )
+
+
+def gateway_name(written: str, namespace: str) -> str:
+    """Namespace/name of a Gateway (istio, pilot/pkg/model/context.go, resolveGatewayName)."""
+    where, slash, name = written.partition("/")
+    if slash:
+        return f"{namespace if where == '.' else where}/{name}"
+    name, period, rest = written.partition(".")
+    return written if written == MESH else f"{rest.partition('.')[0] if period else namespace}/{name}"
 
 
 def _conditions(match: Any) -> Iterator[Condition]:
     for key, wanted in match.items() if isinstance(match, Mapping) else ():
-        if key in ("headers", "withoutHeaders"):
+        if key in _NAMED:
             for name, text in wanted.items():
-                yield from _texts("header", text, name, negated=key == "withoutHeaders")
+                yield _condition(_NAMED[key], text, name, negated=key == "withoutHeaders")
         elif key in _PARTS:
-            yield from _texts(_PARTS[key], wanted)
-        elif key not in ("name", "port", "sniHosts"):
-            yield Condition(key)
+            yield _condition(_PARTS[key], wanted, ignore_case=key == "uri" and bool(match.get("ignoreUriCase")))
+        elif key not in _NO_CONDITIONS:
+            yield Condition(key, "unknown")
 
 
-def _texts(part: str, wanted: Mapping[str, str], name: str = "", *, negated: bool = False) -> Iterator[Condition]:
-    """A StringMatch; an empty one asks only that there is a value."""
-    for kind, text in (wanted or {"present": ""}).items():
-        yield Condition(part, kind, text, name, negated)
+def _condition(
+    part: str, wanted: Mapping[str, str] | None, name: str = "", *, negated: bool = False, ignore_case: bool = False
+) -> Condition:
+    """A StringMatch; an empty one, and the regex `*`, ask only that there is a value (canBeConvertedToPresentMatch)."""
+    (kind, text), *_ = [*(wanted or {}).items(), ("present", "")]
+    if name.startswith(_CLAIM):
+        return Condition(name, "unknown")
+    if (kind, text) in (("regex", "*"), ("present", "")):
+        return Condition(part, "present", "", name, negated)
+    return Condition(part, kind, text, name, negated, "" if negated else None, ignore_case)
 
 
-def _destinations(found: Sequence[Any]) -> tuple[Destination, ...]:
+def _destinations(found: Sequence[Any], namespace: str) -> tuple[Destination, ...]:
     """Weights are parts of their sum. One alone takes everything whatever it says, one of several without nothing."""
     alone = len(found) == 1
-    return weighed([(_destination(one), 1 if alone else dig(one, "weight") or 0) for one in found])
+    return weighed([(_destination(one, namespace), 1 if alone else dig(one, "weight") or 0) for one in found])
 
 
-def _destination(found: Any, percent: float = ALL) -> Destination:
+def _destination(found: Any, namespace: str, percent: float = ALL) -> Destination:
     to = dig(found, "destination")
-    name, namespace = service_of(str(dig(to, "host") or ""))
-    return Destination(name, percent, dig(to, "subset") or "", namespace, dig(found, "weight"))
+    service, where = service_of(str(dig(to, "host") or ""), namespace)
+    return Destination(service, percent, dig(to, "subset") or "", where, dig(found, "weight"))
 
 
-def _mirrors(found: Any) -> Iterator[Destination]:
+def _mirrors(found: Any, namespace: str) -> Iterator[Destination]:
     """The list `mirrors`, and `mirror` with its percentage, which is all by default."""
     alone = {"destination": dig(found, "mirror"), "percentage": dig(found, "mirrorPercentage")}
     for each in (*listed(found, "mirrors"), *([alone] if alone["destination"] else ())):
         percent = dig(each, "percentage", "value")
-        yield _destination(each, ALL if percent is None else percent)
-
-
-def route(virtual_services: Iterable[Object], rollout: Object, request: Request) -> Route | None:
-    """The route that such a request takes at a gateway, None where none of the objects is for it.
-
-    Only those that name the host most specifically are looked at: Istio doesn't fall back on a wildcard.
-    """
-    for group in most_specific((routes(one) for one in virtual_services if _is_of_gateway(one)), request):
-        if found := first(group, request):
-            return dataclasses.replace(found, cause=_left_alone(found, group, rollout))
-    return None
-
-
-def _is_of_gateway(virtual_service: Object) -> bool:
-    """Whether it is for more than sidecars, which is what `mesh` stands for, the default."""
-    return any(name != "mesh" for name in dig(virtual_service, "spec", "gateways") or ())
+        yield _destination(each, namespace, ALL if percent is None else percent)
 
 
 # -- why it may be left alone -----------------------------------------------------------------------------------------
 
 
-def _left_alone(found: Route, group: Sequence[Route], rollout: Object) -> str:
-    """Why the controller doesn't touch this route, so that a Rollout goes on without it; "" if it should.
+def left_alone(found: Route, virtual_service: Object, rollout: Object) -> str:
+    """Why the controller doesn't touch a route of the object, so that a Rollout goes on without it; "" if it should.
 
     With the strategy blueGreen nothing is listed, and nothing has to be: Services are switched, not routes.
     """
@@ -127,12 +175,13 @@ def _left_alone(found: Route, group: Sequence[Route], rollout: Object) -> str:
         unlisted = f"the Rollout doesn't list {name} under spec.strategy.canary.trafficRouting.istio"
         return "" if strategy_of(rollout) == "blueGreen" else unlisted
     entry = entries[-1]
+    there = [route for route in routes(virtual_service) if route.protocol == found.protocol]
+    whole = next(route for route in there if route.position == found.position)
     if found.protocol == "tls":
-        covered = any(_covers(one, found) for one in entry.tls_routes) if entry.tls_routes else found.position == 0
+        covered = any(_covers(one, whole) for one in entry.tls_routes) if entry.tls_routes else found.position == 0
         others = "the Rollout's tlsRoutes name another port or other sniHosts; without any, only the first is weighted"
         return "" if covered else others
-    http = [route for route in group if route.protocol == "http"]
-    if found.name in managed_routes(rollout) or found in _weighted(http, entry.routes):
+    if found.name in managed_routes(rollout) or whole in _weighted(there, entry.routes):
         return ""
     return (
         f"route names don't match: the VirtualService's is {found.name or 'unnamed'}, the Rollout lists "
