@@ -189,7 +189,7 @@ def test_an_abort_is_told_with_its_reason_and_how_to_begin_anew(updating: Stage)
     updating.world.aborted()
     error = expect(never_waits(updating), status="Paused")
     assert "the update was aborted, and its template is still the one wanted: RolloutAborted: Rollout" in str(error.why)
-    assert f"`kubectl argo rollouts retry rollout rollouts-demo {CONTEXT}` begins the update anew" in str(error.remedy)
+    assert f"`kubectl argo rollouts retry rollout rollouts-demo {CONTEXT}` restarts the update" in str(error.remedy)
 
 
 def test_a_spec_that_argo_refuses_is_for_up_to_put_back(updating: Stage):
@@ -215,7 +215,7 @@ class TestInjection:
         assert "namespace default doesn't have the label istio-injection=enabled" in str(error.why)
         assert error.remedy is not None
         assert error.remedy.startswith("`invoke up` sets it")
-        assert f"`kubectl argo rollouts restart rollouts-demo {CONTEXT}` makes the pods anew" in error.remedy
+        assert f"`kubectl argo rollouts restart rollouts-demo {CONTEXT}` recreates the pods" in error.remedy
 
     def test_with_the_label_the_pod_was_too_early(self, bare: Stage):
         self.namespace(bare, **{"istio-injection": "enabled"})

@@ -200,7 +200,11 @@ def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("{app: app}\n  strategy", "{app: other}\n  strategy", "it wants app=other, and spec.template has app=app"),
+        (
+            "{app: app}\n  strategy",
+            "{app: other}\n  strategy",
+            "the selector needs app=other, but spec.template has app=app",
+        ),
         ("{app: app}\n  strategy", "{tier: x}\n  strategy", "spec.template has no label tier"),
         ("matchLabels: {app: app}", "{}", "it selects nothing"),
         ("    canary:\n", "    blueGreen: {activeService: app-stable}\n    canary:\n", "both canary and blueGreen"),
@@ -228,28 +232,28 @@ def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
         (
             "matchLabels: {app: app}",
             "matchExpressions: [{key: app, operator: NotIn, values: [app]}]",
-            "it wants app NotIn app, and spec.template has app=app",
+            "the selector needs app NotIn app, but spec.template has app=app",
         ),
         (
             "matchLabels: {app: app}",
             "matchExpressions: [{key: tier, operator: Exists}]",
-            "it wants tier Exists, and spec.template has no label tier",
+            "the selector needs tier Exists, but spec.template has no label tier",
         ),
         (
             "matchLabels: {app: app}",
             "matchExpressions: [{key: app, operator: In}]",
-            "matchExpressions[0]: it wants app In, which isn't a condition",
+            "matchExpressions[0]: app In isn't a valid condition",
         ),
         ("      steps", "      antiAffinity: {}\n      steps", "canary.antiAffinity: it has none, or both"),
         (
             "      steps",
             "      antiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: {weight: 0}}\n      steps",
-            "0 isn't the weight of a preference",
+            "0 isn't a valid weight",
         ),
         (
             "      steps",
             "      pingPong: {pingService: a, pongService: a}\n      steps",
-            "it has 'a' and 'a', which aren't two Services",
+            "'a' and 'a' must be two different Services",
         ),
         (
             "istio:\n          virtualService: {name: app}",

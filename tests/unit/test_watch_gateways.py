@@ -122,7 +122,7 @@ def test_a_cluster_without_gateways_is_said_plainly(kinds):
     [
         (ApiError("Connection refused", None, where="GET /"), "Connection refused"),
         (ApiError('pods "edge-1" is forbidden', 403, where="GET /"), "you aren't allowed to (pods"),
-        (StageError("it answered with status 503"), "it answered with status 503"),
+        (StageError("/stats returned status 503"), "/stats returned status 503"),
     ],
 )
 def test_a_gateway_that_cannot_be_asked_is_told_and_looked_for_again(envoys, error, words):

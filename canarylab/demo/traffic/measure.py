@@ -126,7 +126,7 @@ def measure(
         raise ExpectationError(
             f"only {measured.requests:,} of {requests:,} requests were answered in time",
             where=str(target),
-            why=f"{measured.pace}; the deadline is too soon for that many, or the gateway is slow",
+            why=f"{measured.pace}; the deadline is too short for that many, or the gateway is slow",
             remedy="give the step a longer `timeout`, or fewer `requests`",
         ) from late
     except asyncio.CancelledError:

@@ -91,11 +91,11 @@ class Registry:
                 return ()
             host = self.address.host
             raise StageError(
-                f"image {reference}: it can't be asked for",
+                f"image {reference} can't be looked up",
                 where=f"registry {host}",
                 why=tail(manifest.stderr, 1) or f"skopeo ended with {manifest.code}",
-                remedy=f"skopeo login {host}; or see whether it is up, and `cluster.registry` right (http:// before "
-                "the name says that it speaks no TLS)",
+                remedy=f"skopeo login {host}; or check that it is up and that `cluster.registry` is right "
+                "(http:// means plain HTTP)",
             )
         if manifest.stdout not in self._known:
             with tempfile.TemporaryDirectory() as folder:

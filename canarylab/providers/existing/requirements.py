@@ -71,10 +71,9 @@ def architectures(cluster: Cluster) -> tuple[str, ...]:
     found = {node["status"]["nodeInfo"]["architecture"]: node["metadata"]["name"] for node in nodes}
     if strange := sorted(set(found) - set(_ARCHITECTURES)):
         raise StageError(
-            f"node {found[strange[0]]} is of architecture {strange[0]}, for which no images are built",
+            f"node {found[strange[0]]} has architecture {strange[0]}; images are built only for {' and '.join(_ARCHITECTURES)}",
             where=f"context {cluster.context}",
-            why=f"images are built for {' and '.join(_ARCHITECTURES)}; the cluster's nodes are "
-            f"{', '.join(sorted(found))}, and a pod may land on any of them",
+            why=f"the cluster's nodes are {', '.join(sorted(found))}, and a pod may land on any of them",
             remedy="cordon or taint those nodes, so that ordinary pods keep off them",
         )
     if not found:

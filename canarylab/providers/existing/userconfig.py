@@ -51,7 +51,7 @@ def single(name: str) -> dict[str, Any]:
     cluster, user = _entry("clusters", inner.get("cluster")), _entry("users", inner.get("user"))
     if not cluster:
         raise CanarylabError(
-            f"context {name!r} names no cluster that is there",
+            f"context {name!r} refers to a cluster the kubeconfig doesn't have",
             where=", ".join(map(str, files())),
             why=f"its cluster is {inner.get('cluster')!r}",
             remedy="fix the kubeconfig, or let the cluster's own tool write it again",

@@ -108,7 +108,7 @@ def refuse_foreign(ctx: Context) -> None:
         raise StageError(
             "another tunnel of this profile is already running, and it doesn't work",
             where=str(process),
-            why="minikube runs one tunnel a profile (TUNNEL_ALREADY_RUNNING); this tool ends none that it didn't start",
+            why="minikube allows one tunnel per profile (TUNNEL_ALREADY_RUNNING); this tool only ends tunnels it started",
             remedy=f"end it with Ctrl-C in its terminal, or `kill -INT {process.pid}`; then `invoke tunnel start`",
         )
 

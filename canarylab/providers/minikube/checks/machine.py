@@ -86,8 +86,8 @@ def sudo(host: Host) -> Iterator[Finding]:
     if host.program("sudo", "/usr/bin") is None:
         yield Finding("sudo", False, f"isn't there: {without}", "install sudo, or go on without", fatal=False)
     elif host.is_mac and "admin" not in host.ask("id", "-Gn").stdout.split():
-        seen = f"this user is no administrator, so sudo won't do: {without}"
-        yield Finding("sudo", False, seen, "work as an administrator, or go on without", fatal=False)
+        seen = f"this user isn't an administrator, so sudo won't work: {without}"
+        yield Finding("sudo", False, seen, "use an administrator's account, or go on without", fatal=False)
     else:
         yield Finding("sudo", True, "asked for once, for the tunnel's route")
 
