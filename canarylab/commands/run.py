@@ -179,5 +179,5 @@ def keep_traceback(error: BaseException) -> str:
         file.write("".join(traceback.format_exception(error)))
     return (
         f"this is a bug: {type(error).__name__}: {error}\nwhere: {path}\n"
-        "next: please report it with that file; `invoke up` again may still work"
+        "next: please report it with that file; the same command may still work if it is run again"
     )

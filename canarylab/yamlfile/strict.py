@@ -185,7 +185,9 @@ def _not_yaml(error: yaml.YAMLError, text: str, file: Path, place: Place) -> Pla
     if _tab_at(lines[line - 1 : line], error.problem_mark.column):
         return problem(file, line, place, "tabs aren't allowed here", "indent with spaces")
     if error.context == "while scanning an alias":
-        return problem(file, line, place, "a value that begins with * needs quotes", 'quote it, such as "*.example.com"')
+        return problem(
+            file, line, place, "a value that begins with * needs quotes", 'quote it, such as "*.example.com"'
+        )
     if str(error.problem).startswith("mapping values are not allowed"):
         remedy = "quote the value if it contains `: `, or fix the indentation"
         return problem(file, line, (*place, *_key_in(lines[line - 1])), f"isn't YAML: {error.problem}", remedy)

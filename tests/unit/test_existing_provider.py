@@ -124,7 +124,7 @@ def test_a_cluster_that_a_playbook_cannot_run_on_is_refused_before_the_first_cha
     for key, value in change.items():
         setattr(cluster, key, value)
     with pytest.raises(StageError, match=reason) as caught:
-        requirements.require(cluster)
+        requirements.require(context_of(cluster=cluster))
     assert caught.value.remedy
 
 

@@ -91,9 +91,9 @@ def test_the_processor_has_to_be_one_that_is_built_for(monkeypatch, machine, ok)
 @pytest.mark.parametrize(("user", "ok", "seen"), [(0, True, "root"), (1000, False, "user 1000")])
 def test_the_user_has_to_be_root_and_the_remedy_keeps_the_home(monkeypatch, user, ok, seen):
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    finding = host._root()
+    finding = host._root("invoke up --playbook mine")
     assert (finding.ok, finding.seen) == (ok, seen)
-    assert "sudo -E" in finding.remedy
+    assert 'sudo -E env "PATH=$PATH" invoke up --playbook mine ' in finding.remedy
 
 
 def reading(monkeypatch, contents):

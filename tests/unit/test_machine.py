@@ -33,7 +33,9 @@ def made(tmp_path):
         supervisor = SimpleNamespace(process=lambda _name: None, stop=lambda _name: False)
         runner = FakeRunner({f"ip netns pids {network.name}": processes})
         built = Built(tmp_path / "built")
-        machine = Machine(tmp_path, built, network, supervisor, runner=runner, cancel=Cancel())
+        paths = SimpleNamespace(root=tmp_path)
+        ctx = SimpleNamespace(paths=paths, runner=runner, cancel=Cancel(), command=lambda words: f"invoke {words} -x")
+        machine = Machine(ctx, built, network, supervisor)
         machine.groups = ControlGroups(network.name, tmp_path / "nowhere")
         return machine
 

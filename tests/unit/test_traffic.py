@@ -28,6 +28,7 @@ from canarylab.demo.traffic.client import Target, likely_cause
 from canarylab.demo.traffic.measure import CONCURRENCY, GIVE_UP_AFTER, Measurement, measure
 from canarylab.errors import CancelledError, ExpectationError
 
+STATUS = "invoke status --playbook mine"
 HOST = "reviews.rollouts-demo-vsvc1.bookinfo.com"
 
 
@@ -46,7 +47,8 @@ def tls(server: LoopbackServer, host: str = HOST) -> Target:
 
 def ask(target: Target, requests: int, *, seconds: float = 30, timeout: float = 5, concurrency: int = CONCURRENCY):
     deadline = time.monotonic() + seconds
-    return measure(target, requests, deadline=deadline, cancel=Cancel(), timeout=timeout, concurrency=concurrency)
+    options = {"timeout": timeout, "concurrency": concurrency, "status": STATUS}
+    return measure(target, requests, deadline=deadline, cancel=Cancel(), **options)
 
 
 def every_fourth_is_canary(seen: Seen) -> bytes:
@@ -210,14 +212,14 @@ class TestCancelling:
             return answer()
 
         with LoopbackServer(interrupt) as server, pytest.raises(CancelledError):
-            measure(http(server), 10**9, deadline=time.monotonic() + 30, cancel=cancel)
+            measure(http(server), 10**9, deadline=time.monotonic() + 30, cancel=cancel, status=STATUS)
 
     def test_nothing_is_sent_after_ctrl_c(self):
         cancel = Cancel()
         cancel.set()
         with LoopbackServer(lambda _: answer()) as server:
             with pytest.raises(CancelledError):
-                measure(http(server), 100, deadline=time.monotonic() + 30, cancel=cancel)
+                measure(http(server), 100, deadline=time.monotonic() + 30, cancel=cancel, status=STATUS)
             assert server.seen.requests == []
 
 

@@ -41,7 +41,8 @@ def require_consent(ctx: Context, command: str, ask: Callable[[str], bool] | Non
         raise UsageError(
             f"`{command}` asks before it goes on, and there is no terminal to ask on",
             why="; ".join(reasons),
-            remedy="add --yes if that is what you want; `invoke plan` shows what would be changed, without asking",
+            remedy="add --yes if that is what you want; "
+            f"`{ctx.command('plan')}` shows what would be changed, without asking",
         )
     if not question("\n".join([*reasons, f"{command} all the same?"])):
         raise CancelledError("nothing was changed")

@@ -8,6 +8,7 @@ from canarylab.errors import CanarylabError, StageError
 from canarylab.kube.objects import condition, dig, listed
 
 if TYPE_CHECKING:
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
 
 OLDEST = (1, 22)
@@ -27,10 +28,11 @@ _ARCHITECTURES = ("amd64", "arm64")
 _KEEPS_OFF = ("NoSchedule", "NoExecute")
 
 
-def require(cluster: Cluster) -> None:
-    """Raise where a playbook can't be brought up on it."""
+def require(ctx: Context) -> None:
+    """Raise where a playbook can't be brought up on this cluster."""
+    cluster = ctx.cluster
     if reason := trouble(cluster):
-        raise StageError(reason, where=f"context {cluster.context}", remedy="invoke doctor")
+        raise StageError(reason, where=f"context {cluster.context}", remedy=ctx.command("doctor"))
     if lacking := missing_rights(cluster):
         raise StageError(
             f"this user may not {', '.join(lacking)}",
@@ -71,7 +73,8 @@ def architectures(cluster: Cluster) -> tuple[str, ...]:
     found = {node["status"]["nodeInfo"]["architecture"]: node["metadata"]["name"] for node in nodes}
     if strange := sorted(set(found) - set(_ARCHITECTURES)):
         raise StageError(
-            f"node {found[strange[0]]} has architecture {strange[0]}; images are built only for {' and '.join(_ARCHITECTURES)}",
+            f"node {found[strange[0]]} has architecture {strange[0]}; "
+            f"images are built only for {' and '.join(_ARCHITECTURES)}",
             where=f"context {cluster.context}",
             why=f"the cluster's nodes are {', '.join(sorted(found))}, and a pod may land on any of them",
             remedy="cordon or taint those nodes, so that ordinary pods keep off them",

@@ -155,7 +155,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
                 where=f"stage {self.name}",
                 why=f"{reason}; it takes the plugin from {plugin.location} each time it starts",
                 remedy="the plugin was taken out of its configuration again, so that it goes on for other playbooks; "
-                "see that the cluster's nodes reach that address, then `invoke up` goes on from here",
+                f"make sure that the cluster's nodes reach that address, then `{ctx.command('up')}` goes on from here",
             )
 
     def _await_start(self, ctx: Context, configured_at: str) -> str | None:
