@@ -11,7 +11,7 @@ import canarylab
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
 from canarylab.errors import CanarylabError, NotYetObservableError
-from canarylab.kube.objects import OWNER_LABEL, dig
+from canarylab.kube.objects import dig, owned
 from canarylab.removal import Removal
 
 NAMESPACE = "kube-system"
@@ -95,5 +95,5 @@ def _data(ctx: Context) -> dict[str, Any]:
 
 
 def _write(ctx: Context, data: dict[str, Any]) -> None:
-    meta = {"name": ctx.ownership.applied_name(ctx), "namespace": NAMESPACE, "labels": {OWNER_LABEL: ctx.profile}}
+    meta = owned({"name": ctx.ownership.applied_name(ctx), "namespace": NAMESPACE}, ctx.profile)
     ctx.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})

@@ -10,7 +10,7 @@ from support.runs import Scripted, context_of
 import canarylab
 from canarylab.applied import Applied, others, read, remove, write
 from canarylab.errors import CanarylabError
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.ownership.policy import GuestCluster
 from canarylab.removal import Removal
 

@@ -9,7 +9,7 @@ from support.runs import context_of
 from canarylab.commands.status import look_at
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 

@@ -14,7 +14,7 @@ from support.runs import Heard, context_of
 
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.ownership import foreign
 from canarylab.ownership.foreign import ClashError
 from canarylab.ownership.helm_removal import found_label

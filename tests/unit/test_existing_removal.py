@@ -12,7 +12,8 @@ from support.helm_world import HelmWorld
 from support.runs import context_of
 
 from canarylab.errors import StageError
-from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.kube.client import ApiError
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.ownership import definitions, namespaces
 from canarylab.ownership.helm_removal import found_label
 from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage

@@ -11,7 +11,7 @@ from support.fake_provider import FakeProvider
 from support.runs import Heard, context_of
 
 from canarylab.engine import bring_up
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.ownership.foreign import ClashError
 from canarylab.removal import Removal

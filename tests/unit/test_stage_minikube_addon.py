@@ -19,7 +19,8 @@ from canarylab.errors import (
     UsageError,
 )
 from canarylab.events import Notice
-from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.kube.client import ApiError
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.playbook.loader import PLAYBOOKS, load
 from canarylab.removal import Removal

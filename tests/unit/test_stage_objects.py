@@ -16,7 +16,8 @@ from support.runs import Heard, context_of
 from canarylab.engine import bring_up
 from canarylab.errors import PlaybookError, StageError
 from canarylab.events import StageChange, StageProgress
-from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.kube.client import ApiError
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.playbook.reading import read_playbook
 from canarylab.removal import Removal

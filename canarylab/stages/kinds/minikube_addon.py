@@ -11,7 +11,8 @@ from pydantic import Field, StringConstraints
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.errors import MachineError, NotYetObservableError, UsageError
 from canarylab.events import Notice
-from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError
+from canarylab.kube.client import FIELD_MANAGER, ApiError
+from canarylab.kube.objects import owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.kube.workloads import workload_health
 from canarylab.pins import architecture
@@ -148,10 +149,10 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
 
     def _is_ours(self, ctx: Context) -> bool:
         mark = ctx.cluster.get("v1", "ConfigMap", self._mark, _NAMESPACE)
-        return mark is not None and mark["metadata"].get("labels", {}).get(OWNER_LABEL) == ctx.profile
+        return owner_of(mark) == ctx.profile
 
     def _mark_body(self, profile: str) -> dict[str, Any]:
-        meta = {"name": self._mark, "namespace": _NAMESPACE, "labels": {OWNER_LABEL: profile}}
+        meta = owned({"name": self._mark, "namespace": _NAMESPACE}, profile)
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"addon": self.options.addon}}
 
     def _is_enabled(self, ctx: Context) -> bool:
