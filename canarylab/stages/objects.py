@@ -53,9 +53,8 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         return ()
 
     def _wanted(self, ctx: Context) -> list[dict[str, Any]]:
-        return sorted(
-            (stamped({**obj, "metadata": owned(obj["metadata"], ctx.profile)}) for obj in self.made(ctx)), key=_rank
-        )
+        ours = ({**obj, "metadata": owned(obj["metadata"], ctx.profile)} for obj in self.made(ctx))
+        return sorted(map(stamped, ours), key=_rank)
 
     def observe(self, ctx: Context) -> list[Comparison]:
         if found := self.foreign(ctx):

@@ -63,7 +63,7 @@ class Address:
         return self.prefix + local.removeprefix(LOCAL) if local.startswith(LOCAL) else local
 
     def local(self, reference: str) -> str:
-        """The other way round."""
+        """What an image of that registry is called here: the inverse of `reference`."""
         return LOCAL + reference.removeprefix(self.prefix)
 
 

@@ -85,9 +85,9 @@ class PublishedSources(Sources):
     def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
         """Argo's, which the controller downloads by itself when it starts: for the architecture of the cluster's nodes.
 
-        From the mirror where there is one; a name and password of the mirror's are left out, as what the controller is
-        told can be read in the cluster. Raises UsageError for one whose checksum isn't known here, StageError where
-        one file can't do for all nodes.
+        From the mirror where there is one; a name and password of the mirror's are left out, as the controller's
+        configuration can be read in the cluster. Raises UsageError for one whose checksum isn't known here, StageError
+        where one file can't do for all nodes.
         """
         if name not in CHECKSUMS:
             raise UsageError(f"there is no traffic-router plugin {name!r}", remedy=choose(name, CHECKSUMS))

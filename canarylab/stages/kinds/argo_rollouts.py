@@ -50,7 +50,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         return [Removal(f"Argo Rollouts, {subject(controller)}", "left", "somebody else installed it")]
 
     def foreign(self, ctx: Context) -> str | None:
-        """The controller."""
+        """The controller that somebody else installed, in words, where it fits. Raises ClashError where it doesn't."""
         if not (controller := rollouts_controller.foreign_controller(ctx)):
             return None
         named, version = subject(controller), foreign.version_of(controller)

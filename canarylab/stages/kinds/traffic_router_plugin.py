@@ -54,7 +54,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     """More than the startup probe allows for a download."""
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - they are the same everywhere
-        """The rights."""
+        """A ClusterRole for what Argo's plugin reads and writes, and its binding to the controller's account."""
         meta = {"name": f"{rollouts_controller.NAME}-gateway-api"}
         role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": meta, "rules": _RIGHTS}
         account = {"kind": "ServiceAccount", "name": rollouts_controller.NAME, "namespace": self.options.namespace}
