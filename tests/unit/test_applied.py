@@ -54,7 +54,7 @@ def test_another_digest_is_written_down():
 
 
 @pytest.mark.parametrize("value", ["{", "[]", "{}", '{"digest": "x"}'])
-def test_a_record_that_somebody_changed_is_told_with_its_place_and_the_way_out(value):
+def test_a_record_that_somebody_changed_is_reported_with_its_place_and_the_way_out(value):
     ctx = context_of(cluster=(cluster := FakeCluster()))
     write(ctx, [ctx.playbook])
     cluster.objects[KEY]["data"]["playbook.test"] = value

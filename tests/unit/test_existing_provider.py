@@ -143,7 +143,7 @@ def test_there_is_no_tunnel_to_start_or_stop(made, command):
 
 
 @pytest.mark.parametrize("command", ["up", "demo", "teardown"])
-def test_a_cluster_that_does_not_answer_is_told_before_anything_is_done(made, command):
+def test_a_cluster_that_does_not_answer_is_reported_before_anything_is_done(made, command):
     provider, ctx, cluster = made()
     cluster.unready = "the API server doesn't answer"
     with pytest.raises(CanarylabError, match="doesn't answer") as caught, provider.infrastructure.session(ctx, command):

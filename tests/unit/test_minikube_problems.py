@@ -129,7 +129,7 @@ def test_a_recorded_usage_error_shows_what_was_printed():
     assert error.remedy
 
 
-def test_advice_links_and_our_explanation_are_all_told():
+def test_advice_links_and_our_explanation_are_all_reported():
     line = event(
         "error",
         name="GUEST_DRIVER_MISMATCH",

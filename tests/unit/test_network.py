@@ -176,7 +176,7 @@ def test_deleting_what_is_not_there_is_no_error_and_deletes_nothing():
     assert runner.commands == list(NOTHING)
 
 
-def test_what_a_killed_run_left_is_deleted_and_told():
+def test_what_a_killed_run_left_is_deleted_and_reported():
     network = Network(PROFILE, RANGES, FakeRunner())
     tables = {"nftables": [{"table": {"family": "inet", "name": name}} for name in ("other", network.name)]}
     runner = FakeRunner(

@@ -182,7 +182,7 @@ def test_an_index_that_is_none_is_shown_and_not_a_bug(server, ctx, page):
     assert kept() == {}
 
 
-def test_a_chart_that_the_index_names_and_the_mirror_lacks_is_told(server, ctx):
+def test_a_chart_that_the_index_names_and_the_mirror_lacks_is_reported(server, ctx):
     del server.files[f"{CHARTS}/base-1.31.0.tgz"]
     with pytest.raises(StageError, match="there is no such file") as caught:
         SOURCES.chart(ctx, "istio/base", "1.31.0")

@@ -115,7 +115,7 @@ def test_a_deployment_that_is_gone_is_put_back(world):
     assert marks(world) == ["canarylab-addon-ingress"]
 
 
-def test_what_minikube_says_of_a_failure_is_told(world):
+def test_what_minikube_says_of_a_failure_is_reported(world):
     world.runner.known[world.enable] = 10
     outcome = up(world, stage())
     assert (outcome.state, type(outcome.error)) == ("failed", CommandError)

@@ -134,7 +134,7 @@ class TestFailures:
                 ask(http(server), 5000)
             assert GIVE_UP_AFTER <= len(server.seen.requests) <= GIVE_UP_AFTER + CONCURRENCY
 
-    def test_a_404_of_the_gateway_is_told_from_one_of_the_application(self):
+    def test_a_404_of_the_gateway_is_distinguished_from_one_of_the_application(self):
         with LoopbackServer(lambda _: gateway_answer(404)) as server, pytest.raises(ExpectationError) as raised:
             ask(http(server), 100)
         assert "status 404 from the gateway" in str(raised.value)
@@ -294,7 +294,7 @@ class TestAnswers:
             measured = ask(http(server), 10)
         assert (measured.pods, measured.colors) == ({"p": 10}, {"blue": 10})
 
-    def test_failures_are_told_by_who_answered(self):
+    def test_failures_are_reported_by_who_answered(self):
         failed = (answer("bbb", status=500), HANG_UP, answer())
         with LoopbackServer(alternating(*failed)) as server:
             assert ask(http(server), 30, concurrency=1).failed_by == {"bbb": 10, "": 10}

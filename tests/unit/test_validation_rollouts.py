@@ -109,7 +109,7 @@ def test_a_step_that_is_wrong_is_named_with_its_line(refused, old, new, place, w
     assert new.split(":", 1)[0].strip("{} ") in line
 
 
-def test_two_steps_under_one_dash_are_told_apart(refused):
+def test_two_steps_under_one_dash_are_reported_as_two(refused):
     error, line = refused(edited("- setWeight: 5\n        - pause", "- setWeight: 5\n          pause"))
     assert "steps[0]: setWeight and pause are in one step" in error.what
     assert "`- setWeight: ...`, `- pause: ...`" in error.remedy

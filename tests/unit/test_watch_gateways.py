@@ -125,7 +125,7 @@ def test_a_cluster_without_gateways_is_said_plainly(kinds):
         (StageError("/stats returned status 503"), "/stats returned status 503"),
     ],
 )
-def test_a_gateway_that_cannot_be_asked_is_told_and_looked_for_again(envoys, error, words):
+def test_a_gateway_that_cannot_be_asked_is_reported_and_looked_for_again(envoys, error, words):
     envoys.answers["istio-ingress/edge-1"] = error
     found = Gateways(one_gateway(), "shop")
     assert words in found.read(0.0).problem
@@ -133,7 +133,7 @@ def test_a_gateway_that_cannot_be_asked_is_told_and_looked_for_again(envoys, err
     assert found.read(1.0).problem == ""
 
 
-def test_an_answer_that_is_no_json_is_told(envoys):
+def test_an_answer_that_is_no_json_is_reported(envoys):
     envoys.answers["istio-ingress/edge-1"] = b"no healthy upstream"
     assert "can't be asked" in Gateways(one_gateway(), "shop").read(0.0).problem
 
