@@ -58,7 +58,7 @@ def _applied(ctx: Context, key: str, value: str) -> Applied:
         return Applied(entry["digest"], tuple(entry["stages"]))
     except (ValueError, TypeError, KeyError) as error:
         raise CanarylabError(
-            "what is recorded there isn't what this tool writes",
+            "the record of what was applied isn't as this tool writes it",
             where=f"ConfigMap {NAMESPACE}/{ctx.ownership.applied_name(ctx)}, {key}",
             why=f"somebody changed it: {type(error).__name__}: {error}",
             remedy=f"remove that key; `{ctx.command('up')}` writes it again",

@@ -162,7 +162,7 @@ class _Reader:
         if not isinstance(value, str):
             what, remedy = f"the key {shown(key)} isn't text", f'quote it: "{short(key)}"'
         elif event.implicit[0] and key == "<<":
-            what, remedy = "<< merges mappings in YAML, which playbooks don't have", "write the keys out"
+            what, remedy = "YAML's merge key << isn't supported in playbooks", "write the keys out"
         else:
             self._way[-1], self._key_line = key, line
             if not first:

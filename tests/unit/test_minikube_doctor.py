@@ -558,7 +558,7 @@ def test_leases_are_read_from_bootpds_file():
         ("8192mb", True, True, "8192 MiB of 16384 MiB"),
         ("15g", False, False, "leaves less than 2048 MiB"),
         ("32g", False, True, "this machine has 16384 MiB"),
-        ("1024", False, True, "minikube's least is 1800 MiB"),
+        ("1024", False, True, "minikube needs at least 1800 MiB"),
     ],
 )
 def test_memory_is_compared_with_what_the_playbook_asks_for(mac, wanted, ok, fatal, seen):

@@ -462,12 +462,12 @@ def test_what_a_killed_tunnel_left_is_taken_back(real):
         (
             "111 * Exiting due to TUNNEL_ALREADY_RUNNING: Another tunnel process is already running, terminate the "
             "existing instance to start a new one",
-            "a tunnel of this profile runs already",
+            "a tunnel of this profile is already running",
         ),
         (
             "110 X Exiting due to SVC_TUNNEL_START: error starting tunnel: error creating tunnel: another tunnel is "
             "already running, shut it down first: ID { Route: 10.96.0.0/12 -> 192.168.105.4, machineName: x, Pid: 1 }",
-            "a tunnel of this profile runs already",
+            "a tunnel of this profile is already running",
         ),
         ("103 * The control-plane node minikube apiserver is not running: (state=Stopped)", "invoke up"),
     ],

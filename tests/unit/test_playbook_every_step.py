@@ -53,7 +53,7 @@ def test_a_wrong_value_is_reported_with_the_line_where_it_stands(tmp_path: Path)
 def test_an_option_that_no_kind_of_step_has_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PlaybookError) as told:
         _load(tmp_path, "every-step: {rolout: shop}\ndemo:\n  - healthy: {rollout: shop}\n")
-    assert "shop.yaml:4: every-step.rolout: is an option of no kind of step" in str(told.value)
+    assert "shop.yaml:4: every-step.rolout: isn't an option of any kind of step" in str(told.value)
     assert "did you mean rollout?" in str(told.value)
 
 

@@ -123,7 +123,7 @@ def test_somebody_elses_of_an_earlier_release_are_a_clash(cluster, release, vers
     cluster.put(definition("Gateway", version))
     with pytest.raises(ClashError) as caught:
         STAGE.observe(context(cluster, release, BorrowedProvider))
-    assert f"gateways.{GROUP} is of version {version}, the playbook wants 1.6.0" in caught.value.why
+    assert f"gateways.{GROUP} is version {version}; the playbook wants 1.6.0" in caught.value.why
 
 
 def test_definitions_of_other_groups_are_none_of_it(cluster, release):

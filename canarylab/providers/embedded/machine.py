@@ -174,7 +174,7 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if not wait_until(lambda: not self._strays(), deadline=time.monotonic() + _STOP_SECONDS, cancel=self._cancel):
-            raise StageError(f"processes of the machine don't end: {sorted(self._strays())}")
+            raise StageError(f"processes of the machine don't stop: {sorted(self._strays())}")
         return was_running or bool(found)
 
     def _strays(self) -> set[int]:

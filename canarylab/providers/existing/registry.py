@@ -52,7 +52,7 @@ class Address:
         host = rest.partition("/")[0]
         if (separator and scheme not in ("http", "https")) or not host or " " in rest:
             raise UsageError(
-                f"{text!r} is no registry",
+                f"{text!r} isn't a registry",
                 where="the playbook's cluster, registry",
                 remedy="write host, port and path: registry.example.com/team, or 10.0.0.1:5000/team",
             )
@@ -165,7 +165,7 @@ def _speaks_plain(address: Address) -> bool:
     except httpx.TransportError as error:
         raise _unreachable(address, str(error)) from error
     if status not in (_OK, _UNAUTHORIZED):
-        raise _unreachable(address, f"it answered /v2/ with {status}, as no registry does")
+        raise _unreachable(address, f"it answered /v2/ with {status}, which no registry does")
     return True
 
 
@@ -197,5 +197,5 @@ def _unreachable(address: Address, why: str) -> StageError:
         "the registry can't be used",
         where=address.host,
         why=why,
-        remedy=f"see whether it is up: curl -ik https://{address.host}/v2/, and whether `cluster.registry` is right",
+        remedy=f"check that it is up (curl -ik https://{address.host}/v2/) and that `cluster.registry` is right",
     )

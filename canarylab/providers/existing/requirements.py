@@ -37,7 +37,7 @@ def require(ctx: Context) -> None:
         raise StageError(
             f"this user may not {', '.join(lacking)}",
             where=f"context {cluster.context}",
-            why="Istio and Argo Rollouts bring definitions, roles and webhooks that hold for the whole cluster",
+            why="Istio and Argo Rollouts install definitions, roles and webhooks that apply to the whole cluster",
             remedy="use a context with the role cluster-admin, or have its owner install them: what fits is used",
         )
     architectures(cluster)

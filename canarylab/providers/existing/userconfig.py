@@ -58,9 +58,9 @@ def single(name: str) -> dict[str, Any]:
         )
     if (user.get("user") or {}).get("auth-provider"):
         raise CanarylabError(
-            f"context {name!r} logs in by `auth-provider`",
+            f"context {name!r} logs in with `auth-provider`",
             where=", ".join(map(str, files())),
-            why="Kubernetes has dropped it in favour of credential programs (`exec`)",
+            why="Kubernetes dropped it in favour of credential programs (`exec`)",
             remedy="let the cluster's own tool write the kubeconfig again",
         )
     named = user or {"name": f"{name}-nobody", "user": {}}

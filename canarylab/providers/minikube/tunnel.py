@@ -159,7 +159,7 @@ def _addresses(ctx: Context, said: Callable[[dict[str, Any]], str]) -> tuple[dic
 
 def _hidden(machine: Vm) -> StageError:
     return StageError(
-        f"with driver {machine.driver} the cluster can't be reached from macOS but by a tunnel in a terminal",
+        f"with driver {machine.driver} the cluster can only be reached from macOS through a tunnel in a terminal",
         why="its containers run in a virtual machine of their own; minikube then forwards single ports over ssh, those "
         "below 1024 with sudo, which nobody can answer in the background",
         remedy=f"keep `{' '.join(Minikube(machine.profile).tunnel())}` running in a terminal of its own, or use "

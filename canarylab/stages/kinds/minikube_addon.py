@@ -87,7 +87,7 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
             raise MachineError(
                 f"{self._subject} isn't offered on arm64",
                 where=f"stage {self.name}",
-                why="minikube enables it without a look at the architecture. Its operator was amd64 only "
+                why="minikube enables it without checking the architecture. Its operator was amd64 only "
                 "(istio/operator 1.12.2 and before, kubernetes/minikube#6253): the pod ends with 'exec format error'. "
                 "That of newer minikubes, 1.23.3, is the last there will be: Istio discontinued it with 1.24",
                 remedy=f"{_HELM_WAY}, whose images have arm64 variants since 1.15",
