@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,9 @@ def benchmark(monkeypatch, tmp_path):
     """The program, with parts that measure nothing; returns its exit code and what it wrote."""
     monkeypatch.syspath_prepend(REPOSITORY / "benchmarks")
     run, processes = importlib.import_module("run"), importlib.import_module("processes")
+    bench: Any = run.Bench
 
-    class Dying(run.Bench):
+    class Dying(bench):
         def create(self):
             pass
 
