@@ -61,6 +61,7 @@ class Bench:
     def __init__(self, work: Path, patience: Patience = Patience()) -> None:
         self.work = work
         self._patience = patience
+        self.measured: dict[str, Any] = {}
         self.home = work / "home"
         self.logs = work / "logs"
         self._programs = built().folder
@@ -174,64 +175,70 @@ class Bench:
     # -- a round ------------------------------------------------------------------------------------------------------
 
     def round(self, *, script_first: bool) -> figures.Round:
-        """Measure both parts once, in this order or the other."""
-        parts: list[Callable[[], dict[str, Any]]] = [self._script_part, self._tool_part]
-        measured: dict[str, Any] = {}
+        """Measure both parts once, in this order or the other. Of one that dies, `measured` has what it came to."""
+        parts: list[Callable[[], Iterator[dict[str, Any]]]] = [self._script_part, self._tool_part]
+        self.measured = {}
         for part in parts if script_first else reversed(parts):
-            measured |= part()
-        return figures.Round(**measured)
+            for known in part():
+                self.measured |= known
+        finished = figures.Round(**self.measured)
+        self.measured = {}
+        return finished
 
-    def _script_part(self) -> dict[str, Any]:
+    def _script_part(self) -> Iterator[dict[str, Any]]:
         before = traces.take(self._places)
         say("everything by hand")
         ended = self._by_hand("up")
         say(f"  {ended.seconds:.1f} s")
+        steps = re.findall(r"^step +([\d.]+) (.+)$", ended.output, re.MULTILINE)
+        yield {"script": ended.seconds, "script_steps": {name: float(seconds) for seconds, name in steps}}
         self._by_hand("remove")
         processes.reap()
-        steps = re.findall(r"^step +([\d.]+) (.+)$", ended.output, re.MULTILINE)
-        return {
-            "script": ended.seconds,
-            "script_steps": {name: float(seconds) for seconds, name in steps},
-            "left_by_script": traces.left(before, traces.take(self._places)),
-        }
+        yield {"left_by_script": traces.left(before, traces.take(self._places))}
 
-    def _tool_part(self) -> dict[str, Any]:
+    def _tool_part(self) -> Iterator[dict[str, Any]]:
         self._make_home()
         before = traces.take(self._places)
-        runs: dict[str, processes.Ended] = {}
-        for name, task in (("first up", "up"), ("second up", "up")):
-            say(name)
-            runs[name] = self._invoke(task)
-            say(f"  {runs[name].seconds:.1f} s")
+        say("first up")
+        first = self._invoke("up")
+        say(f"  {first.seconds:.1f} s")
+        seen = _summary(first)
+        yield {
+            "first_up": first.seconds,
+            "stages": seen["stage_seconds"],
+            "critical_path": seen["critical_path_seconds"],
+        }
+        say("second up")
+        second = self._invoke("up")
+        say(f"  {second.seconds:.1f} s")
+        seen = _summary(second)
+        yield {
+            "second_up": second.seconds,
+            "second_stages": seen["stage_seconds"],
+            "second_changed": tuple(seen["changed"]),
+        }
         say("the node at rest")
         time.sleep(self._patience.rest_seconds)
-        at_rest = memory.measure(processes.descendants(), TOOL_NAMESPACE)
+        yield {"at_rest": memory.measure(processes.descendants(), TOOL_NAMESPACE)}
         say("demo")
-        runs["demo"] = self._invoke("demo")
+        demo = self._invoke("demo")
+        yield {"demo": demo.seconds, "shares": tuple(_shares(demo))}
         say("teardown")
-        runs["teardown"] = self._invoke("teardown")
+        teardown = self._invoke("teardown")
+        runs = {"first up": first, "second up": second, "demo": demo, "teardown": teardown}
+        yield {
+            "teardown": teardown.seconds,
+            "teardown_stages": _summary(teardown)["stage_seconds"],
+            "peak_bytes": {name: ended.peak_bytes for name, ended in runs.items()},
+        }
         processes.reap()
-        left = traces.left(before, traces.take(self._places))
+        yield {"left_by_tool": traces.left(before, traces.take(self._places))}
         say("list of tasks")
         nothing = self.work / "nothing"
         listings = [(self._listing(REPOSITORY), self._listing(nothing)) for _ in range(self._patience.listings)]
-        first, second = _summary(runs["first up"]), _summary(runs["second up"])
-        return {
-            "first_up": runs["first up"].seconds,
-            "stages": first["stage_seconds"],
-            "critical_path": first["critical_path_seconds"],
-            "second_up": runs["second up"].seconds,
-            "second_stages": second["stage_seconds"],
-            "second_changed": tuple(second["changed"]),
+        yield {
             "list_tasks": tuple(tasks.seconds for tasks, _ in listings),
             "list_nothing": tuple(empty.seconds for _, empty in listings),
-            "demo": runs["demo"].seconds,
-            "shares": tuple(_shares(runs["demo"])),
-            "teardown": runs["teardown"].seconds,
-            "teardown_stages": _summary(runs["teardown"])["stage_seconds"],
-            "peak_bytes": {name: ended.peak_bytes for name, ended in runs.items()},
-            "at_rest": at_rest,
-            "left_by_tool": left,
         }
 
 

@@ -70,9 +70,7 @@ def _measure(options: argparse.Namespace) -> int:
         for number in range(options.rounds):
             say(f"round {number + 1} of {options.rounds}")
             measured.append(bench.round(script_first=number % 2 == 0))
-            _write(
-                options.results, about, measured
-            )  # each round at once: whatever happens to the next, this one is kept
+            _write(options.results, about, measured)  # each at once: whatever happens to the next, this one is kept
     except processes.CommandFailed as error:
         print(error, file=sys.stderr)
         code = _EXIT_MISSED
@@ -81,6 +79,9 @@ def _measure(options: argparse.Namespace) -> int:
     finally:
         for each in _SIGNALS:  # a second Ctrl-C must not leave half a cluster behind
             signal.signal(each, lambda *_: say("cleaning up; that takes some seconds"))
+        if bench.measured:
+            _write(options.results, about, measured, unfinished=bench.measured)
+            say(f"what the round that didn't end has measured is in {options.results}")
         say("cleaning up")
         trouble = bench.delete()
     print("".join(f"{line}\n" for line in trouble), file=sys.stderr, end="")
@@ -154,13 +155,22 @@ def _left(measured: Sequence[figures.Round]) -> Iterator[str]:
                 yield f"round {number}, left after `{command}`, {what}: {', '.join(names)}"
 
 
-def _write(path: Path, about: str, measured: Sequence[figures.Round]) -> None:
-    """The rounds first, and the figures once they could be made of them: a round that can't be judged isn't lost."""
+def _write(
+    path: Path, about: str, measured: Sequence[figures.Round], *, unfinished: dict[str, Any] | None = None
+) -> None:
+    """The rounds first, and the figures once they could be made of them: a round that can't be judged isn't lost.
+
+    `unfinished` is what a round that didn't end had measured; no figure is made of it.
+    """
     content: dict[str, Any] = {"about": about, "rounds": [dataclasses.asdict(one) for one in measured]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    if unfinished:
+        content["unfinished"] = unfinished
+    path.write_text(json.dumps(content, indent=1, default=dataclasses.asdict) + "\n")
+    if not measured:
+        return
     found = figures.figures(measured)
     content["figures"] = [{**dataclasses.asdict(one), "median": one.median, "met": one.met} for one in found]
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps(content, indent=1, default=dataclasses.asdict) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import canarylab
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
 from canarylab.errors import CanarylabError, NotYetObservableError
-from canarylab.kube.objects import OWNER_LABEL, dig
+from canarylab.kube.objects import dig, owned
 from canarylab.removal import Removal
 
 NAMESPACE = "kube-system"
@@ -58,7 +58,7 @@ def _applied(ctx: Context, key: str, value: str) -> Applied:
         return Applied(entry["digest"], tuple(entry["stages"]))
     except (ValueError, TypeError, KeyError) as error:
         raise CanarylabError(
-            "what is recorded there isn't what this tool writes",
+            "the record of what was applied isn't as this tool writes it",
             where=f"ConfigMap {NAMESPACE}/{ctx.ownership.applied_name(ctx)}, {key}",
             why=f"somebody changed it: {type(error).__name__}: {error}",
             remedy=f"remove that key; `{ctx.command('up')}` writes it again",
@@ -95,5 +95,5 @@ def _data(ctx: Context) -> dict[str, Any]:
 
 
 def _write(ctx: Context, data: dict[str, Any]) -> None:
-    meta = {"name": ctx.ownership.applied_name(ctx), "namespace": NAMESPACE, "labels": {OWNER_LABEL: ctx.profile}}
+    meta = owned({"name": ctx.ownership.applied_name(ctx), "namespace": NAMESPACE}, ctx.profile)
     ctx.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})

@@ -38,7 +38,7 @@ def _unfinished(cls: type[Any]) -> CanarylabError:
         f"class {cls.__name__} lacks {lacking}",
         where=inspect.getsourcefile(cls),
         why="the contract asks for it, so the class can't be used",
-        remedy="write it, or take the name away if others are only built on it",
+        remedy="write it, or remove its `name` if it is only a base class",
     )
 
 

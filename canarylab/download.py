@@ -53,8 +53,8 @@ def fetch(ctx: Context, url: str, *, cache: Path) -> bytes:
             "a file can't be fetched",
             where=shown(url),
             why=_reason(error),
-            remedy="check the network and HTTPS_PROXY, then `invoke up` goes on from here; what was fetched once "
-            f"is kept in {cache} and needs no network; for a closed network see docs/closed-networks.md",
+            remedy=f"check the network and HTTPS_PROXY, then `{ctx.command('up')}` goes on from here; what was fetched "
+            f"once is kept in {cache} and needs no network; for a closed network see docs/closed-networks.md",
         ) from error
 
 

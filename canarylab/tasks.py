@@ -115,7 +115,7 @@ def watch(options, rollout, namespace="default"):
     return command(options, rollout, namespace)
 
 
-@_command(**_YES, fix="do what is safe; what needs sudo is shown and asked for once")
+@_command(**_ALL, **_YES, fix="do what is safe; what needs sudo is shown and asked for once")
 def doctor(options, fix=False):
     """Check whether this machine can do it; each finding comes with its remedy."""
     from canarylab.commands.doctor import doctor as command
@@ -123,7 +123,7 @@ def doctor(options, fix=False):
     return command(options, fix=fix)
 
 
-@_command(action="start, stop or status")
+@_command(**_ALL, action="start, stop or status")
 def tunnel(options, action):
     """Start, stop or show the way from this machine to LoadBalancer Services."""
     from canarylab.commands.tunnel import tunnel as command

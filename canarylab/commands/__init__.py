@@ -1,1 +1,1 @@
-"""What the tasks call, one file a command. Each returns an exit code; errors are reported, not raised."""
+"""What the tasks call: one file a command, and run.py, by which errors become messages and exit codes."""

@@ -97,7 +97,7 @@ def _context(options: Options, bus: Bus, cancel: Cancel) -> Context:
     provider = _provider(playbooks[0].cluster, extensions.providers)
     if options.context and not provider.ownership.takes_context:
         raise UsageError(
-            f"--context {options.context} means nothing to provider {provider.name}: it makes a cluster of its own",
+            f"provider {provider.name} takes no --context {options.context}: it makes a cluster of its own",
             remedy="add --provider existing to work on that cluster, or leave --context out",
         )
     complete = [with_infrastructure(playbook, provider) for playbook in playbooks]
@@ -112,7 +112,7 @@ def _playbooks(options: Options, extensions: Extensions) -> list[Playbook]:
         return [load(file, extensions=extensions, **options.cluster)]
     if options.playbook is not None:
         raise UsageError(
-            f"--all and --playbook {options.playbook} exclude each other",
+            f"--all and --playbook {options.playbook} can't be used together",
             remedy="leave one of them out: --all means every playbook that has a demonstration and the default "
             "one's cluster",
         )
@@ -179,5 +179,5 @@ def keep_traceback(error: BaseException) -> str:
         file.write("".join(traceback.format_exception(error)))
     return (
         f"this is a bug: {type(error).__name__}: {error}\nwhere: {path}\n"
-        "next: please report it with that file; `invoke up` again may still work"
+        "next: please report it with that file; the same command may still work if it is run again"
     )

@@ -17,11 +17,12 @@ from canarylab.kube.client import FIELD_MANAGER
 from canarylab.ownership.foreign import is_of_release
 from canarylab.report import status as report
 from canarylab.report.status import StageStatus, StatusReport
+from canarylab.rollouts.view import API_VERSION
 
 _SHOWN = 3
 """How many changes are named as the reason."""
 _STAGE = f"{FIELD_MANAGER}/"
-_ROLLOUT = ("argoproj.io/v1alpha1", "Rollout")
+_ROLLOUT = (API_VERSION, "Rollout")
 
 
 def status(options: Options) -> int:

@@ -105,7 +105,7 @@ def _show_first(ctx: Context, stages: Sequence[AnyStage]) -> None:
     for found in look(ctx, stages, lambda ctx, stage: stage.removals(ctx), _SECONDS):
         name = found.stage.name
         if found.error:
-            ctx.emit(Notice(f"{name}: what would be removed isn't known now: {found.error}"))
+            ctx.emit(Notice(f"{name}: it can't be said yet what would be removed: {found.error}"))
         for removal in found.seen or ():
             if removal.outcome == "removed" and removal.subject not in shown:
                 shown.add(removal.subject)

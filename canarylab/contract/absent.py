@@ -51,7 +51,7 @@ class NoTunnel(Access):
         _refuse(ctx, f"doesn't know whether {address} is this cluster's", "use --provider existing")
 
     def tunnel_start(self, ctx: Context) -> None:
-        _refuse(ctx, "has no tunnel", "`invoke tunnel status` shows the addresses that the cluster gives")
+        _refuse(ctx, "has no tunnel", f"`{ctx.command('tunnel status')}` shows the addresses that the cluster gives")
 
     def tunnel_stop(self, ctx: Context) -> list[Removal]:
         return []

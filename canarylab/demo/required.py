@@ -60,7 +60,7 @@ def _missing(ctx: Context, step: Step, name: Name) -> ExpectationError:
     return ExpectationError(
         f"there is no Rollout {'/'.join(name)}",
         where=step.where("rollout"),
-        why="no step was performed: every Rollout that one names has to be there first",
+        why="no step was run: every Rollout that a step names must exist first",
         remedy=f"{hint}{listed.rpartition('? ')[2] if hint else listed}; if it isn't up yet, `{ctx.command('up')}`",
     )
 

@@ -19,7 +19,7 @@ from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
 from canarylab.rollouts.causes.pods import image_never_comes
-from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.revisions import SCALE_DOWN, RevisionView
 from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.view import API_VERSION, RolloutView, get_rollout, read_rollout, view_of, watches
 
@@ -28,9 +28,6 @@ _TIMEOUT = 180.0
 
 _SEEN = 30.0
 """Seconds that the controller may take to look at a template that was set back."""
-
-_SCALE_DOWN = "scale-down-deadline"
-"""The annotation by which Argo's controller remembers when to scale an old ReplicaSet down (rollout/replicaset.go)."""
 
 
 def reset(ctx: Context, steps: Sequence[Step]) -> None:
@@ -148,5 +145,5 @@ def _scale_down(ctx: Context, view: RolloutView) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     for revision in view.revisions:
         if not revision.role and revision.status != "ScaledDown":
-            body = {"metadata": {"annotations": {_SCALE_DOWN: now}}}
+            body = {"metadata": {"annotations": {SCALE_DOWN: now}}}
             ctx.cluster.patch("apps/v1", "ReplicaSet", revision.name, body, view.namespace)

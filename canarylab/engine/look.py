@@ -49,7 +49,7 @@ def survey(ctx: Context, stages: Sequence[AnyStage]) -> None:
     Raises what the first one in the way said, or all of it in one error: there is nothing to take back yet. What can't
     be observed before other stages are up isn't in the way.
     """
-    ctx.emit(Notice("looking at what the cluster has already, before anything is changed"))
+    ctx.emit(Notice("checking what is already in the cluster before changing anything"))
     looks = look(ctx, stages, lambda ctx, stage: stage.changes(stage.observe(ctx)))
     ctx.cancel.check()
     found = [look.error for look in looks if look.error]

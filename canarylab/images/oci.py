@@ -68,9 +68,9 @@ def verify_architecture(image: Image, wanted: str) -> None:
     if image.architecture == wanted and image.program_architecture in (wanted, ""):
         return
     raise StageError(
-        f"image {image.reference} is of another architecture: its configuration says {image.architecture}, "
+        f"image {image.reference} is for the wrong architecture: its configuration says {image.architecture}, "
         f"its program is {image.program_architecture or 'unreadable'}; the cluster is {wanted}",
-        why="a program of another architecture ends with `exec format error` as soon as it is started",
+        why="a program for another architecture fails with `exec format error` as soon as it starts",
         remedy=f"invoke images --platform linux/{wanted}",
     )
 

@@ -18,10 +18,9 @@ from typing import Any
 from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.connection import REQUEST_TIMEOUT, ApiError, Connection, broken_off
-from canarylab.kube.objects import OWNER_LABEL
 from canarylab.kube.watch import Watch
 
-__all__ = ["FIELD_MANAGER", "OWNER_LABEL", "ApiError", "Cluster", "Resource", "Snapshot", "UnknownKindError"]
+__all__ = ["FIELD_MANAGER", "ApiError", "Cluster", "Resource", "Snapshot", "UnknownKindError"]
 
 FIELD_MANAGER = "canarylab"
 """Who owns the fields that this tool applies (server-side apply)."""

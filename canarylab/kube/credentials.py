@@ -71,8 +71,8 @@ class ExecCredentials(httpx.Auth):
         program = f"the kubeconfig's credential program {command}"
         if version not in _KNOWN:
             raise MachineError(
-                f"{program} speaks {version}",
-                why=f"known are {' and '.join(_KNOWN)}",
+                f"{program} is set to ExecCredential version {version}",
+                why=f"supported: {' and '.join(_KNOWN)}",
                 remedy="let the cluster's own tool write the kubeconfig again",
             )
         named = {entry["name"]: entry["value"] for entry in self._exec.get("env") or []}

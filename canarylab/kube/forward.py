@@ -61,7 +61,7 @@ class PodPort:
         try:
             return json.loads(self.get(path))
         except ValueError as error:
-            raise StageError(f"it answered {path} with something else than JSON: {error}", where=self._where) from error
+            raise StageError(f"the answer to {path} isn't JSON: {error}", where=self._where) from error
 
     def close(self) -> None:
         """End the connection; `get` opens it again."""
@@ -99,7 +99,7 @@ class PodPort:
             self._http.start_next_cycle()
         if status != _OK:
             said = body[:200].decode(errors="replace")
-            raise StageError(f"it answered {path} with status {status}", where=self._where, why=said)
+            raise StageError(f"{path} returned status {status}", where=self._where, why=said)
         return body
 
     def _event(self, channel: _Channel) -> Any:
@@ -127,7 +127,7 @@ class _Channel:
         self._upgraded = cluster.upgrade(path, {"ports": str(port)}, headers)
         if self._upgraded.headers.get("sec-websocket-accept", "").encode() != generate_accept_token(nonce):
             self.close()
-            raise ApiError("what answered speaks no WebSocket", None, where=where)
+            raise ApiError("the server refused the WebSocket upgrade", None, where=where)
 
     def send(self, data: bytes) -> None:
         self._upgraded.write(self._frames.send(BytesMessage(data=_DATA + data)), _TIMEOUT)

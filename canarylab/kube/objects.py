@@ -45,6 +45,11 @@ def owner_of(obj: Object | None) -> str | None:
     return labels_of(obj).get(OWNER_LABEL)
 
 
+def owned(meta: Mapping[str, Any], profile: str) -> dict[str, Any]:
+    """Metadata with the label that `owner_of` reads, beside the labels that it has."""
+    return {**meta, "labels": {**(meta.get("labels") or {}), OWNER_LABEL: profile}}
+
+
 def identity(obj: Object) -> tuple[str, str, str]:
     """What tells an object from the others of its namespace: apiVersion, kind and name."""
     return obj["apiVersion"], obj["kind"], obj["metadata"]["name"]

@@ -15,6 +15,8 @@ from canarylab.kube.watch import Watch
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
+ROLLOUT_VERSION = "argoproj.io/v1alpha1"
+
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 """The label of what a Gateway's controller makes for it (https://gateway-api.sigs.k8s.io/geps/gep-1762/)."""
 
@@ -44,7 +46,7 @@ _KINDS = {
     "DaemonSet": _Kind("apps/v1", health.daemon_set_health, _nodes),
     "Job": _Kind("batch/v1", health.job_health),
     "Pod": _Kind("v1", health.pod_health),
-    "Rollout": _Kind("argoproj.io/v1alpha1", health.rollout_health, _replicas),
+    "Rollout": _Kind(ROLLOUT_VERSION, health.rollout_health, _replicas),
     "Gateway": _Kind("gateway.networking.k8s.io/v1", health.gateway_health, everywhere=False),
     "HTTPRoute": _Kind("gateway.networking.k8s.io/v1", health.http_route_health, everywhere=False),
 }

@@ -23,7 +23,7 @@ def removal(ctx: Context, definition: dict[str, Any]) -> Removal:
     others = [obj for obj in objects if not (_is_ours(ctx, obj) or _is_of_our_istio(ctx, obj))]
     if not others:
         return Removal(subject(definition), "removed")
-    reason = f"{len(others)} of others' objects would go with it, such as {subject(others[0])}"
+    reason = f"{len(others)} objects of others would be deleted with it, such as {subject(others[0])}"
     return Removal(subject(definition), "left", reason)
 
 

@@ -52,7 +52,7 @@ def misfit_of_version(what: str, found: str, wanted: str) -> str | None:
     """Why a version that was found can't be used, `what` being of it; None where it can."""
     if is_at_least(found, wanted):
         return None
-    return f"{what} is of version {found}, the playbook wants {wanted} or a later one of the same major"
+    return f"{what} is version {found}; the playbook wants {wanted} or a later one of the same major version"
 
 
 def belongs_to(obj: Object, release: str, namespace: str) -> bool:
@@ -99,7 +99,7 @@ def misfit_of_release(
 ) -> str | None:
     """Why a release that somebody else installed under our name can't be used; None where it can."""
     if found.chart != wanted.chart:
-        return f"it is of chart {found.chart}, the playbook's is {wanted.chart}"
+        return f"its chart is {found.chart}, the playbook's is {wanted.chart}"
     if found.status != "deployed":
         return f"it is {found.status}"
     return (
@@ -113,7 +113,7 @@ def misfit_of_objects(cluster: Cluster, rendered: Sequence[Object], version: str
     """Why what was installed without Helm, or under another release, can't stand for the chart; None where it can."""
     main = [obj for obj in rendered if obj["kind"] in ("Deployment", "CustomResourceDefinition")]
     if not main:
-        return "nothing of it says which version it is"
+        return "none of its objects says which version it is"
     if missing := [obj for obj in main if live_object(cluster, obj) is None]:
         return f"it lacks {_some(missing)}"
     misfits = (_misfit_of_deployment(cluster, obj, version) for obj in main if obj["kind"] == "Deployment")

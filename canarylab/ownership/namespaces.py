@@ -6,8 +6,8 @@ from typing import Any
 
 from canarylab.contract.context import Context
 from canarylab.errors import StageError
-from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError, Cluster
-from canarylab.kube.objects import is_going, listed, managers_of, owner_of
+from canarylab.kube.client import FIELD_MANAGER, ApiError, Cluster
+from canarylab.kube.objects import is_going, listed, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership.listing import list_if_served
 from canarylab.removal import Removal
@@ -64,8 +64,8 @@ def ensure(ctx: Context, name: str) -> None:
     """Make it, with our label, where there is none; one that is there is left as it is."""
     await_gone(ctx, name)
     if ctx.cluster.get("v1", "Namespace", name) is None:
-        meta = {"name": name, "labels": {OWNER_LABEL: ctx.profile}}
-        ctx.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta}, manager=FIELD_MANAGER)
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": owned({"name": name}, ctx.profile)}
+        ctx.cluster.apply(body, manager=FIELD_MANAGER)
 
 
 def removal(ctx: Context, name: str) -> Removal | None:

@@ -1,1 +1,1 @@
-"""Playbooks: their model, and the loader that turns a file into one or says what is wrong with it."""
+"""From a file to a playbook, or to what is wrong with it and in which line; the model is in canarylab/contract/."""

@@ -30,7 +30,7 @@ def spread(document: Document, steps: Mapping[str, type[Step]]) -> Document:
     for option in common:
         if not any(option in options for options in known.values()):
             every = {each for options in known.values() for each in options}
-            raise document.problem((KEY, option), "is an option of no kind of step", choose(option, every))
+            raise document.problem((KEY, option), "isn't an option of any kind of step", choose(option, every))
     if not isinstance(demo, list):
         return document
     tree, given = dict(document.tree), list(demo)

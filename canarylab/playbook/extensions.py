@@ -27,7 +27,7 @@ class Extensions:
         for kind, stage in self.stages.items():
             if taken := set(StageHead.model_fields) & set(stage.Options.model_fields):
                 raise CanarylabError(
-                    f"the options of kind {kind!r} hold {', '.join(sorted(taken))}, which every stage has anyway",
+                    f"kind {kind!r} declares the options {', '.join(sorted(taken))}, which every stage already has",
                     where=inspect.getsourcefile(stage),
                     remedy="give the option another name",
                 )

@@ -82,7 +82,9 @@ def overridden(
         try:
             profile_name(profile)
         except ValueError as error:
-            raise UsageError(f"{profile!r} can't be a profile", why=str(error), remedy="choose another name") from error
+            raise UsageError(
+                f"{profile!r} isn't a valid profile name", why=str(error), remedy="choose another name"
+            ) from error
     if provider is not None and provider not in extensions.providers:
         raise UsageError(f"there is no provider {provider!r}", remedy=choose(provider, extensions.providers))
     given = {"profile": profile, "provider": provider, "context": context}

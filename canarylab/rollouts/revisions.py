@@ -15,8 +15,8 @@ Role = Literal["stable", "canary", "active", "preview", ""]
 
 HASH_LABEL = "rollouts-pod-template-hash"
 _REVISION = "rollout.argoproj.io/revision"
-_SCALE_DOWN = "scale-down-deadline"
-"""The annotation in which Argo's controller keeps when an old ReplicaSet is scaled down."""
+SCALE_DOWN = "scale-down-deadline"
+"""The annotation in which Argo's controller keeps when an old ReplicaSet is scaled down (rollout/replicaset.go)."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _revision(rollout: Object, replica_set: Object, pods: Sequence[Object]) -> R
         ready=dig(replica_set, "status", "readyReplicas") or 0,
         available=dig(replica_set, "status", "availableReplicas") or 0,
         created=epoch(dig(meta, "creationTimestamp")),
-        scales_down_at=epoch(dig(meta, "annotations", _SCALE_DOWN)),
+        scales_down_at=epoch(dig(meta, "annotations", SCALE_DOWN)),
         trouble=condition(replica_set, "ReplicaFailure").get("message", ""),
         images=images_of(replica_set["spec"]["template"]),
         pods=tuple(sorted(map(PodView.of, pods), key=lambda pod: (pod.created or 0.0, pod.name))),

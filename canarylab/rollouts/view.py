@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
+from canarylab.kube.workloads import ROLLOUT_VERSION
 from canarylab.rollouts.revisions import RevisionView, images_of, revisions_of
 from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.strategy import Strategy, standstill, steps_done, steps_of, strategy_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
 
-API_VERSION = "argoproj.io/v1alpha1"
+API_VERSION = ROLLOUT_VERSION
 _ALL = 100
 
 

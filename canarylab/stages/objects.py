@@ -15,7 +15,7 @@ from canarylab.errors import StageError
 from canarylab.kube import workloads
 from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
 from canarylab.kube.client import ApiError, is_served
-from canarylab.kube.objects import OWNER_LABEL, identity, is_going, labels_of, managers_of, owner_of
+from canarylab.kube.objects import OWNER_LABEL, identity, is_going, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces
 from canarylab.removal import Removal
@@ -53,7 +53,8 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         return ()
 
     def _wanted(self, ctx: Context) -> list[dict[str, Any]]:
-        return sorted((stamped(_labelled(obj, ctx.profile)) for obj in self.made(ctx)), key=_rank)
+        ours = ({**obj, "metadata": owned(obj["metadata"], ctx.profile)} for obj in self.made(ctx))
+        return sorted(map(stamped, ours), key=_rank)
 
     def observe(self, ctx: Context) -> list[Comparison]:
         if found := self.foreign(ctx):
@@ -158,10 +159,6 @@ def _rank(obj: dict[str, Any]) -> int:
     """Where an object comes among those of a stage, whose own order holds otherwise."""
     kind = obj["kind"]
     return _FIRST.index(kind) if kind in _FIRST else len(_FIRST) + (kind == _LAST)
-
-
-def _labelled(obj: dict[str, Any], profile: str) -> dict[str, Any]:
-    return {**obj, "metadata": {**obj["metadata"], "labels": {**labels_of(obj), OWNER_LABEL: profile}}}
 
 
 def _namespace(obj: dict[str, Any]) -> str | None:

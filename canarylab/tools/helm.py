@@ -158,7 +158,7 @@ def parse_version(printed: str) -> tuple[int, int]:
     if version < FIRST_WITH_LABELS:
         raise MachineError(
             f"this Helm is {printed.strip() or 'of an unknown version'}",
-            why="older ones than 3.13 can't label a release, and the label is how a teardown knows what is ours",
+            why="versions older than 3.13 can't label a release, and the label is how a teardown knows what is ours",
             remedy="install Helm 3.13 or later, or 4",
         )
     return version

@@ -347,7 +347,7 @@ def mebibytes(size: str) -> int:
     """`8192mb`, `8g` or a bare `8192` in MiB, as minikube reads it."""
     match = re.fullmatch(r"(\d+)([bkmg]?)b?", size.lower())
     if match is None:
-        raise ValueError(f"{size!r} is no size")
+        raise ValueError(f"{size!r} isn't a size")
     return int(match[1]) * _UNITS[match[2]] >> 20
 
 

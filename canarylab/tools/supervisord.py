@@ -128,7 +128,7 @@ class Supervisor:
         with suppress(*_NO_ANSWER):  # it may end before it has answered
             self._rpc.shutdown()
         if not wait_until(lambda: not _alive(pid), deadline=cancel.now() + _STOP_SECONDS, cancel=cancel):
-            raise StageError(f"supervisord {pid} doesn't end", where=str(self.folder / "logs" / "supervisord.log"))
+            raise StageError(f"supervisord {pid} doesn't stop", where=str(self.folder / "logs" / "supervisord.log"))
         return True
 
     def _kill_unreachable(self) -> bool:

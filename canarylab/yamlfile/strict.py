@@ -162,7 +162,7 @@ class _Reader:
         if not isinstance(value, str):
             what, remedy = f"the key {shown(key)} isn't text", f'quote it: "{short(key)}"'
         elif event.implicit[0] and key == "<<":
-            what, remedy = "<< merges mappings in YAML, which playbooks don't have", "write the keys out"
+            what, remedy = "YAML's merge key << isn't supported in playbooks", "write the keys out"
         else:
             self._way[-1], self._key_line = key, line
             if not first:
@@ -172,8 +172,8 @@ class _Reader:
 
 
 _SYNTAX = (
-    "look there for a bracket, a quote or an indentation that doesn't fit; "
-    "a text that holds `: ` or ` #`, or begins with one of * & ! | > % @ ` { [, needs quotes"
+    "look there for an unmatched bracket or quote, or wrong indentation; "
+    "a value that contains `: ` or ` #`, or begins with one of * & ! | > % @ ` { [, needs quotes"
 )
 
 
@@ -183,11 +183,13 @@ def _not_yaml(error: yaml.YAMLError, text: str, file: Path, place: Place) -> Pla
     lines = text.splitlines()
     line = max(1, min(error.problem_mark.line + 1, len(lines)))
     if _tab_at(lines[line - 1 : line], error.problem_mark.column):
-        return problem(file, line, place, "a tab stands where YAML takes only spaces", "indent by spaces")
+        return problem(file, line, place, "tabs aren't allowed here", "indent with spaces")
     if error.context == "while scanning an alias":
-        return problem(file, line, place, "a text begins with * and has no quotes", 'quote it, such as "*.example.com"')
+        return problem(
+            file, line, place, "a value that begins with * needs quotes", 'quote it, such as "*.example.com"'
+        )
     if str(error.problem).startswith("mapping values are not allowed"):
-        remedy = "quote the value if it holds `: `, or fix the indentation"
+        remedy = "quote the value if it contains `: `, or fix the indentation"
         return problem(file, line, (*place, *_key_in(lines[line - 1])), f"isn't YAML: {error.problem}", remedy)
     why = f"{error.context}, which begins in line {error.context_mark.line + 1}" if error.context_mark else None
     return problem(file, line, place, f"isn't YAML: {error.problem}", _SYNTAX, why=why)

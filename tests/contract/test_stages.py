@@ -194,7 +194,7 @@ def test_removing_without_a_cluster_finds_nothing(sample, stage):
     assert removals == []
 
 
-def test_what_was_made_is_removed_and_told(sample, stage):
+def test_what_was_made_is_removed_and_reported(sample, stage):
     up(sample, stage)
     removals = stage.remove(sample.context(stage))
     assert removals
@@ -203,7 +203,7 @@ def test_what_was_made_is_removed_and_told(sample, stage):
     assert stage.remove(sample.context(stage)) == []
 
 
-def test_what_a_removal_would_do_is_told_without_doing_it(sample, stage):
+def test_what_a_removal_would_do_is_reported_without_doing_it(sample, stage):
     up(sample, stage)
     writes, commands = list(sample.provider.there.writes), list(sample.runner.commands)
     planned = stage.removals(sample.context(stage))

@@ -152,7 +152,7 @@ def _in_machine(tool: Tool) -> list[str]:
     return done.stdout.split()
 
 
-def test_a_second_run_is_told_who_holds_the_profile(tool: Tool) -> None:
+def test_a_second_run_says_who_holds_the_profile(tool: Tool) -> None:
     with tool.started("up") as running:
         assert running.stdout is not None
         running.stdout.readline()

@@ -154,7 +154,7 @@ def wrong(first_up: Ended, tool: Tool, tmp_path_factory: pytest.TempPathFactory)
         ((f"{DEMO}:blue", f"{DEMO}:bleu"), f"did you mean {DEMO}:blue?"),
     ],
 )
-def test_a_mistake_in_a_manifest_is_told_with_its_line_before_anything_is_applied(
+def test_a_mistake_in_a_manifest_is_reported_with_its_line_before_anything_is_applied(
     wrong: Wrong, manifest: tuple[str, str], words: str
 ) -> None:
     said = wrong.refusal("up", manifest=manifest, within=5)
@@ -178,7 +178,7 @@ def test_what_only_argo_finds_wrong_ends_up_in_argos_words(wrong: Wrong) -> None
         ((f"image: {DEMO}:yellow", f"image: {DEMO}:yelow"), f"did you mean {DEMO}:yellow?"),
     ],
 )
-def test_a_step_that_cannot_be_is_told_with_its_line_before_the_first_is_performed(
+def test_a_step_that_cannot_be_is_reported_with_its_line_before_the_first_is_run(
     wrong: Wrong, playbook: tuple[str, str], words: str
 ) -> None:
     said = wrong.refusal("demo", playbook=playbook, within=5)
@@ -194,14 +194,14 @@ def test_an_image_that_no_registry_gives_is_not_waited_for(wrong: Wrong) -> None
     wrong.reset()
 
 
-def test_a_canary_that_never_gets_ready_is_told_with_its_probe(wrong: Wrong) -> None:
+def test_a_canary_that_never_gets_ready_is_reported_with_its_probe(wrong: Wrong) -> None:
     said = wrong.refusal("demo", playbook=(f"image: {DEMO}:yellow", f"image: {DEMO}:unready-yellow"), within=40)
     assert "Readiness probe failed: HTTP probe failed with statuscode: 503; it isn't ready for" in said
     assert "after 600 s without progress (progressDeadlineSeconds)" in said
     wrong.reset()
 
 
-def test_a_rollout_that_somebody_paused_is_told_with_the_command_that_resumes_it(wrong: Wrong) -> None:
+def test_a_rollout_that_somebody_paused_is_reported_with_the_command_that_resumes_it(wrong: Wrong) -> None:
     wrong.plugin("pause", "app")
     said = wrong.refusal("demo", within=5)
     assert "somebody paused it with kubectl-argo-rollouts at " in said
@@ -209,7 +209,7 @@ def test_a_rollout_that_somebody_paused_is_told_with_the_command_that_resumes_it
     wrong.reset()
 
 
-def test_an_aborted_update_is_told_by_up_at_once_and_reset(wrong: Wrong) -> None:
+def test_an_aborted_update_is_reported_by_up_at_once_and_reset(wrong: Wrong) -> None:
     performed = wrong.run("demo")
     assert performed.code == 0, performed.explain()
     wrong.plugin("abort", "app")
@@ -227,7 +227,7 @@ def test_an_update_that_was_paused_in_its_middle_is_reset(wrong: Wrong) -> None:
     wrong.reset()
 
 
-def test_a_missed_injection_is_told_by_the_demonstration_and_by_up(wrong: Wrong) -> None:
+def test_a_missed_injection_is_reported_by_the_demonstration_and_by_up(wrong: Wrong) -> None:
     wrong.tool.kubectl("label", "namespace", NAME, "istio-injection-")
     wrong.kubectl("delete", "pod", "--all", "--wait=true")
     wrong.kubectl("wait", "rollout/app", "--for=jsonpath={.status.phase}=Healthy", "--timeout=60s")

@@ -8,7 +8,7 @@ from typing import Any
 
 from support.fake_cluster import FakeCluster, Object
 
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.stages.plugin_config import CONFIG_MAP, KEY
 from canarylab.stages.rollouts_controller import CONFIGURED_AT, LABELS, NAME
 

@@ -148,7 +148,7 @@ class Mesh:
             known = {envoy.ROUTES: self._route_dump, envoy.LISTENERS: self._listener_dump}
             return json.dumps(known.get(path, self._cluster_dump)()).encode()
         if (port, path) != (8080, "/stats"):
-            raise StageError(f"it answered {path} with status 404", where=pod)
+            raise StageError(f"{path} returned status 404", where=pod)
         arrived = next(self.arrived[color] for color, digest in HASHES.items() if digest in pod)
         if arrived and self.slow_copies:
             self.slow_copies, arrived = self.slow_copies - 1, arrived - 1

@@ -10,7 +10,7 @@ from support.runs import Scripted, context_of
 import canarylab
 from canarylab.applied import Applied, others, read, remove, write
 from canarylab.errors import CanarylabError
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.ownership.policy import GuestCluster
 from canarylab.removal import Removal
 
@@ -54,7 +54,7 @@ def test_another_digest_is_written_down():
 
 
 @pytest.mark.parametrize("value", ["{", "[]", "{}", '{"digest": "x"}'])
-def test_a_record_that_somebody_changed_is_told_with_its_place_and_the_way_out(value):
+def test_a_record_that_somebody_changed_is_reported_with_its_place_and_the_way_out(value):
     ctx = context_of(cluster=(cluster := FakeCluster()))
     write(ctx, [ctx.playbook])
     cluster.objects[KEY]["data"]["playbook.test"] = value

@@ -93,7 +93,7 @@ class TestImages:
         canary_pod(updating, **waiting("ErrImagePull", "net/http: TLS handshake timeout"))
         assert not causes.is_lasting(view(updating), "Paused")
 
-    def test_one_that_the_cluster_has_not_is_told_with_those_it_has(self, updating: Stage):
+    def test_one_that_the_cluster_has_not_is_reported_with_those_it_has(self, updating: Stage):
         node = {"status": {"images": [{"names": [f"{IMAGE}:blue"]}]}}
         updating.world.others["Node"] = [node]
         updating.provider.images.ours = lambda _ctx: []  # type: ignore[attr-defined]
@@ -113,7 +113,7 @@ class TestImages:
 
 
 class TestPods:
-    def test_a_failing_probe_is_told_with_its_event_and_for_how_long(self, updating: Stage):
+    def test_a_failing_probe_is_reported_with_its_event_and_for_how_long(self, updating: Stage):
         canary_pod(updating)
         began = (datetime.now(UTC) - timedelta(seconds=58)).strftime("%Y-%m-%dT%H:%M:%SZ")
         _, changed = updating.world.pods()
@@ -126,7 +126,7 @@ class TestPods:
         assert "Argo calls the Rollout Degraded after 600 s without progress" in str(error.why)
         assert f"describe pod {POD}` shows all of it; {RESET}" in str(error.remedy)
 
-    def test_a_crash_is_told_with_how_it_ended_and_how_often(self, updating: Stage):
+    def test_a_crash_is_reported_with_how_it_ended_and_how_often(self, updating: Stage):
         last = {"terminated": {"exitCode": 128, "reason": "StartError", "message": "exec: no such file\n"}}
         canary_pod(updating, lastState=last, restartCount=3, **waiting("CrashLoopBackOff", "back-off 10s"))
         error = expect(updating, status="Paused")
@@ -148,7 +148,7 @@ class TestPods:
 
 
 class TestStandstill:
-    def test_a_pause_by_hand_is_told_with_whose_hand_and_how_to_resume(self, stage: Stage):
+    def test_a_pause_by_hand_is_reported_with_whose_hand_and_how_to_resume(self, stage: Stage):
         stage.world.paused_by_hand()
         fields = {"f:spec": {"f:paused": {}}}
         entry = {"manager": "kubectl-argo-rollouts", "time": "2026-01-01T10:00:00Z", "fieldsV1": fields}
@@ -169,7 +169,7 @@ class TestStandstill:
         updating.world.paused_by_hand()
         assert "somebody paused it" in str(expect(never_waits(updating), status="Paused", reason="CanaryPauseStep"))
 
-    def test_a_pause_that_nobody_expected_is_told_with_the_way_on(self, updating: Stage):
+    def test_a_pause_that_nobody_expected_is_reported_with_the_way_on(self, updating: Stage):
         updating.world._weigh()
         error = expect(never_waits(updating), status="Healthy")
         assert "it is in the middle of an update: Paused (CanaryPauseStep), step 1/2" in str(error.why)
@@ -185,11 +185,11 @@ class TestStandstill:
         assert not causes.is_lasting(view(updating), "Healthy")
 
 
-def test_an_abort_is_told_with_its_reason_and_how_to_begin_anew(updating: Stage):
+def test_an_abort_is_reported_with_its_reason_and_how_to_restart_it(updating: Stage):
     updating.world.aborted()
     error = expect(never_waits(updating), status="Paused")
     assert "the update was aborted, and its template is still the one wanted: RolloutAborted: Rollout" in str(error.why)
-    assert f"`kubectl argo rollouts retry rollout rollouts-demo {CONTEXT}` begins the update anew" in str(error.remedy)
+    assert f"`kubectl argo rollouts retry rollout rollouts-demo {CONTEXT}` restarts the update" in str(error.remedy)
 
 
 def test_a_spec_that_argo_refuses_is_for_up_to_put_back(updating: Stage):
@@ -215,7 +215,7 @@ class TestInjection:
         assert "namespace default doesn't have the label istio-injection=enabled" in str(error.why)
         assert error.remedy is not None
         assert error.remedy.startswith("`invoke up` sets it")
-        assert f"`kubectl argo rollouts restart rollouts-demo {CONTEXT}` makes the pods anew" in error.remedy
+        assert f"`kubectl argo rollouts restart rollouts-demo {CONTEXT}` recreates the pods" in error.remedy
 
     def test_with_the_label_the_pod_was_too_early(self, bare: Stage):
         self.namespace(bare, **{"istio-injection": "enabled"})

@@ -9,7 +9,7 @@ from support.runs import context_of
 from canarylab.commands.status import look_at
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
@@ -58,7 +58,7 @@ def world(tmp_path):
 
 
 class TestDegraded:
-    def test_a_spec_that_argo_refuses_is_told_in_argos_words(self, world):
+    def test_a_spec_that_argo_refuses_is_reported_in_argos_words(self, world):
         world.says("Degraded", f"{INVALID}spec.template.spec.containers[0].name: Required value")
         with pytest.raises(StageError) as raised:
             world.health()
@@ -126,7 +126,7 @@ class TestUninjected:
         world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
         return world, pod["metadata"]
 
-    def test_a_pod_that_began_before_the_label_is_told_with_both_times(self, labelled):
+    def test_a_pod_that_began_before_the_label_is_reported_with_both_times(self, labelled):
         with pytest.raises(StageError) as raised:
             labelled[0].health()
         said = str(raised.value)

@@ -91,7 +91,7 @@ def test_a_host_without_control_groups_has_none(tmp_path):
     assert (groups.groups, groups.processes(), groups.delete(Cancel())) == ([], set(), [])
 
 
-def test_a_group_that_is_still_in_use_is_told(tmp_path):
+def test_a_group_that_is_still_in_use_is_reported(tmp_path):
     version_2(tmp_path / "cgroup")
     groups = ControlGroups(NAME, tmp_path / "cgroup")
     groups.create()

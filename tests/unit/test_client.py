@@ -154,7 +154,7 @@ def test_deleting_says_whether_there_was_anything(cluster, api):
     assert not cluster.delete("v1", "Pod", "gone", "default")
 
 
-def test_a_refusal_is_told_in_the_servers_words_with_what_was_asked(cluster, api):
+def test_a_refusal_is_reported_in_the_servers_words_with_what_was_asked(cluster, api):
     message = 'admission webhook "validation.istio.io" denied the request: SNI host is not a compatible subset'
     api.replies["PATCH /api/v1/namespaces/default/pods/p"] = status(400, message)
     with pytest.raises(ApiError) as caught:
@@ -164,7 +164,7 @@ def test_a_refusal_is_told_in_the_servers_words_with_what_was_asked(cluster, api
 
 
 @pytest.mark.parametrize("text", ["<html>Bad Gateway</html>", "[1]", '{"no": "message"}', ""])
-def test_a_refusal_by_something_else_is_told_as_it_came(cluster, api, text):
+def test_a_refusal_by_something_else_is_reported_as_it_came(cluster, api, text):
     api.replies["GET /api/v1/namespaces/default/pods/p"] = (502, text)
     with pytest.raises(ApiError, match="502") as caught:
         cluster.get("v1", "Pod", "p", "default")

@@ -270,7 +270,7 @@ def test_teardown_of_a_held_profile_does_not_claim_that_nothing_is_there(world, 
     assert world.log == []
 
 
-def test_what_cannot_be_removed_is_told_and_the_rest_is_removed(world, events):
+def test_what_cannot_be_removed_is_reported_and_the_rest_is_removed(world, events):
     world.add("tunnel", cls=Infrastructure)
     world.stages[1].remove = fails(StageError("it clings"))
     assert teardown(JSON, [], purge=False) == EXIT_FAILED

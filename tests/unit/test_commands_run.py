@@ -68,7 +68,9 @@ def test_all_is_one_playbook_of_those_that_share_the_default_ones_cluster():
 
 def test_all_and_one_exclude_each_other(events):
     assert run(Options(output="json", playbook="istio-canary", everything=True), raises(AssertionError())) == EXIT_USAGE
-    assert events()[0]["message"].startswith("--all and --playbook istio-canary exclude each other\nnext: leave one")
+    assert events()[0]["message"].startswith(
+        "--all and --playbook istio-canary can't be used together\nnext: leave one"
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_where_no_provider_fits_it_is_said_which_there_are(monkeypatch, events):
         (Options(playbook="none"), "there is no playbook 'none'"),
         (Options(playbook="/no/such.yaml"), "there is no such file"),
         (Options(provider="none"), "there is no provider 'none'"),
-        (Options(profile="UPPER"), "can't be a profile"),
+        (Options(profile="UPPER"), "isn't a valid profile name"),
         (Options(output="xml"), "there is no output 'xml'"),
     ],
 )

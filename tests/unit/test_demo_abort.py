@@ -144,7 +144,7 @@ class TestReadyPods:
         with pytest.raises(ExpectationError, match="ready pods of the"):
             run(paused, self.expect(**pods))
 
-    def test_a_pod_that_is_not_ready_does_not_count_and_is_told(self, paused: Stage):
+    def test_a_pod_that_is_not_ready_does_not_count_and_is_reported(self, paused: Stage):
         original = paused.world.pods
 
         def pods():

@@ -39,7 +39,7 @@ class TestNoneFailed:
         assert claim.holds
         assert claim.seen == "0 of 100 failed"
 
-    def test_one_failure_is_told_with_its_likely_cause(self):
+    def test_one_failure_is_reported_with_its_likely_cause(self):
         claim = error_rate.none_failed(period(1, 100, samples=["after 1.0 s: status 500"]), "not one failed")
         assert not claim.holds
         assert claim.seen == "1 of 100 failed; after 1.0 s: status 500"
@@ -69,7 +69,7 @@ class TestAsExpected:
     def test_too_few_and_too_many_do_not(self, failed: int):
         assert not error_rate.as_expected([period(failed, 600)], 3).holds
 
-    def test_what_missed_before_is_told(self):
+    def test_what_missed_before_is_reported(self):
         claim = error_rate.as_expected([period(60, 600), period(72, 2400)], 3)
         assert claim.holds
         assert "before that 10.00 % (60 of 600" in claim.seen
@@ -195,7 +195,7 @@ class TestExpectErrorRate:
         with pytest.raises(ExpectationError, match="failed answers: expected from revision 2"):
             rate(percent=10).run(stage.ctx, session)
 
-    def test_after_the_abort_the_time_to_recover_is_told(
+    def test_after_the_abort_the_time_to_recover_is_reported(
         self, stage: Stage, application: Application, session: Session, stream: Background
     ):
         application.period = 10
@@ -247,7 +247,7 @@ class TestExpectErrorRate:
         assert not claim.holds
         assert "one with `percent: 0` has to follow" in claim.cause
 
-    def test_too_few_requests_in_time_are_told(self, stage: Stage, session: Session):
+    def test_too_few_requests_in_time_are_reported(self, stage: Stage, session: Session):
         with pytest.raises(ExpectationError, match="a higher `rate`"):
             step(ExpectErrorRate, rollout="rollouts-demo", requests=1_000_000, timeout=0.05).run(stage.ctx, session)
 

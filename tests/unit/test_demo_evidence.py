@@ -211,7 +211,7 @@ class TestALayerDisagrees:
         assert "to Healthy, step 2/2" in said
         assert "a longer pause leaves time to measure" in said
 
-    def test_a_host_without_a_route_is_told_layer_by_layer(self, stage: Stage):
+    def test_a_host_without_a_route_is_reported_layer_by_layer(self, stage: Stage):
         with LoopbackServer(lambda _: gateway_answer(404)) as server:
             said = refused(stage, 5, http=["elsewhere.example.com"], served_at=server.port)
         assert "routes: namespace default: expected revision 1 95 %, revision 2 5 %, saw no route for elsewhere" in said
@@ -385,7 +385,7 @@ class TestMirror:
         assert stage.world.mesh.slow_copies == 0
 
     @pytest.mark.parametrize("percent", [30, 100])
-    def test_a_canary_that_has_begun_to_count_anew_is_told(self, stage: Stage, percent: int):
+    def test_a_canary_that_has_begun_to_count_anew_is_reported(self, stage: Stage, percent: int):
         mesh = stage.world.mesh
         mesh.mirror, mesh.arrived["yellow"] = percent, 10_000
 
@@ -409,13 +409,13 @@ class TestMirror:
         assert "expected 300 of 300, saw 330 of 300" in said
         assert "others ask the same host meanwhile" in said
 
-    def test_a_mirror_that_nobody_expects_is_told(self, stage: Stage):
+    def test_a_mirror_that_nobody_expects_is_reported(self, stage: Stage):
         said = refused(stage, 0)
         assert f"expected revision 1 100 %, saw {STABLE} 100, mirrored to {CANARY} 100" in said.replace(
             f"{STABLE} 100, {CANARY} 0", f"{STABLE} 100"
         )
 
-    def test_a_mirror_that_is_missing_is_told(self, stage: Stage):
+    def test_a_mirror_that_is_missing_is_reported(self, stage: Stage):
         stage.world.mesh.mirror = 0
         said = refused(stage, 0, mirrored=100)
         assert "the layers routes, proxy and traffic disagree" in said
@@ -427,7 +427,9 @@ class TestMirror:
         assert f"Pod default/{pod}: the canary doesn't report how many requests were mirrored to it" in said
         assert "connection refused" in said
 
-    def test_another_application_is_told_what_it_would_have_to_say(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    def test_of_another_application_it_is_said_what_it_would_have_to_report(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ):
         monkeypatch.setattr("canarylab.demo.traffic.mirrored._PATH", "/metrics")
         said = refused(stage, 0, mirrored=100)
         assert "status 404" in said
@@ -455,7 +457,7 @@ class TestTraffic:
         for server in servers:
             server.__exit__()
 
-    def test_an_interval_that_misses_is_measured_again_and_both_are_told(self, stage: Stage, against: Any):
+    def test_an_interval_that_misses_is_measured_again_and_both_are_reported(self, stage: Stage, against: Any):
         answers = iter([*[True] * 5, *[False] * 95, *[True] * 40, *[False] * 160, *[i % 20 == 0 for i in range(800)]])
 
         def scripted(_seen: object) -> bytes:

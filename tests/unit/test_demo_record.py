@@ -222,7 +222,7 @@ def test_a_recording_that_nobody_ends_is_judged_with_the_demonstration(stage):
     assert stage.cluster.overs[0].is_set()
 
 
-def test_after_the_failure_of_another_step_the_history_is_told(stage):
+def test_after_the_failure_of_another_step_the_history_is_reported(stage):
     def fail():
         stage.grow_by_one()
         raise ExpectationError("something else")

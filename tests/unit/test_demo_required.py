@@ -62,7 +62,7 @@ def test_each_rollout_is_named_once_in_the_order_of_the_steps():
     assert rollouts_of(steps) == [("shop", "b"), ("default", "a")]
 
 
-def test_one_that_is_not_there_is_told_with_the_playbook_s_line_before_anything_is_performed(
+def test_one_that_is_not_there_is_reported_with_the_playbook_s_line_before_anything_is_run(
     stage: Stage, tmp_path: Path
 ):
     steps = of_file(stage, tmp_path, PLAYBOOK)
@@ -100,7 +100,7 @@ class TestImages:
         stage.provider.images.ours = lambda _ctx: []  # type: ignore[attr-defined]
         return of_file(stage, tmp_path, PLAYBOOK.replace("dema", "demo"))
 
-    def test_one_that_cannot_be_had_is_told_before_anything_is_performed(
+    def test_one_that_is_not_available_is_reported_before_anything_is_run(
         self, stage: Stage, steps: tuple[Step, ...], tmp_path: Path
     ):
         with pytest.raises(ExpectationError) as raised:

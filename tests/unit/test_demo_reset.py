@@ -106,7 +106,7 @@ def test_an_update_that_the_controller_has_not_seen_yet_is_taken_back(stage: Sta
     assert stage.runner.commands == [BACK]
 
 
-def test_a_rollout_that_somebody_paused_is_resumed_and_told(stage: Stage):
+def test_a_rollout_that_somebody_paused_is_resumed_and_reported(stage: Stage):
     stage.world.paused_by_hand()
     reset(stage.ctx, [HEALTHY])
     assert stage.world.patches == [RESUME]

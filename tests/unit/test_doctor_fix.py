@@ -202,7 +202,7 @@ def test_root_needs_no_sudo(world, monkeypatch):
     assert world.runner.commands == ["brew services start x"]
 
 
-def test_what_fails_is_told_with_its_command_and_the_rest_is_done(world, monkeypatch, capsys):
+def test_what_fails_is_reported_with_its_command_and_the_rest_is_done(world, monkeypatch, capsys):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     world.looks = [[INSTALL, START], [INSTALL]]
     world.knows("brew install x", 1)

@@ -90,7 +90,7 @@ def test_a_busy_server_is_asked_again(server, tmp_path, status):
     assert len(server.requests) == 3
 
 
-def test_a_server_that_stays_busy_is_given_up_and_told(server, tmp_path):
+def test_a_server_that_stays_busy_is_given_up_and_reported(server, tmp_path):
     server.files[PATH] = 503
     error = refused(tmp_path)
     assert (error.where, error.why) == (f"{server.url}{PATH}", "the server answered 503 Service Unavailable")

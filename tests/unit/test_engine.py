@@ -217,7 +217,7 @@ def test_a_stage_sees_its_own_deadline():
 # -- health -----------------------------------------------------------------------------------------------------------
 
 
-def test_health_is_awaited_by_watching_and_each_reason_is_told_once():
+def test_health_is_awaited_by_watching_and_each_reason_is_reported_once():
     cluster = FakeCluster()
     cluster.pending.extend([lambda: None] * 5)
     stage = Scripted("a", ill=["no pod"] * 3 + ["not ready"])

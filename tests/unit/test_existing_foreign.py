@@ -14,7 +14,7 @@ from support.runs import Heard, context_of
 
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.ownership import foreign
 from canarylab.ownership.foreign import ClashError
 from canarylab.ownership.helm_removal import found_label
@@ -150,7 +150,7 @@ def test_somebody_elses_release_that_fits_is_used_and_left(world):
     ("content", "reason"),
     [
         ({"version": "1.30.0"}, "version 1.30.0"),
-        ({"chart": {"metadata": {"name": "other", "version": "1.31.0"}}}, "chart other"),
+        ({"chart": {"metadata": {"name": "other", "version": "1.31.0"}}}, "chart is other"),
         ({"status": "failed"}, "it is failed"),
     ],
 )
@@ -304,8 +304,8 @@ def test_somebody_elses_argo_rollouts_that_fits_is_used_and_left(argo):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"version": "v1.8.0"}, "version 1.8.0"),
-        ({"version": "latest"}, "version unknown"),
+        ({"version": "v1.8.0"}, "version is 1.8.0"),
+        ({"version": "latest"}, "version is unknown"),
         ({"args": ["--namespaced"]}, "its own namespace only"),
         ({"available": 0}, "0 of 1 pods available"),
     ],

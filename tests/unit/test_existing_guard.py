@@ -11,7 +11,7 @@ from support.runs import context_of
 
 from canarylab.contract.context import Consent
 from canarylab.errors import CancelledError, UsageError
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.providers.existing import guard
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 

@@ -100,7 +100,7 @@ def test_architectures_are_those_that_a_pod_may_land_on(nodes, found):
 def test_an_architecture_that_nothing_is_built_for_is_refused_with_all_named():
     with pytest.raises(StageError) as caught:
         requirements.architectures(FakeCluster(node(), node("two", "s390x")))
-    assert "node two is of architecture s390x" in str(caught.value)
+    assert "node two has architecture s390x; images are built only for" in str(caught.value)
     assert "amd64, s390x" in str(caught.value)
     assert caught.value.remedy
 
@@ -124,7 +124,7 @@ def test_a_cluster_that_a_playbook_cannot_run_on_is_refused_before_the_first_cha
     for key, value in change.items():
         setattr(cluster, key, value)
     with pytest.raises(StageError, match=reason) as caught:
-        requirements.require(cluster)
+        requirements.require(context_of(cluster=cluster))
     assert caught.value.remedy
 
 
@@ -143,7 +143,7 @@ def test_there_is_no_tunnel_to_start_or_stop(made, command):
 
 
 @pytest.mark.parametrize("command", ["up", "demo", "teardown"])
-def test_a_cluster_that_does_not_answer_is_told_before_anything_is_done(made, command):
+def test_a_cluster_that_does_not_answer_is_reported_before_anything_is_done(made, command):
     provider, ctx, cluster = made()
     cluster.unready = "the API server doesn't answer"
     with pytest.raises(CanarylabError, match="doesn't answer") as caught, provider.infrastructure.session(ctx, command):

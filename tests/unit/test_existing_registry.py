@@ -68,7 +68,7 @@ def test_what_is_no_registry_is_refused(written):
         ("no-such-host.invalid:5000", False),
     ],
 )
-def test_what_is_near_is_told_by_its_addresses(host, private):
+def test_what_is_near_is_reported_by_its_addresses(host, private):
     assert is_private(host) == private
 
 
@@ -148,7 +148,7 @@ def test_something_near_by_that_is_no_registry_is_refused(serve):
         is_plain(Address.parse(serve(404)))
 
 
-def test_a_registry_near_by_that_is_not_up_is_told():
+def test_a_registry_near_by_that_is_not_up_is_reported():
     with pytest.raises(StageError) as caught:
         is_plain(Address.parse("127.0.0.1:9"))
     assert "refused" in str(caught.value)
@@ -226,7 +226,7 @@ def test_an_image_that_is_not_there_is_none(error):
 
 
 @pytest.mark.parametrize("error", ["unauthorized: authentication required", "connection refused", ""])
-def test_a_registry_that_does_not_say_is_told_with_what_to_do(error):
+def test_a_registry_that_does_not_say_is_reported_with_what_to_do(error):
     with pytest.raises(StageError, match=r"skopeo login 127\.0\.0\.1:5000"):
         at(Skopeo({"inspect": (1, error)})).images(REFERENCE, SOURCE_LABEL)
 

@@ -12,7 +12,8 @@ from support.helm_world import HelmWorld
 from support.runs import context_of
 
 from canarylab.errors import StageError
-from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.kube.client import ApiError
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.ownership import definitions, namespaces
 from canarylab.ownership.helm_removal import found_label
 from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
@@ -103,7 +104,7 @@ def test_what_cannot_be_looked_at_keeps_a_namespace(monkeypatch):
 
 
 @pytest.mark.parametrize("labels", [{}, {OWNER_LABEL: "another"}])
-def test_a_namespace_that_is_not_ours_is_not_even_told(labels):
+def test_a_namespace_that_is_not_ours_is_not_even_reported(labels):
     ctx, cluster = borrowed(space(labels=labels))
     assert namespaces.remove(ctx, "ns") == []
     assert has_namespace(cluster)
@@ -116,7 +117,7 @@ def test_a_namespace_that_is_being_deleted_is_waited_for_before_it_is_made_again
     assert "deletionTimestamp" not in cluster.get("v1", "Namespace", "ns")["metadata"]
 
 
-def test_a_namespace_that_does_not_go_away_is_told_with_what_holds_it():
+def test_a_namespace_that_does_not_go_away_is_reported_with_what_holds_it():
     held = space(deletionTimestamp="now")
     held["status"]["conditions"] = [
         {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "a finalizer"}

@@ -277,7 +277,7 @@ def test_a_pod_of_its_own_says_its_trouble_once(cluster):
     assert workload_health(cluster, bare) == "Pod default-pod, container c: ErrImagePull: not found"
 
 
-def test_of_a_pod_that_is_being_set_up_its_newest_warning_is_told(cluster):
+def test_of_a_pod_that_is_being_set_up_its_newest_warning_is_reported(cluster):
     found = workload("StatefulSet", "apps/v1")
     cluster.put(found)
     put_waiting(cluster, "ContainerCreating")
@@ -290,7 +290,7 @@ def test_of_a_pod_that_is_being_set_up_its_newest_warning_is_told(cluster):
     assert workload_health(cluster, found) == said
 
 
-def test_where_no_pod_can_be_created_its_controllers_words_are_told(cluster):
+def test_where_no_pod_can_be_created_its_controllers_words_are_reported(cluster):
     found = workload("DaemonSet", "apps/v1", desiredNumberScheduled=1)
     cluster.put(found)
     cluster.put(event("DaemonSet", "w", "exceeded quota", reason="FailedCreate"))

@@ -63,7 +63,7 @@ class TestSurge:
         assert said.startswith("available pods: expected at least 3")
         assert "saw 2 at least, at 2.00 s (resourceVersion 102)" in said
 
-    def test_a_pod_that_is_only_still_to_be_deleted_breaks_nothing_and_is_told(self):
+    def test_a_pod_that_is_only_still_to_be_deleted_breaks_nothing_and_is_reported(self):
         told = states(
             at_rest(**ONE),
             replica_set(NEW, 1, available=0),

@@ -91,9 +91,9 @@ def test_the_processor_has_to_be_one_that_is_built_for(monkeypatch, machine, ok)
 @pytest.mark.parametrize(("user", "ok", "seen"), [(0, True, "root"), (1000, False, "user 1000")])
 def test_the_user_has_to_be_root_and_the_remedy_keeps_the_home(monkeypatch, user, ok, seen):
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    finding = host._root()
+    finding = host._root("invoke up --playbook mine")
     assert (finding.ok, finding.seen) == (ok, seen)
-    assert "sudo -E" in finding.remedy
+    assert 'sudo -E env "PATH=$PATH" invoke up --playbook mine ' in finding.remedy
 
 
 def reading(monkeypatch, contents):
@@ -176,7 +176,7 @@ def test_overlayfs_is_tried_in_a_mount_namespace_of_its_own_and_leaves_nothing(i
 # -- before anything is changed ---------------------------------------------------------------------------------------
 
 
-def test_what_stands_in_the_way_is_told_all_at_once_and_nothing_is_installed(monkeypatch):
+def test_what_stands_in_the_way_is_reported_all_at_once_and_nothing_is_installed(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
@@ -188,7 +188,7 @@ def test_what_stands_in_the_way_is_told_all_at_once_and_nothing_is_installed(mon
 
 
 @pytest.mark.parametrize(("limit", "ok"), [("128\n", False), ("511\n", False), ("512\n", True)])
-def test_few_inotify_instances_are_told_before_a_sidecar_fails_for_want_of_one(monkeypatch, tmp_path, limit, ok):
+def test_few_inotify_instances_are_reported_before_a_sidecar_fails_for_want_of_one(monkeypatch, tmp_path, limit, ok):
     file = tmp_path / "max_user_instances"
     file.write_text(limit)
     monkeypatch.setattr(host, "_INOTIFY", file)

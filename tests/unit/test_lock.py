@@ -145,7 +145,7 @@ class Hurried(Cancel):
         time.sleep(0.001)
 
 
-def test_one_that_is_held_is_waited_for_and_that_is_told_once(path):
+def test_one_that_is_held_is_waited_for_and_that_is_reported_once(path):
     told, order = threading.Event(), []
 
     def second():

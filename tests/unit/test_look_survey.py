@@ -37,7 +37,7 @@ def test_the_error_of_one_stage_keeps_its_own_class():
         up(Scripted("a"), Scripted("b", on_observe=fails(UsageError("no registry"))))
 
 
-def test_all_that_is_in_the_way_is_told_at_once():
+def test_all_that_is_in_the_way_is_reported_at_once():
     with pytest.raises(CanarylabError) as caught:
         up(*(Scripted(name, on_observe=fails(StageError(f"{name} is taken"))) for name in "abc"))
     assert "3 stages" in str(caught.value)

@@ -33,7 +33,9 @@ def made(tmp_path):
         supervisor = SimpleNamespace(process=lambda _name: None, stop=lambda _name: False)
         runner = FakeRunner({f"ip netns pids {network.name}": processes})
         built = Built(tmp_path / "built")
-        machine = Machine(tmp_path, built, network, supervisor, runner=runner, cancel=Cancel())
+        paths = SimpleNamespace(root=tmp_path)
+        ctx = SimpleNamespace(paths=paths, runner=runner, cancel=Cancel(), command=lambda words: f"invoke {words} -x")
+        machine = Machine(ctx, built, network, supervisor)
         machine.groups = ControlGroups(network.name, tmp_path / "nowhere")
         return machine
 
@@ -59,7 +61,7 @@ def test_without_a_namespace_nobody_can_be_in_it(made, tmp_path):
 def test_processes_that_do_not_end_are_named(made, monkeypatch):
     monkeypatch.setattr(machines, "_STOP_SECONDS", 0.0)
     nobody = 2**22 + 1  # above the highest process id that there can be
-    with pytest.raises(StageError, match=rf"don't end: \[{nobody}\]"):
+    with pytest.raises(StageError, match=rf"don't stop: \[{nobody}\]"):
         made(lambda: f"{nobody}\n").stop()
 
 

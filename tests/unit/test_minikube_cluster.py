@@ -58,7 +58,7 @@ def profile_of(**made):
 # -- from every state to a running cluster ----------------------------------------------------------------------------
 
 
-def test_a_machine_that_cannot_do_it_is_told_before_minikube_is_asked_to_start(world):
+def test_a_machine_that_cannot_do_it_is_reported_before_minikube_is_asked_to_start(world):
     world.findings = [
         Finding("socket_vmnet", False, "its daemon doesn't answer", "sudo brew services start socket_vmnet"),
         Finding("disk", True, "60 GiB free"),
@@ -323,7 +323,7 @@ def test_a_playbooks_version_is_written_as_minikube_wants_it():
     assert start_options(SPEC.model_copy(update={"kubernetes": "1.35.1"}), None, [], "Darwin").kubernetes == "v1.35.1"
 
 
-def test_a_cluster_that_exists_is_told_what_it_was_made_with():
+def test_a_cluster_that_exists_is_started_with_what_it_was_made_with():
     existing = profile_of(KubernetesVersion="v1.34.0", ContainerRuntime="docker")
     options = start_options(SPEC, existing, [], "Darwin")
     assert (options.kubernetes, options.container_runtime, options.driver) == ("v1.34.0", "docker", "qemu2")

@@ -42,7 +42,7 @@ def test_on_a_mac_where_all_is_well_only_what_cannot_be_known_is_worth_a_look(ma
     assert "this machine can do it; 1 finding worth a look" in printed(*found)
 
 
-def test_everything_is_looked_at_and_told_in_the_order_in_which_it_is_mended(mac):
+def test_everything_is_looked_at_and_reported_in_the_order_in_which_it_is_fixed(mac):
     told = [finding.subject for finding in mac.findings()]
     assert told == [
         "operating system",
@@ -84,7 +84,7 @@ def test_every_finding_has_a_remedy_and_each_command_that_fixes_can_be_pasted(ma
         assert finding.needs_root == finding.remedy.startswith("sudo ") or not finding.fix
 
 
-def test_a_check_that_cannot_be_made_is_told_and_is_no_obstacle(mac):
+def test_a_check_that_cannot_be_made_is_reported_and_is_no_obstacle(mac):
     def never_ends():
         raise CommandError("netstat -nr", None, "")
 
@@ -134,7 +134,7 @@ def test_a_program_that_is_missing_is_installed_by_its_formula(mac, name, formul
     assert (finding.ok, finding.fatal, finding.needs_root) == (False, fatal, False)
 
 
-def test_without_homebrew_nothing_is_fixed_but_the_way_is_told(mac):
+def test_without_homebrew_nothing_is_fixed_but_the_way_is_reported(mac):
     mac.remove(BREW)
     mac.remove("opt/homebrew/bin/helm")
     assert "https://brew.sh" in mac.finding("Homebrew").remedy
@@ -164,7 +164,7 @@ def test_an_older_one_that_may_work_is_worth_a_look(mac, name, line, answer):
 
 
 @pytest.mark.parametrize("answer", ["nonsense", '{"other": 1}', failing("killed: 9")])
-def test_a_program_that_does_not_say_its_version_is_told_with_its_last_words(mac, answer):
+def test_a_program_that_does_not_say_its_version_is_reported_with_its_last_words(mac, answer):
     mac.says("minikube version -o json", answer)
     finding = mac.finding("minikube")
     assert (finding.ok, finding.fatal) == (False, False)
@@ -292,7 +292,7 @@ def test_qemu_that_is_missing_is_installed(mac):
     assert mac.finding("qemu").fix[1:] == ("install", "qemu")
 
 
-def test_qemu_without_its_firmware_is_told_by_what_minikube_would_say(mac):
+def test_qemu_without_its_firmware_is_reported_by_what_minikube_would_say(mac):
     mac.remove("opt/homebrew/opt/qemu/share/qemu/edk2-aarch64-code.fd")
     finding = mac.finding("qemu firmware")
     assert finding.fix[1:] == ("reinstall", "qemu")
@@ -331,7 +331,7 @@ def test_where_no_driver_is_named_minikube_chooses(mac):
 # -- socket_vmnet -----------------------------------------------------------------------------------------------------
 
 
-def test_socket_vmnet_that_is_missing_is_told_by_what_minikube_would_say(mac):
+def test_socket_vmnet_that_is_missing_is_reported_by_what_minikube_would_say(mac):
     mac.remove(CLIENT)
     mac.remove(SOCKET)
     finding, daemon = mac.finding("socket_vmnet"), mac.finding("socket_vmnet daemon")
@@ -374,7 +374,7 @@ def test_a_daemon_that_hangs_up_is_not_answering(mac):
     assert "Connection reset" in finding.seen
 
 
-def test_a_socket_for_another_group_is_told_with_whose_it_is(mac):
+def test_a_socket_for_another_group_is_reported_with_whose_it_is(mac):
     """kubernetes/minikube#17615, lima-vm/socket_vmnet#8."""
     mac.monkeypatch.setattr(vmnet, "answers", lambda _: errno.EACCES)
     mac.monkeypatch.setattr(vmnet, "_owner", lambda _: vmnet.Owner("root", "wheel", "srwxrwx---"))
@@ -385,7 +385,7 @@ def test_a_socket_for_another_group_is_told_with_whose_it_is(mac):
     assert finding.needs_root
 
 
-def test_a_daemon_that_was_started_without_sudo_is_told_by_whom(mac):
+def test_a_daemon_that_was_started_without_sudo_is_reported_by_whom(mac):
     mac.daemon.close()
     mac.monkeypatch.setattr(vmnet, "_owner", lambda _: vmnet.Owner("me", "staff", "srwxrwx---"))
     assert "started by me, without sudo" in mac.finding("socket_vmnet daemon").seen
@@ -558,7 +558,7 @@ def test_leases_are_read_from_bootpds_file():
         ("8192mb", True, True, "8192 MiB of 16384 MiB"),
         ("15g", False, False, "leaves less than 2048 MiB"),
         ("32g", False, True, "this machine has 16384 MiB"),
-        ("1024", False, True, "minikube's least is 1800 MiB"),
+        ("1024", False, True, "minikube needs at least 1800 MiB"),
     ],
 )
 def test_memory_is_compared_with_what_the_playbook_asks_for(mac, wanted, ok, fatal, seen):
@@ -689,7 +689,7 @@ def test_on_linux_no_question_of_a_macs_is_asked(linux):
     assert subjects(found) == []
 
 
-def test_on_linux_a_missing_program_is_told_where_to_get(linux):
+def test_on_linux_a_missing_program_is_reported_with_where_to_get_it(linux):
     linux.remove("opt/homebrew/bin/minikube")
     finding = linux.finding("minikube")
     assert (finding.fix, "minikube.sigs.k8s.io" in finding.remedy) == ((), True)
@@ -703,7 +703,7 @@ def test_kvm_needs_its_device_and_libvirt(linux):
     assert linux.finding("driver", driver="kvm2").ok
 
 
-def test_linux_without_homebrew_is_not_told_to_install_it(linux):
+def test_on_linux_without_homebrew_no_finding_names_it(linux):
     assert "Homebrew" not in [finding.subject for finding in linux.findings()]
 
 

@@ -114,7 +114,7 @@ def test_a_save_that_wrote_nothing_is_an_error(world, ctx):
 
 def test_an_image_of_another_architecture_is_refused(world, ctx, wanted):
     world.store.builds = world.made("new", "arm64", ARM64, {SOURCE_LABEL: wanted.digest})
-    with pytest.raises(StageError, match="of another architecture"):
+    with pytest.raises(StageError, match="for the wrong architecture"):
         NodeImages().deliver(ctx, wanted)
 
 

@@ -109,7 +109,7 @@ def routed(**other):
 # -- running it -------------------------------------------------------------------------------------------------------
 
 
-def test_minikubes_status_block_is_told():
+def test_minikubes_status_block_is_reported():
     kept = Kept_(routed(), Child(RIGHT_LINES, code=0))
     kept.serve()
     last = kept.reports[-2]
@@ -117,14 +117,14 @@ def test_minikubes_status_block_is_told():
     assert last.started == processes.find(Runner(Cancel()), os.getpid()).started
 
 
-def test_a_route_is_told_only_with_the_process_that_holds_it():
+def test_a_route_is_reported_only_with_the_process_that_holds_it():
     """The first block may be printed before the process was looked up: whoever reads of it asks for the process."""
     kept = Kept_(routed(), Child(RIGHT_LINES, code=0))
     kept.serve()
     assert [one.pid for one in kept.reports if one.route] == [os.getpid()]
 
 
-def test_errors_of_the_block_are_told():
+def test_errors_of_the_block_are_reported():
     lines = status_block(router="conflicting route: x").splitlines()
     kept = Kept_(routed(), Child(lines, code=0))
     kept.serve()
@@ -147,7 +147,7 @@ def test_without_words_it_says_so():
     assert keeper.meaning(-9, "") == "`minikube tunnel` ended with -9: it said nothing"
 
 
-def test_a_program_that_is_not_there_is_told(monkeypatch, tmp_path):
+def test_a_program_that_is_not_there_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     kept = Kept_(routed())
     kept.start = Background

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 from support.minikube_world import event, recorded
+from support.runs import context_of
 
 from canarylab.errors import MachineError, StageError
 from canarylab.providers.minikube import problems
 from canarylab.providers.minikube.problems import advice_for, explain, failure
+
+CONTEXT = context_of(profile="canary")
 
 SIGNS = [
     (15, "NOT_FOUND_SOCKET_VMNET", "", "NOT_FOUND_SOCKET_VMNET", "brew install socket_vmnet"),
@@ -98,7 +101,7 @@ def test_each_sign_is_recognised_and_says_what_to_do(code, reason, text, expecte
     problem = explain(code, reason, text)
     assert problem.name == expected
     assert problem.why
-    assert remedy in problem.remedy
+    assert remedy in problem.remedy_for(CONTEXT)
 
 
 def test_what_is_not_known_has_no_explanation():
@@ -111,7 +114,7 @@ def test_a_general_exit_code_explains_nothing_where_minikube_gave_a_reason():
 
 def test_a_recorded_refusal_becomes_an_error_with_its_id_and_words():
     call = recorded("socket_vmnet on Linux")
-    error = failure("start the cluster", call.stdout, call.exit, "canary")
+    error = failure("start the cluster", call.stdout, call.exit, CONTEXT)
     assert isinstance(error, MachineError)
     assert "MK_USAGE" in error.what
     assert "The socket_vmnet network is only supported on macOS" in error.why
@@ -120,13 +123,13 @@ def test_a_recorded_refusal_becomes_an_error_with_its_id_and_words():
 
 def test_a_recorded_usage_error_shows_what_was_printed():
     call = recorded("unknown flag")
-    error = failure("start the cluster", call.stderr, call.exit, "canary")
+    error = failure("start the cluster", call.stderr, call.exit, CONTEXT)
     assert isinstance(error, StageError)
     assert "unknown flag: --nonsense" in error.why
     assert error.remedy
 
 
-def test_advice_links_and_our_explanation_are_all_told():
+def test_advice_links_and_our_explanation_are_all_reported():
     line = event(
         "error",
         name="GUEST_DRIVER_MISMATCH",
@@ -136,7 +139,7 @@ def test_advice_links_and_our_explanation_are_all_told():
         url="https://minikube.sigs.k8s.io/docs/",
         issues="https://github.com/kubernetes/minikube/issues/1",
     )
-    error = failure("start the cluster", f"noise\n{line}", 81, "canary")
+    error = failure("start the cluster", f"noise\n{line}", 81, CONTEXT)
     assert "created using the docker driver" in error.why
     assert "'minikube delete -p canary'" in error.remedy
     assert "https://minikube.sigs.k8s.io/docs/" in error.remedy
@@ -146,7 +149,7 @@ def test_advice_links_and_our_explanation_are_all_told():
 
 def test_a_reason_without_words_is_explained_all_the_same():
     line = event("error", name="NOT_FOUND_SOCKET_VMNET", exitcode="15", message="", advice="", url="", issues="")
-    error = failure("start the cluster", line, 15, "canary")
+    error = failure("start the cluster", line, 15, CONTEXT)
     assert "NOT_FOUND_SOCKET_VMNET" in error.what
     assert "isn't installed" in error.why
 
@@ -154,13 +157,13 @@ def test_a_reason_without_words_is_explained_all_the_same():
 def test_hints_from_elsewhere_help_to_recognise_a_trap():
     output = event("error", name="GUEST_START", exitcode="80", message="apiserver healthz never reported healthy")
     assert "10.0.2.15" not in output
-    assert "builtin network" in failure("start", output, 80, "canary", hints=["10.0.2.15"]).why
-    assert "builtin network" not in failure("start", output, 80, "canary").why
+    assert "builtin network" in failure("start", output, 80, CONTEXT, hints=["10.0.2.15"]).why
+    assert "builtin network" not in failure("start", output, 80, CONTEXT).why
 
 
 def test_a_minikube_that_was_killed_says_its_last_step_and_no_json():
     error = failure(
-        "start the cluster", event("step", message="Creating VM", currentstep="9", totalsteps="19"), -9, "x"
+        "start the cluster", event("step", message="Creating VM", currentstep="9", totalsteps="19"), -9, CONTEXT
     )
     assert "signal 9" in error.what
     assert error.why == "Creating VM"

@@ -113,7 +113,7 @@ def test_a_context_that_minikube_did_not_make_is_left(world):
     assert user_kubeconfig()["clusters"] == foreign["clusters"]
 
 
-def test_a_deletion_that_failed_is_told_with_what_minikube_complained_of(world):
+def test_a_deletion_that_failed_is_reported_with_what_minikube_complained_of(world):
     world.have("running")
     ctx = world.context()
     ctx.paths.create()

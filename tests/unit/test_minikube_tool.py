@@ -192,7 +192,7 @@ def test_sizes_are_binary_as_minikube_reads_them(size, expected):
 
 @pytest.mark.parametrize("size", ["lots", "", "8tb", "-1"])
 def test_what_is_no_size_is_refused(size):
-    with pytest.raises(ValueError, match="is no size"):
+    with pytest.raises(ValueError, match="isn't a size"):
         minikube.mebibytes(size)
 
 

@@ -225,7 +225,7 @@ def test_a_conflicting_route_of_another_profile_is_explained_and_stays():
     assert host.table == {SERVICES: "192.168.105.9"}
 
 
-def test_a_conflicting_route_of_nobody_known_is_told_with_the_command_that_removes_it():
+def test_a_conflicting_route_of_nobody_known_is_reported_with_the_command_that_removes_it():
     host = Host()
     host.table[SERVICES] = "10.8.0.1"
     with pytest.raises(StageError, match=rf"sudo ip route delete {SERVICES} via 10.8.0.1"):
@@ -400,7 +400,7 @@ def until(ready, seconds=30):
 
 
 @linux
-def test_the_tunnel_runs_in_the_background_and_is_told_of(real):
+def test_the_tunnel_runs_in_the_background_and_is_reported(real):
     world, ctx = real
     ACCESS.tunnel_start(ctx)
     status = ACCESS.tunnel_status(ctx)
@@ -462,12 +462,12 @@ def test_what_a_killed_tunnel_left_is_taken_back(real):
         (
             "111 * Exiting due to TUNNEL_ALREADY_RUNNING: Another tunnel process is already running, terminate the "
             "existing instance to start a new one",
-            "a tunnel of this profile runs already",
+            "a tunnel of this profile is already running",
         ),
         (
             "110 X Exiting due to SVC_TUNNEL_START: error starting tunnel: error creating tunnel: another tunnel is "
             "already running, shut it down first: ID { Route: 10.96.0.0/12 -> 192.168.105.4, machineName: x, Pid: 1 }",
-            "a tunnel of this profile runs already",
+            "a tunnel of this profile is already running",
         ),
         ("103 * The control-plane node minikube apiserver is not running: (state=Stopped)", "invoke up"),
     ],
@@ -536,7 +536,7 @@ def test_a_foreign_tunnel_is_used_while_it_works_named_and_never_ended(real, for
 # -- taking back ------------------------------------------------------------------------------------------------------
 
 
-def test_without_root_what_is_left_is_told_with_its_command():
+def test_without_root_what_is_left_is_reported_with_its_command():
     host = Host(may_sudo=False)
     host.table[SERVICES] = VM
     ctx = context(host)
@@ -601,7 +601,7 @@ def test_a_lost_route_is_a_tunnel_that_does_not_run(monkeypatch):
     assert TunnelStage("tunnel", StageOptions()).changes(status), "`up` mends it"
 
 
-def test_an_error_in_minikubes_status_block_is_told_with_its_explanation(monkeypatch):
+def test_an_error_in_minikubes_status_block_is_reported_with_its_explanation(monkeypatch):
     host = Host()
     host.table[SERVICES] = VM
     kept = KeeperReport(route=str(OURS), errors={"router": "conflicting route: 10.96.0.0/12 192.168.105.9 UGSc"})
@@ -610,7 +610,7 @@ def test_an_error_in_minikubes_status_block_is_told_with_its_explanation(monkeyp
     assert "another profile's tunnel" in problem
 
 
-def test_a_conflicting_route_is_told_with_what_to_do(monkeypatch):
+def test_a_conflicting_route_is_reported_with_what_to_do(monkeypatch):
     host = Host()
     host.table[SERVICES] = "192.168.105.9"
     write_profile("colleague", "192.168.105.9")

@@ -155,16 +155,16 @@ def test_profiles_have_links_of_their_own():
 def test_no_request_is_sent_where_the_route_leads_elsewhere(route, by):
     runner = FakeRunner({"ip -j route get 10.210.128.10": route})
     with pytest.raises(CanarylabError) as caught:
-        Network(PROFILE, RANGES, runner).check_route("10.210.128.10")
+        Network(PROFILE, RANGES, runner).check_route("10.210.128.10", "invoke tunnel start --playbook mine")
     assert by in str(caught.value)
-    assert f"invoke tunnel start --profile {PROFILE}" in str(caught.value)
+    assert "next: invoke tunnel start --playbook mine" in str(caught.value)
 
 
 def test_a_link_of_our_name_without_our_namespace_is_not_trusted():
     network = Network(PROFILE, RANGES, FakeRunner())
     runner = FakeRunner({"ip -j route get 10.210.0.2": json.dumps([{"dev": network.link}])})
     with pytest.raises(CanarylabError, match="no request is sent"):
-        Network(PROFILE, RANGES, runner).check_route("10.210.0.2")
+        Network(PROFILE, RANGES, runner).check_route("10.210.0.2", "invoke tunnel start")
 
 
 NOTHING = {"ip -j route show type unreachable": "", "nft -j list tables": '{"nftables": [{"metainfo": {}}]}'}
@@ -176,7 +176,7 @@ def test_deleting_what_is_not_there_is_no_error_and_deletes_nothing():
     assert runner.commands == list(NOTHING)
 
 
-def test_what_a_killed_run_left_is_deleted_and_told():
+def test_what_a_killed_run_left_is_deleted_and_reported():
     network = Network(PROFILE, RANGES, FakeRunner())
     tables = {"nftables": [{"table": {"family": "inet", "name": name}} for name in ("other", network.name)]}
     runner = FakeRunner(

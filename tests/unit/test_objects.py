@@ -11,6 +11,7 @@ from canarylab.kube.objects import (
     labels_of,
     load_balancer_address,
     managers_of,
+    owned,
     owner_of,
     pod_trouble,
 )
@@ -98,3 +99,12 @@ def test_the_marks_of_an_object_say_whose_it_is():
     assert (owner_of(obj), annotations_of(obj), managers_of(obj)) == ("mine", {"a": "b"}, {"kubelet"})
     assert is_going(obj)
     assert identity(obj) == ("v1", "Pod", "x")
+
+
+def test_the_label_of_a_profile_is_put_beside_others_and_read_again():
+    meta = {"name": "x", "labels": {"app": "x"}}
+    made = owned(meta, "mine")
+    assert made == {"name": "x", "labels": {"app": "x", OWNER_LABEL: "mine"}}
+    assert owner_of({"metadata": made}) == "mine"
+    assert meta == {"name": "x", "labels": {"app": "x"}}, "what was handed over stays as it was"
+    assert owned({"name": "y"}, "mine") == {"name": "y", "labels": {OWNER_LABEL: "mine"}}

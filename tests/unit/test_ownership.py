@@ -11,7 +11,7 @@ from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
 from canarylab.contract.ownership import Ownership
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.ownership.policy import GuestCluster
 
 

@@ -43,20 +43,20 @@ def test_what_a_step_says_itself_comes_first(tmp_path: Path) -> None:
     assert playbook.demo[0].options.model_dump()["rollout"] == "other"
 
 
-def test_a_wrong_value_is_told_with_the_line_where_it_stands(tmp_path: Path) -> None:
+def test_a_wrong_value_is_reported_with_the_line_where_it_stands(tmp_path: Path) -> None:
     with pytest.raises(PlaybookError) as told:
         _load(tmp_path, "every-step:\n  rollout: shop\n  http: shop.example.com\ndemo:\n  - evidence: {canary: 20}\n")
     assert "shop.yaml:6:" in str(told.value)
     assert "demo[0].evidence.http" in str(told.value)
 
 
-def test_an_option_that_no_kind_of_step_has_is_told(tmp_path: Path) -> None:
+def test_an_option_that_no_kind_of_step_has_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PlaybookError) as told:
         _load(tmp_path, "every-step: {rolout: shop}\ndemo:\n  - healthy: {rollout: shop}\n")
-    assert "shop.yaml:4: every-step.rolout: is an option of no kind of step" in str(told.value)
+    assert "shop.yaml:4: every-step.rolout: isn't an option of any kind of step" in str(told.value)
     assert "did you mean rollout?" in str(told.value)
 
 
-def test_what_is_still_missing_is_told_for_the_step(tmp_path: Path) -> None:
+def test_what_is_still_missing_is_reported_for_the_step(tmp_path: Path) -> None:
     with pytest.raises(PlaybookError, match=r"demo\[1\].evidence.canary: is missing"):
         _load(tmp_path, "every-step: {rollout: shop}\ndemo:\n  - healthy:\n  - evidence: {http: [shop.example.com]}\n")

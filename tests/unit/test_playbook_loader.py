@@ -253,9 +253,9 @@ BAD = {
     "an empty document": ("---\n", "1: (file): is empty", "write a playbook"),
     "a text": ("just text\n", "1: (file): expected a mapping, found the text 'just text'", "README"),
     "a list": ("- a\n", "1: (file): expected a mapping, found a list", "README"),
-    "a tab": ("name: x\ncluster:\n\tprofile: x\n", "3: cluster: a tab stands where YAML takes only spaces", "spaces"),
-    "a tab after spaces": ("a:\n  b:\n  \tc: 1\n", "3: a.b: a tab stands where YAML takes only spaces", "spaces"),
-    "a second tab line": ("a:\n  b: 1\n\tc: 2\n", "3: a.b: a tab stands where YAML takes only spaces", "spaces"),
+    "a tab": ("name: x\ncluster:\n\tprofile: x\n", "3: cluster: tabs aren't allowed here", "spaces"),
+    "a tab after spaces": ("a:\n  b:\n  \tc: 1\n", "3: a.b: tabs aren't allowed here", "spaces"),
+    "a second tab line": ("a:\n  b: 1\n\tc: 2\n", "3: a.b: tabs aren't allowed here", "spaces"),
     "an open bracket": ("name: x\nstages: [a, b\ndemo: 1\n", "3: stages[2]: isn't YAML: ", "begins in line 2"),
     "an open quote": ('name: x\ncluster: "y\n', "2: cluster: isn't YAML: found unexpected end of stream", "quote"),
     "two colons": (
@@ -266,10 +266,10 @@ BAD = {
     "bad indentation": (f"{STAGES}  a: {{kind: inert}}\n b: 1\n", "5: (file): isn't YAML: ", "indentation"),
     "an unquoted star": (
         "a: 1\nhosts: [*.example.com]\n",
-        "2: hosts[0]: a text begins with * and has",
+        "2: hosts[0]: a value that begins with * needs quotes",
         "quote it, such as",
     ),
-    "a lone star": ("hosts: *\n", "1: hosts: a text begins with * and has no quotes", "quote it"),
+    "a lone star": ("hosts: *\n", "1: hosts: a value that begins with * needs quotes", "quote it"),
     "an alias": ("a: 1\nb: *a\n", "2: b: *a is an alias of YAML, which playbooks don't have", "needs quotes"),
     "an anchor": (
         f"{HEAD}stages: &s {{}}\n",
@@ -288,7 +288,11 @@ BAD = {
     "an anchor at a key": ("a:\n  &x b: 1\n", "2: a: &x is an anchor", "write the value out"),
     "a tag with nothing below": ("a: !x\n", "1: a: '!x' is a tag of YAML", "write the value out"),
     "tags on endless lists": ("!x [" * 200_000, "1: (file): '!x' is a tag of YAML", "write the value out"),
-    "a merge key": (f"{STAGES}  <<: {{a: 1}}\n", "4: stages: << merges mappings", "write the keys out"),
+    "a merge key": (
+        f"{STAGES}  <<: {{a: 1}}\n",
+        "4: stages: YAML's merge key << isn't supported",
+        "write the keys out",
+    ),
     "a python tag": (
         "name: !!python/object/apply:os.system [ls]\n",
         "1: name: 'tag:yaml.org,2002:python/object/apply:os.system' is a tag of YAML",
@@ -650,7 +654,7 @@ def test_a_kind_may_not_call_an_option_what_every_stage_has():
         kind = "clumsy"
 
     Clumsy.Options = Options
-    with pytest.raises(CanarylabError, match="the options of kind 'clumsy' hold deadline"):
+    with pytest.raises(CanarylabError, match="kind 'clumsy' declares the options deadline"):
         Extensions(stages={"clumsy": Clumsy})
 
 

@@ -133,7 +133,7 @@ def test_a_stage_that_two_parts_have_is_an_error_that_names_both_places(folder):
         ),
     ],
 )
-def test_what_is_wrong_in_a_part_is_told_with_its_file_and_line(folder, content, said):
+def test_what_is_wrong_in_a_part_is_reported_with_its_file_and_line(folder, content, said):
     put(folder, "istio", content)
     assert error_of(lambda: loaded(folder, "[istio]")).startswith(said)
 
@@ -145,7 +145,7 @@ def test_what_is_wrong_in_a_part_is_told_with_its_file_and_line(folder, content,
         ("stages:\n  machine: {kind: inert}\n", "parts/istio.yaml:2: stages.machine: the cluster's provider has"),
     ],
 )
-def test_what_does_not_go_with_the_provider_is_told_with_the_parts_file_and_line(folder, content, said):
+def test_what_does_not_go_with_the_provider_is_reported_with_the_parts_file_and_line(folder, content, said):
     put(folder, "istio", content)
     assert error_of(lambda: with_infrastructure(loaded(folder, "[istio]"), infrastructure())).startswith(said)
 

@@ -52,7 +52,7 @@ def test_a_provider_that_is_not_there_is_a_usage_error(folder):
         loaded(folder, provider="nobodys")
 
 
-def test_a_broken_playbook_beside_the_others_is_told_with_its_file(folder):
+def test_a_broken_playbook_beside_the_others_is_reported_with_its_file(folder):
     written(folder, "name: [", "broken.yaml")
     with pytest.raises(PlaybookError, match=r"^broken\.yaml:1: "):
         loaded(folder)

@@ -41,7 +41,7 @@ def test_a_plugin_is_named_or_not():
 
 
 @pytest.mark.parametrize("text", ["a: b", "- a", "[", "text"])
-def test_what_the_controller_could_not_read_is_told_and_not_overwritten(text):
+def test_what_the_controller_could_not_read_is_reported_and_not_overwritten(text):
     with pytest.raises(StageError, match="can't be read") as caught:
         with_entry(config(text=text), OURS)
     assert KEY in caught.value.where

@@ -101,7 +101,7 @@ def test_a_chart_that_is_not_what_the_index_says_is_not_kept(server, ctx, digest
     for entry in content["entries"]["base"]:
         entry["digest"] = digest
     server.files[INDEX] = yaml.safe_dump(content).encode()
-    with pytest.raises(StageError, match="what came isn't chart base") as caught:
+    with pytest.raises(StageError, match="the download isn't chart base") as caught:
         SOURCES.chart(ctx, "istio/base", "1.31.0")
     assert caught.value.where == f"{server.url}{CHARTS}/base-1.31.0.tgz"
     assert hashlib.sha256(b"base 1.31.0").hexdigest() in caught.value.why
@@ -176,13 +176,13 @@ def test_what_is_no_version_is_refused_without_asking(server, ctx, version):
 )
 def test_an_index_that_is_none_is_shown_and_not_a_bug(server, ctx, page):
     server.files[INDEX] = page
-    with pytest.raises(StageError, match="what came isn't") as caught:
+    with pytest.raises(StageError, match="the download isn't") as caught:
         SOURCES.chart(ctx, "istio/base", "1.31.0")
     assert caught.value.where == f"{server.url}{INDEX}"
     assert kept() == {}
 
 
-def test_a_chart_that_the_index_names_and_the_mirror_lacks_is_told(server, ctx):
+def test_a_chart_that_the_index_names_and_the_mirror_lacks_is_reported(server, ctx):
     del server.files[f"{CHARTS}/base-1.31.0.tgz"]
     with pytest.raises(StageError, match="there is no such file") as caught:
         SOURCES.chart(ctx, "istio/base", "1.31.0")
@@ -210,7 +210,7 @@ def test_a_version_that_is_not_released_is_answered_with_the_one_that_is_tested(
 @pytest.mark.parametrize("page", [b"<html>", b"", b"a: [", b"kind: Deployment", b"- 1", MANIFEST[:60].encode()])
 def test_a_manifest_that_is_none_is_shown_and_not_kept(server, ctx, page):
     server.files[INSTALL] = page
-    with pytest.raises(StageError, match="what came isn't"):
+    with pytest.raises(StageError, match="the download isn't"):
         SOURCES.rollouts_manifest(ctx, "1.10.1")
     assert kept() == {}
 
@@ -235,7 +235,7 @@ def test_definitions_that_are_not_released_are_answered_with_those_that_are_test
 @pytest.mark.parametrize("page", [b"<html>", b"", MANIFEST.encode()])
 def test_definitions_that_are_none_are_shown_and_not_kept(server, ctx, page):
     server.files[DEFINITIONS] = page
-    with pytest.raises(StageError, match="what came isn't"):
+    with pytest.raises(StageError, match="the download isn't"):
         SOURCES.gateway_api_manifest(ctx, "1.6.0")
     assert kept() == {}
 

@@ -105,7 +105,7 @@ def test_what_was_reset_is_at_rest_and_not_passed() -> None:
     assert lines[-2:] == ["✔ mirror  at rest     1.0 s  0 facts held", "everything is at rest in 1.0 s"]
 
 
-def test_what_was_interrupted_is_said_to_be_and_why_is_told_once() -> None:
+def test_what_was_interrupted_is_said_to_be_and_why_is_reported_once() -> None:
     lines = plain(*EVENTS[:1], DemoFinished("mirror", "interrupted", 1.0, reason="interrupted"), EVENTS[-1])
     assert "demonstration of mirror: interrupted after 1.0 s" in lines
     assert "✖ mirror        interrupted     1.0 s  0 facts held" in lines

@@ -18,7 +18,7 @@ def with_pods(snapshot, *pods):
     return dataclasses.replace(snapshot, pods=list(pods))
 
 
-def test_the_first_state_is_told_as_a_whole():
+def test_the_first_state_is_reported_as_a_whole():
     assert said(None, state(paused())) == [
         "shop/web: Paused (CanaryPauseStep)",
         "1/4 steps done, now pause 20s",
@@ -30,7 +30,7 @@ def test_the_first_state_is_told_as_a_whole():
     ]
 
 
-def test_nothing_is_told_twice():
+def test_nothing_is_reported_twice():
     assert said(state(paused()), state(paused())) == []
 
 
@@ -38,7 +38,7 @@ def test_traffic_alone_is_no_change():
     assert said(state(paused(), canary=25), state(paused(), canary=26)) == []
 
 
-def test_the_next_step_is_told_with_its_weight_and_with_the_traffic_until_then():
+def test_the_next_step_is_reported_with_its_weight_and_with_the_traffic_until_then():
     assert said(state(paused(), canary=24), state(paused(index=3, weight=50))) == [
         "until now 24.0 % to revision 2, 76.0 % to revision 1, of 1,000 requests in 10 s, 0 failed",
         "3/4 steps done, now pause",
@@ -46,7 +46,7 @@ def test_the_next_step_is_told_with_its_weight_and_with_the_traffic_until_then()
     ]
 
 
-def test_what_becomes_of_a_revision_is_told():
+def test_what_becomes_of_a_revision_is_reported():
     after = dataclasses.replace(at_rest(), replica_sets=[replica_set(1, 3, 3), replica_set(2, 0, 0)])
     assert said(state(paused()), state(after)) == [
         "Healthy",
@@ -64,7 +64,7 @@ def test_pods_are_counted_as_they_get_ready_and_as_they_go():
     assert said(with_canary(2, 2), with_canary(0, 2)) == ["revision 2 (canary): scales down, 2 pods still ready"]
 
 
-def test_a_pod_in_trouble_is_told_once_however_its_words_change():
+def test_a_pod_in_trouble_is_reported_once_however_its_words_change():
     def waiting(reason):
         status = [{"name": "web", "ready": False, "state": {"waiting": {"reason": reason, "message": "no such image"}}}]
         return state(with_pods(paused(), pod(2, "d4", containerStatuses=status)))
@@ -75,7 +75,7 @@ def test_a_pod_in_trouble_is_told_once_however_its_words_change():
     assert said(waiting("ErrImagePull"), waiting("ImagePullBackOff")) == []
 
 
-def test_a_restart_is_told():
+def test_a_restart_is_reported():
     def restarted(times):
         status = [{"name": "web", "ready": True, "restartCount": times, "state": {"running": {}}}]
         return state(with_pods(paused(), pod(2, "d4", containerStatuses=status)))
@@ -83,7 +83,7 @@ def test_a_restart_is_told():
     assert said(restarted(1), restarted(2)) == [f"Pod web-{HASHES[2]}-d4 has restarted, 2 times by now"]
 
 
-def test_a_service_that_selects_another_revision_is_told():
+def test_a_service_that_selects_another_revision_is_reported():
     after = blue_green()
     after.rollout["status"]["blueGreen"]["activeSelector"] = HASHES[2]
     lines = said(state(blue_green()), state(after))
@@ -98,14 +98,14 @@ def test_an_aborted_canary_has_no_step_at_hand():
     assert lines == ["Degraded (RolloutAborted: by hand)", "weight 0 to the canary"]
 
 
-def test_a_route_that_stays_astray_is_told_once():
+def test_a_route_that_stays_astray_is_reported_once():
     mismatched = (RouteWeight("web, http route primary", 0),)
     before, after = state(paused()), state(paused(), mismatched=mismatched)
     assert said(before, after) == ["web, http route primary says 0 to the canary, the status says otherwise"]
     assert said(after, after) == []
 
 
-def test_an_api_server_that_goes_away_and_comes_back_is_told():
+def test_an_api_server_that_goes_away_and_comes_back_is_reported():
     well, away = state(paused()), state(paused(), silence=Silence(NOW, "Connection refused"))
     [line] = said(well, away)
     assert line.startswith("no answer since ")

@@ -276,7 +276,7 @@ def test_a_run_that_has_just_begun_has_measured_nothing():
     )
 
 
-def test_a_value_that_is_not_a_number_is_told_as_it_is():
+def test_a_value_that_is_not_a_number_is_reported_as_it_is():
     run = analysis_run("Successful", result("success-rate", "Successful", measurement(8, '{"ok":true}')))
     assert str(AnalysisRunView.of(run).metrics[0]) == 'Successful: {"ok":true} after 8 s'
 

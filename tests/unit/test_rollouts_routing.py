@@ -64,5 +64,5 @@ def test_all_of_the_traffic_is_100_unless_it_is_said():
 
 def test_only_the_reader_looks_into_a_virtual_service():
     files = (REPOSITORY / "canarylab").rglob("*.py")
-    readers = {file.name for file in files if '"destination"' in file.read_text()}
-    assert readers == {"virtual_services.py"}
+    readers = {str(file.relative_to(REPOSITORY)) for file in files if '"destination"' in file.read_text()}
+    assert readers == {"canarylab/rollouts/routes/virtual_services.py"}

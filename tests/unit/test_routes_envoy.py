@@ -264,7 +264,7 @@ def _chain(dump: Json) -> Json:
 
 
 class TestEndpoints:
-    def test_one_that_is_unhealthy_or_thrown_out_is_told(self):
+    def test_one_that_is_unhealthy_or_thrown_out_is_reported(self):
         thrown_out = {**endpoint("10.0.0.3"), "health_status": {"failed_outlier_check": True}}
         found = endpoints(clusters({"c": [endpoint("10.0.0.1"), endpoint("10.0.0.2", healthy=False), thrown_out]}))
         assert [each.healthy for each in found["c"]] == [True, False, False]

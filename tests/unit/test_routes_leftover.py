@@ -42,12 +42,12 @@ def test_nothing_is_left_where_nothing_is_weighted_to_the_canary(spec):
 
 
 @pytest.mark.parametrize("protocol", ["http", "tls", "tcp"])
-def test_a_weight_of_the_canary_is_told(protocol):
+def test_a_weight_of_the_canary_is_reported(protocol):
     (claim,) = leftover(cluster(ISTIO, {protocol: [route((STABLE, 95), (CANARY, 5))]}), rollout())
     assert (claim.holds, claim.seen) == (False, "VirtualService app gives the canary 5")
 
 
-def test_a_route_that_a_step_made_is_told():
+def test_a_route_that_a_step_made_is_reported():
     (claim,) = leftover(cluster(ISTIO, {"http": [route((CANARY, 100), name="testers")]}), rollout())
     assert claim.seen == "VirtualService app has the managed route testers"
 

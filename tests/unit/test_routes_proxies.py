@@ -159,7 +159,7 @@ class TestSeen:
         monkeypatch.setattr(Port, "get", lambda *_: b"<html>")
         (seen,) = opened(gateway("one")).seen(HTTP, backends())
         assert seen.words == "it can't be asked"
-        assert "something else than JSON" in seen.cause
+        assert "isn't JSON" in seen.cause
 
 
 class TestCounts:

@@ -169,7 +169,7 @@ def test_a_program_of_another_architecture_is_a_finding_about_the_machine(run, t
 # -- ends -------------------------------------------------------------------------------------------------------------
 
 
-def test_at_the_timeout_the_program_is_ended_and_it_is_told_so(run):
+def test_at_the_timeout_the_program_is_ended_and_that_is_reported(run):
     with pytest.raises(CommandError, match="sh did not end in time") as caught:
         run(*shell("echo started; sleep 30"), timeout=0.2)
     assert (caught.value.code, caught.value.tail) == (None, "started")

@@ -43,7 +43,7 @@ def test_it_waits_for_the_address_that_a_running_tunnel_will_give(tmp_path):
     assert health(tmp_path, service(), running(PENDING), TUNNEL) == "no address yet for mine/gateway"
 
 
-def test_a_load_balancers_own_explanation_is_told(tmp_path):
+def test_a_load_balancers_own_explanation_is_reported(tmp_path):
     why = "Service mine/gateway has no address yet: MetalLB has none left"
     assert health(tmp_path, service(), running(PENDING, "another", why), TUNNEL) == why
 

@@ -144,18 +144,18 @@ TABLE: list[tuple[str, Any, list[Change]]] = [
     (
         "image",
         image_state([image()], "arm64", "d1"),
-        [Change("build", BLUE, "it is of architecture amd64, the cluster of arm64")],
+        [Change("build", BLUE, "its architecture is amd64, the cluster's is arm64")],
     ),
     (
         "image",
         image_state([image(architecture="arm64", program="amd64")], "arm64", "d1"),
-        [Change("build", BLUE, "it is of architecture amd64/arm64, the cluster of arm64")],
+        [Change("build", BLUE, "its architecture is amd64/arm64, the cluster's is arm64")],
     ),
     ("image", image_state([image(), image("arm64", "arm64")], "amd64+arm64"), []),
     (
         "image",
         image_state([image()], "amd64+arm64"),
-        [Change("build", BLUE, "it is of architecture amd64, the cluster of amd64/arm64")],
+        [Change("build", BLUE, "its architecture is amd64, the cluster's is amd64/arm64")],
     ),
     # manifests, argo-rollouts
     *(

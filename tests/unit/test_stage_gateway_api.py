@@ -11,7 +11,7 @@ from support.fake_provider import FakeProvider
 from support.runs import Heard, context_of
 
 from canarylab.engine import bring_up
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.ownership.foreign import ClashError
 from canarylab.removal import Removal
@@ -123,7 +123,7 @@ def test_somebody_elses_of_an_earlier_release_are_a_clash(cluster, release, vers
     cluster.put(definition("Gateway", version))
     with pytest.raises(ClashError) as caught:
         STAGE.observe(context(cluster, release, BorrowedProvider))
-    assert f"gateways.{GROUP} is of version {version}, the playbook wants 1.6.0" in caught.value.why
+    assert f"gateways.{GROUP} is version {version}; the playbook wants 1.6.0" in caught.value.why
 
 
 def test_definitions_of_other_groups_are_none_of_it(cluster, release):

@@ -154,7 +154,7 @@ def test_it_watches_the_workloads_of_its_namespace():
 # -- removal ----------------------------------------------------------------------------------------------------------
 
 
-def test_it_is_uninstalled_by_helm_and_told_with_the_number_of_its_objects(world):
+def test_it_is_uninstalled_by_helm_and_reported_with_the_number_of_its_objects(world):
     world.up(stage())
     [removal] = stage().remove(world.context())
     assert (removal.subject, removal.outcome) == ("release ns/gateway with 2 objects", "removed")

@@ -19,7 +19,8 @@ from canarylab.errors import (
     UsageError,
 )
 from canarylab.events import Notice
-from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.kube.client import ApiError
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.playbook.loader import PLAYBOOKS, load
 from canarylab.removal import Removal
@@ -114,7 +115,7 @@ def test_a_deployment_that_is_gone_is_put_back(world):
     assert marks(world) == ["canarylab-addon-ingress"]
 
 
-def test_what_minikube_says_of_a_failure_is_told(world):
+def test_what_minikube_says_of_a_failure_is_reported(world):
     world.runner.known[world.enable] = 10
     outcome = up(world, stage())
     assert (outcome.state, type(outcome.error)) == ("failed", CommandError)

@@ -5,7 +5,7 @@ from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
 from canarylab.engine import bring_up
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
 INJECTION = {"istio-injection": "enabled"}

@@ -16,7 +16,8 @@ from support.runs import Heard, context_of
 from canarylab.engine import bring_up
 from canarylab.errors import PlaybookError, StageError
 from canarylab.events import StageChange, StageProgress
-from canarylab.kube.client import OWNER_LABEL, ApiError
+from canarylab.kube.client import ApiError
+from canarylab.kube.objects import OWNER_LABEL
 from canarylab.kube.watch import Watch
 from canarylab.playbook.reading import read_playbook
 from canarylab.removal import Removal
@@ -229,7 +230,7 @@ def test_objects_are_removed_last_first_and_a_second_time_there_is_nothing(folde
     assert stage(folder).remove(ctx) == []
 
 
-def test_what_cannot_be_deleted_is_told_and_the_rest_goes_on(folder, cluster):
+def test_what_cannot_be_deleted_is_reported_and_the_rest_goes_on(folder, cluster):
     up(stage(), cluster, folder)
     cluster.refused["delete ConfigMap settings"] = ApiError("forbidden", 403, where="DELETE")
     outcomes = {
@@ -298,7 +299,7 @@ def test_what_is_wrong_with_a_path_names_the_playbooks_line_and_no_detours(tmp_p
     assert str(caught.value).startswith(f"{playbook}:5: stages.app.path: there is no {tmp_path}/m\nnext: ")
 
 
-def test_a_path_that_is_not_there_is_told(tmp_path):
+def test_a_path_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(StageError, match=f"stage app, path: there is no {tmp_path}/m"):
         stage(tmp_path).check()
 

@@ -212,7 +212,7 @@ def test_a_controller_that_cannot_load_the_plugin_goes_on_without_it(world, ctx)
     assert world.objects[LEASE]["spec"]["holderIdentity"].startswith("argo-rollouts-3_")
 
 
-def test_what_it_said_is_told_as_it_is_where_it_is_no_log_of_argos(world, ctx):
+def test_what_it_said_is_reported_as_it_is_where_it_is_no_log_of_argos(world, ctx):
     world.fatal = "panic: no"
     assert up(ctx).error.why.startswith("panic: no; ")
 

@@ -1,12 +1,16 @@
 """The interval, and the odds that the docstring of canarylab.demo.traffic.statistics promises."""
 
+import re
 from math import exp, lgamma, log
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canarylab.demo.traffic.statistics import ATTEMPTS, Proportion, attempts
+
+ROOT = Path(__file__).parents[2]
 
 
 def binomial(k: int, n: int, p: float) -> float:
@@ -64,11 +68,30 @@ def test_one_right_measurement_in_twenty_misses(weight: int, requests: int):
     assert 1 - chance_to_hold(weight, weight / 100, requests) == pytest.approx(0.05, abs=0.01)
 
 
-def test_a_right_weight_fails_one_demonstration_of_four_hosts_in_about_two_thousand():
+@pytest.mark.parametrize(
+    ("page", "per_host"),
+    [
+        ("canarylab/demo/traffic/statistics.py", True),
+        ("docs/adr/0012-rule-for-the-one-run-in-twenty.md", True),
+        ("docs/troubleshooting.md", False),
+    ],
+)
+def test_the_odds_of_a_false_alarm_are_those_that_the_pages_name(page: str, per_host: bool):
     alarm = 1.0
     for requests in attempts(2000):
         alarm *= 1 - chance_to_hold(5, 0.05, requests)
-    assert 1 / (1 - (1 - alarm) ** 4) == pytest.approx(2000, rel=0.2)
+    text = " ".join((ROOT / page).read_text().split())
+    if per_host:
+        assert 1 / alarm == pytest.approx(
+            _figure(r"(?:all but 1|once) in ([\d,]+)(?: times per host|; with four)", text), rel=0.05
+        )
+    assert 1 / (1 - (1 - alarm) ** 4) == pytest.approx(_figure(r"1 demonstration in ([\d,]+)", text), rel=0.05)
+
+
+def _figure(pattern: str, text: str) -> int:
+    """The one number that the text names so."""
+    [found] = re.findall(pattern, text)
+    return int(found.replace(",", ""))
 
 
 def test_a_weight_of_eight_percent_passes_for_five_in_fewer_than_one_run_in_a_thousand():

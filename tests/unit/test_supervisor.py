@@ -137,7 +137,7 @@ def test_what_was_stopped_can_be_started_again(supervisor):
     assert supervisor.is_running("sleeper")
 
 
-def test_a_program_that_cannot_be_started_is_told_with_its_log(supervisor):
+def test_a_program_that_cannot_be_started_is_reported_with_its_log(supervisor):
     supervisor.start(SLEEP, Cancel())  # with all its time: supervisord itself may be slow to come
     with pytest.raises(StageError) as caught:
         supervisor.start(Program("none", ["/no/such/program"]), FakeTime(tick=0.2))

@@ -28,6 +28,7 @@ from canarylab.demo.traffic.client import Target, likely_cause
 from canarylab.demo.traffic.measure import CONCURRENCY, GIVE_UP_AFTER, Measurement, measure
 from canarylab.errors import CancelledError, ExpectationError
 
+STATUS = "invoke status --playbook mine"
 HOST = "reviews.rollouts-demo-vsvc1.bookinfo.com"
 
 
@@ -46,7 +47,8 @@ def tls(server: LoopbackServer, host: str = HOST) -> Target:
 
 def ask(target: Target, requests: int, *, seconds: float = 30, timeout: float = 5, concurrency: int = CONCURRENCY):
     deadline = time.monotonic() + seconds
-    return measure(target, requests, deadline=deadline, cancel=Cancel(), timeout=timeout, concurrency=concurrency)
+    options = {"timeout": timeout, "concurrency": concurrency, "status": STATUS}
+    return measure(target, requests, deadline=deadline, cancel=Cancel(), **options)
 
 
 def every_fourth_is_canary(seen: Seen) -> bytes:
@@ -132,7 +134,7 @@ class TestFailures:
                 ask(http(server), 5000)
             assert GIVE_UP_AFTER <= len(server.seen.requests) <= GIVE_UP_AFTER + CONCURRENCY
 
-    def test_a_404_of_the_gateway_is_told_from_one_of_the_application(self):
+    def test_a_404_of_the_gateway_is_distinguished_from_one_of_the_application(self):
         with LoopbackServer(lambda _: gateway_answer(404)) as server, pytest.raises(ExpectationError) as raised:
             ask(http(server), 100)
         assert "status 404 from the gateway" in str(raised.value)
@@ -210,14 +212,14 @@ class TestCancelling:
             return answer()
 
         with LoopbackServer(interrupt) as server, pytest.raises(CancelledError):
-            measure(http(server), 10**9, deadline=time.monotonic() + 30, cancel=cancel)
+            measure(http(server), 10**9, deadline=time.monotonic() + 30, cancel=cancel, status=STATUS)
 
     def test_nothing_is_sent_after_ctrl_c(self):
         cancel = Cancel()
         cancel.set()
         with LoopbackServer(lambda _: answer()) as server:
             with pytest.raises(CancelledError):
-                measure(http(server), 100, deadline=time.monotonic() + 30, cancel=cancel)
+                measure(http(server), 100, deadline=time.monotonic() + 30, cancel=cancel, status=STATUS)
             assert server.seen.requests == []
 
 
@@ -292,7 +294,7 @@ class TestAnswers:
             measured = ask(http(server), 10)
         assert (measured.pods, measured.colors) == ({"p": 10}, {"blue": 10})
 
-    def test_failures_are_told_by_who_answered(self):
+    def test_failures_are_reported_by_who_answered(self):
         failed = (answer("bbb", status=500), HANG_UP, answer())
         with LoopbackServer(alternating(*failed)) as server:
             assert ask(http(server), 30, concurrency=1).failed_by == {"bbb": 10, "": 10}

@@ -49,7 +49,7 @@ class TestAbsent:
     def test_one_that_the_node_has_is_there(self, provider):
         assert asked(f"{DEMO}:blue", provider) is None
 
-    def test_one_that_it_has_not_is_told_with_those_of_the_same_name(self, provider):
+    def test_one_that_it_has_not_is_reported_with_those_of_the_same_name(self, provider):
         found = asked(f"{DEMO}:bleu", provider)
         assert found.what == f"the cluster has no image {DEMO}:bleu"
         assert found.remedy.startswith(f"did you mean {DEMO}:blue? known: {DEMO}:blue;")

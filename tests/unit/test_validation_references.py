@@ -126,7 +126,7 @@ def test_what_is_nowhere_is_named_with_the_line_that_names_it(playbook, left, ki
     assert "InvalidSpec" in error.why
 
 
-def test_a_misspelt_service_is_told_what_was_probably_meant(playbook):
+def test_a_misspelt_service_is_reported_with_what_was_probably_meant(playbook):
     playbook.add("app", SERVICES, ROUTES, ROLLOUT.replace("canaryService: app-canary", "canaryService: app-canry"))
     error, line = playbook.refusal()
     assert "did you mean app-canary? known: app-canary, app-stable" in error.remedy

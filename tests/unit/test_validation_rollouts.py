@@ -109,7 +109,7 @@ def test_a_step_that_is_wrong_is_named_with_its_line(refused, old, new, place, w
     assert new.split(":", 1)[0].strip("{} ") in line
 
 
-def test_two_steps_under_one_dash_are_told_apart(refused):
+def test_two_steps_under_one_dash_are_reported_as_two(refused):
     error, line = refused(edited("- setWeight: 5\n        - pause", "- setWeight: 5\n          pause"))
     assert "steps[0]: setWeight and pause are in one step" in error.what
     assert "`- setWeight: ...`, `- pause: ...`" in error.remedy
@@ -170,7 +170,7 @@ def test_a_kind_of_step_that_nobody_here_knows_is_left_to_the_api_server(tmp_pat
 
 def test_without_routing_the_canary_cannot_be_scaled_apart(refused):
     error, _ = refused(GOOD.replace(GOOD[GOOD.index("      trafficRouting") : GOOD.index("      steps")], ""))
-    assert "without trafficRouting the canary can't be scaled apart" in error.what
+    assert "without trafficRouting the canary can't be scaled independently" in error.what
 
 
 def test_a_header_route_needs_a_router_that_can(refused):
@@ -200,15 +200,19 @@ def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("{app: app}\n  strategy", "{app: other}\n  strategy", "it wants app=other, and spec.template has app=app"),
+        (
+            "{app: app}\n  strategy",
+            "{app: other}\n  strategy",
+            "the selector needs app=other, but spec.template has app=app",
+        ),
         ("{app: app}\n  strategy", "{tier: x}\n  strategy", "spec.template has no label tier"),
         ("matchLabels: {app: app}", "{}", "it selects nothing"),
         ("    canary:\n", "    blueGreen: {activeService: app-stable}\n    canary:\n", "both canary and blueGreen"),
         ("    canary:\n", "    other:\n", "neither canary nor blueGreen"),
-        ("app-canary", "app-stable", "app-stable is the stableService too"),
+        ("app-canary", "app-stable", "app-stable is also the stableService"),
         ("      canaryService: app-canary\n", "", "canaryService: it is missing"),
         ("      steps", "      maxSurge: 0\n      maxUnavailable: 0%\n      steps", "no pod could ever be replaced"),
-        ("managedRoutes:", "maxTrafficWeight: 1000\n        managedRoutes:", "is for nginx and plugins alone"),
+        ("managedRoutes:", "maxTrafficWeight: 1000\n        managedRoutes:", "only works with nginx and plugins"),
         ("virtualService: {name: app}", "{}", "it names no VirtualService"),
         (
             "virtualService: {name: app}",
@@ -220,36 +224,36 @@ def test_a_larger_weight_is_for_those_routers_that_take_one(tmp_path, refused):
             "      dynamicStableScale: true\n      scaleDownDelaySeconds: 30\n      steps",
             "it can't be combined with scaleDownDelaySeconds",
         ),
-        ("  selector", "  minReadySeconds: 600\n  selector", "600 s is no longer than minReadySeconds (600)"),
-        ("  selector", "  progressDeadlineSeconds: 0\n  selector", "0 s is no longer than minReadySeconds (0)"),
+        ("  selector", "  minReadySeconds: 600\n  selector", "600 s isn't longer than minReadySeconds (600)"),
+        ("  selector", "  progressDeadlineSeconds: 0\n  selector", "0 s isn't longer than minReadySeconds (0)"),
         ("  selector", "  replicas: -1\n  selector", "spec.replicas: -1 is negative"),
         ("  selector", "  revisionHistoryLimit: -1\n  selector", "spec.revisionHistoryLimit: -1 is negative"),
-        ("  selector", "  workloadRef: {name: app}\n  selector", "workloadRef, which has a template of its own"),
+        ("  selector", "  workloadRef: {name: app}\n  selector", "workloadRef, which has its own template"),
         (
             "matchLabels: {app: app}",
             "matchExpressions: [{key: app, operator: NotIn, values: [app]}]",
-            "it wants app NotIn app, and spec.template has app=app",
+            "the selector needs app NotIn app, but spec.template has app=app",
         ),
         (
             "matchLabels: {app: app}",
             "matchExpressions: [{key: tier, operator: Exists}]",
-            "it wants tier Exists, and spec.template has no label tier",
+            "the selector needs tier Exists, but spec.template has no label tier",
         ),
         (
             "matchLabels: {app: app}",
             "matchExpressions: [{key: app, operator: In}]",
-            "matchExpressions[0]: it wants app In, which isn't a condition",
+            "matchExpressions[0]: app In isn't a valid condition",
         ),
-        ("      steps", "      antiAffinity: {}\n      steps", "canary.antiAffinity: it has none, or both"),
+        ("      steps", "      antiAffinity: {}\n      steps", "canary.antiAffinity: it needs exactly one of"),
         (
             "      steps",
             "      antiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: {weight: 0}}\n      steps",
-            "0 isn't the weight of a preference",
+            "0 isn't a valid weight",
         ),
         (
             "      steps",
             "      pingPong: {pingService: a, pongService: a}\n      steps",
-            "it has 'a' and 'a', which aren't two Services",
+            "'a' and 'a' must be two different Services",
         ),
         (
             "istio:\n          virtualService: {name: app}",
@@ -293,7 +297,7 @@ def test_no_more_former_revisions_can_run_than_are_kept(tmp_path, refused):
     text = GOOD[:start] + "    blueGreen: {activeService: a, scaleDownDelayRevisionLimit: 11}\n" + GOOD[end:]
     passes(tmp_path, text.replace("11", "10"))
     error, line = refused(text)
-    assert "11 former revisions can't go on running where 10 are kept" in error.what
+    assert "11 former revisions can't keep running where only 10 are kept" in error.what
     assert line.startswith("blueGreen:")
 
 
@@ -303,7 +307,7 @@ def test_what_means_nothing_without_routing(refused, key):
     spec = {"selector": {"matchLabels": {"app": "a"}}, "strategy": {"canary": yaml.safe_load(key)}, "template": rolling}
     kinds = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "a"}}
     error, line = refused(yaml.safe_dump({**kinds, "spec": spec}))
-    assert "it means nothing without trafficRouting" in error.what
+    assert "it only works with trafficRouting" in error.what
     assert line == key
 
 

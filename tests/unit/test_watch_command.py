@@ -110,7 +110,7 @@ def test_analyses_are_read_where_the_status_names_them(cluster, capsys):
 # -- what may not be there --------------------------------------------------------------------------------------------
 
 
-def test_a_rollout_that_is_not_there_is_told_with_the_one_that_was_meant_and_all_others(cluster, capsys):
+def test_a_rollout_that_is_not_there_is_reported_with_the_one_that_was_meant_and_all_others(cluster, capsys):
     cluster.put(named("web", "shop"))
     cluster.put(named("search", "other"))
     assert watch(Options(), "wbe", "shop") == EXIT_USAGE
@@ -119,14 +119,14 @@ def test_a_rollout_that_is_not_there_is_told_with_the_one_that_was_meant_and_all
     assert "did you mean shop/web? known: other/search, shop/web" in out
 
 
-def test_a_rollout_of_another_namespace_is_told_with_the_command(cluster, capsys):
+def test_a_rollout_of_another_namespace_is_reported_with_the_command(cluster, capsys):
     cluster.put(named("web", "shop"))
     assert watch(Options(), "web", "default") == EXIT_USAGE
     assert "invoke watch web --namespace shop" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_cluster_without_any_rollout_is_told(capsys):
+def test_a_cluster_without_any_rollout_is_reported(capsys):
     assert watch(Options(), "web", "shop") == EXIT_USAGE
     assert "the cluster has none at all" in capsys.readouterr().out
 
@@ -141,7 +141,7 @@ def test_who_may_not_ask_for_all_namespaces_gets_those_of_this_one(cluster, caps
     assert "other" not in out
 
 
-def test_a_cluster_without_argo_is_told(cluster, capsys):
+def test_a_cluster_without_argo_is_reported(cluster, capsys):
     cluster.kinds -= {ROLLOUT}
     assert watch(Options(), "web", "shop") == EXIT_FAILED
     out = capsys.readouterr().out
@@ -149,7 +149,7 @@ def test_a_cluster_without_argo_is_told(cluster, capsys):
     assert "`invoke up` installs it" in out
 
 
-def test_no_cluster_is_told(monkeypatch, capsys):
+def test_no_cluster_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(
         runs, "_context", lambda _o, bus, cancel: context_of(provider=FakeProvider(), emit=bus, cancel=cancel)
     )
@@ -171,7 +171,7 @@ def test_a_rollout_that_is_deleted_ends_it(cluster, capsys):
     assert "Rollout shop/web was deleted" in capsys.readouterr().out
 
 
-def test_an_api_server_that_goes_away_is_told_and_waited_for(cluster, capsys):
+def test_an_api_server_that_goes_away_is_reported_and_waited_for(cluster, capsys):
     cluster.hold(at_rest())
     away = ApiError("no answer from the cluster: Connection refused", None, where="GET /")
     cluster.pending.append(lambda: cluster.refused.update({"get Rollout web": away}))
@@ -191,7 +191,7 @@ def test_an_api_server_that_refuses_ends_it(cluster, capsys):
     assert "forbidden" in capsys.readouterr().out
 
 
-def test_a_bug_in_the_counting_is_told_as_one(cluster, monkeypatch, capsys):
+def test_a_bug_in_the_counting_is_reported_as_one(cluster, monkeypatch, capsys):
     def broken(_self, _now):
         raise ZeroDivisionError
 

@@ -122,10 +122,10 @@ def test_a_cluster_without_gateways_is_said_plainly(kinds):
     [
         (ApiError("Connection refused", None, where="GET /"), "Connection refused"),
         (ApiError('pods "edge-1" is forbidden', 403, where="GET /"), "you aren't allowed to (pods"),
-        (StageError("it answered with status 503"), "it answered with status 503"),
+        (StageError("/stats returned status 503"), "/stats returned status 503"),
     ],
 )
-def test_a_gateway_that_cannot_be_asked_is_told_and_looked_for_again(envoys, error, words):
+def test_a_gateway_that_cannot_be_asked_is_reported_and_looked_for_again(envoys, error, words):
     envoys.answers["istio-ingress/edge-1"] = error
     found = Gateways(one_gateway(), "shop")
     assert words in found.read(0.0).problem
@@ -133,7 +133,7 @@ def test_a_gateway_that_cannot_be_asked_is_told_and_looked_for_again(envoys, err
     assert found.read(1.0).problem == ""
 
 
-def test_an_answer_that_is_no_json_is_told(envoys):
+def test_an_answer_that_is_no_json_is_reported(envoys):
     envoys.answers["istio-ingress/edge-1"] = b"no healthy upstream"
     assert "can't be asked" in Gateways(one_gateway(), "shop").read(0.0).problem
 

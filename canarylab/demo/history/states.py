@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from canarylab.kube.objects import Object, condition, dig
 from canarylab.rollouts.revisions import HASH_LABEL
+from canarylab.rollouts.routing import full_weight
 from canarylab.rollouts.strategy import strategy_of
 
 Promise = Literal["surge", "weights", ""]
@@ -170,7 +171,7 @@ class _Objects:
             replicas,
             surge,
             unavailable,
-            dig(rollout, "spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight") or _ALL,
+            full_weight(dig(rollout, "spec", "strategy", "canary")),
             dig(rollout, "status", "stableRS") or "",
             tuple(_weights_of(rollout)),
             {dig(one, "metadata", "labels", HASH_LABEL) or "": self._scale(one) for one in replica_sets},

@@ -16,7 +16,7 @@ class Abort(Step):
     """Aborts an update that is under way, and waits until the controller has begun to go back.
 
     The Rollout is Degraded then: its template still asks for the new revision, until `set-image: {back: true}`, or
-    `retry` begins the update anew. The moment is noted on the background traffic, if there is any.
+    `retry` restarts the update. The moment is noted on the background traffic, if there is any.
     """
 
     kind: ClassVar[str] = "abort"

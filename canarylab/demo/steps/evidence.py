@@ -117,7 +117,7 @@ class _Scene:
         return view
 
     def objects(self) -> Iterator[Claim]:
-        """The first two layers."""
+        """Claims about status and routes: ActualWeight, and each host's share as its route object has it."""
         rollout, view = self.look()
         weight = self.options.canary if self.options.weight is None else self.options.weight
         yield claims.equal(f"{STATUS}: ActualWeight", weight, view.actual_weight, claims.cause(view))

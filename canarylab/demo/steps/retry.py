@@ -1,4 +1,4 @@
-"""The step `retry`: begins an aborted update anew."""
+"""The step `retry`: restarts an aborted update."""
 
 from __future__ import annotations
 

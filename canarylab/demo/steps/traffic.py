@@ -74,7 +74,8 @@ def _settle(ctx: Context, target: Target) -> None:
     while True:
         deadline = time.monotonic() + _PROBE_SECONDS
         try:
-            failed = measure(target, GIVE_UP_AFTER, deadline=deadline, cancel=ctx.cancel).failed
+            status = ctx.command("status")
+            failed = measure(target, GIVE_UP_AFTER, deadline=deadline, cancel=ctx.cancel, status=status).failed
             if not failed or ctx.cancel.now() > end:
                 return
         except ExpectationError:

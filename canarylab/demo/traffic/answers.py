@@ -40,7 +40,7 @@ def _weighted(measured: Sequence[Measurement], weight: int, view: RolloutView) -
     *missed, last = measured
     seen, holds = _share(last, view), _share(last, view).holds(weight)
     others = _other_answers(last, {view.stable_hash, view.current_hash}, view)
-    rule = "one interval in 20 misses, so only three in a row fail: that is chance once in 8,000 times"
+    rule = "one interval in 20 misses by chance, three in a row almost never (docs/adr/0012)"
     return Claim(
         f"{last.target}: canary's share",
         f"{weight} % in the interval",

@@ -2,7 +2,7 @@
 
 The TLS certificate is not verified: each pod makes its own, self-signed, when it starts, so there is no chain and
 nothing to compare it with. The measurement asks who answered, not whether to trust them; and requests are sent only
-to an address whose route leads into the cluster's own network (`Provider.check_route`).
+to an address whose route leads into the cluster's own network (`Access.check_route`).
 """
 
 from __future__ import annotations

@@ -108,12 +108,14 @@ def measure(
     *,
     deadline: float,
     cancel: Cancel,
+    status: str,
     concurrency: int = CONCURRENCY,
     timeout: float = REQUEST_TIMEOUT,
 ) -> Measurement:
     """Send so many requests and count the answers.
 
-    `deadline` is a point of time.monotonic() for all of them, `timeout` is in seconds for each. Raises
+    `deadline` is a point of time.monotonic() for all of them, `timeout` is in seconds for each; `status` is the command
+    that shows the gateway. Raises
     ExpectationError at the deadline or when none of the first requests succeeds, CancelledError on Ctrl-C.
     """
     cancel.check()
@@ -126,7 +128,7 @@ def measure(
         raise ExpectationError(
             f"only {measured.requests:,} of {requests:,} requests were answered in time",
             where=str(target),
-            why=f"{measured.pace}; the deadline is too soon for that many, or the gateway is slow",
+            why=f"{measured.pace}; the deadline is too short for that many, or the gateway is slow",
             remedy="give the step a longer `timeout`, or fewer `requests`",
         ) from late
     except asyncio.CancelledError:
@@ -134,7 +136,7 @@ def measure(
         raise
     measured.seconds = time.monotonic() - began
     if measured.failed == measured.requests:
-        raise _all_failed(measured)
+        raise _all_failed(measured, status)
     return measured
 
 
@@ -166,11 +168,11 @@ async def _until(deadline: float, cancel: Cancel, workers: Iterable[Coroutine[An
         unsubscribe()
 
 
-def _all_failed(measured: Measurement) -> ExpectationError:
+def _all_failed(measured: Measurement, status: str) -> ExpectationError:
     kind = measured.commonest_failure
     return ExpectationError(
         f"the first {measured.requests:,} requests all failed: {kind}",
         where=f"{measured.target} at {measured.target.address}:{measured.target.port}",
         why=likely_cause(kind, measured.target) or "; ".join(measured.samples),
-        remedy="`invoke status` shows the gateway, its address and the routes",
+        remedy=f"`{status}` shows the gateway, its address and the routes",
     )

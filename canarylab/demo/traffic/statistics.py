@@ -8,9 +8,10 @@ One honest interval in twenty misses. The rule for that was fixed beforehand: a 
 again, from nothing, with four times the requests; only `ATTEMPTS` = 3 misses in a row fail. Each measurement is
 reported, the missed ones too, and none is thrown away because of what it showed.
 
-What the rule costs: a right weight fails by chance with 0.05³, about 1 in 8,000, per host. Hosts are measured
-independently, so the chances add up (a little less, exactly 1 - (1 - 0.05³)^hosts): four hosts, as in the
-default playbook, about 1 demonstration in 2,000. (With a single measurement it would be 18.5 %, nearly 1 in 5.)
+What the rule costs: a right weight of 5 % at 2,000 requests first fails by chance once in 9,500 times per host, by
+the binomial distribution (0.05³ would be once in 8,000: answers are whole numbers). Hosts are measured independently,
+so the chances add up: four hosts, as in the default playbook, 1 demonstration in 2,400. (With a single measurement it
+would be nearly 1 in 5.)
 What it lets through: at 2,000 requests first, a canary that in truth gets 8 % instead of 5 % passes in fewer than
 1 run in 1,000.
 """

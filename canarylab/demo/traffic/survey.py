@@ -113,7 +113,9 @@ class Survey:
 
     def _asked(self, target: Target, requests: int) -> Measurement:
         self.ctx.progress(f"{target}: {requests:,} requests")
-        measured = measure(target, requests, deadline=self.deadline, cancel=self.ctx.cancel)
+        measured = measure(
+            target, requests, deadline=self.deadline, cancel=self.ctx.cancel, status=self.ctx.command("status")
+        )
         self.taken.append(measured)
         return measured
 

@@ -91,8 +91,7 @@ class EmbeddedProvider(Provider):
 
     def machine(self, ctx: Context) -> Machine:
         """The profile's machine, running or not."""
-        network, supervisor = self.network(ctx), self.supervisor(ctx)
-        return Machine(ctx.paths.root, built(), network, supervisor, runner=ctx.runner, cancel=ctx.cancel)
+        return Machine(ctx, built(), self.network(ctx), self.supervisor(ctx))
 
 
 def _owner(profile: str) -> Path:

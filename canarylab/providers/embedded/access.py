@@ -26,11 +26,11 @@ class NetworkAccess(Access):
 
     def connect(self, ctx: Context) -> Cluster:
         client, network = super().connect(ctx), self._provider.network(ctx)
-        network.check_route(network.ranges.node_address)
+        network.check_route(network.ranges.node_address, ctx.command("tunnel start"))
         return client
 
     def check_route(self, ctx: Context, address: str) -> None:
-        self._provider.network(ctx).check_route(address)
+        self._provider.network(ctx).check_route(address, ctx.command("tunnel start"))
 
     def tunnel_start(self, ctx: Context) -> None:
         if not self._provider.network(ctx).exists():

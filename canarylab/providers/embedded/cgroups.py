@@ -52,7 +52,7 @@ class ControlGroups:
             (self._root / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
         except OSError as error:
             raise MachineError(
-                f"the control groups' controllers can't be handed down: {error.strerror}",
+                f"the control groups' controllers can't be delegated: {error.strerror}",
                 where=str(self._root / "cgroup.subtree_control"),
                 why="in a container with a control group namespace of its own, the root group holds processes",
                 remedy="start the container with --cgroupns=host",

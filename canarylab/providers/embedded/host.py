@@ -35,7 +35,7 @@ _INOTIFY_OF_SIDECAR = 3
 
 def findings(ctx: Context, built: Built, *, internet: bool) -> list[Finding]:
     """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
-    found = [_system(), _architecture(), _root(), *_capabilities(), *_programs()]
+    found = [_system(), _architecture(), _root(ctx.command("up")), *_capabilities(), *_programs()]
     found += [_memory(), _disk(built), _control_groups(), _inotify()]
     if internet:
         found.append(_forwarding())
@@ -54,10 +54,10 @@ def _architecture() -> Finding:
     return Finding("architecture", name in ("amd64", "arm64"), name, "use a machine with x86-64 or arm64 processors")
 
 
-def _root() -> Finding:
+def _root(up: str) -> Finding:
     is_root = os.geteuid() == 0
     seen = "root" if is_root else f"user {os.geteuid()}"
-    return Finding("user", is_root, seen, 'sudo -E env "PATH=$PATH" invoke up   (namespaces and mounts need root)')
+    return Finding("user", is_root, seen, f'sudo -E env "PATH=$PATH" {up}   (namespaces and mounts need root)')
 
 
 def _capabilities() -> list[Finding]:

@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from canarylab.cancel import Cancel, wait_until
+from canarylab.cancel import wait_until
 from canarylab.errors import CommandError, StageError
 from canarylab.files import delete, link_tree, write_private
 from canarylab.pins import NODE
@@ -20,8 +21,11 @@ from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.network import Network
 from canarylab.providers.embedded.programs.built import Built
 from canarylab.removal import Removal
-from canarylab.tools.runner import Result, Runner
+from canarylab.tools.runner import Result
 from canarylab.tools.supervisord import Program, Supervisor
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
 
 PROGRAM = "machine"
 STAMP = "built-from"
@@ -35,16 +39,15 @@ _STOP_SECONDS = 20.0
 class Machine:
     """The machine of one profile, on disk and running."""
 
-    def __init__(
-        self, folder: Path, built: Built, network: Network, supervisor: Supervisor, *, runner: Runner, cancel: Cancel
-    ) -> None:
-        self.folder = folder
+    def __init__(self, ctx: Context, built: Built, network: Network, supervisor: Supervisor) -> None:
+        self.folder = ctx.paths.root
         self.groups = ControlGroups(network.name)
         self._built = built
         self._network = network
         self._supervisor = supervisor
-        self._runner = runner
-        self._cancel = cancel
+        self._runner = ctx.runner
+        self._cancel = ctx.cancel
+        self._command = ctx.command
 
     # -- disk ---------------------------------------------------------------------------------------------------------
 
@@ -56,10 +59,11 @@ class Machine:
         """
         made_of = self._stamp.read_text() if self._stamp.exists() else None
         if made_of not in (None, self._built.folder.name):
+            teardown, up = self._command("teardown"), self._command("up")
             raise StageError(
                 f"this profile was made of other programs ({made_of}) than this version's ({self._built.folder.name})",
                 where=str(self._stamp),
-                remedy="`invoke teardown up` creates it again, without the objects in it",
+                remedy=f"`{teardown}`, then `{up}` creates it again, without the objects in it",
             )
         return made_of is not None
 
@@ -117,7 +121,7 @@ class Machine:
         return StageError(
             "containerd doesn't answer in the machine",
             where=str(self.path("var/log/containerd/current")),
-            remedy=f"look there and at {self._supervisor.log(PROGRAM)}, then `invoke up` again",
+            remedy=f"look there and at {self._supervisor.log(PROGRAM)}, then `{self._command('up')}` again",
         )
 
     def _program(self) -> Program:
@@ -157,7 +161,7 @@ class Machine:
         """Run a program inside."""
         init = self.init()
         if init is None:
-            raise StageError("the machine isn't running", remedy="invoke up")
+            raise StageError("the machine isn't running", remedy=self._command("up"))
         enter = ["nsenter", f"--target={init}", "--mount", "--uts", "--ipc", "--net", "--pid", *_ENVIRONMENT]
         return self._runner.run([*enter, *argv], timeout=timeout, ok=ok)
 
@@ -170,7 +174,7 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if not wait_until(lambda: not self._strays(), deadline=time.monotonic() + _STOP_SECONDS, cancel=self._cancel):
-            raise StageError(f"processes of the machine don't end: {sorted(self._strays())}")
+            raise StageError(f"processes of the machine don't stop: {sorted(self._strays())}")
         return was_running or bool(found)
 
     def _strays(self) -> set[int]:

@@ -179,8 +179,8 @@ class Network:
         listed = self._runner.run(["nft", "list", "table", "inet", self.name], timeout=10, ok=(0, 1))
         return listed.code == 0 and ("masquerade" in listed.stdout) != self.internet
 
-    def check_route(self, address: str) -> None:
-        """Raise unless a packet to `address` would go over our link into our namespace.
+    def check_route(self, address: str, restart: str) -> None:
+        """Raise unless a packet to `address` would go over our link into our namespace; `restart` puts the route back.
 
         Without the route it would leave the machine by the default route, to whoever has that address there.
         """
@@ -190,7 +190,7 @@ class Network:
                 f"no request is sent to {address}: it would go by {(route or {}).get('dev', 'no route')}, "
                 f"not by {self.link} into the cluster",
                 where=f"ip route get {address}",
-                remedy=f"invoke tunnel start --profile {self.profile}",
+                remedy=restart,
             )
 
 

@@ -41,12 +41,12 @@ class ContextAccess(NoTunnel):
             raise CanarylabError(
                 f"no request is sent to {address}: the cluster can't be asked whether it is one of its own",
                 why=str(error),
-                remedy="invoke doctor",
+                remedy=ctx.command("doctor"),
             ) from error
         if address not in map(load_balancer_address, balanced.values()):
             raise CanarylabError(
                 f"no request is sent to {address}: no LoadBalancer Service of context {ctx.cluster.context} has it",
-                remedy="`invoke tunnel status` shows the addresses that they have",
+                remedy=f"`{ctx.command('tunnel status')}` shows the addresses that they have",
             )
 
     def tunnel_start(self, ctx: Context) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import CancelledError, UsageError
-from canarylab.kube.client import OWNER_LABEL
+from canarylab.kube.objects import OWNER_LABEL, labels_of, owner_of
 from canarylab.terminal import confirmed
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def require_consent(ctx: Context, command: str, ask: Callable[[str], bool] | Non
         raise UsageError(
             f"`{command}` asks before it goes on, and there is no terminal to ask on",
             why="; ".join(reasons),
-            remedy="add --yes if that is what you want; `invoke plan` shows what would be changed, without asking",
+            remedy="add --yes if that is what you want; "
+            f"`{ctx.command('plan')}` shows what would be changed, without asking",
         )
     if not question("\n".join([*reasons, f"{command} all the same?"])):
         raise CancelledError("nothing was changed")
@@ -65,7 +66,7 @@ def namespaces_to_inject(ctx: Context) -> list[str]:
     for options in (stage.options for stage in ctx.playbook.stages if stage.kind == "namespace"):
         name, labels = options.namespace, {key: options.labels[key] for key in options.labels if key in _INJECTION}
         live = ctx.cluster.get("v1", "Namespace", name) if labels else None
-        if live is None or labels.items() <= (live["metadata"].get("labels") or {}).items():
+        if live is None or labels.items() <= labels_of(live).items():
             continue
         strangers = [_name(pod) for pod in ctx.cluster.list("v1", "Pod", name) if not _is_ours(ctx, pod)]
         if strangers:
@@ -77,7 +78,7 @@ def namespaces_to_inject(ctx: Context) -> list[str]:
 def _is_ours(ctx: Context, obj: dict[str, Any]) -> bool:
     """Whether it, or what it was made by, carries our label."""
     meta = obj["metadata"]
-    if (meta.get("labels") or {}).get(OWNER_LABEL) == ctx.profile:
+    if owner_of(obj) == ctx.profile:
         return True
     owner = next((owner for owner in meta.get("ownerReferences") or [] if owner.get("controller")), None)
     above = ctx.cluster.get(owner["apiVersion"], owner["kind"], owner["name"], meta.get("namespace")) if owner else None

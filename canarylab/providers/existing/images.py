@@ -40,7 +40,7 @@ class RegistryImages(Images):
             raise UsageError(
                 "the playbook names no registry for the images that are built here",
                 why="a cluster that isn't ours gets its images by name, from a registry that its nodes can reach",
-                remedy="under `cluster`, add `registry: HOST/PATH`, and `skopeo login HOST` if it asks who you are",
+                remedy="under `cluster`, add `registry: HOST/PATH`, and `skopeo login HOST` if it requires a login",
             )
         if self._registry is None:
             self._registry = Registry(Address.parse(self._address), ctx.runner)

@@ -111,11 +111,12 @@ class GuardedInfrastructure(ThereAlready):
     def session(self, ctx: Context, command: str) -> Iterator[None]:
         if command.startswith("tunnel"):
             raise UsageError(
-                f"there is nothing for `{command}` to do: {access.NOTE}", remedy="`invoke tunnel status` shows them"
+                f"there is nothing for `{command}` to do: {access.NOTE}",
+                remedy=f"`{ctx.command('tunnel status')}` shows them",
             )
         mark = _temporary_mark(ctx)
         if command == "up":
-            requirements.require(ctx.cluster)
+            requirements.require(ctx)
             guard.require_consent(ctx, command)
             mark.unlink(missing_ok=True)
         else:

@@ -52,7 +52,7 @@ class Address:
         host = rest.partition("/")[0]
         if (separator and scheme not in ("http", "https")) or not host or " " in rest:
             raise UsageError(
-                f"{text!r} is no registry",
+                f"{text!r} isn't a registry",
                 where="the playbook's cluster, registry",
                 remedy="write host, port and path: registry.example.com/team, or 10.0.0.1:5000/team",
             )
@@ -63,7 +63,7 @@ class Address:
         return self.prefix + local.removeprefix(LOCAL) if local.startswith(LOCAL) else local
 
     def local(self, reference: str) -> str:
-        """The other way round."""
+        """What an image of that registry is called here: the inverse of `reference`."""
         return LOCAL + reference.removeprefix(self.prefix)
 
 
@@ -91,11 +91,11 @@ class Registry:
                 return ()
             host = self.address.host
             raise StageError(
-                f"image {reference}: it can't be asked for",
+                f"image {reference} can't be looked up",
                 where=f"registry {host}",
                 why=tail(manifest.stderr, 1) or f"skopeo ended with {manifest.code}",
-                remedy=f"skopeo login {host}; or see whether it is up, and `cluster.registry` right (http:// before "
-                "the name says that it speaks no TLS)",
+                remedy=f"skopeo login {host}; or check that it is up and that `cluster.registry` is right "
+                "(http:// means plain HTTP)",
             )
         if manifest.stdout not in self._known:
             with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +165,7 @@ def _speaks_plain(address: Address) -> bool:
     except httpx.TransportError as error:
         raise _unreachable(address, str(error)) from error
     if status not in (_OK, _UNAUTHORIZED):
-        raise _unreachable(address, f"it answered /v2/ with {status}, as no registry does")
+        raise _unreachable(address, f"it answered /v2/ with {status}, which no registry does")
     return True
 
 
@@ -197,5 +197,5 @@ def _unreachable(address: Address, why: str) -> StageError:
         "the registry can't be used",
         where=address.host,
         why=why,
-        remedy=f"see whether it is up: curl -ik https://{address.host}/v2/, and whether `cluster.registry` is right",
+        remedy=f"check that it is up (curl -ik https://{address.host}/v2/) and that `cluster.registry` is right",
     )

@@ -8,6 +8,7 @@ from canarylab.errors import CanarylabError, StageError
 from canarylab.kube.objects import condition, dig, listed
 
 if TYPE_CHECKING:
+    from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
 
 OLDEST = (1, 22)
@@ -27,15 +28,16 @@ _ARCHITECTURES = ("amd64", "arm64")
 _KEEPS_OFF = ("NoSchedule", "NoExecute")
 
 
-def require(cluster: Cluster) -> None:
-    """Raise where a playbook can't be brought up on it."""
+def require(ctx: Context) -> None:
+    """Raise where a playbook can't be brought up on this cluster."""
+    cluster = ctx.cluster
     if reason := trouble(cluster):
-        raise StageError(reason, where=f"context {cluster.context}", remedy="invoke doctor")
+        raise StageError(reason, where=f"context {cluster.context}", remedy=ctx.command("doctor"))
     if lacking := missing_rights(cluster):
         raise StageError(
             f"this user may not {', '.join(lacking)}",
             where=f"context {cluster.context}",
-            why="Istio and Argo Rollouts bring definitions, roles and webhooks that hold for the whole cluster",
+            why="Istio and Argo Rollouts install definitions, roles and webhooks that apply to the whole cluster",
             remedy="use a context with the role cluster-admin, or have its owner install them: what fits is used",
         )
     architectures(cluster)
@@ -71,10 +73,10 @@ def architectures(cluster: Cluster) -> tuple[str, ...]:
     found = {node["status"]["nodeInfo"]["architecture"]: node["metadata"]["name"] for node in nodes}
     if strange := sorted(set(found) - set(_ARCHITECTURES)):
         raise StageError(
-            f"node {found[strange[0]]} is of architecture {strange[0]}, for which no images are built",
+            f"node {found[strange[0]]} has architecture {strange[0]}; "
+            f"images are built only for {' and '.join(_ARCHITECTURES)}",
             where=f"context {cluster.context}",
-            why=f"images are built for {' and '.join(_ARCHITECTURES)}; the cluster's nodes are "
-            f"{', '.join(sorted(found))}, and a pod may land on any of them",
+            why=f"the cluster's nodes are {', '.join(sorted(found))}, and a pod may land on any of them",
             remedy="cordon or taint those nodes, so that ordinary pods keep off them",
         )
     if not found:

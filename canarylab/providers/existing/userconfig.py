@@ -51,16 +51,16 @@ def single(name: str) -> dict[str, Any]:
     cluster, user = _entry("clusters", inner.get("cluster")), _entry("users", inner.get("user"))
     if not cluster:
         raise CanarylabError(
-            f"context {name!r} names no cluster that is there",
+            f"context {name!r} refers to a cluster the kubeconfig doesn't have",
             where=", ".join(map(str, files())),
             why=f"its cluster is {inner.get('cluster')!r}",
             remedy="fix the kubeconfig, or let the cluster's own tool write it again",
         )
     if (user.get("user") or {}).get("auth-provider"):
         raise CanarylabError(
-            f"context {name!r} logs in by `auth-provider`",
+            f"context {name!r} logs in with `auth-provider`",
             where=", ".join(map(str, files())),
-            why="Kubernetes has dropped it in favour of credential programs (`exec`)",
+            why="Kubernetes dropped it in favour of credential programs (`exec`)",
             remedy="let the cluster's own tool write the kubeconfig again",
         )
     named = user or {"name": f"{name}-nobody", "user": {}}

@@ -30,7 +30,7 @@ def call_or_raise(ctx: Context, argv: Sequence[str], what: str, *, timeout: floa
     """`call`, which raises the error that explains it where minikube couldn't do `what`."""
     result = call(ctx, argv, timeout=timeout)
     if result.code:
-        raise failure(what, result.output, result.code, ctx.profile, where=where)
+        raise failure(what, result.output, result.code, ctx, where=where)
     return result
 
 

@@ -15,7 +15,7 @@ from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.providers.minikube import strays, teardown, user_context
 from canarylab.providers.minikube.call import Reporter, call, call_or_raise, nodes, profiles
-from canarylab.providers.minikube.problems import RECREATE, failure
+from canarylab.providers.minikube.problems import failure, recreation
 from canarylab.providers.minikube.wanted import Condition, condition_of, differences, start_options
 from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube
@@ -115,8 +115,8 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
                 f"cluster {ctx.profile} was made with other settings than the playbook's: {'; '.join(differs)}",
                 where=f"stage {self.name}",
                 why="minikube can't change that in a cluster that exists: it refuses, or warns and leaves it as it is",
-                remedy="`invoke up --recreate` deletes the cluster with all that is in it and creates it again; or "
-                "write into the playbook what there is",
+                remedy=f"`{ctx.command('up --recreate')}` deletes the cluster with everything in it and creates it "
+                "again; or write into the playbook what there is",
             )
         self._start_over(ctx, "it was made with other settings, and `--recreate` allows it")
 
@@ -144,7 +144,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
     def _repair(self, ctx: Context) -> None:
         """Start what is stopped or broken; what can't be started is created again only where the user allowed it."""
         try:
-            self._start(ctx, otherwise=f"if it stays so: {RECREATE}")
+            self._start(ctx, otherwise=f"if it stays so: {recreation(ctx)}")
         except StageError as error:
             if not ctx.consent.recreate:
                 raise
@@ -154,7 +154,8 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         ctx.progress(f"deleting it and creating it again: {why}")
         for removal in teardown.delete_profile(ctx):
             if removal.outcome == "failed":
-                raise StageError(f"{removal.subject} can't be deleted", why=removal.reason, remedy="invoke teardown")
+                what, remedy = f"{removal.subject} can't be deleted", ctx.command("teardown")
+                raise StageError(what, why=removal.reason, remedy=remedy)
         self._create(ctx)
 
     def _start(self, ctx: Context, *, otherwise: str = "") -> None:
@@ -171,13 +172,14 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             raise StageError(
                 f"minikube didn't finish within {seconds:.0f} s; its last step was: {reporter.last}",
                 where=f"stage {self.name}",
-                remedy="`invoke up` goes on from here; `invoke doctor` looks at what may be in its way",
+                remedy=f"`{ctx.command('up')}` goes on from here; "
+                f"`{ctx.command('doctor')}` checks what may be in its way",
             ) from error
         if result.code:
             made = profiles(ctx).get(ctx.profile)
             hints, what = made.addresses if made else (), "start the cluster"
             where = f"stage {self.name}"
-            raise failure(what, result.output, result.code, ctx.profile, hints=hints, otherwise=otherwise, where=where)
+            raise failure(what, result.output, result.code, ctx, hints=hints, otherwise=otherwise, where=where)
 
     def _take_context(self, ctx: Context) -> None:
         """Copy what minikube wrote into the user's kubeconfig to one of our own, which has nothing else."""
@@ -186,7 +188,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             raise StageError(
                 f"minikube left no context {ctx.profile}",
                 where=str(kubeconfig.user_path()),
-                remedy="`invoke up` tries again; look at KUBECONFIG if it stays so",
+                remedy=f"`{ctx.command('up')}` tries again; check KUBECONFIG if it happens again",
             )
         ctx.paths.create()
         write_private(ctx.paths.kubeconfig, kubeconfig.as_text(own))

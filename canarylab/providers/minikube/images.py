@@ -61,11 +61,11 @@ class NodeImages(Images):
                 self.remove(ctx, wanted.image)
                 built, after = _build(ctx, wanted, target, folder)
         if after is None:
-            raise _not_built(wanted.image, built, "the cluster has no image of that name after the build")
+            raise _not_built(ctx, wanted.image, built, "the cluster has no image of that name after the build")
         ctx.progress("reading the built image")
         verify_architecture(_read(ctx, after, wanted.image), target)
         if not _is_wanted(ctx, after, wanted):
-            raise _not_built(wanted.image, built, "the cluster has another image under that name")
+            raise _not_built(ctx, wanted.image, built, "the cluster has another image under that name")
 
     def remove(self, ctx: Context, reference: str) -> Literal["removed", "absent"]:
         if _id_of(ctx, reference) is None:
@@ -105,12 +105,12 @@ def _build(ctx: Context, wanted: Wanted, architecture: str, folder: Path) -> tup
     return built, _id_of(ctx, wanted.image)
 
 
-def _not_built(reference: str, built: Result, why: str) -> StageError:
+def _not_built(ctx: Context, reference: str, built: Result, why: str) -> StageError:
     said = tail(built.stderr or built.stdout, _TAIL_LINES)
     return StageError(
         f"{reference} wasn't built, although minikube said it was",
         why=f"{why}; the build printed: {said or 'nothing'}",
-        remedy="`invoke up` builds it again",
+        remedy=f"`{ctx.command('up')}` builds it again",
     )
 
 
@@ -119,7 +119,7 @@ def _listed(ctx: Context) -> list[ListedImage]:
     if result.code in (USAGE, CLUSTER_MISSING):  # there is no such profile
         return []
     if result.code:
-        raise failure("list the images", result.output, result.code, ctx.profile)
+        raise failure("list the images", result.output, result.code, ctx)
     return parse_images(result.stdout)
 
 
@@ -145,7 +145,8 @@ def _read(ctx: Context, image_id: str, reference: str) -> Image:
             raise StageError(
                 f"{reference} can't be read: minikube saved nothing, although it said it did",
                 why=tail(result.stderr or result.stdout, _TAIL_LINES),
-                remedy=f"look whether the machine's disk is full: minikube -p {ctx.profile} ssh df; then `invoke up`",
+                remedy=f"check whether the machine's disk is full: minikube -p {ctx.profile} ssh df; then "
+                f"`{ctx.command('up')}`",
             )
         image = read_archive(archive, reference)
     if ctx.paths.root.exists():

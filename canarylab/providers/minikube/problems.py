@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from canarylab.errors import CanarylabError, MachineError, StageError
 from canarylab.tools.minikube import Reason, plain, reason_of
 from canarylab.tools.runner import tail
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
 
 _ISSUES = "https://github.com/kubernetes/minikube/issues/"
 _TAIL_LINES = 8
@@ -25,7 +28,6 @@ UNBLOCK_BOOTPD = (
     "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --add /usr/libexec/bootpd && "
     "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblock /usr/libexec/bootpd"
 )
-RECREATE = "`invoke up --recreate` deletes the cluster and creates it again; `invoke teardown` only deletes it"
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,26 @@ class Problem:
     ids: Sequence[str] = ()
     code: int | None = None
 
+    def remedy_for(self, ctx: Context) -> str:
+        """The remedy with its commands filled in: those of this tool are for the same playbook and cluster."""
+        return self.remedy.format(
+            socket_vmnet_start=SOCKET_VMNET_START,
+            unblock_bootpd=UNBLOCK_BOOTPD,
+            recreation=recreation(ctx),
+            up=ctx.command("up"),
+            up_recreate=ctx.command("up --recreate"),
+            tunnel_status=ctx.command("tunnel status"),
+            doctor=ctx.command("doctor"),
+        )
 
-def _trap(remedy: str, **known: Any) -> Problem:
-    commands = {"socket_vmnet_start": SOCKET_VMNET_START, "unblock_bootpd": UNBLOCK_BOOTPD, "recreate": RECREATE}
-    return Problem(remedy=remedy.format_map(commands), **known)
+
+def recreation(ctx: Context) -> str:
+    """How to have the cluster deleted, and made again or not."""
+    again, only = ctx.command("up --recreate"), ctx.command("teardown")
+    return f"`{again}` deletes the cluster and creates it again; `{only}` only deletes it"
 
 
-_TRAPS = tuple(_trap(**entry) for entry in yaml.safe_load(Path(__file__).with_name("traps.yaml").read_text()))
+_TRAPS = tuple(Problem(**entry) for entry in yaml.safe_load(Path(__file__).with_name("traps.yaml").read_text()))
 """Those of traps.yaml, in its order."""
 
 
@@ -69,7 +84,7 @@ def failure(
     what: str,
     output: str,
     exit_code: int,
-    profile: str,
+    ctx: Context,
     *,
     hints: Iterable[str] = (),
     otherwise: str = "",
@@ -82,12 +97,13 @@ def failure(
     """
     reason = reason_of(output, exit_code) or Reason("", "")
     problem = explain(exit_code, reason.id, "\n".join([output, reason.message, *hints]))
-    advice = advice_for(reason.advice, profile)
+    advice = advice_for(reason.advice, ctx.profile)
     links = dict.fromkeys((*(f"{_ISSUES}{number}" for number in problem.issues), *reason.links))
     said = reason.message or tail(plain(output), _TAIL_LINES)
-    unknown = otherwise or "`minikube logs` has more; `invoke up` goes on from here"
-    remedies = [problem.remedy or "; ".join(filter(None, (advice, unknown)))]
-    if problem.remedy and advice:
+    known = problem.remedy_for(ctx)
+    unknown = otherwise or f"`minikube logs` has more; `{ctx.command('up')}` goes on from here"
+    remedies = [known or "; ".join(filter(None, (advice, unknown)))]
+    if known and advice:
         remedies.append(f"minikube's own advice: {advice}")
     if links:
         remedies.append(f"more: {', '.join(links)}")

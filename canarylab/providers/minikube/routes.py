@@ -72,10 +72,11 @@ def way_to(runner: Runner, address: str) -> Way | None:
     return Way(found.get("gateway", ""), found.get("dev", "")) if found else None
 
 
-def require(runner: Runner, address: str, vm_address: str, profile: str) -> None:
+def require(runner: Runner, address: str, vm_address: str, restart: str) -> None:
     """Raise unless a packet to `address` would go to the machine at `vm_address`, and to that over no router.
 
-    Without the route it would leave this machine by the default route, to whoever has that address there.
+    Without the route it would leave this machine by the default route, to whoever has that address there; `restart` is
+    the command that puts the route back.
     """
     wanted = "" if address == vm_address else vm_address
     way, to_vm = way_to(runner, address), way_to(runner, vm_address)
@@ -84,7 +85,7 @@ def require(runner: Runner, address: str, vm_address: str, profile: str) -> None
         raise CanarylabError(
             f"no request is sent to {address}: it would go {seen}, not into the virtual machine at {vm_address}",
             where=f"route to {address}",
-            remedy=f"invoke tunnel start --profile {profile}",
+            remedy=restart,
         )
 
 

@@ -66,15 +66,15 @@ def _make_resolver(ctx: Context, machine: Vm) -> None:
 def use_node_ports(ctx: Context, machine: Vm, why: str) -> None:
     """Have the Services answer at ports of the machine itself. Raises StageError where those are out of reach, too."""
     try:
-        routes.require(ctx.runner, machine.address, machine.address, ctx.profile)
+        routes.require(ctx.runner, machine.address, machine.address, ctx.command("tunnel start"))
     except CanarylabError as error:
         raise StageError(
             "the Services can't be reached from this machine",
             why=f"{why}; and ports of the virtual machine can't be reached either: {error.what}",
             remedy="recreate it with a network that this machine is part of (network: socket_vmnet in the playbook, "
-            "then `invoke up --recreate`)"
+            f"then `{ctx.command('up --recreate')}`)"
             if machine.has_builtin_network
-            else "run `invoke tunnel start` in a terminal, where it can ask for the password",
+            else f"run `{ctx.command('tunnel start')}` in a terminal, where it can ask for the password",
         ) from error
     ctx.paths.create()
     Choice("nodeport", machine, why).save(ctx.paths.root)
@@ -106,10 +106,10 @@ def _failure(ctx: Context, report: KeeperReport) -> CanarylabError:
     """What minikube said, with what it leaves out."""
     where = str(supervisor(ctx).log(keeper.PROGRAM))
     if report.code:
-        return problems.failure("hold a tunnel", report.said, report.code, ctx.profile, where=where)
+        return problems.failure("hold a tunnel", report.said, report.code, ctx, where=where)
     said = report.problem or report.errors["router"]
     problem = problems.explain(0, "", said)
-    remedy = problem.remedy or "`invoke up` sees to the cluster and what belongs to it"
+    remedy = problem.remedy_for(ctx) or f"`{ctx.command('up')}` checks the cluster and repairs what is missing"
     return StageError(said, where=where, why=problem.why or None, remedy=remedy)
 
 

@@ -78,5 +78,5 @@ def _end_all(ctx: Context, found: Iterable[Process], what: str) -> list[Removal]
         if processes.end(ctx.runner, process, ctx.cancel, _SIGNALS):
             removals.append(Removal(subject, "removed"))
         else:
-            removals.append(Removal(subject, "failed", f"it doesn't end: {process}"))
+            removals.append(Removal(subject, "failed", f"it doesn't stop: {process}"))
     return removals

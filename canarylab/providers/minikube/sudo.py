@@ -46,7 +46,7 @@ def refuse_sudo_invoke() -> None:
     if sudo.is_root() and (user := os.environ.get("SUDO_USER")):
         raise MachineError(
             "minikube must not run as root",
-            why="with sudo its files and virtual machine become root's, and are then out of the user's reach",
+            why="with sudo its files and virtual machine would belong to root, out of the user's reach",
             remedy=f"run the same command as {user}, without sudo: it asks for the password itself where it needs it",
         )
 

@@ -47,7 +47,7 @@ def delete_profile(ctx: Context) -> list[Removal]:
     setting_put_back = _put_setting_back(ctx, setting)
     subject = f"minikube profile {ctx.profile} with its machine"
     if result.code or ctx.profile in profiles(ctx):
-        error = failure("delete the cluster", result.output, result.code, ctx.profile)
+        error = failure("delete the cluster", result.output, result.code, ctx)
         return [Removal(subject, "failed", "; ".join([str(error), *complaints(result.output)])), *setting_put_back]
     removals = [Removal(subject, "removed")]
     if had_context:

@@ -39,7 +39,7 @@ class Trace:
         """What became of one that was there: removed, or left with the command that removes it."""
         if not self.is_there():
             return Removal(self.subject, "removed")
-        reason = f"it needs root, which nobody was there to give: `sudo {shlex.join(self.removal)}`"
+        reason = f"this needs root, and nobody was there to enter the password: `sudo {shlex.join(self.removal)}`"
         return Removal(self.subject, "failed", reason)
 
 

@@ -93,7 +93,7 @@ class TunnelAccess(Access):
 
     def check_route(self, ctx: Context, address: str) -> None:
         """Raise unless a request to `address` would go into this profile's machine."""
-        routes.require(ctx.runner, address, _machine(ctx).address, ctx.profile)
+        routes.require(ctx.runner, address, _machine(ctx).address, ctx.command("tunnel start"))
 
     def _node_port_status(self, ctx: Context, machine: Vm, why: str) -> TunnelStatus:
         problems = []
@@ -103,7 +103,7 @@ class TunnelAccess(Access):
             problems.append(error.what)
         addresses, unseen = _addresses(ctx, lambda service: node_port_shown(service, machine.address))
         route = f"none: ports of {machine.address}"
-        note = f"a fallback, by NodePort, since {why}; `invoke tunnel start` tries again for a tunnel"
+        note = f"a fallback, by NodePort, since {why}; `{ctx.command('tunnel start')}` tries again for a tunnel"
         return TunnelStatus(not problems, None, route, addresses, (*problems, *unseen), note)
 
 
@@ -143,7 +143,7 @@ def _problems(ctx: Context, machine: Vm, report: KeeperReport) -> list[str]:
         return [f"{conflict.what}: {conflict.why}; next: {conflict.remedy}"]
     said = [*filter(None, [report.problem]), *(f"{part}: {error}" for part, error in report.errors.items())]
     if found is None:
-        said.append(f"the route {machine.route} is missing: `invoke tunnel start` puts it back")
+        said.append(f"the route {machine.route} is missing: `{ctx.command('tunnel start')}` puts it back")
     whys = [explain(report.code or 0, "", each).why for each in said]
     return [f"{each} ({why})" if why else each for each, why in zip(said, whys, strict=True)]
 
@@ -159,7 +159,7 @@ def _addresses(ctx: Context, said: Callable[[dict[str, Any]], str]) -> tuple[dic
 
 def _hidden(machine: Vm) -> StageError:
     return StageError(
-        f"with driver {machine.driver} the cluster can't be reached from macOS but by a tunnel in a terminal",
+        f"with driver {machine.driver} the cluster can only be reached from macOS through a tunnel in a terminal",
         why="its containers run in a virtual machine of their own; minikube then forwards single ports over ssh, those "
         "below 1024 with sudo, which nobody can answer in the background",
         remedy=f"keep `{' '.join(Minikube(machine.profile).tunnel())}` running in a terminal of its own, or use "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,30 +105,33 @@ def stale_entries(runner: Runner, profile: str, route: Route | None = None) -> l
 
 def refuse_foreign(ctx: Context) -> None:
     """Raise where somebody else's tunnel of this profile runs: minikube allows one (TUNNEL_ALREADY_RUNNING)."""
+    start = ctx.command("tunnel start")
     for process in foreign_tunnels(ctx):
         raise StageError(
             "another tunnel of this profile is already running, and it doesn't work",
             where=str(process),
-            why="minikube runs one tunnel a profile (TUNNEL_ALREADY_RUNNING); this tool ends none that it didn't start",
-            remedy=f"end it with Ctrl-C in its terminal, or `kill -INT {process.pid}`; then `invoke tunnel start`",
+            why="minikube allows one tunnel per profile (TUNNEL_ALREADY_RUNNING); "
+            "this tool only ends tunnels it started",
+            remedy=f"end it with Ctrl-C in its terminal, or `kill -INT {process.pid}`; then `{start}`",
         )
 
 
 def route_conflict(ctx: Context, found: Route, machine: Vm) -> StageError:
     """Why a route to the very same range leads elsewhere, and what to do."""
     choice, owner = Choice.load(ctx.paths.root), vm.by_address(found.gateway)
+    start = ctx.command("tunnel start")
     if choice and choice.vm.route == found:
         why = "the virtual machine had that address before"
-        remedy = f"invoke tunnel start --profile {ctx.profile}"
+        remedy = start
     elif owner:
         why = f"profile {owner.profile} has the same range of Services, and this machine can have one route to it"
         remedy = (
             f"end that profile's tunnel (`invoke tunnel stop --profile {owner.profile}`, or Ctrl-C in its terminal); "
             "or give this one a range of its own, minikube's --service-cluster-ip-range: `service_cluster_ip_range: "
-            "10.112.0.0/12` in the playbook's cluster, then `invoke up --recreate`"
+            f"10.112.0.0/12` in the playbook's cluster, then `{ctx.command('up --recreate')}`"
         )
     else:
         why = "a VPN or a virtual machine that is gone has put it there: no profile of minikube has that address"
-        remedy = f"if nothing needs it: `sudo {' '.join(routes.delete_argv(found))}`; then `invoke tunnel start`"
+        remedy = f"if nothing needs it: `sudo {shlex.join(routes.delete_argv(found))}`; then `{start}`"
     what = f"conflicting route: {found} is there, {machine.route} is wanted"
     return StageError(what, why=why, remedy=remedy)

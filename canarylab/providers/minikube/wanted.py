@@ -24,7 +24,7 @@ _MAC_NETWORKS = ("socket_vmnet", "vmnet-shared", "nat")
 def condition_of(status: Sequence[NodeStatus]) -> tuple[Condition, str]:
     """How a cluster that minikube knows is, with the reason in words."""
     if not status:
-        return "broken", "minikube knows the profile, and its machine is gone"
+        return "broken", "minikube knows the profile, but its machine is gone"
     for node in status:
         if node.host == "Stopped":
             return "stopped", "its machine is stopped"

@@ -85,9 +85,9 @@ class PublishedSources(Sources):
     def router_plugin(self, ctx: Context, name: str, version: str) -> RouterPlugin:
         """Argo's, which the controller downloads by itself when it starts: for the architecture of the cluster's nodes.
 
-        From the mirror where there is one; a name and password of the mirror's are left out, as what the controller is
-        told can be read in the cluster. Raises UsageError for one whose checksum isn't known here, StageError where
-        one file can't do for all nodes.
+        From the mirror where there is one; a name and password of the mirror's are left out, as the controller's
+        configuration can be read in the cluster. Raises UsageError for one whose checksum isn't known here, StageError
+        where one file can't do for all nodes.
         """
         if name not in CHECKSUMS:
             raise UsageError(f"there is no traffic-router plugin {name!r}", remedy=choose(name, CHECKSUMS))
@@ -160,10 +160,10 @@ def _fetched(ctx: Context, alias: str, name: str, version: str) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != wanted:
         raise StageError(
-            f"what came isn't chart {name} {version}",
+            f"the download isn't chart {name} {version}",
             where=shown(url),
             why=f"its SHA-256 is {found}, the index says {wanted or 'none'}",
-            remedy="try again; if it stays so, a proxy or the mirror hands out something else",
+            remedy="try again; if it happens again, a proxy or the mirror is serving something else",
         )
     return content
 
@@ -230,9 +230,9 @@ def _yaml(content: bytes, url: str) -> list[Any]:
 
 
 def _unexpected(url: str, wanted: str, found: object) -> StageError:
-    """Something else was handed out, such as the sign-in page of a wireless network."""
+    """Something else was served, such as the sign-in page of a wireless network."""
     return StageError(
-        f"what came isn't {wanted}",
+        f"the download isn't {wanted}",
         where=shown(url),
         why=f"it begins with {str(found)[:60]!r}",
         remedy="open that address in a browser: a proxy, a sign-in page or the mirror may answer in its place",

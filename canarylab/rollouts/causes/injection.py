@@ -18,7 +18,7 @@ NO_SIDECAR = "a pod gets a sidecar only if its namespace had the label istio-inj
 
 
 _REPLACING = ("rollout is restarting", "waiting for rollout spec update to be observed")
-"""What Argo's controller says while pods may be made anew."""
+"""What Argo's controller says while pods may be recreated."""
 
 
 def may_come(view: RolloutView, revision: RevisionView) -> bool:
@@ -50,6 +50,6 @@ def _why(ctx: Context, view: RolloutView, namespace: Object, pod: Object) -> Cau
     if not sidecars.are_asked_for(namespace):
         why = f"Pod {name} has no sidecar: namespace {view.namespace} doesn't have the label istio-injection=enabled"
         stage = "a stage of kind namespace with `labels: {istio-injection: enabled}`"
-        return Cause(why, f"`{up}` sets it, if the playbook has {stage}; then `{restart}` makes the pods anew")
+        return Cause(why, f"`{up}` sets it, if the playbook has {stage}; then `{restart}` recreates the pods")
     why = f"Pod {name} has no sidecar: {sidecars.too_early(namespace, pod)}"
-    return Cause(why, f"`{restart}` makes the pods anew, with sidecars; then the same command again")
+    return Cause(why, f"`{restart}` recreates the pods, with sidecars; then the same command again")

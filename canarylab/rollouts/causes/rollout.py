@@ -70,7 +70,7 @@ def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Caus
         return Cause(briefly(view), f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back")
     if view.aborted:
         retry = plugin(ctx, view, f"retry rollout {view.name}")
-        return Cause(briefly(view), or_reset(ctx, f"`{retry}` begins the update anew"))
+        return Cause(briefly(view), or_reset(ctx, f"`{retry}` restarts the update"))
     if BY_HAND in view.standstill:
         resume = kubectl(ctx, view, f"patch rollout {view.name} --type merge --patch '{_RESUME}'")
         why = f"somebody paused it{_by(rollout)}, and no step of the demonstration does that"

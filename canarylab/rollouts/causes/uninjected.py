@@ -57,6 +57,6 @@ def _error(ctx: Context, obj: dict[str, Any], stage: str, pod: dict[str, Any]) -
         f"Pod {pod['metadata']['name']} of {obj['kind']} {meta['name']} has no sidecar, and stage {stage} asks for one",
         where=f"stage {ctx.stage}",
         why=sidecars.too_early(live or {"metadata": {}}, pod),
-        remedy=f"`kubectl {_RESTART[obj['kind']]} {meta['name']} {where}` makes its pods anew, with sidecars; if it "
+        remedy=f"`kubectl {_RESTART[obj['kind']]} {meta['name']} {where}` recreates its pods, with sidecars; if it "
         f"happens at each `{ctx.command('up')}`, {stage} and istiod are missing among the stage's `needs`",
     )

@@ -50,7 +50,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         return [Removal(f"Argo Rollouts, {subject(controller)}", "left", "somebody else installed it")]
 
     def foreign(self, ctx: Context) -> str | None:
-        """The controller."""
+        """The controller that somebody else installed, in words, where it fits. Raises ClashError where it doesn't."""
         if not (controller := rollouts_controller.foreign_controller(ctx)):
             return None
         named, version = subject(controller), foreign.version_of(controller)
@@ -63,7 +63,7 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         if "--namespaced" in [*container.get("command", []), *container.get("args", [])]:
             return "it looks at the Rollouts of its own namespace only"
         if version is None or not foreign.is_at_least(version, self.options.version):
-            return f"it is of version {version or 'unknown'}, the playbook wants {self.options.version} or a later one"
+            return f"its version is {version or 'unknown'}; the playbook wants {self.options.version} or a later one"
         return workload_health(ctx.cluster, controller)
 
 

@@ -17,7 +17,8 @@ from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.errors import StageError
 from canarylab.kube import workloads
 from canarylab.kube.apply import Comparison, compare, live_object, placed
-from canarylab.kube.client import OWNER_LABEL, Cluster
+from canarylab.kube.client import Cluster
+from canarylab.kube.objects import OWNER_LABEL, owned
 from canarylab.kube.watch import Watch
 from canarylab.ownership import namespaces
 from canarylab.paths import normal
@@ -126,7 +127,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         namespaces.await_gone(ctx, self.options.namespace)
         ctx.ownership.prepare_release(ctx, self.options.namespace)
         self._drop(ctx, observed.unfinished)
-        labels = {OWNER_LABEL: ctx.profile, **observed.marks}
+        labels = owned({"labels": observed.marks}, ctx.profile)["labels"]
         argv = _helm(ctx).upgrade(self.name, self._chart(ctx), self.options.namespace, self._files(ctx), labels)
         ctx.progress(f"helm upgrade --install {self.name}")
         ctx.runner.run(argv, timeout=min(_HELM_SECONDS, ctx.remaining), env=helm_environment(ctx))

@@ -60,7 +60,7 @@ class ImageStage(Stage[ImageOptions, ImageState]):
         found |= {image.program_architecture or image.architecture for image in observed.images}
         if found != set(observed.architectures):
             seen, wanted = "/".join(sorted(found)), "/".join(observed.architectures)
-            return [Change("build", name, f"it is of architecture {seen}, the cluster of {wanted}")]
+            return [Change("build", name, f"its architecture is {seen}, the cluster's is {wanted}")]
         if any(image.labels.get(SOURCE_LABEL) != observed.wanted.digest for image in observed.images):
             return [Change("build", name, "its sources or build arguments have changed")]
         return []

@@ -11,7 +11,8 @@ from pydantic import Field, StringConstraints
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.errors import MachineError, NotYetObservableError, UsageError
 from canarylab.events import Notice
-from canarylab.kube.client import FIELD_MANAGER, OWNER_LABEL, ApiError
+from canarylab.kube.client import FIELD_MANAGER, ApiError
+from canarylab.kube.objects import owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.kube.workloads import workload_health
 from canarylab.pins import architecture
@@ -86,7 +87,7 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
             raise MachineError(
                 f"{self._subject} isn't offered on arm64",
                 where=f"stage {self.name}",
-                why="minikube enables it without a look at the architecture. Its operator was amd64 only "
+                why="minikube enables it without checking the architecture. Its operator was amd64 only "
                 "(istio/operator 1.12.2 and before, kubernetes/minikube#6253): the pod ends with 'exec format error'. "
                 "That of newer minikubes, 1.23.3, is the last there will be: Istio discontinued it with 1.24",
                 remedy=f"{_HELM_WAY}, whose images have arm64 variants since 1.15",
@@ -148,10 +149,10 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
 
     def _is_ours(self, ctx: Context) -> bool:
         mark = ctx.cluster.get("v1", "ConfigMap", self._mark, _NAMESPACE)
-        return mark is not None and mark["metadata"].get("labels", {}).get(OWNER_LABEL) == ctx.profile
+        return owner_of(mark) == ctx.profile
 
     def _mark_body(self, profile: str) -> dict[str, Any]:
-        meta = {"name": self._mark, "namespace": _NAMESPACE, "labels": {OWNER_LABEL: profile}}
+        meta = owned({"name": self._mark, "namespace": _NAMESPACE}, profile)
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"addon": self.options.addon}}
 
     def _is_enabled(self, ctx: Context) -> bool:

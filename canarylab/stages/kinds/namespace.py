@@ -10,7 +10,7 @@ from pydantic import Field
 from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.kube.apply import diff_of
-from canarylab.kube.objects import OWNER_LABEL, dig, labels_of, owner_of
+from canarylab.kube.objects import dig, labels_of, owned, owner_of
 from canarylab.ownership import namespaces
 from canarylab.removal import Removal
 
@@ -37,14 +37,14 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
     kind: ClassVar[str] = "namespace"
     Options: ClassVar[type[StageOptions]] = NamespaceOptions
 
-    def _body(self, labels: dict[str, str]) -> dict[str, Any]:
-        meta = {"name": self.options.namespace, **({"labels": labels} if labels else {})}
-        return {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+    def _body(self, **meta: Any) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.options.namespace, **meta}}
 
     def observe(self, ctx: Context) -> NamespaceState:
         live = namespaces.standing(ctx.cluster, self.options.namespace)
         is_ours = live is None or owner_of(live) == ctx.profile
-        wanted = self._body({**self.options.labels, **({OWNER_LABEL: ctx.profile} if is_ours else {})})
+        meta = {"labels": dict(self.options.labels)} if self.options.labels else {}
+        wanted = self._body(**(owned(meta, ctx.profile) if is_ours else meta))
         would_be = ctx.cluster.apply(wanted, dry_run=True, manager=self.manager) if live else wanted
         return NamespaceState(live, wanted, diff_of(live, would_be))
 
@@ -72,7 +72,7 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
         if planned == [Removal(f"Namespace {name}", "removed")]:
             return ctx.ownership.remove_namespace(ctx, name)
         if any(removal.outcome == "removed" for removal in planned):
-            ctx.cluster.apply(self._body({}), manager=self.manager)  # applying nothing takes our labels back
+            ctx.cluster.apply(self._body(), manager=self.manager)  # applying nothing takes our labels back
         return planned
 
     def removals(self, ctx: Context) -> list[Removal]:
@@ -82,7 +82,7 @@ class NamespaceStage(Stage[NamespaceOptions, NamespaceState]):
             return []
         if owner_of(live) == ctx.profile:
             return [Removal(f"Namespace {name}", "removed")]
-        without_ours = ctx.cluster.apply(self._body({}), dry_run=True, manager=self.manager)
+        without_ours = ctx.cluster.apply(self._body(), dry_run=True, manager=self.manager)
         going = sorted(labels_of(live).keys() - labels_of(without_ours).keys())
         removed = [Removal(f"labels {', '.join(going)} of Namespace {name}", "removed")] if going else []
         left = Removal(f"Namespace {name}", "left", "not ours")

@@ -54,7 +54,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
     """More than the startup probe allows for a download."""
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - they are the same everywhere
-        """The rights."""
+        """A ClusterRole for what Argo's plugin reads and writes, and its binding to the controller's account."""
         meta = {"name": f"{rollouts_controller.NAME}-gateway-api"}
         role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": meta, "rules": _RIGHTS}
         account = {"kind": "ServiceAccount", "name": rollouts_controller.NAME, "namespace": self.options.namespace}
@@ -155,7 +155,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
                 where=f"stage {self.name}",
                 why=f"{reason}; it takes the plugin from {plugin.location} each time it starts",
                 remedy="the plugin was taken out of its configuration again, so that it goes on for other playbooks; "
-                "see that the cluster's nodes reach that address, then `invoke up` goes on from here",
+                f"make sure that the cluster's nodes reach that address, then `{ctx.command('up')}` goes on from here",
             )
 
     def _await_start(self, ctx: Context, configured_at: str) -> str | None:

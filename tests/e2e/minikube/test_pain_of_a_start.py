@@ -15,18 +15,18 @@ from tool import Tool
 
 MACHINE = 3
 SIGNS = {
-    "socket-vmnet-refused": ("nobody answers at it: its daemon isn't running", "services start socket_vmnet", "19745"),
-    "socket-vmnet-denied": ("belongs to somebody else", "shows the owner", "17615"),
-    "socket-vmnet-denied-var-run": ("belongs to somebody else", "shows the owner", "17615"),
+    "socket-vmnet-refused": ("nothing answers on it: its daemon isn't running", "services start socket_vmnet", "19745"),
+    "socket-vmnet-denied": ("belongs to another user", "shows the owner", "17615"),
+    "socket-vmnet-denied-var-run": ("belongs to another user", "shows the owner", "17615"),
     "no-ip-for-mac": ("firewall keeps bootpd", "socketfilterfw --unblock /usr/libexec/bootpd", "15960"),
     "bootpd-firewall": ("firewall keeps bootpd", "socketfilterfw --unblock /usr/libexec/bootpd", "19014"),
-    "no-route-to-host": ("this terminal may not reach it", "Privacy & Security > Local Network", "23691"),
+    "no-route-to-host": ("this terminal isn't allowed to reach it", "Privacy & Security > Local Network", "23691"),
     "hvf-unknown": ("runs translated by Rosetta", "must say arm64", "17020"),
     "hvf-invalid": ("runs translated by Rosetta", "must say arm64", "18712"),
-    "qemu-missing": ("there is no qemu on the PATH", "brew install qemu", ""),
+    "qemu-missing": ("qemu isn't on the PATH", "brew install qemu", ""),
     "as-root": ("minikube refuses to make a virtual machine as root", "without sudo", "5146"),
 }
-"""By fault: what is told of its cause, what to do, and minikube's issue."""
+"""By fault: what is said of its cause, what to do, and minikube's issue."""
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,9 @@ class TestMinikube:
         assert paused.returncode == 0, paused.stderr
         assert "cluster" in healthy(tool).summary["changed"]
 
-    def test_another_size_is_told_and_only_recreated_where_that_is_allowed(self, tool: Tool, playbook: Path) -> None:
+    def test_another_size_is_reported_and_only_recreated_where_that_is_allowed(
+        self, tool: Tool, playbook: Path
+    ) -> None:
         written = playbook.read_text()
         playbook.write_text(written.replace("memory: 8192mb", "memory: 6144mb"))
         try:

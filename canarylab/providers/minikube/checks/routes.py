@@ -65,7 +65,8 @@ def _services(
             yield Finding("routes", False, seen, "disconnect that VPN while the cluster is in use", fatal=False)
         elif route.link.startswith(_VPN_LINKS) and route.network.prefixlen > _EVERYTHING:
             seen = f"{route} holds {services}, the Services' range: the tunnel hides that part of the VPN"
-            yield Finding("routes", False, seen, "invoke tunnel stop   (whenever that part is needed)", fatal=False)
+            remedy = f"{host.ctx.command('tunnel stop')}   (whenever that part is needed)"
+            yield Finding("routes", False, seen, remedy, fatal=False)
 
 
 def _conflicting(route: TableEntry, known: Mapping[str, Profile]) -> Finding:
