@@ -20,7 +20,13 @@ def rollout(canary: dict[str, Any], **istio: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("written", "name", "namespace"),
-    [("web", "web", "shop"), ("web.edge", "web", "edge"), ("web.edge.svc.cluster.local", "web", "edge")],
+    [
+        ("web", "web", "shop"),
+        ("web.edge", "web", "edge"),
+        ("web.edge.cluster.local", "web", "edge"),
+        ("web.v1.edge", "web.v1", "edge"),
+        ("web.edge.svc.cluster.local", "web.edge", "svc"),
+    ],
 )
 def test_a_virtual_service_is_listed_by_name_and_namespace(written: str, name: str, namespace: str):
     [entry] = listed_virtual_services(rollout({}, virtualService={"name": written}))
@@ -62,7 +68,7 @@ def test_all_of_the_traffic_is_100_unless_it_is_said():
     assert full_weight({"trafficRouting": {"maxTrafficWeight": 1000}}) == 1000
 
 
-def test_only_the_reader_looks_into_a_virtual_service():
+def test_a_virtual_service_is_read_as_istio_does_and_as_argo_does_each_in_one_place():
     files = (REPOSITORY / "canarylab").rglob("*.py")
     readers = {file.name for file in files if '"destination"' in file.read_text()}
-    assert readers == {"virtual_services.py"}
+    assert readers == {"virtual_services.py", "listed.py"}

@@ -27,13 +27,18 @@ class Mistake:
     what: str
     why: str
     remedy: str
+    inside: tuple[Path, Object] | None = None
+    """File and object in which it stands, where that isn't the one that was looked at."""
+    absent_from: str | None = None
+    """The namespace in which an object isn't, "" for all of the cluster; None where nothing is missing."""
 
     def error(self, file: Path, obj: Object) -> StageError:
         """The error for it, which names the line in the file."""
+        file, obj = self.inside or (file, obj)
         subject = f"{obj['kind']} {obj['metadata']['name']}"
         return StageError(
             f"{subject}: {key_path(self.place)}: {self.what}",
-            where=located(file, line_of(file, obj, self.place)),
+            where=place_in(file, obj, self.place),
             why=self.why,
             remedy=self.remedy,
         )
@@ -53,10 +58,16 @@ def _texts() -> Mapping[str, Mapping[str, str]]:
     return texts
 
 
+def place_in(file: Path, obj: Object, place: Place) -> str:
+    """A place in an object as FILE:LINE."""
+    return located(file, line_of(file, obj, place))
+
+
 def line_of(file: Path, obj: Object, place: Place) -> int:
     """The line of a place in an object, from 1; of what is above it where it isn't there itself."""
     for document, root in composed(file.read_text("utf-8")):
-        if all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name"))):
+        is_named = all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name")))
+        if is_named and dig(document, "metadata", "namespace") in (None, dig(obj, "metadata", "namespace")):
             return _line(root, place)
     return 1
 
