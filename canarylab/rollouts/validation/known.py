@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canarylab.errors import NotYetObservableError
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.validation.mistake import Mistake, mistake
+from canarylab.yamlfile.problems import Place, choose
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -23,9 +26,9 @@ def cluster_if_any(ctx: Context) -> Cluster | None:
 
 
 class Known:
-    """Objects by kind, namespace and name: those that are declared, then those of the cluster, if there is one."""
+    """Objects by kind, namespace and name: those that are declared, each with its file, then those of the cluster."""
 
-    def __init__(self, declared: Iterable[Object], cluster: Cluster | None = None) -> None:
+    def __init__(self, declared: Iterable[tuple[Path, Object]], cluster: Cluster | None = None) -> None:
         self._declared = tuple(declared)
         self._cluster = cluster
 
@@ -40,9 +43,19 @@ class Known:
         """Of those that are declared."""
         return [str(dig(obj, "metadata", "name")) for obj in self._of(kind, namespace)]
 
+    def file_of(self, found: Object) -> Path | None:
+        """The file that an object stands in; None for one that only the cluster has."""
+        return next((file for file, obj in self._declared if obj == found), None)
+
     def _of(self, kind: str, namespace: str | None) -> list[Object]:
         return [
             obj
-            for obj in self._declared
+            for _, obj in self._declared
             if obj["kind"] == kind and namespace in (None, dig(obj, "metadata", "namespace"))
         ]
+
+
+def missing(known: Known, place: Place, kind: str, name: str, namespace: str | None) -> Mistake:
+    """That there is no such object, with what was probably meant."""
+    where, instead = f" in namespace {namespace}" if namespace else "", choose(name, known.names(kind, namespace))
+    return mistake("not-there", place, kind=kind, name=name, where=where, choose=instead)

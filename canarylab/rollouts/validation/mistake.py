@@ -27,13 +27,16 @@ class Mistake:
     what: str
     why: str
     remedy: str
+    inside: tuple[Path, Object] | None = None
+    """File and object in which it stands, where that isn't the one that was looked at."""
 
     def error(self, file: Path, obj: Object) -> StageError:
         """The error for it, which names the line in the file."""
+        file, obj = self.inside or (file, obj)
         subject = f"{obj['kind']} {obj['metadata']['name']}"
         return StageError(
             f"{subject}: {key_path(self.place)}: {self.what}",
-            where=located(file, line_of(file, obj, self.place)),
+            where=place_in(file, obj, self.place),
             why=self.why,
             remedy=self.remedy,
         )
@@ -51,6 +54,11 @@ def _texts() -> Mapping[str, Mapping[str, str]]:
     """By name, as they are written."""
     texts: dict[str, dict[str, str]] = load_yaml(Path(__file__).with_name("mistakes.yaml").read_text("utf-8"))
     return texts
+
+
+def place_in(file: Path, obj: Object, place: Place) -> str:
+    """A place in an object as FILE:LINE."""
+    return located(file, line_of(file, obj, place))
 
 
 def line_of(file: Path, obj: Object, place: Place) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig, listed
@@ -24,9 +24,9 @@ from canarylab.rollouts.routing import (
     listed_virtual_services,
     managed_routes,
 )
-from canarylab.rollouts.validation.known import Known, cluster_if_any
+from canarylab.rollouts.validation import analysis
+from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.rollouts.view import API_VERSION
 from canarylab.yamlfile.problems import Place, choose, shown
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _SERVICES: Sequence[tuple[str, ...]] = (
 
 
 def refuse_dangling(
-    ctx: Context, documents: Sequence[tuple[Path, Object]], declared: Callable[[], Iterable[Object]]
+    ctx: Context, documents: Sequence[tuple[Path, Object]], declared: Callable[[], Iterable[tuple[Path, Object]]]
 ) -> None:
     """Raise StageError, with file and line, for the first reference of a Rollout that leads nowhere, or to the wrong.
 
@@ -55,7 +55,7 @@ def refuse_dangling(
     and then in the cluster. Where a chart is installed into the same namespace, it may be the chart that has it.
     """
     others = {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
-    known = Known(obj for _, obj in documents)
+    known = Known(documents)
     for file, obj in documents:
         is_rollout = obj["kind"] == "Rollout" and str(obj["apiVersion"]).startswith("argoproj.io/")
         if is_rollout and dig(obj, "metadata", "namespace") not in others and any(mistakes(obj, known)):
@@ -72,12 +72,7 @@ def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
     yield from _services(rollout, known)
     yield from _virtual_services(rollout, known)
     yield from _destination_rule(rollout, known)
-    yield from _analysis(rollout, known)
-
-
-def _missing(known: Known, place: Place, kind: str, name: str, namespace: str | None) -> Mistake:
-    where, instead = f" in namespace {namespace}" if namespace else "", choose(name, known.names(kind, namespace))
-    return mistake("not-there", place, kind=kind, name=name, where=where, choose=instead)
+    yield from analysis.mistakes(rollout, known)
 
 
 def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
@@ -88,7 +83,7 @@ def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
             continue
         service = known.find("v1", "Service", name, namespace)
         if service is None:
-            yield _missing(known, place, "Service", name, namespace)
+            yield missing(known, place, "Service", name, namespace)
         elif dig(rollout, "spec", "workloadRef") is None:
             for key, value in (dig(service, "spec", "selector") or {}).items():
                 if key != HASH_LABEL and dig(labels, key) != value:
@@ -99,7 +94,7 @@ def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
     for entry in listed_virtual_services(rollout):
         found = known.find(virtual_services.API_VERSION, virtual_services.KIND, entry.name, entry.namespace)
         if found is None:
-            yield _missing(known, (*entry.place, "name"), virtual_services.KIND, entry.name, entry.namespace)
+            yield missing(known, (*entry.place, "name"), virtual_services.KIND, entry.name, entry.namespace)
         else:
             routes = virtual_services.routes(found)
             yield from _routes(rollout, entry, routes)
@@ -155,29 +150,10 @@ def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:
         return
     found = known.find(virtual_services.API_VERSION, "DestinationRule", name, namespace)
     if found is None:
-        yield _missing(known, (*place, "name"), "DestinationRule", name, namespace)
+        yield missing(known, (*place, "name"), "DestinationRule", name, namespace)
         return
     subsets = [str(dig(subset, "name")) for subset in listed(found, "spec", "subsets")]
     for key in ("stableSubsetName", "canarySubsetName"):
         subset = dig(rollout, *place, key)
         if isinstance(subset, str) and subset not in subsets:
             yield mistake("no-subset", (*place, key), name=name, subset=subset, choose=choose(subset, subsets))
-
-
-def _analysis(rollout: Object, known: Known) -> Iterator[Mistake]:
-    for place, analysis in _analyses(rollout):
-        for index, template in enumerate(listed(analysis, "templates")):
-            cluster_wide = bool(dig(template, "clusterScope"))
-            kind = "ClusterAnalysisTemplate" if cluster_wide else "AnalysisTemplate"
-            namespace = None if cluster_wide else dig(rollout, "metadata", "namespace")
-            name = dig(template, "templateName")
-            if isinstance(name, str) and known.find(API_VERSION, kind, name, namespace) is None:
-                yield _missing(known, (*place, "templates", index, "templateName"), kind, name, namespace)
-
-
-def _analyses(rollout: Object) -> Iterator[tuple[Place, Any]]:
-    """Of the steps, beside them, and before and after a promotion."""
-    for index, step in enumerate(listed(rollout, *CANARY, "steps")):
-        yield (*CANARY, "steps", index, "analysis"), dig(step, "analysis")
-    for place in ((*CANARY, "analysis"), *((*_BLUE_GREEN, f"{when}PromotionAnalysis") for when in ("pre", "post"))):
-        yield place, dig(rollout, *place)

@@ -63,7 +63,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         documents = self._placed()
         refuse_absent(ctx, documents)
         stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
-        refuse_dangling(ctx, documents, lambda: [obj for stage in stages for _, obj in stage._placed()])
+        refuse_dangling(ctx, documents, lambda: [found for stage in stages for found in stage._placed()])
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
