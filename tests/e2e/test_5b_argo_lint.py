@@ -87,7 +87,7 @@ def _row(table: dict[str, str], complaint: str) -> str:
 
 
 def _ours(documents: Documents) -> tuple[str, ...]:
-    there = known.Known(documents)
+    there = known.Known((Path("manifest"), each) for each in documents)
     found: list[mistake.Mistake] = []
     for rollout in (each for each in documents if each["kind"] == "Rollout"):
         found += [*manifests.mistakes(rollout), *references.mistakes(rollout, there)]

@@ -50,8 +50,8 @@ class Known:
         return [(file, obj) for file, obj in self._declared if dig(obj, "metadata", "namespace") == namespace]
 
     def file_of(self, found: Object) -> Path | None:
-        """The file that an object stands in which `find` gave; None for one that only the cluster has."""
-        return next((file for file, obj in self._declared if obj is found), None)
+        """The file that an object stands in; None for one that only the cluster has."""
+        return next((file for file, obj in self._declared if obj == found), None)
 
     def everywhere(self, api_version: str, kind: str) -> set[tuple[str, str]]:
         """Namespace and name of all there are, those of the cluster as far as it says."""

@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import CanarylabError
-from canarylab.kube.objects import Object, dig, listed
+from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
 from canarylab.rollouts.routing import CANARY, ListedVirtualService, listed_virtual_services
-from canarylab.rollouts.validation import choices, destinations, managed, subsets
+from canarylab.rollouts.validation import analysis, choices, destinations, managed, subsets
 from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
 from canarylab.rollouts.validation.listed import Listed, weighed
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.rollouts.view import API_VERSION
-from canarylab.yamlfile.problems import Place, choose
+from canarylab.yamlfile.problems import choose
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -77,7 +76,7 @@ def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
     yield from _services(rollout, known)
     yield from _virtual_services(rollout, known)
     yield from _destination_rule(rollout, known)
-    yield from _analysis(rollout, known)
+    yield from analysis.mistakes(rollout, known)
 
 
 def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
@@ -170,22 +169,3 @@ def _meant(rollout: Object, written: str, known: Known) -> str:
 def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:
     there = [one for one in _listed(rollout, known) if isinstance(one, Listed)]
     yield from subsets.mistakes(rollout, there, known)
-
-
-def _analysis(rollout: Object, known: Known) -> Iterator[Mistake]:
-    for place, analysis in _analyses(rollout):
-        for index, template in enumerate(listed(analysis, "templates")):
-            cluster_wide = bool(dig(template, "clusterScope"))
-            kind = "ClusterAnalysisTemplate" if cluster_wide else "AnalysisTemplate"
-            namespace = None if cluster_wide else dig(rollout, "metadata", "namespace")
-            name = dig(template, "templateName")
-            if isinstance(name, str) and known.find(API_VERSION, kind, name, namespace) is None:
-                yield missing(known, (*place, "templates", index, "templateName"), kind, name, namespace)
-
-
-def _analyses(rollout: Object) -> Iterator[tuple[Place, Any]]:
-    """Of the steps, beside them, and before and after a promotion."""
-    for index, step in enumerate(listed(rollout, *CANARY, "steps")):
-        yield (*CANARY, "steps", index, "analysis"), dig(step, "analysis")
-    for place in ((*CANARY, "analysis"), *((*_BLUE_GREEN, f"{when}PromotionAnalysis") for when in ("pre", "post"))):
-        yield place, dig(rollout, *place)
