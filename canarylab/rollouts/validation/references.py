@@ -15,7 +15,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
-from canarylab.rollouts.routing import CANARY, ListedVirtualService, listed_virtual_services
+from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, services_of
 from canarylab.rollouts.validation import analysis, choices, destinations, managed, subsets
 from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
 from canarylab.rollouts.validation.listed import Listed, weighed
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 
 _FORESEEN = ("manifests", "namespace")
 """Kinds of stages of which it is known what they make in a namespace."""
-
-_BLUE_GREEN = ("spec", "strategy", "blueGreen")
-_SERVICES: Sequence[tuple[str, ...]] = (
-    (*CANARY, "canaryService"),
-    (*CANARY, "stableService"),
-    (*CANARY, "pingPong", "pingService"),
-    (*CANARY, "pingPong", "pongService"),
-    (*_BLUE_GREEN, "activeService"),
-    (*_BLUE_GREEN, "previewService"),
-)
 
 
 def refuse_dangling(
@@ -82,10 +72,7 @@ def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
 def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
     namespace = dig(rollout, "metadata", "namespace")
     template = _template(rollout, known)
-    for place in _SERVICES:
-        name = dig(rollout, *place)
-        if not isinstance(name, str) or not name:
-            continue
+    for place, name in services_of(rollout):
         service = known.find("v1", "Service", name, namespace)
         if service is None:
             yield missing(known, place, "Service", name, namespace)
@@ -124,7 +111,7 @@ def _others_with(rollout: Object, service: str, known: Known) -> Iterator[str]:
     meta = dig(rollout, "metadata")
     for _, obj in known.declared(dig(meta, "namespace")):
         is_other = is_rollout(obj) and dig(obj, "metadata", "name") != dig(meta, "name")
-        if is_other and any(dig(obj, *place) == service for place in _SERVICES):
+        if is_other and any(name == service for _, name in services_of(obj)):
             yield str(dig(obj, "metadata", "name"))
 
 
