@@ -85,8 +85,8 @@ def _pod_security(ctx: Context, view: RolloutView, said: str, found: re.Match[st
     )
     besides = ", `global: {proxy: {seccompProfile: {type: RuntimeDefault}}}`" if level == "restricted" else ""
     remedy = (
-        "install Istio's CNI plugin (chart istio/cni, which provider embedded doesn't have, and `pilot: {cni: {enabled: "
-        f"true}}}}`{besides} among the values of istiod), so that pods need no such container; "
+        "install Istio's CNI plugin (chart istio/cni, which provider embedded doesn't have, and `pilot: {cni: "
+        f"{{enabled: true}}}}`{besides} among the values of istiod), so that pods need no such container; "
         f"{_another_level(ctx, view)}"
     )
     return Cause(why, or_reset(ctx, remedy), lasting=True)
@@ -101,12 +101,12 @@ def _another_level(ctx: Context, view: RolloutView) -> str:
     return f"or let the namespace admit it: `{label}` in the stage that labels it, or `{command} --overwrite`"
 
 
-def _denied(ctx: Context, view: RolloutView, said: str, found: re.Match[str]) -> Cause:  # noqa: ARG001 - as the others
+def _denied(ctx: Context, _: RolloutView, said: str, found: re.Match[str]) -> Cause:
     remedy = f"change what was refused so that webhook {found['webhook']} allows it, or ask whoever set it up"
     return Cause(said, or_reset(ctx, remedy), lasting=True)
 
 
-def _unanswered(ctx: Context, view: RolloutView, said: str, found: re.Match[str]) -> Cause:
+def _unanswered(ctx: Context, _: RolloutView, said: str, found: re.Match[str]) -> Cause:
     """The webhook's Service as it is now: what was said a while ago may be over."""
     context = f"kubectl --context {ctx.cluster.context}"
     if (service := _SERVICE.search(said)) is None:
@@ -116,7 +116,7 @@ def _unanswered(ctx: Context, view: RolloutView, said: str, found: re.Match[str]
     live = ctx.cluster.get("v1", "Service", name, namespace)
     if live is None:
         why = f"{said}; there is no Service {namespace}/{name}, which that webhook asks"
-        remedy = f"`{ctx.command('up')}` brings it back if it is the playbook's; else delete the webhook's configuration"
+        remedy = f"`{ctx.command('up')}` brings it back if it is the playbook's; else delete the webhook"
         return Cause(why, or_reset(ctx, remedy), lasting=True)
     if any(condition(pod, "Ready").get("status") == "True" for pod in pods_behind(ctx.cluster, live)):
         why = f"{said}; Service {namespace}/{name} has a ready pod now"
@@ -128,7 +128,8 @@ def _unanswered(ctx: Context, view: RolloutView, said: str, found: re.Match[str]
             remedy = f"`{context} --namespace {namespace} scale deployment {owner} --replicas 1`"
             return Cause(why, remedy, lasting=True)
     why = f"{said}; no pod behind Service {namespace}/{name} is ready"
-    return Cause(why, f"`{context} --namespace {namespace} get pods` shows why; `{ctx.command('up')}` repairs the playbook's")
+    shows = f"`{context} --namespace {namespace} get pods` shows why"
+    return Cause(why, f"{shows}; `{ctx.command('up')}` repairs what is the playbook's")
 
 
 def _deployments(ctx: Context, service: Object) -> list[Object]:

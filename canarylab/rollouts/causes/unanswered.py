@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError
 from canarylab.kube import sidecars
-from canarylab.kube.objects import Object, condition, dig
+from canarylab.kube.forward import PodPort
+from canarylab.kube.objects import Object, condition, dig, listed
 from canarylab.rollouts.causes import authorities
 from canarylab.rollouts.causes.cause import Cause
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
@@ -23,12 +24,17 @@ from canarylab.rollouts.causes.mesh.destinations import (
 )
 from canarylab.rollouts.causes.mesh.peers import DISABLE, STRICT, peer_mode
 from canarylab.rollouts.causes.mesh.ports import known_ports, pod_port, service_port
-from canarylab.rollouts.causes.mesh.settings import mesh_of, named, policies
+from canarylab.rollouts.causes.mesh.settings import SYSTEM, mesh_of, named, policies
+from canarylab.rollouts.routes import envoy
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
-FORBIDDEN, FORBIDDEN_BY_GATEWAY, UNAVAILABLE = "status 403", "status 403 from the gateway", "status 503 from the gateway"
+FORBIDDEN = "status 403"
+FORBIDDEN_BY_GATEWAY = "status 403 from the gateway"
+UNAVAILABLE = "status 503 from the gateway"
+CUT = "the connection was cut"
+"""By the other side: how TLS that is passed through meets a refusal."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ def unanswered(ctx: Context, asked: Asked, failure: str) -> Cause | None:
     elif failure == FORBIDDEN:
         looks = (_forbidden_at_pods,)
     elif failure == UNAVAILABLE:
-        looks = (_nobody_there, _of_two_authorities, _plain_text)
-    elif asked.tls:  # a connection that is refused is cut
+        looks = (_nobody_there, _of_two_authorities, _plain_text, _not_told)
+    elif failure == CUT and asked.tls:
         looks = (_forbidden_at_gateway, _forbidden_at_pods, _nobody_there, _of_two_authorities)
     else:
         return None
@@ -124,27 +130,38 @@ def _nobody_there(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause
 
 def _wrong_with(ctx: Context, to: Destination, asked: Asked) -> tuple[str, str] | None:
     """What is wrong with the destination, and what to do; None where nothing is, or it isn't a Service's."""
-    kubectl = f"kubectl --context {ctx.cluster.context} --namespace {to.namespace or to.route['metadata']['namespace']}"
     if not to.service:
-        name, _, namespace = to.host.removesuffix(".svc").partition(".")
-        if not namespace or "." in namespace or ctx.cluster.get("v1", "Service", name, namespace) is None:
-            return None
-        full = f"{name}.{namespace}.svc.cluster.local"
-        return f"{to.where} routes to {to.host}, which Istio takes for a full name, and there is none", f"write {full}"
-    service = ctx.cluster.get("v1", "Service", to.service, to.namespace)
-    name = f"Service {to.namespace}/{to.service}"
+        return _half_a_name(ctx, to)
+    service, name = ctx.cluster.get("v1", "Service", to.service, to.namespace), f"Service {to.namespace}/{to.service}"
     if service is None:
         return f"{to.where} routes to {name}, and there is none", f"`{ctx.command('up')}` makes the playbook's Services"
     port = _port_of(to, service, asked)
-    if service_port(service, port) is None:
+    if listed(service, "spec", "ports") and service_port(service, port) is None:
         ports = known_ports(service)
         return f"{to.where} routes to port {port} of {name}, which has {ports}", f"name one of {ports} in the route"
+    return _no_pod_behind(ctx, to, service, name)
+
+
+def _half_a_name(ctx: Context, to: Destination) -> tuple[str, str] | None:
+    """A name with a period is taken as it stands, so that NAME.NAMESPACE leads nowhere."""
+    name, _, namespace = to.host.removesuffix(".svc").partition(".")
+    if not namespace or "." in namespace or ctx.cluster.get("v1", "Service", name, namespace) is None:
+        return None
+    full = f"{name}.{namespace}.svc.cluster.local"
+    return f"{to.where} routes to {to.host}, which Istio takes for a full name, and there is none", f"write {full}"
+
+
+def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) -> tuple[str, str] | None:
+    kubectl = f"kubectl --context {ctx.cluster.context} --namespace {to.namespace}"
     labels = subset_labels(ctx.cluster, to) if to.subset else {}
     if labels is None:
-        rule = next((f"DestinationRule {one['metadata']['name']}" for one in rules_of(ctx.cluster, to)), None)
-        why = f"{to.where} routes to subset {to.subset} of {name}, which {rule or 'no DestinationRule'} "
-        why += "doesn't have" if rule else "has"
-        return why, f"add the subset, or take the route to it away; `{kubectl} get destinationrules --output yaml`"
+        rule = next((f"DestinationRule {one['metadata']['name']}" for one in rules_of(ctx.cluster, to)), "")
+        lacks = f"{rule} doesn't have" if rule else "no DestinationRule has"
+        show = f"`{kubectl} get destinationrules --output yaml`"
+        return (
+            f"{to.where} routes to subset {to.subset} of {name}, which {lacks}",
+            f"add it, or change the route; {show}",
+        )
     if not dig(service, "spec", "selector"):
         return None
     pods = pods_of(ctx.cluster, service, labels)
@@ -156,8 +173,11 @@ def _wrong_with(ctx: Context, to: Destination, asked: Asked) -> tuple[str, str] 
 
 
 def _port_of(to: Destination, service: Object, asked: Asked) -> int:
-    """What the route names, else the Service's only one, else the gateway's (istio/istio, route.GetDestinationCluster)."""
-    ports = dig(service, "spec", "ports") or ()
+    """What the route names, else the Service's only one, else the gateway's.
+
+    Source: istio/istio, pilot/pkg/networking/core/route/route.go, GetDestinationCluster.
+    """
+    ports = listed(service, "spec", "ports")
     return to.port or (int(ports[0]["port"]) if len(ports) == 1 else asked.port)
 
 
@@ -175,7 +195,7 @@ def _ends(ctx: Context, routes: Iterable[Object]) -> Iterator[tuple[Destination,
             yield from ((to, service, pod) for pod in pods[:1])
 
 
-# -- somebody is there, and they don't understand each other ------------------------------------------------------------
+# -- somebody is there, and they don't understand each other -----------------------------------------------------------
 
 
 def _of_two_authorities(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:  # noqa: ARG001 - a look
@@ -199,6 +219,32 @@ def _plain_text(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause |
         if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
             why = f"{named(plain[0])} turns TLS off (mode DISABLE), and {named(mode.policy)} takes mutual TLS only"
             return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", lasting=True)
+    return None
+
+
+def _not_told(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+    """A gateway whose Envoy doesn't know the pods that are ready, as istiod hasn't told it (yet)."""
+    for gateway in _first_gateway(ctx, routes):
+        meta = gateway["metadata"]
+        with PodPort(ctx.cluster, meta["namespace"], meta["name"], envoy.ADMIN_PORT) as port:
+            known = envoy.endpoints(port.json(envoy.CLUSTERS))
+        for to, service, _ in _ends(ctx, routes):
+            cluster = (
+                f"outbound|{_port_of(to, service, asked)}|{to.subset}|{to.service}.{to.namespace}.svc.cluster.local"
+            )
+            there = {each.address for each in known.get(cluster, ())}
+            labels = subset_labels(ctx.cluster, to) or {} if to.subset else {}
+            ready = [
+                pod for pod in pods_of(ctx.cluster, service, labels) if condition(pod, "Ready").get("status") == "True"
+            ]
+            addresses = {str(dig(pod, "status", "podIP")) for pod in ready}
+            if addresses and not addresses & there:
+                why = (
+                    f"Envoy of {meta['namespace']}/{meta['name']} knows none of the ready pods of Service "
+                    f"{to.namespace}/{to.service} ({', '.join(sorted(there)) or 'no address at all'})"
+                )
+                system = f"kubectl --context {ctx.cluster.context} --namespace {SYSTEM} get pods"
+                return Cause(why, f"istiod tells it, if it runs and the proxy is connected to it: `{system}`")
     return None
 
 

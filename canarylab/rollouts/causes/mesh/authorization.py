@@ -28,7 +28,10 @@ _SOURCES = {
     "requestPrincipals": "request.auth.principal",
 }
 _OPERATIONS = {"hosts": "host", "ports": "destination.port", "methods": "method", "paths": "path"}
-_PROTOCOLS = ("host", "method", "path")
+_OF_HTTP = ("host", "method", "path")
+
+
+Verdict = bool | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _matching(policies: Sequence[Object], mesh: Mesh, call: Call, action: str) -
     """Of DENY and CUSTOM policies those with a rule that takes the call, or may."""
     for policy in policies:
         for number, rule in enumerate(listed(policy, "spec", "rules"), 1):
-            if (taken := _takes(rule, policy, mesh, call, allow=False)) is False:
+            if (taken := _reading(policy, mesh, call).takes(rule, allow=False)) is False:
                 continue
             if action == _CUSTOM:
                 provider = dig(policy, "spec", "provider", "name")
@@ -89,7 +92,7 @@ def _matching(policies: Sequence[Object], mesh: Mesh, call: Call, action: str) -
 def _not_allowed(policies: Sequence[Object], mesh: Mesh, call: Call) -> Iterable[Denial]:
     """With ALLOW policies, what none of them takes is denied."""
     rules = [(policy, rule) for policy in policies for rule in listed(policy, "spec", "rules")]
-    taken = [_takes(rule, policy, mesh, call, allow=True) for policy, rule in rules]
+    taken = [_reading(policy, mesh, call).takes(rule, allow=True) for policy, rule in rules]
     if not policies or True in taken:
         return
     if not rules:
@@ -105,7 +108,8 @@ def _and(policies: Sequence[Object]) -> str:
     return " with ".join(map(named, policies))
 
 
-Verdict = bool | None
+def _reading(policy: Object, mesh: Mesh, call: Call) -> _Reading:
+    return _Reading(policy["metadata"]["namespace"], mesh, call)
 
 
 def _all(verdicts: Iterable[Verdict]) -> Verdict:
@@ -118,91 +122,93 @@ def _any(verdicts: Iterable[Verdict]) -> Verdict:
     return True if True in found else None if None in found else False
 
 
-def _takes(rule: Object, policy: Object, mesh: Mesh, call: Call, *, allow: bool) -> Verdict:
-    """Whether one of the sources, one of the operations and every condition match: what is left out matches."""
-    place, parts = policy["metadata"]["namespace"], list[Verdict]()
-    groups = ((listed(rule, "from"), "source", _SOURCES), (listed(rule, "to"), "operation", _OPERATIONS))
-    keys = [_SOURCES[name] for each in listed(rule, "from") for name in _names(each.get("source")) if name in _SOURCES]
-    keys += [_OPERATIONS[one] for each in listed(rule, "to") for one in _names(each.get("operation")) if one in _OPERATIONS]
-    keys += [str(each.get("key")) for each in listed(rule, "when")]
-    if allow and call.tcp and any(map(_is_of_http, keys)):
-        return False
-    for entries, inner, known in groups:
-        if entries:
-            parts.append(_any(_entry(each.get(inner) or {}, known, place, mesh, call) for each in entries))
-    for each in listed(rule, "when"):
-        parts.append(_condition(str(each.get("key")), each.get("values"), each.get("notValues"), place, mesh, call))
-    return _all(parts)
+@dataclass(frozen=True)
+class _Condition:
+    """An attribute that has to be one of the values, if there are some, and none of the others."""
+
+    key: str
+    values: Sequence[str]
+    others: Sequence[str]
+
+    @property
+    def of_http(self) -> bool:
+        return self.key in _OF_HTTP or self.key.startswith("request.")
 
 
-def _names(entry: Object | None) -> list[str]:
-    """The fields of a source or an operation, without their negation."""
-    return [_positive(name) for name in entry or {}]
+@dataclass(frozen=True)
+class _Reading:
+    """How a rule of a policy in namespace `place` reads for a call."""
+
+    place: str
+    mesh: Mesh
+    call: Call
+
+    def takes(self, rule: Object, *, allow: bool) -> Verdict:
+        """Whether a source, an operation and every condition match: what is left out matches."""
+        sources = [list(_conditions(one.get("source"), _SOURCES)) for one in listed(rule, "from")]
+        operations = [list(_conditions(one.get("operation"), _OPERATIONS)) for one in listed(rule, "to")]
+        whens = [_when(one) for one in listed(rule, "when")]
+        every = [*whens, *(one for group in (*sources, *operations) for one in group)]
+        if allow and self.call.tcp and any(one.of_http for one in every):
+            return False
+        either = [_any(_all(map(self._holds, one)) for one in group) for group in (sources, operations) if group]
+        return _all([*either, *map(self._holds, whens)])
+
+    def _holds(self, condition: _Condition) -> Verdict:
+        if self.call.tcp and condition.of_http:
+            return True  # a DENY rule's: it is ignored
+        matches, parts = self._matcher(condition.key), list[Verdict]()
+        if condition.values:
+            parts.append(_any(map(matches, condition.values)))
+        if condition.others:
+            one_of = _any(map(matches, condition.others))
+            parts.append(None if one_of is None else not one_of)
+        return _all(parts)
+
+    def _matcher(self, key: str) -> Callable[[str], Verdict]:
+        """Whether the call's attribute is such a value."""
+        call = self.call
+        domain, _, path = call.principal.partition("/ns/")
+        namespace, _, account = path.partition("/sa/")
+        known: dict[str, Callable[[str], Verdict]] = {
+            "source.principal": lambda value: _text(_of_mesh(value, self.mesh), call.principal),
+            "source.namespace": lambda value: bool(path) and _globbed(value, namespace),
+            "source.serviceAccount": lambda value: bool(path) and f"{namespace}/{account}" == self._qualified(value),
+            "source.trustDomain": lambda value: bool(path) and _globbed(value, domain),
+            "destination.port": lambda value: value == str(call.port),
+            "host": lambda value: _text(value.lower(), call.host.lower()),
+            "method": lambda value: _text(value, call.method),
+            "path": lambda value: _path(value, call.path.partition("?")[0]),
+        }
+        if key in known:
+            return known[key]
+        if header := re.fullmatch(r"request\.headers\[(.+)\]", key):
+            return lambda value: _text(value, call.headers.get(header[1].lower(), ""))
+        if key.startswith("request.auth"):  # without a token there is nothing to match
+            return lambda _: None if "authorization" in call.headers else False
+        return lambda _: None
+
+    def _qualified(self, account: str) -> str:
+        return account if "/" in account else f"{self.place}/{account}"
 
 
-def _positive(name: str) -> str:
-    return name[3].lower() + name[4:] if name.startswith("not") else name
+def _conditions(entry: Object | None, known: Mapping[str, str]) -> Iterable[_Condition]:
+    """Of a source or an operation: each field with its negation, such as paths and notPaths."""
+    for name, key in known.items():
+        values, others = listed(entry, name), listed(entry, f"not{name[0].upper()}{name[1:]}")
+        if values or others:
+            yield _Condition(key, [str(one) for one in values], [str(one) for one in others])
 
 
-def _entry(entry: Object, known: Mapping[str, str], place: str, mesh: Mesh, call: Call) -> Verdict:
-    fields = dict.fromkeys(_names(entry))
-    return _all(
-        _condition(known.get(name, ""), entry.get(name), entry.get(f"not{name[0].upper()}{name[1:]}"), place, mesh, call)
-        for name in fields
-    )
-
-
-def _is_of_http(key: str) -> bool:
-    return key in _PROTOCOLS or key.startswith("request.")
-
-
-def _condition(key: str, values: object, others: object, place: str, mesh: Mesh, call: Call) -> Verdict:
-    """Whether an attribute is one of the values, and none of the others."""
-    if call.tcp and _is_of_http(key):
-        return True  # a DENY rule's: it is ignored
-    matches = _matcher(key, place, mesh, call)
-    wanted, unwanted = (found if isinstance(found, list) else [] for found in (values, others))
-    parts: list[Verdict] = []
-    if wanted:
-        parts.append(_any(matches(str(value)) for value in wanted))
-    if unwanted:
-        one_of = _any(matches(str(value)) for value in unwanted)
-        parts.append(None if one_of is None else not one_of)
-    return _all(parts)
-
-
-def _matcher(key: str, place: str, mesh: Mesh, call: Call) -> Callable[[str], Verdict]:
-    """Whether the call's attribute is such a value."""
-    _, _, path = call.principal.partition("/ns/")
-    namespace, _, account = path.partition("/sa/")
-    known: dict[str, Callable[[str], Verdict]] = {
-        "source.principal": lambda value: _text(_of_mesh(value, mesh), call.principal),
-        "source.namespace": lambda value: bool(call.principal) and _globbed(value, namespace),
-        "source.serviceAccount": lambda value: bool(path) and f"{namespace}/{account}" == _qualified(value, place),
-        "source.trustDomain": lambda value: bool(path) and _globbed(value, call.principal.partition("/")[0]),
-        "destination.port": lambda value: value == str(call.port),
-        "host": lambda value: _text(value.lower(), call.host.lower()),
-        "method": lambda value: _text(value, call.method),
-        "path": lambda value: _path(value, call.path.partition("?")[0]),
-        "connection.sni": lambda value: _text(value, call.host) if call.tcp else None,
-    }
-    if key in known:
-        return known[key]
-    if header := re.fullmatch(r"request\.headers\[(.+)\]", key):
-        return lambda value: _text(value, call.headers.get(header[1].lower(), ""))
-    if key.startswith("request.auth"):  # without a token there is nothing to match
-        return lambda _: None if "authorization" in call.headers else False
-    return lambda _: None
+def _when(entry: Object) -> _Condition:
+    values, others = listed(entry, "values"), listed(entry, "notValues")
+    return _Condition(str(entry.get("key")), [str(one) for one in values], [str(one) for one in others])
 
 
 def _of_mesh(value: str, mesh: Mesh) -> str:
     """`cluster.local` stands for the mesh's own trust domain (pilot/pkg/security/trustdomain/bundle.go)."""
     rest = value.removeprefix("cluster.local/")
     return value if rest == value else f"{mesh.trust_domain}/{rest}"
-
-
-def _qualified(account: str, place: str) -> str:
-    return account if "/" in account else f"{place}/{account}"
 
 
 def _text(wanted: str, found: str) -> bool:

@@ -43,7 +43,7 @@ class Destination:
 
 def routes_for(cluster: Cluster, host: str) -> list[Object]:
     """The VirtualServices and HTTPRoutes for that host."""
-    found = []
+    found: list[Object] = []
     for version, kind, key in ((ISTIO, "VirtualService", "hosts"), (_GATEWAY_API, "HTTPRoute", "hostnames")):
         if is_served(cluster, version, kind):
             found += [one for one in cluster.list(version, kind) if _has(listed(one, "spec", key), host)]
