@@ -17,7 +17,7 @@ from canarylab.errors import CanarylabError, CancelledError, ExpectationError, U
 from canarylab.events import Notice
 from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
+from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET, Cause
 from canarylab.rollouts.causes.pods import image_never_comes
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.routes import objects as route_objects
@@ -122,10 +122,14 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
 def _await_rest(ctx: Context, name: Name, *, several: bool) -> None:
     """Wait until nothing is under way and no traffic is diverted; then nobody needs old pods, so they go at once."""
     watched = [*watches(name[0]), *route_objects.watches(ctx.cluster, name[0])]
-    seen = wait_for(ctx, watched, lambda: _look(ctx, name, settled), _TIMEOUT)
+
+    def why() -> Cause | None:
+        return causes.standstill(ctx, *name)
+
+    seen = wait_for(ctx, watched, lambda: _look(ctx, name, settled), _TIMEOUT, why)
     if all(claim.holds for claim in seen):
         _scale_down(ctx, read_rollout(ctx, *name))
-        seen = wait_for(ctx, watched, lambda: _look(ctx, name, at_rest), _TIMEOUT)
+        seen = wait_for(ctx, watched, lambda: _look(ctx, name, at_rest), _TIMEOUT, why)
     explained = causes.explained(ctx, *name, seen)
     if several:
         explained = tuple(dataclasses.replace(claim, text=f"{'/'.join(name)}, {claim.text}") for claim in explained)

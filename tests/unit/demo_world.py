@@ -260,7 +260,7 @@ class FakeCluster:
         self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, fields: Any = None
     ) -> list[dict[str, Any]]:
         if kind in self.world.others:
-            return [one for one in self.world.others[kind] if not fields or about(one) == fields]
+            return [one for one in self.world.others[kind] if not fields or fields.items() <= about(one).items()]
         self.resource(api_version, kind)
         found = [one for one in self.world.objects(kind) if _is_selected(one["metadata"], namespace, labels or {})]
         return [{"apiVersion": api_version, "kind": kind, **one} for one in found]

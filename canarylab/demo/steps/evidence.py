@@ -16,6 +16,7 @@ from canarylab.demo import claims
 from canarylab.demo.traffic import mirrored
 from canarylab.demo.traffic.answers import none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
 from canarylab.demo.traffic.survey import Survey, request_of
 from canarylab.demo.waiting import wait_for
@@ -167,7 +168,7 @@ class _Scene:
             if options.may_fail == "canary":
                 yield only_canary_failed(survey.taken, view)
             else:
-                yield none_failed(survey.taken, "not one request failed")
+                yield none_failed(survey.taken, "not one request failed", why_failed(self.ctx))
 
 
 def _share(survey: Survey, target: Target, options: EvidenceOptions, *, thoroughly: bool) -> Claim:

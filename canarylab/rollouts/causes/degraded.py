@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
+from canarylab.kube.health import rollout_health
+from canarylab.kube.objects import dig
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC
 
 if TYPE_CHECKING:
@@ -18,14 +21,31 @@ and the controller looks again every 20 s (rollout/controller.go). A field of th
 strategy: spec.strategy.steps[0].setWeight."""
 
 
-def refuse_lasting(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
-    """Raise StageError for the first Rollout among the objects that stays as it is until somebody acts."""
+def explained(ctx: Context, objects: Iterable[dict[str, Any]], reason: str) -> str:
+    """Why the objects aren't in health, with what is found about the first Rollout among them that isn't.
+
+    Raises StageError for one that stays as it is until somebody acts.
+    """
     for obj in objects:
         if obj["kind"] == "Rollout":
             meta = obj["metadata"]
             live = ctx.cluster.get(obj["apiVersion"], "Rollout", meta["name"], meta.get("namespace"))
-            if live is not None:
-                _refuse_lasting(ctx, live)
+            if live is None or rollout_health(live, meta["name"]) is None:
+                continue
+            _refuse_lasting(ctx, live)
+            if not dig(live, "status", "observedGeneration"):
+                continue  # its controller hasn't looked at it yet, so there is nothing to explain
+            cause = causes.standstill(ctx, live["metadata"]["namespace"], meta["name"])
+            if cause and cause.lasting:
+                raise StageError(
+                    f"Rollout {live['metadata']['namespace']}/{meta['name']} can't get on: {cause.why}",
+                    where=f"stage {ctx.stage}",
+                    why="it stays so until somebody acts",
+                    remedy=cause.remedy,
+                )
+            if cause and cause.why not in reason:
+                return f"{reason}; {cause.why}"
+    return reason
 
 
 def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:

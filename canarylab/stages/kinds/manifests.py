@@ -71,10 +71,9 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def health(self, ctx: Context) -> str | None:
         if reason := super().health(ctx):
-            degraded.refuse_lasting(ctx, self.objects(ctx))
-        else:
-            refuse_uninjected(ctx, self.objects(ctx))
-        return reason
+            return degraded.explained(ctx, self.objects(ctx), reason)
+        refuse_uninjected(ctx, self.objects(ctx))
+        return None
 
     def observe(self, ctx: Context) -> list[Comparison]:
         ctx.ownership.refuse_shared_gateways(ctx, self.name, self.objects(ctx))
