@@ -68,7 +68,14 @@ def test_all_of_the_traffic_is_100_unless_it_is_said():
     assert full_weight({"trafficRouting": {"maxTrafficWeight": 1000}}) == 1000
 
 
-def test_a_virtual_service_is_read_as_istio_does_and_as_argo_does_each_in_one_place():
-    files = (REPOSITORY / "canarylab").rglob("*.py")
-    readers = {file.name for file in files if '"destination"' in file.read_text()}
-    assert readers == {"virtual_services.py", "listed.py"}
+READERS = {
+    "rollouts/routes/virtual_services.py": "as Istio reads it: where a request goes",
+    "rollouts/validation/listed.py": "as Argo reads it: what it weighs, deletes and refuses",
+    "rollouts/causes/mesh/destinations.py": "where any of its routes leads",
+}
+
+
+def test_who_reads_a_virtual_service_has_a_reason_of_its_own():
+    package = REPOSITORY / "canarylab"
+    readers = [file for file in package.rglob("*.py") if '"destination"' in file.read_text()]
+    assert {str(file.relative_to(package)) for file in readers} == set(READERS)

@@ -32,13 +32,22 @@ class Mistake:
     absent_from: str | None = None
     """The namespace in which an object isn't, "" for all of the cluster; None where nothing is missing."""
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether Argo would refuse the Rollout for it."""
+        return self.why.startswith(_INVALID)
+
+    def where(self, file: Path, obj: Object) -> str:
+        """FILE:LINE of its place, given the object that was looked at and its file."""
+        return place_in(*(self.inside or (file, obj)), self.place)
+
     def error(self, file: Path, obj: Object) -> StageError:
         """The error for it, which names the line in the file."""
-        file, obj = self.inside or (file, obj)
-        subject = f"{obj['kind']} {obj['metadata']['name']}"
+        _, told_of = self.inside or (file, obj)
+        subject = f"{told_of['kind']} {told_of['metadata']['name']}"
         return StageError(
             f"{subject}: {key_path(self.place)}: {self.what}",
-            where=place_in(file, obj, self.place),
+            where=self.where(file, obj),
             why=self.why,
             remedy=self.remedy,
         )

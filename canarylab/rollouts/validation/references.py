@@ -39,20 +39,20 @@ def refuse_dangling(
     """
     known = Known(documents)
     for file, obj in documents:
-        if is_rollout(obj) and any(mistakes(obj, known)) and (found := lasting(ctx, obj, declared())):
-            raise found.error(file, obj)
+        if is_rollout(obj) and any(mistakes(obj, known)):
+            for found in lasting(ctx, obj, declared()):
+                raise found.error(file, obj)
 
 
-def lasting(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object]]) -> Mistake | None:
-    """The first mistake that is left once all manifests are applied; None also where the cluster doesn't say."""
+def lasting(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object]]) -> Iterator[Mistake]:
+    """The mistakes that are left once all manifests are applied, as far as the cluster says what else there is."""
     charts = {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
     namespace = dig(rollout, "metadata", "namespace")
     known = Known(declared, cluster_if_any(ctx))
-    with contextlib.suppress(CanarylabError):
+    with contextlib.suppress(CanarylabError):  # the cluster doesn't say: the stage will find it
         for found in mistakes(rollout, known):
             if found.absent_from is None or charts.isdisjoint((namespace, found.absent_from)):
-                return found
-    return None
+                yield found
 
 
 def is_rollout(obj: Object) -> bool:
