@@ -20,8 +20,10 @@ _NAMESPACE_AND_SVC = 2
 
 
 def mistakes(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mistake]:
-    """What is missing comes first: with that, Argo refuses the Rollout and touches nothing."""
-    yield from _missing(this, route)
+    """What is missing, or else the rest: with something missing, Argo refuses the Rollout and touches nothing."""
+    if missing := list(_missing(this, route)):
+        yield from missing
+        return
     yield from _taken_out(this, route)
     yield from _twice(this, route)
     yield from _elsewhere(this, route, known)
@@ -29,15 +31,16 @@ def mistakes(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mistake
 
 def leads_to_both(rollout: Object, route: Any) -> bool:
     """Whether it has a destination for stable and one for the canary."""
-    return {"stable", "canary"} <= {_needed(rollout, to) for to in targets(route)}
+    sides = Sides.of(rollout)
+    return {sides.stable, sides.canary} <= _names(sides, route)
 
 
 def _missing(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
     """Argo wants two Services, or two subsets."""
-    sides, there = Sides.of(this.rollout), {_needed(this.rollout, to) for to in targets(route.spec)}
+    sides = Sides.of(this.rollout)
     has = " and ".join(map(str, targets(route.spec))) or "no destination"
-    for side, name in (("stable", sides.stable), ("canary", sides.canary)):
-        if side in there:
+    for name in (sides.stable, sides.canary):
+        if name in _names(sides, route.spec):
             continue
         if route.protocol == "http" or route.is_chosen:
             shown = name or "(no name)"
@@ -94,9 +97,9 @@ def _elsewhere(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mista
             yield this.at((*route.place, "route", index), found)
 
 
-def _needed(rollout: Object, to: Target) -> str:
-    """For which side Argo counts it when it looks whether both are there; "" for neither."""
-    return Sides.of(rollout).side(to.name, to.subset)
+def _names(sides: Sides, route: Any) -> set[str]:
+    """By which Argo looks whether both are there: its destinations' Services, or their subsets."""
+    return {to.subset if sides.by == "subset" else to.name for to in targets(route)} - {""}
 
 
 def _counts_as(rollout: Object, to: Target) -> str | None:

@@ -30,7 +30,7 @@ class Target:
     weight: int
 
     def __str__(self) -> str:
-        return f"{self.host}, subset {self.subset}" if self.subset else self.host
+        return f"subset {self.subset} of {self.host}" if self.subset else self.host
 
     @property
     def name(self) -> str:
