@@ -37,8 +37,8 @@ _LEFT_TO_OTHERS = {
 """What Argo alone refuses, and why we leave it: `HOW IT WAS MADE -> FIELD: COMPLAINT`."""
 
 _WE_SAY_MORE = {
-    r"Argo will take |have no name|is among the Rollout's managedRoutes": "no validation of Argo looks at it: it deletes, "
-    "or multiplies, what stands there (rollout/trafficrouting/istio/istio.go)",
+    r"Argo will take |have no name|is among the Rollout's managedRoutes": "no validation of Argo looks at it: it "
+    "deletes, or multiplies, what stands there (rollout/trafficrouting/istio/istio.go)",
     r"there is no (Service|VirtualService|AnalysisTemplate) ": "lint doesn't look for what isn't in its file; the "
     "controller does, and says InvalidSpec (rollout/controller.go, getRolloutReferencedResources)",
     r"it (names no VirtualService|has both virtualService and virtualServices)": "lint leaves it out; the controller "

@@ -56,7 +56,7 @@ def refuse_lasting(
 
 def is_refused(rollout: Object) -> bool:
     """Whether it is, for what it refers to, by what the controller says of its newest spec."""
-    is_newest = dig(rollout, "status", "observedGeneration") == str(rollout["metadata"]["generation"])
+    is_newest = dig(rollout, "status", "observedGeneration") == str(dig(rollout, "metadata", "generation"))
     message = str(dig(rollout, "status", "message"))
     return is_newest and message.startswith(INVALID_SPEC) and not is_of_own_spec(message)
 
