@@ -370,6 +370,12 @@ class TestElsewhere:
 
 
 class TestOthers:
+    def test_a_destination_rule_of_another_namespace_is_not_looked_for_there(self, playbook):
+        rule = TestSubsets.RULE.replace("name: app}", "name: app, namespace: edge}", 1)
+        what, remedy, _ = told(playbook, virtual_service(TestSubsets.ROUTES), rule, rollout(istio=BY_SUBSETS))
+        assert "there is no DestinationRule app in namespace shop" in what
+        assert "there is one in namespace edge, where Argo doesn't look for it" in remedy
+
     ROUTES = virtual_service(f"http:\n{MAIN}")
 
     def test_a_service_of_two_rollouts(self, playbook):

@@ -45,6 +45,11 @@ class Known:
         """Of those that are declared."""
         return [str(dig(obj, "metadata", "name")) for obj in self._of(kind, namespace)]
 
+    def namespaces(self, kind: str, name: str) -> list[str]:
+        """Those in which such an object is declared."""
+        found = [obj for obj in self._of(kind, None) if dig(obj, "metadata", "name") == name]
+        return [str(dig(obj, "metadata", "namespace")) for obj in found]
+
     def declared(self, namespace: str | None) -> list[tuple[Path, Object]]:
         """Those of a namespace, each with the file that it stands in."""
         return [(file, obj) for file, obj in self._declared if dig(obj, "metadata", "namespace") == namespace]
@@ -74,6 +79,12 @@ def missing(
 ) -> Mistake:
     """That there is no such object, with what was probably meant, which `instead` says better if there is one."""
     where = f" in namespace {namespace}" if namespace else ""
-    instead = instead or choose(name, known.names(kind, namespace))
+    instead = instead or _beside(known, kind, name) or choose(name, known.names(kind, namespace))
     found = mistake("not-there", place, kind=kind, name=name, where=where, choose=instead)
     return dataclasses.replace(found, absent_from=namespace or "")
+
+
+def _beside(known: Known, kind: str, name: str) -> str:
+    """Where else there is one of that name; "" where there is none."""
+    others = known.namespaces(kind, name)
+    return f"there is one in namespace {others[0]}, where Argo doesn't look for it: move it" if others else ""
