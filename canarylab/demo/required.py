@@ -43,8 +43,8 @@ def require_rollouts(ctx: Context, steps: Sequence[Step]) -> None:
 def require_no_loss(ctx: Context, steps: Sequence[Step]) -> None:
     """Raise ExpectationError, with the playbook's line, for the first Rollout by which an update would do harm.
 
-    Routes or subsets would be deleted, multiplied or not weighed, as the objects in the cluster show; what Argo refuses,
-    it says itself.
+    Routes or subsets would be deleted, multiplied or not weighed, as the objects in the cluster show; what Argo
+    refuses, it says itself.
     """
     for name in rollouts_of(steps):
         rollout = ctx.cluster.get(API_VERSION, "Rollout", name[1], name[0])
