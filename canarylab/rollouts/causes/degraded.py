@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
 from canarylab.kube.health import rollout_health
-from canarylab.kube.objects import dig
 from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC
 
@@ -33,9 +32,7 @@ def explained(ctx: Context, objects: Iterable[dict[str, Any]], reason: str) -> s
             if live is None or rollout_health(live, meta["name"]) is None:
                 continue
             _refuse_lasting(ctx, live)
-            if not dig(live, "status", "observedGeneration"):
-                continue  # its controller hasn't looked at it yet, so there is nothing to explain
-            cause = causes.standstill(ctx, live["metadata"]["namespace"], meta["name"])
+            cause = causes.trouble(ctx, live["metadata"]["namespace"], meta["name"])
             if cause and cause.lasting:
                 raise StageError(
                     f"Rollout {live['metadata']['namespace']}/{meta['name']} can't get on: {cause.why}",

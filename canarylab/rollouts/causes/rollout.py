@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
 from canarylab.errors import CanarylabError
-from canarylab.kube.objects import Object
+from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes import analyses, events, injection
 from canarylab.rollouts.causes import pods as pod_causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
@@ -73,12 +73,32 @@ def standstill(ctx: Context, namespace: str, name: str) -> Cause | None:
         return None
 
 
+def trouble(ctx: Context, namespace: str, name: str) -> Cause | None:
+    """The same for somebody who looks: a pause that only wants to be promoted is no trouble, and neither is health."""
+    try:
+        rollout = get_rollout(ctx, namespace, name)
+        if not dig(rollout, "status", "observedGeneration"):
+            return None  # its controller hasn't looked at it yet, so there is nothing to explain
+        replica_sets, pods = parts_of(ctx.cluster, rollout)
+        view = RolloutView.of(rollout, replica_sets, pods)
+        if view.phase == "Healthy":
+            return None
+        return next(filter(None, _troubles(ctx, rollout, view, pods)), None)
+    except CanarylabError:
+        return None
+
+
 def cause_of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
     """The first that applies, from what stops everything to what stops a pod. Raises ApiError without an answer."""
     return next(filter(None, _looks(ctx, rollout, view, pods)), None)
 
 
 def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
+    yield from _troubles(ctx, rollout, view, pods)
+    yield _waits_for_somebody(ctx, view)
+
+
+def _troubles(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
     """One after the other, each only where those before it found nothing."""
     yield _refused_spec(ctx, view)
     yield _aborted(ctx, rollout, view)
@@ -86,7 +106,6 @@ def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iter
     yield analyses.undecided(ctx, rollout, view)
     yield pod_causes.unready_cause(ctx, rollout, view, pods)
     yield events.warned(ctx, rollout, view)
-    yield _waits_for_somebody(ctx, view)
 
 
 def _refused_spec(ctx: Context, view: RolloutView) -> Cause | None:
