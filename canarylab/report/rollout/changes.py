@@ -42,7 +42,7 @@ def _mismatched(before: WatchState | None, after: WatchState) -> Iterator[Line]:
 
 def _caused(before: WatchState | None, after: WatchState) -> Iterator[Line]:
     """By the remedy, as a cause counts its seconds."""
-    was, now = before and before.cause, after.cause
+    was, now = before.cause if before else None, after.cause
     if now and (was is None or was.remedy != now.remedy):
         yield line(f"it stands still: {now.why}", _TROUBLE)
         yield line(f"next: {now.remedy}")
