@@ -79,7 +79,10 @@ class TestPodSecurity:
         world.put("v1", "Namespace", "shop", labels=label)
         world.refused(BASELINE)
         found = cause(world)
-        assert "init container istio-init needs NET_ADMIN and NET_RAW, which the level `baseline` of namespace shop" in found.why
+        assert (
+            "init container istio-init needs NET_ADMIN and NET_RAW, which the level `baseline` of namespace shop"
+            in found.why
+        )
         assert "Istio's CNI plugin (chart istio/cni" in found.remedy
         command = "label namespace shop pod-security.kubernetes.io/enforce=privileged --overwrite`"
         assert command in found.remedy
