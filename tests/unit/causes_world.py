@@ -108,7 +108,7 @@ class CausesWorld:
             **meta,
         )
 
-    def event(self, kind: str, name: str, reason: str, message: str, time: str = "", type_: str = "Warning") -> None:
+    def event(self, kind: str, name: str, reason: str, message: str, *, time: str = "", type_: str = "Warning") -> None:
         count = len(self.cluster.objects)
         self.put(
             "v1",

@@ -162,16 +162,16 @@ class TestTcp:
 
 
 class TestAttachment:
-    GATEWAY_POD = {
-        "metadata": {"namespace": "shop", "labels": {"gateway.networking.k8s.io/gateway-name": "gate"}},
-        "spec": {},
-    }
+    @property
+    def gateway(self) -> Any:
+        labels = {"gateway.networking.k8s.io/gateway-name": "gate"}
+        return {"metadata": {"namespace": "shop", "labels": labels}, "spec": {}}
 
     def test_a_target_is_for_that_gateway_only(self):
         target = policy(targetRefs=[{"kind": "Gateway", "name": "gate"}])
-        assert attached(target, self.GATEWAY_POD)
+        assert attached(target, self.gateway)
         assert not attached(target, POD)
-        assert not attached(policy(targetRef={"kind": "Gateway", "name": "other"}), self.GATEWAY_POD)
+        assert not attached(policy(targetRef={"kind": "Gateway", "name": "other"}), self.gateway)
 
 
 class TestPeers:
