@@ -171,6 +171,13 @@ class TestEvents:
         world.event("Rollout", "web", reason, "said")
         assert f"{reason}: said" in cause(world).why
 
+    def test_it_outlives_the_abort_of_a_reset(self, world):
+        world.rollout["status"] |= {"abort": True, "phase": "Degraded", "message": "RolloutAborted: by hand"}
+        world.event("Rollout", "web", "RolloutAborted", "by hand")
+        assert "aborted" in cause(world).why
+        world.event("Rollout", "web", "TrafficRoutingError", WEBHOOK, time="2026-01-01T10:06:00Z")
+        assert "there is no Service istio-system/istiod" in cause(world).why
+
     def test_one_of_before_the_rollout_got_on_says_nothing(self, world):
         world.event("Rollout", "web", "TrafficRoutingError", "no", time="2026-01-01T09:59:59Z")
         assert causes.standstill(world.ctx, "shop", "web") is None
@@ -218,3 +225,36 @@ class TestUndecided:
         world.rollout["status"]["pauseConditions"][0]["reason"] = "CanaryPauseStep"
         world.pod("web-two-x", owner="rs-two", labels={"app": "web"})
         assert causes.trouble(world.ctx, "shop", "web") is None
+
+
+class TestController:
+    """A change of the spec that nobody has looked at."""
+
+    @pytest.fixture
+    def world(self) -> CausesWorld:
+        world = CausesWorld()
+        world.rollout["metadata"]["generation"] = 2
+        labels = {"app.kubernetes.io/name": "argo-rollouts"}
+        world.put("apps/v1", "Deployment", "argo-rollouts", "argo", spec={"replicas": 1}, labels=labels)
+        return world
+
+    def test_one_that_is_scaled_to_0(self, world):
+        world.cluster.objects["apps/v1", "Deployment", "argo", "argo-rollouts"]["spec"]["replicas"] = 0
+        found = cause(world)
+        assert found.why == "nobody acts on Rollouts: Deployment argo/argo-rollouts, Argo's controller, is scaled to 0"
+        assert "--namespace argo scale deployment argo-rollouts --replicas 1`" in found.remedy
+        assert found.lasting
+
+    def test_one_that_is_not_ready_may_get_so(self, world):
+        world.pod("argo-x", "argo", ready=False, labels={"app.kubernetes.io/name": "argo-rollouts"})
+        assert "no pod of Deployment argo/argo-rollouts, Argo's controller, is ready" in cause(world).why
+        assert not cause(world).lasting
+
+    def test_one_that_runs_is_not_blamed(self, world):
+        world.pod("argo-x", "argo", labels={"app.kubernetes.io/name": "argo-rollouts"})
+        world.pod("web-two-x", owner="rs-two", labels={"app": "web"})
+        assert causes.standstill(world.ctx, "shop", "web") is None
+
+    def test_a_rollout_that_was_never_looked_at_is_told_the_same(self, world):
+        world.rollout["status"] = {}
+        assert "nobody acts on Rollouts" in causes.trouble(world.ctx, "shop", "web").why

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from canarylab.contract.step import Claim
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.causes import analyses, events, injection
+from canarylab.rollouts.causes import analyses, controller, events, injection
 from canarylab.rollouts.causes import pods as pod_causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
 from canarylab.rollouts.strategy import BY_HAND
@@ -78,7 +78,7 @@ def trouble(ctx: Context, namespace: str, name: str) -> Cause | None:
     try:
         rollout = get_rollout(ctx, namespace, name)
         if not dig(rollout, "status", "observedGeneration"):
-            return None  # its controller hasn't looked at it yet, so there is nothing to explain
+            return controller.away(ctx, rollout)  # there is nothing else to explain yet
         replica_sets, pods = parts_of(ctx.cluster, rollout)
         view = RolloutView.of(rollout, replica_sets, pods)
         if view.phase == "Healthy":
@@ -100,12 +100,13 @@ def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iter
 
 def _troubles(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
     """One after the other, each only where those before it found nothing."""
+    yield controller.away(ctx, rollout)
     yield _refused_spec(ctx, view)
+    yield events.warned(ctx, rollout, view)  # before an abort: with weights that can't be written, that isn't the end
     yield _aborted(ctx, rollout, view)
     yield _paused_by_hand(ctx, rollout, view)
     yield analyses.undecided(ctx, rollout, view)
     yield pod_causes.unready_cause(ctx, rollout, view, pods)
-    yield events.warned(ctx, rollout, view)
 
 
 def _refused_spec(ctx: Context, view: RolloutView) -> Cause | None:
