@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from canarylab.contract.step import Claim
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.causes import analyses, controller, events, injection
+from canarylab.rollouts.causes import analyses, controller, events, injection, invalid
 from canarylab.rollouts.causes import pods as pod_causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
 from canarylab.rollouts.strategy import BY_HAND
@@ -101,19 +101,12 @@ def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iter
 def _troubles(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
     """One after the other, each only where those before it found nothing."""
     yield controller.away(ctx, rollout)
-    yield _refused_spec(ctx, view)
+    yield invalid.cause(ctx, rollout, view)
     yield events.warned(ctx, rollout, view)  # before an abort: with weights that can't be written, that isn't the end
     yield _aborted(ctx, rollout, view)
     yield _paused_by_hand(ctx, rollout, view)
     yield analyses.undecided(ctx, rollout, view)
     yield pod_causes.unready_cause(ctx, rollout, view, pods)
-
-
-def _refused_spec(ctx: Context, view: RolloutView) -> Cause | None:
-    if not view.message.startswith(INVALID_SPEC):
-        return None
-    up, plan = ctx.command("up"), ctx.command("plan")
-    return Cause(briefly(view), f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back")
 
 
 def _aborted(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:

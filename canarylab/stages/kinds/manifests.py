@@ -16,7 +16,7 @@ from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_nam
 from canarylab.kube.objects import dig, identity
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
-from canarylab.rollouts.causes import degraded
+from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
@@ -64,8 +64,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def preflight(self, ctx: Context) -> None:
         documents = self._placed()
         refuse_absent(ctx, documents)
-        stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
-        refuse_dangling(ctx, documents, lambda: [obj for stage in stages for _, obj in stage._placed()])
+        refuse_dangling(ctx, documents, lambda: self._of_all_stages(ctx))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
@@ -73,6 +72,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def health(self, ctx: Context) -> str | None:
         if reason := super().health(ctx):
+            invalid.refuse_lasting(ctx, self.objects(ctx), lambda: self._of_all_stages(ctx))
             return degraded.explained(ctx, self.objects(ctx), reason)
         refuse_uninjected(ctx, self.objects(ctx))
         return None
@@ -103,6 +103,11 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def _placed(self) -> list[tuple[Path, dict[str, Any]]]:
         """Without a cluster, every object counts as one of a namespace: who looks for the others asks for none."""
         return [(file, in_namespace(obj, self.options.namespace)) for file, obj in self._documents()]
+
+    def _of_all_stages(self, ctx: Context) -> list[tuple[Path, dict[str, Any]]]:
+        """The objects of all manifests of the playbook."""
+        stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
+        return [found for stage in stages for found in stage._placed()]
 
     def _documents(self) -> list[tuple[Path, dict[str, Any]]]:
         """Every object with the file it stands in."""
