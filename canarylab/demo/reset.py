@@ -114,7 +114,7 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
         unseen = view.phase == "Progressing" and "to be observed" in view.message
         return [dataclasses.replace(claims.stable_is_wanted(view), holds=not view.updating, hopeless=not unseen)]
 
-    (claim,) = wait_for(ctx, watches(name[0]), look, _SEEN)
+    (claim,) = wait_for(ctx, watches(name[0]), look, _SEEN, lambda: causes.standstill(ctx, *name))
     if not claim.holds:
         ctx.emit(Notice(plugin.run(ctx, plugin.plugin(ctx).undo(*name, revision))))
 

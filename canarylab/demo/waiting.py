@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -39,20 +38,19 @@ Why = Callable[[], Cause | None]
 class _Standstill:
     """Asks why, once what is waited for has been the same for some seconds."""
 
-    def __init__(self, why: Why | None) -> None:
-        self._why, self._reason, self._found = why, "", None
-        self._asked = time.monotonic()
-
-    _found: Cause | None
+    def __init__(self, why: Why | None, now: Callable[[], float]) -> None:
+        self._why, self._now = why, now
+        self._reason, self._asked = "", now()
+        self._found: Cause | None = None
 
     def cause(self, reason: str) -> Cause | None:
         """What was found last for that reason; None as long as it is young, or nothing was found."""
-        now = time.monotonic()
+        now = self._now()
         if reason != self._reason:
             self._reason, self._asked, self._found = reason, now, None
         elif self._why is not None and now - self._asked >= _STILL:
             self._found = self._why()
-            self._asked = time.monotonic()
+            self._asked = self._now()
         return self._found
 
 
@@ -70,7 +68,7 @@ def wait_for(
     """
     latest: tuple[Claim, ...] = ()
     said = ""
-    standstill = _Standstill(why)
+    standstill = _Standstill(why, ctx.cancel.now)
 
     def check() -> str | None:
         nonlocal latest, said
@@ -85,7 +83,7 @@ def wait_for(
             said = words
         return None if cause and cause.lasting and not _awaits_failure(open_ones) else words
 
-    deadline = min(ctx.deadline, time.monotonic() + timeout)
+    deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
     if watched:
         ctx.cluster.wait(watched, check, deadline=deadline, cancel=ctx.cancel)
     else:
@@ -100,8 +98,8 @@ def _awaits_failure(claims: Iterable[Claim]) -> bool:
 
 def ask_until(ctx: Context, ask: Callable[[], T], enough: Callable[[T], bool], timeout: float) -> T:
     """What was answered last: once that is enough, or after `timeout` seconds. For what no claim is made of."""
-    deadline = min(ctx.deadline, time.monotonic() + timeout)
-    while not enough(answer := ask()) and time.monotonic() < deadline:
+    deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
+    while not enough(answer := ask()) and ctx.cancel.now() < deadline:
         ctx.cancel.sleep(_ASK_AGAIN)
     return answer
 

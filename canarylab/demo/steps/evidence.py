@@ -22,6 +22,7 @@ from canarylab.demo.traffic.survey import Survey, request_of
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.proxies import Proxies
@@ -191,6 +192,8 @@ def _explained(wrong: Claim, found: Sequence[Claim], before: RolloutView, scene:
     words.append(f"{_and(agreeing)} {'say' if len(agreeing) > 1 else 'says'} what was expected")
     if wrong.cause:
         words.append(wrong.cause)
+    if trouble := causes.trouble(scene.ctx, scene.options.namespace, scene.options.rollout):
+        words.append(f"the Rollout itself doesn't get on: {trouble.why}; {trouble.remedy}")
     _, now = scene.look()
     if (now.current_hash, now.step, now.set_weight) != (before.current_hash, before.step, before.set_weight):
         words.append(f"the Rollout moved on meanwhile, from {before} to {now}: a longer pause leaves time to measure")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
 from canarylab.kube.health import rollout_health
-from canarylab.kube.objects import dig
 from canarylab.rollouts.causes import invalid
 from canarylab.rollouts.causes import rollout as causes
 
@@ -29,9 +28,7 @@ def explained(ctx: Context, objects: Iterable[dict[str, Any]], reason: str) -> s
             if live is None or rollout_health(live, meta["name"]) is None:
                 continue
             _refuse_lasting(ctx, live)
-            if not dig(live, "status", "observedGeneration"):
-                continue  # its controller hasn't looked at it yet, so there is nothing to explain
-            cause = causes.standstill(ctx, live["metadata"]["namespace"], meta["name"])
+            cause = causes.trouble(ctx, live["metadata"]["namespace"], meta["name"])
             if cause and cause.lasting and not invalid.is_refused(live):  # other stages may bring what it refers to
                 raise StageError(
                     f"Rollout {live['metadata']['namespace']}/{meta['name']} can't get on: {cause.why}",
@@ -51,7 +48,9 @@ def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
     subject, up = f"Rollout {meta['namespace']}/{meta['name']}", ctx.command("up")
     message = str(status.get("message", ""))
     if message.startswith(_ABORTED):
-        what, why = f"{subject} is in the middle of an update that was aborted", message
+        cause = causes.trouble(ctx, meta["namespace"], meta["name"])
+        what = f"{subject} is in the middle of an update that was aborted"
+        why = cause.why if cause and cause.lasting else message
         remedy = f"`{ctx.command('demo --reset')}` sets it back to its stable revision, then `{up}`"
     elif invalid.is_of_own_spec(message):
         what, why = (

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from canarylab.kube import sidecars
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.causes import controller
 from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
 from canarylab.rollouts.causes.mesh.authorization import Call, denial
 from canarylab.rollouts.causes.mesh.peers import STRICT, peer_mode
@@ -20,9 +21,6 @@ from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-
-CONTROLLER_LABELS = {"app.kubernetes.io/name": "argo-rollouts"}
-"""Of Argo's controller and its pods, by whichever manifest or chart it was installed."""
 
 _URL = re.compile(r"https?://[^\s\"'{}]+")
 _ARGUMENT = re.compile(r"\{\{\s*args\.([\w-]+)\s*\}\}")
@@ -36,10 +34,10 @@ def unreachable(ctx: Context, view: RolloutView, run: Object) -> Cause | None:
     metricproviders/); only those of a `job` come from elsewhere.
     """
     try:
-        controller = next(iter(ctx.cluster.list("v1", "Pod", None, CONTROLLER_LABELS)), None)
-        if controller is None:
+        asking = next(iter(ctx.cluster.list("v1", "Pod", None, controller.LABELS)), None)
+        if asking is None:
             return None
-        asked = (_blocked(ctx, view, controller, url) for url in _urls(run))
+        asked = (_blocked(ctx, view, asking, url) for url in _urls(run))
         return next(filter(None, asked), None)
     except ApiError:  # not everybody may read the mesh's policies, and they would only have explained
         return None
@@ -64,10 +62,10 @@ def _texts(value: Any) -> Iterable[str]:
             yield from _texts(each)
 
 
-def _blocked(ctx: Context, view: RolloutView, controller: Object, url: str) -> Cause | None:
+def _blocked(ctx: Context, view: RolloutView, asking: Object, url: str) -> Cause | None:
     parts = urlsplit(url)
     name, _, rest = (parts.hostname or "").partition(".")
-    namespace = rest.partition(".")[0] or controller["metadata"]["namespace"]
+    namespace = rest.partition(".")[0] or asking["metadata"]["namespace"]
     port = parts.port or _PORTS[parts.scheme]
     service = ctx.cluster.get("v1", "Service", name, namespace)
     behind = [pod for pod in pods_behind(ctx.cluster, service) if sidecars.is_injected(pod)] if service else []
@@ -76,7 +74,7 @@ def _blocked(ctx: Context, view: RolloutView, controller: Object, url: str) -> C
     mesh = mesh_of(ctx.cluster)
     its_port = pod_port(service, port, behind[0]) or port
     mode = peer_mode(policies(ctx.cluster, "PeerAuthentication", mesh, namespace), mesh, behind[0], its_port)
-    in_mesh = sidecars.is_injected(controller)
+    in_mesh = sidecars.is_injected(asking)
     asks = f"Argo's controller asks {url} for the analysis"
     if mode.mode == STRICT and mode.policy is not None and not in_mesh:
         why = (
@@ -84,7 +82,7 @@ def _blocked(ctx: Context, view: RolloutView, controller: Object, url: str) -> C
             f"controller, which has no sidecar, asks {url} in plain text"
         )
         return Cause(why, or_reset(ctx, _remedy(ctx, behind[0], its_port)), lasting=True)
-    principal = mesh.identity(controller) if in_mesh else ""
+    principal = mesh.identity(asking) if in_mesh else ""
     call = Call(its_port, principal, host=parts.netloc, path=parts.path or "/")
     found = denial(policies(ctx.cluster, "AuthorizationPolicy", mesh, namespace), mesh, behind[0], call)
     if found is None or not found.sure:

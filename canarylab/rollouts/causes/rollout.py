@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
 from canarylab.errors import CanarylabError
-from canarylab.kube.objects import Object
-from canarylab.rollouts.causes import analyses, events, injection, invalid
+from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.causes import analyses, controller, events, injection, invalid
 from canarylab.rollouts.causes import pods as pod_causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
 from canarylab.rollouts.strategy import BY_HAND
@@ -73,20 +73,40 @@ def standstill(ctx: Context, namespace: str, name: str) -> Cause | None:
         return None
 
 
+def trouble(ctx: Context, namespace: str, name: str) -> Cause | None:
+    """The same for somebody who looks: a pause that only wants to be promoted is no trouble, and neither is health."""
+    try:
+        rollout = get_rollout(ctx, namespace, name)
+        if not dig(rollout, "status", "observedGeneration"):
+            return controller.away(ctx, rollout)  # there is nothing else to explain yet
+        replica_sets, pods = parts_of(ctx.cluster, rollout)
+        view = RolloutView.of(rollout, replica_sets, pods)
+        if view.phase == "Healthy":
+            return None
+        return next(filter(None, _troubles(ctx, rollout, view, pods)), None)
+    except CanarylabError:
+        return None
+
+
 def cause_of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
     """The first that applies, from what stops everything to what stops a pod. Raises ApiError without an answer."""
     return next(filter(None, _looks(ctx, rollout, view, pods)), None)
 
 
 def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
+    yield from _troubles(ctx, rollout, view, pods)
+    yield _waits_for_somebody(ctx, view)
+
+
+def _troubles(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
     """One after the other, each only where those before it found nothing."""
+    yield controller.away(ctx, rollout)
     yield invalid.cause(ctx, rollout, view)
+    yield events.warned(ctx, rollout, view)  # before an abort: with weights that can't be written, that isn't the end
     yield _aborted(ctx, rollout, view)
     yield _paused_by_hand(ctx, rollout, view)
     yield analyses.undecided(ctx, rollout, view)
     yield pod_causes.unready_cause(ctx, rollout, view, pods)
-    yield events.warned(ctx, rollout, view)
-    yield _waits_for_somebody(ctx, view)
 
 
 def _aborted(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from canarylab.contract.context import Context
-from canarylab.contract.stage import StageOptions
+from canarylab.contract.stage import Change, StageOptions
 from canarylab.errors import StageError
 from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
 from canarylab.kube.objects import dig, identity
@@ -20,6 +21,7 @@ from canarylab.rollouts.causes.uninjected import refuse_uninjected
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.references import refuse_dangling
+from canarylab.stages import certificates
 from canarylab.stages.objects import ObjectsStage
 from canarylab.yamlfile.reader import read_documents
 
@@ -77,7 +79,15 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def observe(self, ctx: Context) -> list[Comparison]:
         ctx.ownership.refuse_shared_gateways(ctx, self.name, self.objects(ctx))
-        return super().observe(ctx)
+        found = super().observe(ctx)
+        return [replace(one, outdated=certificates.is_outdated(ctx, one.wanted)) if one.live else one for one in found]
+
+    def changes(self, observed: list[Comparison]) -> list[Change]:
+        return [*super().changes(observed), *(certificates.change(one.wanted) for one in observed if one.outdated)]
+
+    def apply(self, ctx: Context, observed: list[Comparison]) -> None:
+        super().apply(ctx, observed)
+        certificates.restart(ctx, [one.wanted for one in observed if one.outdated])
 
     def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - the files say it
         """The file that the object stands in."""
