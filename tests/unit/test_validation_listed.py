@@ -10,6 +10,7 @@ from support.fake_cluster import FakeCluster
 from validation_world import Playbook
 
 from canarylab.kube.apply import in_namespace
+from canarylab.kube.client import ApiError
 
 ISTIO = "networking.istio.io/v1"
 KINDS = [(ISTIO, "VirtualService"), (ISTIO, "DestinationRule")]
@@ -398,3 +399,32 @@ class TestOthers:
             "spec: {template: {metadata: {labels: {app: web}}}}\n"
         )
         assert "selects app=app, and the Rollout's pods aren't that" in told(playbook, self.ROUTES, workload, text)[0]
+
+
+class TestRolloutOfTheCluster:
+    """One that a chart installed, say, which weighs a VirtualService of the manifests."""
+
+    ROUTES = f"http: [{{name: main, route: [{STABLE}, {CANARY}, {{destination: {{host: legacy}}, weight: 5}}]}}]"
+
+    @pytest.fixture
+    def charted(self, playbook):
+        playbook.cluster = FakeCluster(kinds=[*KINDS, ("argoproj.io/v1alpha1", "Rollout")])
+        playbook.cluster.put(in_namespace(yaml.safe_load(rollout()), "shop"))
+        return playbook
+
+    def test_what_it_would_delete_is_told_with_the_files_line(self, charted):
+        what, _, line = told(charted, virtual_service(self.ROUTES))
+        assert "Argo will take legacy (weight 5) out of http route main" in what
+        assert line.startswith("http:")
+
+    def test_a_virtual_service_that_it_does_not_list_is_left_alone(self, charted):
+        passes(charted, virtual_service(self.ROUTES, name="other"))
+
+    def test_a_cluster_that_does_not_answer_is_no_obstacle(self, charted):
+        charted.cluster.refused["list Rollout"] = ApiError("no answer", None, where="GET")
+        passes(charted, virtual_service(self.ROUTES))
+
+    def test_where_a_rollout_of_the_manifests_lists_it_the_cluster_is_not_asked(self, charted):
+        charted.cluster.refused["list Rollout"] = ApiError("asked", None, where="GET")
+        passes(charted, virtual_service(f"http: [{MAIN[2:]}]"), rollout())
+        assert charted.cluster.refused

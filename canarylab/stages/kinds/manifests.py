@@ -20,6 +20,7 @@ from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
+from canarylab.rollouts.validation.others import refuse_lost
 from canarylab.rollouts.validation.references import refuse_dangling
 from canarylab.stages import certificates
 from canarylab.stages.objects import ObjectsStage
@@ -65,6 +66,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         documents = self._placed()
         refuse_absent(ctx, documents)
         refuse_dangling(ctx, documents, lambda: self._of_all_stages(ctx))
+        refuse_lost(ctx, documents, lambda: self._of_all_stages(ctx))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
