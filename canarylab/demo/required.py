@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import RolloutOptions, Step
@@ -48,7 +48,7 @@ def require_no_loss(ctx: Context, steps: Sequence[Step]) -> None:
     """
     for name in rollouts_of(steps):
         rollout = ctx.cluster.get(API_VERSION, "Rollout", name[1], name[0])
-        if rollout is None or (found := _harm(ctx, rollout)) is None:
+        if rollout is None or (found := _harm(ctx, rollout, references.mistakes)) is None:
             continue
         step = next(one for one in steps if rollout_of(one) == name)
         raise ExpectationError(
@@ -56,9 +56,16 @@ def require_no_loss(ctx: Context, steps: Sequence[Step]) -> None:
         )
 
 
-def _harm(ctx: Context, rollout: Object) -> Mistake | None:
+def require_countable(ctx: Context, rollout: Object) -> None:
+    """Raise ExpectationError where ending an update would multiply routes, which each later write would do again."""
+    if found := _harm(ctx, rollout, references.multiplied):
+        remedy = f"{found.remedy}; then `{ctx.command('up')}`, and `{ctx.command('demo --reset')}` again"
+        raise ExpectationError(found.what, where=f"demo step {ctx.stage}", why=found.why, remedy=remedy)
+
+
+def _harm(ctx: Context, rollout: Object, find: Callable[[Object, Known], Iterator[Mistake]]) -> Mistake | None:
     with contextlib.suppress(ApiError):  # this user may not look: then nothing is known
-        found = references.mistakes(rollout, Known((), ctx.cluster))
+        found = find(rollout, Known((), ctx.cluster))
         return next((one for one in found if one.absent_from is None and not one.is_refused), None)
     return None
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Step, report, unmet
 from canarylab.demo import claims, plugin
-from canarylab.demo.required import Name, rollouts_of
+from canarylab.demo.required import Name, require_countable, rollouts_of
 from canarylab.demo.steps.healthy import at_rest, settled
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
@@ -64,6 +64,7 @@ def reset(ctx: Context, steps: Sequence[Step]) -> None:
 def _set_back(ctx: Context, name: Name) -> None:
     """Have Argo's controller go back to stable, whatever is under way."""
     rollout = get_rollout(ctx, *name)
+    require_countable(ctx, rollout)
     view = view_of(ctx, rollout)
     if view.stable is None:
         raise ExpectationError(

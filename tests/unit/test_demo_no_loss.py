@@ -11,7 +11,8 @@ from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
 from canarylab.demo.perform import perform
-from canarylab.demo.required import require_no_loss
+from canarylab.demo.required import require_countable, require_no_loss
+from canarylab.demo.reset import reset
 from canarylab.demo.steps.promote import Promote
 from canarylab.errors import ExpectationError
 from canarylab.kube.client import ApiError
@@ -84,3 +85,17 @@ def test_where_nobody_may_look_nothing_is_known():
     found = cluster(f"[{UNNAMED}, {UNNAMED}, {MAIN}]", managedRoutes=[])
     found.refused["get VirtualService app"] = ApiError("forbidden", 403, where="GET")
     require_no_loss(context_of(cluster=found), STEPS)
+
+
+def test_a_reset_does_not_multiply_routes_either():
+    found = cluster(f"[{UNNAMED}, {UNNAMED}, {MAIN}]", managedRoutes=[])
+    with pytest.raises(ExpectationError, match=r"http\[0\], http\[1\] have no name") as raised:
+        reset(context_of(cluster=found), STEPS)
+    assert raised.value.remedy.endswith("then `invoke up`, and `invoke demo --reset` again")
+    assert found.writes == []
+
+
+def test_what_else_would_be_lost_does_not_keep_from_a_reset():
+    third = MAIN.replace("]}", ", {destination: {host: legacy}, weight: 10}]}")
+    found = cluster(f"[{third}]")
+    require_countable(context_of(cluster=found), found.get(*KINDS[0], "app", "shop"))

@@ -17,15 +17,20 @@ from canarylab.rollouts.validation.mistake import Mistake, mistake
 
 
 def mistakes(this: Listed) -> Iterator[Mistake]:
-    """Argo orders the routes whenever there is the list `managedRoutes`, be it empty."""
+    """Of a VirtualService whose routes Argo puts in order, besides."""
+    yield from multiplied(this)
     if dig(this.rollout, *ROUTING, "managedRoutes") is not None:
-        yield from _multiplied(this)
         yield from _written(this)
         yield from _no_longer_weighed(this)
 
 
-def _multiplied(this: Listed) -> Iterator[Mistake]:
-    """Routes are put in order by name: of two with the same name, or with none, each is found twice."""
+def multiplied(this: Listed) -> Iterator[Mistake]:
+    """Routes are put in order by name: of two with the same name, or with none, each is found twice.
+
+    Argo does so whenever there is the list `managedRoutes`, be it empty.
+    """
+    if dig(this.rollout, *ROUTING, "managedRoutes") is None:
+        return
     positions: dict[str, list[int]] = defaultdict(list)
     for index, route in this.own():
         positions[dig(route, "name") or ""].append(index)

@@ -135,6 +135,13 @@ def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
             yield from managed.mistakes(one)
 
 
+def multiplied(rollout: Object, known: Known) -> Iterator[Mistake]:
+    """Of its VirtualServices, the routes that Argo multiplies whenever it writes them, be it to end an update."""
+    for one in _listed(rollout, known):
+        if isinstance(one, Listed):
+            yield from managed.multiplied(one)
+
+
 def _meant(rollout: Object, written: str, known: Known) -> str:
     """What to write for a VirtualService that was probably meant.
 
