@@ -16,7 +16,8 @@ from canarylab.errors import EXIT_DONE, EXIT_FAILED, CanarylabError, NotYetObser
 from canarylab.kube.client import FIELD_MANAGER
 from canarylab.ownership.foreign import is_of_release
 from canarylab.report import status as report
-from canarylab.report.status import StageStatus, StatusReport
+from canarylab.report.status import RolloutCause, StageStatus, StatusReport
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.view import API_VERSION
 
 _SHOWN = 3
@@ -43,7 +44,8 @@ def status(options: Options) -> int:
 
 
 def _report(ctx: Context) -> StatusReport:
-    tree, missing = _trees(ctx)
+    names = _names_shown(ctx)
+    tree, missing = _trees(ctx, names)
     return StatusReport(
         profile=ctx.profile,
         provider=ctx.provider.name,
@@ -53,6 +55,7 @@ def _report(ctx: Context) -> StatusReport:
         stages=look_at(ctx, ctx.playbook.stages),
         rollout=tree,
         rollout_problem=missing,
+        causes=_causes(ctx, names),
     )
 
 
@@ -117,13 +120,23 @@ def _gateway(ctx: Context) -> str | None:
         return None  # the stages say why
 
 
-def _trees(ctx: Context) -> tuple[str | None, str | None]:
-    """What `kubectl argo rollouts get rollout` prints, for every Rollout but other playbooks'; and why it can't."""
+def _names_shown(ctx: Context) -> list[tuple[str, str]]:
+    """Namespace and name of every Rollout but other playbooks'."""
     try:
         rollouts = ctx.cluster.list(*_ROLLOUT)
     except CanarylabError:
-        return None, None  # no cluster, or no Argo Rollouts in it: the stages say so
-    names = [(rollout["metadata"]["namespace"], rollout["metadata"]["name"]) for rollout in _shown(ctx, rollouts)]
+        return []  # no cluster, or no Argo Rollouts in it: the stages say so
+    return [(rollout["metadata"]["namespace"], rollout["metadata"]["name"]) for rollout in _shown(ctx, rollouts)]
+
+
+def _causes(ctx: Context, names: Sequence[tuple[str, str]]) -> list[RolloutCause]:
+    """Why those that don't get on don't."""
+    found = ((name, causes.trouble(ctx, *name)) for name in names)
+    return [RolloutCause(rollout="/".join(name), why=cause.why, remedy=cause.remedy) for name, cause in found if cause]
+
+
+def _trees(ctx: Context, names: Sequence[tuple[str, str]]) -> tuple[str | None, str | None]:
+    """What `kubectl argo rollouts get rollout` prints of them, and why it can't."""
     try:
         trees = [plugin.run(ctx, plugin.plugin(ctx).get_rollout(namespace, name)) for namespace, name in names]
     except CanarylabError as error:

@@ -35,6 +35,8 @@ class Change:
     subject: str
     reason: str
     diff: str = ""
+    lost: str = ""
+    """What of it was there to be and is gone, in words; "" where nothing is."""
 
 
 class StageOptions(BaseModel):

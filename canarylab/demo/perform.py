@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Session, Step, report, unmet
-from canarylab.demo.required import require_rollouts
+from canarylab.demo.required import require_no_loss, require_rollouts
 from canarylab.errors import CanarylabError
 
 
@@ -17,6 +17,7 @@ def perform(ctx: Context, steps: Sequence[Step]) -> None:
     left open then, or at the end, is concluded and reported.
     """
     require_rollouts(ctx, steps)
+    require_no_loss(ctx, steps)
     for step in steps:
         step.check(ctx.for_stage(step.kind, ctx.deadline))
     session = Session()

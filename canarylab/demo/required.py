@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import RolloutOptions, Step
 from canarylab.errors import ExpectationError
-from canarylab.kube.client import UnknownKindError
-from canarylab.rollouts.validation import images
+from canarylab.kube.client import ApiError, UnknownKindError
+from canarylab.kube.objects import Object
+from canarylab.rollouts.validation import images, references
+from canarylab.rollouts.validation.known import Known
+from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.view import API_VERSION
 from canarylab.yamlfile.problems import choose
 
@@ -34,6 +38,36 @@ def require_rollouts(ctx: Context, steps: Sequence[Step]) -> None:
         name = rollout_of(step)
         if name is not None and not there[name]:
             raise _missing(ctx, step, name)
+
+
+def require_no_loss(ctx: Context, steps: Sequence[Step]) -> None:
+    """Raise ExpectationError, with the playbook's line, for the first Rollout by which an update would do harm.
+
+    Routes or subsets would be deleted, multiplied or not weighed, as the objects in the cluster show; what Argo
+    refuses, it says itself.
+    """
+    for name in rollouts_of(steps):
+        rollout = ctx.cluster.get(API_VERSION, "Rollout", name[1], name[0])
+        if rollout is None or (found := _harm(ctx, rollout, references.mistakes)) is None:
+            continue
+        step = next(one for one in steps if rollout_of(one) == name)
+        raise ExpectationError(
+            found.what, where=step.where("rollout"), why=found.why, remedy=f"{found.remedy}; then `{ctx.command('up')}`"
+        )
+
+
+def require_countable(ctx: Context, rollout: Object) -> None:
+    """Raise ExpectationError where ending an update would multiply routes, which each later write would do again."""
+    if found := _harm(ctx, rollout, references.multiplied):
+        remedy = f"{found.remedy}; then `{ctx.command('up')}`, and `{ctx.command('demo --reset')}` again"
+        raise ExpectationError(found.what, where=f"demo step {ctx.stage}", why=found.why, remedy=remedy)
+
+
+def _harm(ctx: Context, rollout: Object, find: Callable[[Object, Known], Iterator[Mistake]]) -> Mistake | None:
+    with contextlib.suppress(ApiError):  # this user may not look: then nothing is known
+        found = find(rollout, Known((), ctx.cluster))
+        return next((one for one in found if one.absent_from is None and not one.is_refused), None)
+    return None
 
 
 def misplaced(step: Step, what: str, remedy: str) -> ExpectationError:

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Step, report, unmet
 from canarylab.demo import claims, plugin
-from canarylab.demo.required import Name, rollouts_of
+from canarylab.demo.required import Name, require_countable, rollouts_of
 from canarylab.demo.steps.healthy import at_rest, settled
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
 from canarylab.events import Notice
 from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
+from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET, Cause
 from canarylab.rollouts.causes.pods import image_never_comes
 from canarylab.rollouts.revisions import SCALE_DOWN, RevisionView
 from canarylab.rollouts.routes import objects as route_objects
@@ -61,6 +61,7 @@ def reset(ctx: Context, steps: Sequence[Step]) -> None:
 def _set_back(ctx: Context, name: Name) -> None:
     """Have Argo's controller go back to stable, whatever is under way."""
     rollout = get_rollout(ctx, *name)
+    require_countable(ctx, rollout)
     view = view_of(ctx, rollout)
     if view.stable is None:
         raise ExpectationError(
@@ -111,7 +112,7 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
         unseen = view.phase == "Progressing" and "to be observed" in view.message
         return [dataclasses.replace(claims.stable_is_wanted(view), holds=not view.updating, hopeless=not unseen)]
 
-    (claim,) = wait_for(ctx, watches(name[0]), look, _SEEN)
+    (claim,) = wait_for(ctx, watches(name[0]), look, _SEEN, lambda: causes.standstill(ctx, *name))
     if not claim.holds:
         ctx.emit(Notice(plugin.run(ctx, plugin.plugin(ctx).undo(*name, revision))))
 
@@ -119,10 +120,14 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
 def _await_rest(ctx: Context, name: Name, *, several: bool) -> None:
     """Wait until nothing is under way and no traffic is diverted; then nobody needs old pods, so they go at once."""
     watched = [*watches(name[0]), *route_objects.watches(ctx.cluster, get_rollout(ctx, *name))]
-    seen = wait_for(ctx, watched, lambda: _look(ctx, name, settled), _TIMEOUT)
+
+    def why() -> Cause | None:
+        return causes.standstill(ctx, *name)
+
+    seen = wait_for(ctx, watched, lambda: _look(ctx, name, settled), _TIMEOUT, why)
     if all(claim.holds for claim in seen):
         _scale_down(ctx, read_rollout(ctx, *name))
-        seen = wait_for(ctx, watched, lambda: _look(ctx, name, at_rest), _TIMEOUT)
+        seen = wait_for(ctx, watched, lambda: _look(ctx, name, at_rest), _TIMEOUT, why)
     explained = causes.explained(ctx, *name, seen)
     if several:
         explained = tuple(dataclasses.replace(claim, text=f"{'/'.join(name)}, {claim.text}") for claim in explained)

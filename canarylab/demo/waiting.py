@@ -13,11 +13,16 @@ from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Step
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.causes.cause import Cause
 from canarylab.rollouts.view import RolloutView, read_rollout, watches
 
 T = TypeVar("T")
 
+_FAILED = "Degraded"
+
 _ASK_AGAIN = 0.05
+_STILL = 4.0
+"""Seconds without a change after which it is asked why, and between two such questions."""
 
 
 class BeginOptions(RolloutOptions):
@@ -26,15 +31,44 @@ class BeginOptions(RolloutOptions):
     timeout: Seconds = Field(30, description="how long the controller may take to begin")
 
 
+Why = Callable[[], Cause | None]
+"""Looks for the cause of a standstill."""
+
+
+class _Standstill:
+    """Asks why, once what is waited for has been the same for some seconds."""
+
+    def __init__(self, why: Why | None, now: Callable[[], float]) -> None:
+        self._why, self._now = why, now
+        self._reason, self._asked = "", now()
+        self._found: Cause | None = None
+
+    def cause(self, reason: str) -> Cause | None:
+        """What was found last for that reason; None as long as it is young, or nothing was found."""
+        now = self._now()
+        if reason != self._reason:
+            self._reason, self._asked, self._found = reason, now, None
+        elif self._why is not None and now - self._asked >= _STILL:
+            self._found = self._why()
+            self._asked = self._now()
+        return self._found
+
+
 def wait_for(
-    ctx: Context, watched: Sequence[Watch], look: Callable[[], Iterable[Claim]], timeout: float
+    ctx: Context,
+    watched: Sequence[Watch],
+    look: Callable[[], Iterable[Claim]],
+    timeout: float,
+    why: Why | None = None,
 ) -> tuple[Claim, ...]:
     """The claims as `look` last saw them: once all hold, once one is hopeless, or after `timeout` seconds.
 
-    What can't be watched, for which `watched` is (), is looked at again and again.
+    What can't be watched, for which `watched` is (), is looked at again and again. Where nothing changes for a while,
+    `why` is asked, and what it finds is shown; a cause that only a person can mend isn't waited on.
     """
     latest: tuple[Claim, ...] = ()
     said = ""
+    standstill = _Standstill(why, ctx.cancel.now)
 
     def check() -> str | None:
         nonlocal latest, said
@@ -42,10 +76,12 @@ def wait_for(
         open_ones = [claim for claim in latest if not claim.holds]
         if not open_ones or any(claim.hopeless for claim in open_ones):
             return None
-        if (reason := str(open_ones[0])) != said:
-            ctx.progress(f"waiting: {reason}")
-            said = reason
-        return reason
+        reason = str(open_ones[0])
+        cause = standstill.cause(reason)
+        if (words := f"{reason}; {cause.why}" if cause else reason) != said:
+            ctx.progress(f"waiting: {words}")
+            said = words
+        return None if cause and cause.lasting and not _awaits_failure(open_ones) else words
 
     deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
     if watched:
@@ -53,6 +89,11 @@ def wait_for(
     else:
         wait_until(lambda: check() is None, deadline=deadline, cancel=ctx.cancel)
     return latest
+
+
+def _awaits_failure(claims: Iterable[Claim]) -> bool:
+    """Whether it is for the Rollout to fail that is waited, as it will where nobody mends it."""
+    return any(claim.expected.startswith(_FAILED) for claim in claims)
 
 
 def ask_until(ctx: Context, ask: Callable[[], T], enough: Callable[[T], bool], timeout: float) -> T:
@@ -70,7 +111,12 @@ def expect(
 
     Raises ExpectationError for one that doesn't, with the cause that the cluster shows and the remedy for that.
     """
+    name = (options.namespace, options.rollout)
     seen = wait_for(
-        ctx, watches(options.namespace), lambda: look(read_rollout(ctx, options.namespace, options.rollout)), timeout
+        ctx,
+        watches(options.namespace),
+        lambda: look(read_rollout(ctx, *name)),
+        timeout,
+        lambda: causes.standstill(ctx, *name),
     )
     step.report(ctx, causes.explained(ctx, options.namespace, options.rollout, seen))

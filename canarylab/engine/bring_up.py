@@ -80,14 +80,20 @@ def _bring_up(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:
     if not changes:
         return Outcome("unchanged")
     if left := stage.changes(stage.observe(ctx)):
-        raise StageError(
-            f"not idempotent: after it was applied, {left[0].subject} would be changed again ({left[0].reason})",
-            where=f"stage {stage.name}",
-            why=left[0].diff or "something else changes it back, or the stage can't read what it wrote",
-            remedy=f"`{ctx.command('plan')}` shows it; if another controller owns the field, name it in "
-            "ignore-differences",
-        )
+        raise _not_idempotent(ctx, stage, left[0])
     return Outcome("changed", reason="; ".join(dict.fromkeys(change.reason for change in changes)))
+
+
+def _not_idempotent(ctx: Context, stage: AnyStage, left: Change) -> StageError:
+    """What a controller deletes mustn't be ignored: it would be lost, and nobody would say so."""
+    owned = "if another controller owns the field, name it in ignore-differences"
+    gone = "take what is deleted out of the manifest, or stop who deletes it: as it is written it can't stay"
+    return StageError(
+        f"not idempotent: after it was applied, {left.subject} would be changed again ({left.lost or left.reason})",
+        where=f"stage {stage.name}",
+        why=left.diff or "something else changes it back, or the stage can't read what it wrote",
+        remedy=f"`{ctx.command('plan')}` shows it; {gone if left.lost else owned}",
+    )
 
 
 def _apply(ctx: Context, stage: AnyStage, observed: Any, retries: int) -> None:

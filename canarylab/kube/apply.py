@@ -50,6 +50,8 @@ class Comparison:
     wanted: dict[str, Any]
     live: dict[str, Any] | None
     diff: str
+    outdated: bool = False
+    """Whether pods of it have to be made anew, though nothing in the object differs."""
 
     @property
     def subject(self) -> str:

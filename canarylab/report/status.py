@@ -23,6 +23,14 @@ class StageStatus(TypedDict):
     facts: Mapping[str, Any]
 
 
+class RolloutCause(TypedDict):
+    """Why a Rollout, as namespace/name, doesn't get on, and what to do about it."""
+
+    rollout: str
+    why: str
+    remedy: str
+
+
 class StatusReport(TypedDict):
     """`rollout` is the tree that the Argo plugin prints; None without a Rollout, or as `rollout_problem` says."""
 
@@ -34,6 +42,7 @@ class StatusReport(TypedDict):
     stages: Sequence[StageStatus]
     rollout: str | None
     rollout_problem: str | None
+    causes: Sequence[RolloutCause]
 
 
 def show(report: StatusReport, output: str, stream: TextIO) -> None:
@@ -88,3 +97,6 @@ def _rollout(report: StatusReport, marks: Marks) -> Iterator[Line]:
     if report["rollout_problem"]:
         first, _, rest = report["rollout_problem"].partition("\n")
         yield from (EMPTY, marked(marks.of("warning"), first), *block(rest, indent=2))
+    for cause in report["causes"]:
+        yield from (EMPTY, marked(marks.of("warning"), clean(f"Rollout {cause['rollout']}: {cause['why']}")))
+        yield line(clean(f"next: {cause['remedy']}"), indent=2)

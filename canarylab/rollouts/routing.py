@@ -16,6 +16,16 @@ CANARY = ("spec", "strategy", "canary")
 ROUTING = (*CANARY, "trafficRouting")
 ISTIO = (*ROUTING, "istio")
 
+_BLUE_GREEN = ("spec", "strategy", "blueGreen")
+_SERVICES: Sequence[tuple[str, ...]] = (
+    (*CANARY, "canaryService"),
+    (*CANARY, "stableService"),
+    (*CANARY, "pingPong", "pingService"),
+    (*CANARY, "pingPong", "pongService"),
+    (*_BLUE_GREEN, "activeService"),
+    (*_BLUE_GREEN, "previewService"),
+)
+
 _PLUGIN = "argoproj-labs/gatewayAPI"
 """Argo's plugin for the Gateway API: https://github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi"""
 _ALL = 100
@@ -32,15 +42,10 @@ class Sides:
     @classmethod
     def of(cls, rollout: Object) -> Sides:
         """As the Rollout names them: by subsets if it has a destinationRule, else by Services, pingPong's included."""
-        canary, rule = dig(rollout, *CANARY), dig(rollout, *ISTIO, "destinationRule")
+        rule = dig(rollout, *ISTIO, "destinationRule")
         if rule is not None:
             return cls("subset", dig(rule, "stableSubsetName") or "", dig(rule, "canarySubsetName") or "")
-        services = [dig(canary, key) or "" for key in ("stableService", "canaryService")]
-        if not any(services):  # Argo refuses both kinds of Services together, and looks at these first
-            services = [dig(canary, "pingPong", key) or "" for key in ("pingService", "pongService")]
-            if dig(rollout, "status", "canary", "stablePingPong") == "pong":
-                services.reverse()
-        return cls("Service", *services)
+        return cls("Service", *stable_and_canary_services(rollout))
 
     def side(self, service: str, subset: str) -> Literal["stable", "canary", ""]:
         """Which of the two a destination means; "" if neither. Of the host Argo, too, looks at the Service alone."""
@@ -48,6 +53,16 @@ class Sides:
         if not name:
             return ""
         return "stable" if name == self.stable else "canary" if name == self.canary else ""
+
+
+def stable_and_canary_services(rollout: Object) -> tuple[str, str]:
+    """Their names, "" where the Rollout names none; those of pingPong where it has these alone."""
+    canary = dig(rollout, *CANARY)
+    stable, new = (dig(canary, key) or "" for key in ("stableService", "canaryService"))
+    if stable or new:  # Argo refuses both kinds of Services together, and looks at these first
+        return stable, new
+    ping, pong = (dig(canary, "pingPong", key) or "" for key in ("pingService", "pongService"))
+    return (pong, ping) if dig(rollout, "status", "canary", "stablePingPong") == "pong" else (ping, pong)
 
 
 @dataclass(frozen=True)
@@ -76,9 +91,14 @@ def listed_virtual_services(rollout: Object) -> list[ListedVirtualService]:
 
 
 def _listed(rollout: Object, place: Place, entry: Any) -> ListedVirtualService:
-    """`name` or `name.namespace` (argo-rollouts, utils/istio/istio.go, GetVirtualServiceNamespaceName)."""
-    name, _, rest = entry["name"].partition(".")
-    namespace = rest.partition(".")[0] or dig(rollout, "metadata", "namespace")
+    """`name` or `name.namespace`: what is behind the last period is a namespace, so a name with a period needs one.
+
+    As argo-rollouts v1.10.1 has it (utils/istio/istio.go, GetVirtualServiceNamespaceName); a name as DNS has it, with
+    `svc`, isn't understood there.
+    """
+    written = entry["name"].removesuffix(".cluster.local")
+    before, _, behind = written.rpartition(".")
+    name, namespace = (before, behind) if before else (written, dig(rollout, "metadata", "namespace"))
     return ListedVirtualService(
         place, entry["name"], name, namespace, *(listed(entry, key) for key in ("routes", "tlsRoutes", "tcpRoutes"))
     )
@@ -90,6 +110,12 @@ def listed_http_routes(rollout: Object) -> list[tuple[str, str | None]]:
     names = [plugin["httpRoute"]] if plugin.get("httpRoute") else []
     names += [one["name"] for one in plugin.get("httpRoutes") or ()]
     return [(name, plugin.get("namespace") or dig(rollout, "metadata", "namespace")) for name in names]
+
+
+def services_of(rollout: Object) -> list[tuple[Place, str]]:
+    """The Services that it points at one revision each: where it names each of them, and the name."""
+    named = ((place, dig(rollout, *place)) for place in _SERVICES)
+    return [(place, name) for place, name in named if isinstance(name, str) and name]
 
 
 def managed_routes(rollout: Object) -> list[str]:

@@ -15,6 +15,7 @@ from canarylab.errors import StageError
 from canarylab.kube import workloads
 from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
 from canarylab.kube.client import ApiError, is_served
+from canarylab.kube.lost import lost
 from canarylab.kube.objects import OWNER_LABEL, identity, is_going, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces
@@ -98,7 +99,8 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         """What is to be done about a difference."""
         if found.live is None:
             return Change("create", found.subject, "it isn't there", found.diff)
-        return Change("update", found.subject, "it differs from what is wanted", found.diff)
+        gone = lost(found.wanted, found.live, self.manager)
+        return Change("update", found.subject, "it differs from what is wanted", found.diff, gone)
 
     def is_absent(self, observed: list[Comparison]) -> bool:
         return bool(observed) and all(found.live is None for found in observed)

@@ -12,10 +12,9 @@ import re
 from canarylab.contract.context import Context
 from canarylab.kube.client import Cluster
 from canarylab.kube.objects import Object, annotations_of, dig, listed
+from canarylab.rollouts.causes.controller import LABELS
 
 NAME = "argo-rollouts"
-LABELS = {"app.kubernetes.io/name": NAME}
-"""Of the controller and its pods, by whichever manifest or chart it was installed."""
 
 CONFIGURED_AT = "canarylab.dev/plugins-configured-at"
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from canarylab.rollouts.causes.cause import Cause
 from canarylab.rollouts.routes.objects import RouteWeight
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
@@ -33,6 +34,8 @@ class WatchState:
     mismatched: tuple[RouteWeight, ...] = ()
     """The routes that say something else than the Rollout's status, and not only in passing."""
     silence: Silence | None = None
+    cause: Cause | None = None
+    """Why the Rollout has stood still for a while, where something is found."""
 
 
 class Screen(ABC):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
+from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.causes.cause import Cause
 from canarylab.watch.gateways import Gateways
 from canarylab.watch.snapshot import RolloutSnapshot, take_snapshot, watches
 from canarylab.watch.state import Debounce, Screen, Silence, WatchState
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _EVERY = 1.0
 """Seconds between two questions to the gateways."""
+_STILL = 3.0
+"""Seconds that a Rollout stands still before it is asked why, and between two such questions."""
 _LAST_WORDS = 2.0
 """Seconds that an open question to a gateway gets at the end."""
 
@@ -35,6 +39,8 @@ class Watcher:
         self._debounce = Debounce()
         self._silence: Silence | None = None
         self._answered = time.time()
+        self._cause: Cause | None = None
+        self._moved = time.monotonic()
         self._bug: BaseException | None = None
         self._over = threading.Event()
 
@@ -73,11 +79,24 @@ class Watcher:
                     why="somebody else deleted it while it was watched",
                     remedy="the same command shows it again once it is back",
                 )
+            seen = WatchView.of(snapshot)
+            cause = self._look_for_cause(seen)
             with self._lock:
-                self._silence, self._answered, self._view = None, time.time(), WatchView.of(snapshot)
+                self._silence, self._answered, self._view, self._cause = None, time.time(), seen, cause
                 self._meter.expect(self._view.split_key, time.monotonic())
         self._show()
         return "the user watches"
+
+    def _look_for_cause(self, seen: WatchView) -> Cause | None:
+        """What is found once the Rollout has been where it is for some seconds."""
+        before, now = self._view.rollout, seen.rollout
+        if (before.phase, before.message, before.step) != (now.phase, now.message, now.step):
+            self._moved = time.monotonic()
+            return None
+        if time.monotonic() - self._moved < _STILL:
+            return self._cause
+        self._moved = time.monotonic()
+        return causes.trouble(self._ctx, now.namespace, now.name)
 
     def _count(self) -> None:
         gateways = Gateways(self._ctx.cluster, self._view.rollout.namespace)
@@ -103,4 +122,4 @@ class Watcher:
                 return
             mismatched = self._view.weights.mismatched if self._view.weights else ()
             mismatched = self._debounce.settled(mismatched, time.monotonic())
-            self._screen.show(WatchState(self._view, self._meter.traffic(), mismatched, self._silence))
+            self._screen.show(WatchState(self._view, self._meter.traffic(), mismatched, self._silence, self._cause))

@@ -37,6 +37,8 @@ _LEFT_TO_OTHERS = {
 """What Argo alone refuses, and why we leave it: `HOW IT WAS MADE -> FIELD: COMPLAINT`."""
 
 _WE_SAY_MORE = {
+    r"Argo will take |have no name|is among the Rollout's managedRoutes": "no validation of Argo looks at it: it "
+    "deletes, or multiplies, what stands there (rollout/trafficrouting/istio/istio.go)",
     r"there is no (Service|VirtualService|AnalysisTemplate) ": "lint doesn't look for what isn't in its file; the "
     "controller does, and says InvalidSpec (rollout/controller.go, getRolloutReferencedResources)",
     r"it (names no VirtualService|has both virtualService and virtualServices)": "lint leaves it out; the controller "
@@ -54,6 +56,8 @@ _ELSEWHERE = {
     "spec.strategy.antiAffinity.weight": "spec.strategy.antiAffinity.preferred",
     "spec.strategy.trafficRouting.managedRoutes": "spec.strategy.steps",
     "istio.virtualService.name": "istio.virtualService.routes",
+    "trafficRouting.istio.virtualService.name": "trafficRouting.istio.virtualService.t",  # tlsRoutes, tcpRoutes
+    "spec.strategy.trafficRouting.istio.virtualService.name": "VirtualService spec.",
     "spec.template.metadata.labels": "spec.selector.match",
     "].analyses": "].",
 }
@@ -87,11 +91,16 @@ def _row(table: dict[str, str], complaint: str) -> str:
 
 
 def _ours(documents: Documents) -> tuple[str, ...]:
-    there = known.Known(documents)
+    there = known.Known((Path("manifest"), each) for each in documents)
     found: list[mistake.Mistake] = []
     for rollout in (each for each in documents if each["kind"] == "Rollout"):
         found += [*manifests.mistakes(rollout), *references.mistakes(rollout, there)]
-    return tuple(f"{key_path(one.place)}: {one.what}" for one in found)
+    return tuple(f"{_within(one)}{key_path(one.place)}: {one.what}" for one in found)
+
+
+def _within(found: mistake.Mistake) -> str:
+    """The kind of the object, where it isn't the Rollout, in which it stands."""
+    return f"{found.inside[1]['kind']} " if found.inside else ""
 
 
 def _argos(program: Path, file: Path, documents: Documents) -> str:

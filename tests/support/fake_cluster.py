@@ -152,6 +152,13 @@ class FakeCluster:
         self._define(wanted)
         return copy.deepcopy(result)
 
+    def patch(self, api_version: str, kind: str, name: str, body: Object, namespace: str | None = None) -> Object:
+        """As a merge patch whose values replace those of maps; null isn't needed so far."""
+        key = self._key(api_version, kind, name, namespace)
+        self.objects[key] = _merged(self.objects[key], copy.deepcopy(body))
+        self.writes.append(f"patch {kind} {name}")
+        return copy.deepcopy(self.objects[key])
+
     def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> bool:
         self._refuse("delete", kind, name)
         key = self._key(api_version, kind, name, namespace)

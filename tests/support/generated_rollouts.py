@@ -200,6 +200,15 @@ _BASES: dict[str, Documents] = {
     "blue-green": [_rollout({"blueGreen": {"activeService": "stable", "previewService": "canary"}}), *_SERVICES],
 }
 
+_WORKLOAD = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "app", "namespace": "lab"},
+    "spec": {"template": {"metadata": {"labels": {"app": "app"}}}},
+}
+for _documents in _BASES.values():
+    _documents.append(_WORKLOAD)
+
 _PING_PONG = {"pingService": "ping", "pongService": "pong"}
 _DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
 _ROUTED = "spec.strategy.canary.trafficRouting"
@@ -381,6 +390,29 @@ _HTTP = "VirtualService/app:spec.http"
 _TO_BOTH: dict[str, Any] = _route({"host": "stable"}, {"host": "canary"})
 _TO_CANARY: dict[str, Any] = {"name": "primary", "route": [{"destination": {"host": "canary"}}]}
 _BY_NAME = {"match": [{"port": 443, "sniHosts": ["app"]}], "route": _TO_BOTH["route"]}
+_LEGACY = {"destination": {"host": "legacy"}, "weight": 10}
+_UNNAMED = {"route": [{"destination": {"host": "stable"}}]}
+
+
+def _on(*ports: int, names: Sequence[str] = ()) -> dict[str, Any]:
+    """A route to both by these ports, with these SNI hosts for each."""
+    by_name = {"sniHosts": list(names)} if names else {}
+    return {"match": [{"port": port, **by_name} for port in ports], "route": _TO_BOTH["route"]}
+
+
+_ELSEWHERE = {"match": [{"port": 9000}], "route": [{"destination": {"host": "legacy"}}]}
+_BY_HTTP = {"routes": ["primary"]}
+_STREAMS: Sequence[tuple[str, dict[str, Any], list[dict[str, Any]]]] = (
+    ("tcp", _BY_HTTP, [_ELSEWHERE]),
+    ("tcp", _BY_HTTP, [_on(9001), _ELSEWHERE]),
+    ("tcp", {**_BY_HTTP, "tcpRoutes": [{"port": 9001}]}, [_on(9001), _ELSEWHERE]),
+    ("tcp", {**_BY_HTTP, "tcpRoutes": [{"port": 9000}]}, [_on(9001), _ELSEWHERE]),
+    ("tcp", {**_BY_HTTP, "tcpRoutes": [{"port": 9002}]}, [_on(9001), _ELSEWHERE]),
+    ("tcp", {**_BY_HTTP, "tcpRoutes": [{"port": 9001}]}, [_on(9001, 9002)]),
+    ("tls", {**_BY_HTTP, "tlsRoutes": [{"port": 443, "sniHosts": ["b", "a"]}]}, [_on(443, names=["a", "b"])]),
+    ("tls", {**_BY_HTTP, "tlsRoutes": [{"port": 443, "sniHosts": ["a"]}]}, [_on(443, names=["a", "b"])]),
+    ("tls", {**_BY_HTTP, "tlsRoutes": [{"sniHosts": ["a"]}]}, [_on(443, names=["a"])]),
+)
 _TOGETHER: Sequence[Sequence[_Change]] = (
     ((f"{_CANARY}.maxSurge", 0), (f"{_CANARY}.maxUnavailable", 0)),
     ((f"{_CANARY}.maxSurge", "0%"), (f"{_CANARY}.maxUnavailable", "0")),
@@ -399,6 +431,13 @@ _TOGETHER: Sequence[Sequence[_Change]] = (
     ((_HTTP, _LEFT_OUT), ("VirtualService/app:spec.tls", [_BY_NAME])),
     ((_HTTP, _LEFT_OUT), ("VirtualService/app:spec.tls", [_BY_NAME, _BY_NAME])),
     ((_HTTP, _LEFT_OUT), ("VirtualService/app:spec.tcp", [{"route": _TO_CANARY["route"]}])),
+    ((_HTTP, [{**_TO_BOTH, "route": [*_TO_BOTH["route"], _LEGACY]}]), (f"{_CANARY}.maxSurge", 1)),
+    ((_HTTP, [_UNNAMED, _UNNAMED, _TO_BOTH]), (f"{_ROUTED}.managedRoutes.0.name", "testers")),
+    ((_HTTP, [_UNNAMED, _TO_BOTH]), (f"{_ROUTED}.managedRoutes.0.name", "testers")),
+    *(
+        ((_CHOSEN, {"name": "app", **chosen}), (f"VirtualService/app:spec.{protocol}", routes))
+        for protocol, chosen, routes in _STREAMS
+    ),
     (("spec.minReadySeconds", 30), ("spec.progressDeadlineSeconds", 30)),
     (("spec.minReadySeconds", 30), ("spec.progressDeadlineSeconds", 31)),
     (("spec.revisionHistoryLimit", 1), ("spec.strategy.blueGreen.scaleDownDelayRevisionLimit", 2)),

@@ -10,6 +10,7 @@ from demo_world import HASHES, IMAGE, Stage, pod, step
 from support.runs import playbook_of
 
 from canarylab.contract.step import Claim
+from canarylab.demo import reset
 from canarylab.demo.steps.expect_rollout import ExpectRollout
 from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.set_image import SetImage
@@ -183,6 +184,48 @@ class TestStandstill:
         updating.world._weigh()
         updating.world.promote()
         assert not causes.is_lasting(view(updating), "Healthy")
+
+
+class TestWaits:
+    """What stands still is asked why while it is waited for, not only at the end."""
+
+    @pytest.fixture
+    def refused(self, updating: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+        """The canary's ReplicaSet gets no pod; the clock is in no hurry."""
+        monkeypatch.setattr("canarylab.demo.waiting._STILL", 0)
+        updating.world.pods = lambda: [pod("blue")]  # type: ignore[method-assign]
+        sets = updating.world.replica_sets
+        updating.world.replica_sets = lambda: [  # type: ignore[method-assign]
+            {**one, "status": {**one["status"], "availableReplicas": 0}} for one in sets()
+        ]
+        about = {"kind": "ReplicaSet", "name": f"rollouts-demo-{HASHES['yellow']}"}
+        said = 'admission webhook "no.test" denied the request: not today'
+        event = {"involvedObject": about, "type": "Warning", "metadata": {}, "reason": "FailedCreate", "message": said}
+        updating.world.others["Event"] = [event]
+        updating.world.pending += [lambda: None, lambda: pytest.fail("waited on")]
+        return updating
+
+    def test_a_cause_that_only_a_person_can_mend_ends_the_wait(self, refused: Stage):
+        error = expect(refused, status="Paused")
+        assert 'admission webhook "no.test" denied the request: not today' in str(error.why)
+        assert "webhook no.test allows it" in str(error.remedy)
+
+    def test_it_is_shown_at_once(self, refused: Stage):
+        expect(refused, status="Paused")
+        assert any("denied the request: not today" in str(event) for event in refused.events)
+
+    def test_where_the_failure_is_awaited_it_goes_on(self, refused: Stage):
+        refused.world.pending.pop()
+        refused.world.pending += [lambda: None, lambda: None]
+        expect(refused, status="Degraded")
+        assert not refused.world.pending
+
+    def test_a_reset_ends_too(self, refused: Stage):
+        with pytest.raises(ExpectationError) as raised:
+            reset._await_rest(
+                refused.ctx.for_stage("reset", refused.ctx.deadline), ("default", "rollouts-demo"), several=False
+            )
+        assert "not today" in str(raised.value.why)
 
 
 def test_an_abort_is_reported_with_its_reason_and_how_to_restart_it(updating: Stage):

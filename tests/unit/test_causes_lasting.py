@@ -10,6 +10,7 @@ from canarylab.commands.status import look_at
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.kube.objects import OWNER_LABEL
+from canarylab.rollouts.causes import authorities
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
@@ -163,3 +164,25 @@ class TestUninjected:
     def test_a_namespace_that_no_stage_labels_is_left_to_others(self, labelled):
         labelled[0].others = []
         assert labelled[0].health() is None
+
+
+class TestAnEarlierAuthority:
+    """The proxy of the Rollout's pod trusts another root than istiod's."""
+
+    @pytest.fixture
+    def old(self, world, monkeypatch):
+        world.says("Healthy")
+        world.cluster.put_pod("shop", {"app": "app"})
+        monkeypatch.setattr(authorities, "outdated", lambda _, pods: pods)
+        return world
+
+    def test_status_says_it_and_up_has_argo_make_the_pods_anew(self, old):
+        (seen,) = look_at(old.ctx, [old.stage])
+        assert seen["drifted"]
+        assert "its pods still have certificates of the authority before istiod's present one" in seen["reason"]
+        old.stage.apply(old.ctx, old.stage.observe(old.ctx))
+        assert old.cluster.get(*ROLLOUT, "app", "shop")["spec"]["restartAt"]
+
+    def test_pods_of_the_present_one_are_left(self, old, monkeypatch):
+        monkeypatch.setattr(authorities, "outdated", lambda _cluster, _pods: [])
+        assert not any(change.action == "repair" for change in old.stage.changes(old.stage.observe(old.ctx)))

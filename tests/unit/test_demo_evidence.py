@@ -225,7 +225,7 @@ class TestALayerDisagrees:
             said = refused(stage, 5, served_at=server.port)
         assert f"traffic: http {HTTP[0]}: expected answers, 5 % of them from the newest revision" in said
         assert "the layer traffic disagrees; status, routes and proxy say" in said
-        assert "no ready pod behind it" in said
+        assert "reached no pod by it" in said
 
     def test_no_layer_may_say_what_was_expected(self, stage: Stage):
         assert "none says what was expected" in refused(stage, 50)

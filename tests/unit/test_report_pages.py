@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,7 +15,7 @@ from canarylab.removal import Removal
 from canarylab.report import findings, receipt, status
 from canarylab.report.lines import all_text
 from canarylab.report.marks import UNICODE
-from canarylab.report.status import StageStatus, StatusReport
+from canarylab.report.status import RolloutCause, StageStatus, StatusReport
 
 TREE = "NAME\n⟳ rollouts-demo  Rollout  ✔ Healthy\n└──# revision:1"
 
@@ -41,6 +42,7 @@ def report(
     gateway: str | None = "10.96.3.4",
     rollout: str | None = None,
     rollout_problem: str | None = None,
+    causes: Sequence[RolloutCause] = (),
 ) -> StatusReport:
     return {
         "profile": "lab",
@@ -51,6 +53,7 @@ def report(
         "stages": stages,
         "rollout": rollout,
         "rollout_problem": rollout_problem,
+        "causes": list(causes),
     }
 
 
@@ -86,6 +89,12 @@ def test_status_says_of_each_stage_how_it_is_and_why(condition: dict[str, object
 
 def test_status_shows_the_rollouts_tree_as_the_plugin_prints_it() -> None:
     assert all_text(status.lines(report(rollout=TREE), UNICODE)).endswith(f"\n\n{TREE}")
+
+
+def test_status_says_why_a_rollout_does_not_get_on_and_what_to_do() -> None:
+    cause: RolloutCause = {"rollout": "shop/web", "why": "exceeded quota: pods", "remedy": "raise the quota"}
+    lines = all_text(status.lines(report(stage("a"), causes=[cause]), UNICODE)).splitlines()
+    assert lines[-2:] == ["! Rollout shop/web: exceeded quota: pods", "  next: raise the quota"]
 
 
 def test_status_says_in_place_of_the_tree_what_is_missing_for_it() -> None:

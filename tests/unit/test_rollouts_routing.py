@@ -20,7 +20,13 @@ def rollout(canary: dict[str, Any], **istio: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("written", "name", "namespace"),
-    [("web", "web", "shop"), ("web.edge", "web", "edge"), ("web.edge.svc.cluster.local", "web", "edge")],
+    [
+        ("web", "web", "shop"),
+        ("web.edge", "web", "edge"),
+        ("web.edge.cluster.local", "web", "edge"),
+        ("web.v1.edge", "web.v1", "edge"),
+        ("web.edge.svc.cluster.local", "web.edge", "svc"),
+    ],
 )
 def test_a_virtual_service_is_listed_by_name_and_namespace(written: str, name: str, namespace: str):
     [entry] = listed_virtual_services(rollout({}, virtualService={"name": written}))
@@ -62,7 +68,14 @@ def test_all_of_the_traffic_is_100_unless_it_is_said():
     assert full_weight({"trafficRouting": {"maxTrafficWeight": 1000}}) == 1000
 
 
-def test_only_the_reader_looks_into_a_virtual_service():
-    files = (REPOSITORY / "canarylab").rglob("*.py")
-    readers = {str(file.relative_to(REPOSITORY)) for file in files if '"destination"' in file.read_text()}
-    assert readers == {"canarylab/rollouts/routes/virtual_services.py"}
+READERS = {
+    "rollouts/routes/virtual_services.py": "as Istio reads it: where a request goes",
+    "rollouts/validation/listed.py": "as Argo reads it: what it weighs, deletes and refuses",
+    "rollouts/causes/mesh/destinations.py": "where any of its routes leads",
+}
+
+
+def test_who_reads_a_virtual_service_has_a_reason_of_its_own():
+    package = REPOSITORY / "canarylab"
+    readers = [file for file in package.rglob("*.py") if '"destination"' in file.read_text()]
+    assert {str(file.relative_to(package)) for file in readers} == set(READERS)

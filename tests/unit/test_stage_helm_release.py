@@ -9,7 +9,9 @@ from support.helm_world import UPGRADE, HelmWorld
 
 from canarylab.errors import StageError
 from canarylab.events import StageChange
+from canarylab.kube.objects import dig
 from canarylab.kube.watch import Watch
+from canarylab.stages import certificates
 from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
 
 CRD = """
@@ -201,3 +203,31 @@ def test_chart_version_and_namespace_are_required():
     with pytest.raises(ValidationError) as caught:
         HelmReleaseOptions.model_validate({"charts": "istio/base"})
     assert {error["loc"][0] for error in caught.value.errors()} == {"chart", "version", "namespace", "charts"}
+
+
+class TestAnEarlierAuthority:
+    """Namespace istio-system was deleted and brought back: the gateway's proxies trust another root than istiod's."""
+
+    RESTARTED = ("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
+
+    @pytest.fixture
+    def world(self, world, monkeypatch):
+        world.up(stage())
+
+        def is_outdated(ctx, obj):
+            live = ctx.cluster.get(obj["apiVersion"], obj["kind"], "gateway", "ns")
+            return obj["kind"] == "Deployment" and not dig(live, *self.RESTARTED)
+
+        monkeypatch.setattr(certificates, "is_outdated", is_outdated)
+        return world
+
+    def test_its_pods_are_made_anew_and_helm_is_not_called(self, world):
+        done = len(world.runner.commands)
+        observed = stage().observe(world.context())
+        [change] = stage().changes(observed)
+        assert change.subject == "Deployment ns/gateway"
+        assert change.reason.startswith("its pods still have certificates of the authority before istiod's present one")
+        stage().apply(world.context(), observed)
+        assert not any(line.startswith(UPGRADE) for line in world.runner.commands[done:])
+        assert dig(world.cluster.objects["apps/v1", "Deployment", "ns", "gateway"], *self.RESTARTED)
+        assert not stage().observe(world.context()).outdated

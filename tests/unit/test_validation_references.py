@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+import yaml
 from support.fake_cluster import FakeCluster
-from support.fake_provider import FakeProvider
 from support.runs import context_of
+from validation_world import Playbook
 
-from canarylab.errors import StageError
+from canarylab.kube.apply import in_namespace
 from canarylab.kube.client import ApiError
 from canarylab.paths import REPOSITORY
 from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
@@ -67,34 +66,6 @@ KINDS = [
     ("networking.istio.io/v1", "DestinationRule"),
     ("argoproj.io/v1alpha1", "AnalysisTemplate"),
 ]
-
-
-class Playbook:
-    """Stages of manifests in namespace `shop`, each a folder with one file."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.cluster: FakeCluster | None = None
-        self.stages: list = []
-
-    def add(self, name: str, *texts: str) -> ManifestsStage:
-        (self.base / name).mkdir()
-        (self.base / name / "all.yaml").write_text("---\n".join(texts))
-        stage = ManifestsStage(name, ManifestsOptions(path=name, namespace="shop"))
-        self.stages.append(stage)
-        return stage
-
-    def preflight(self) -> None:
-        ctx = context_of(*self.stages, provider=FakeProvider(self.cluster), base=self.base)
-        for stage in self.stages:
-            stage.preflight(ctx)
-
-    def refusal(self) -> tuple[StageError, str]:
-        """What is said, and the line that it is said of."""
-        with pytest.raises(StageError) as raised:
-            self.preflight()
-        file, line = raised.value.where.rsplit(":", 1)
-        return raised.value, Path(file).read_text().splitlines()[int(line) - 1].strip()
 
 
 @pytest.fixture
@@ -195,12 +166,23 @@ def test_of_several_routes_one_has_to_be_chosen(playbook):
     assert "known: primary, secondary" in error.remedy
 
 
-def test_routes_that_steps_make_do_not_count(playbook):
-    managed = ROLLOUT.replace(", routes: [primary]", "").replace(
-        "        istio:", "        managedRoutes: [{name: secondary}]\n        istio:"
-    )
-    playbook.add("app", SERVICES, SECOND, ANALYSIS, managed)
+MANAGED = ROLLOUT.replace(", routes: [primary]", "").replace(
+    "        istio:", "        managedRoutes: [{name: secondary}]\n        istio:"
+)
+
+
+def test_routes_that_steps_make_do_not_count_where_argo_made_them(playbook):
+    playbook.cluster = FakeCluster(kinds=KINDS)
+    playbook.cluster.put(in_namespace(yaml.safe_load(SECOND), "shop"))
+    playbook.add("app", SERVICES, ANALYSIS, MANAGED)
     playbook.preflight()
+
+
+def test_routes_that_steps_make_and_somebody_wrote_would_be_deleted(playbook):
+    playbook.add("app", SERVICES, SECOND, ANALYSIS, MANAGED)
+    error, line = playbook.refusal()
+    assert "VirtualService app has http route secondary, which is among the Rollout's managedRoutes" in error.what
+    assert line == "- name: secondary"
 
 
 def test_a_virtual_service_that_routes_by_tls_alone_has_no_http_route_to_name(playbook):
@@ -210,14 +192,16 @@ def test_a_virtual_service_that_routes_by_tls_alone_has_no_http_route_to_name(pl
 
 def test_routes_by_tls_have_to_lead_to_both_too(playbook):
     playbook.add("app", SERVICES, ROUTES.replace("http:", "tls:").replace("app-canary", "x"), ANALYSIS, ROLLOUT)
-    assert "no destination with Service app-canary" in playbook.refusal()[0].what
+    error, line = playbook.refusal()
+    assert "leads to app-stable and x.shop.svc.cluster.local, not to both stable and canary" in error.what
+    assert line == "- name: primary"
 
 
 def test_of_several_routes_by_tls_one_has_to_be_chosen(playbook):
     playbook.add("app", SERVICES, SECOND.replace("http:", "tls:"), ANALYSIS, ROLLOUT)
     error, _ = playbook.refusal()
     assert "has 2 tls routes, and none of them is chosen" in error.what
-    assert "tlsRoutes: [{port: PORT}]" in error.remedy
+    assert "tlsRoutes: [{}]" in error.remedy, "routes without port and SNI are chosen by neither"
 
 
 @pytest.mark.parametrize("change", [("  http:", "  none:"), ("  http:", "  http: []\n  none:")])

@@ -99,6 +99,22 @@ def test_json_has_a_document_for_each_state(cluster, capsys):
     assert (phases[0], phases[-1]) == ("Healthy", "Paused")
 
 
+def test_what_stands_still_is_told_with_its_cause_and_what_to_do(cluster, capsys, monkeypatch):
+    monkeypatch.setattr("canarylab.watch.watcher._STILL", 0)
+    stuck = paused(pauseConditions=[])
+    for pod in stuck.pods:
+        pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    cluster.hold(stuck)
+    about = {"involvedObject": {"kind": "Rollout", "name": "web"}, "type": "Warning", "reason": "TrafficRoutingError"}
+    late = {"lastTimestamp": "2027-01-15T08:00:00Z", "message": "the server refused the weight"}
+    meta = {"name": "event", "namespace": "shop"}
+    cluster.put({"apiVersion": "v1", "kind": "Event", "metadata": meta, **about, **late})
+    watch(Options(), "web", "shop")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "it stands still: Argo's controller says of the Rollout: TrafficRoutingError: the server refused" in out
+    assert "next: mend what it names" in out
+
+
 def test_analyses_are_read_where_the_status_names_them(cluster, capsys):
     cluster.hold(paused(canary={"currentStepAnalysisRunStatus": {"name": "web-2-1", "status": "Running"}}))
     meta = {"name": "web-2-1", "namespace": "shop"}

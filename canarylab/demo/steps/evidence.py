@@ -16,11 +16,13 @@ from canarylab.demo import claims
 from canarylab.demo.traffic import mirrored
 from canarylab.demo.traffic.answers import none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
 from canarylab.demo.traffic.survey import Survey, request_of
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.proxies import Proxies, proxy_of
@@ -168,7 +170,7 @@ class _Scene:
             if options.may_fail == "canary":
                 yield only_canary_failed(survey.taken, view)
             else:
-                yield none_failed(survey.taken, "not one request failed")
+                yield none_failed(survey.taken, "not one request failed", why_failed(self.ctx))
 
 
 def _share(survey: Survey, target: Target, options: EvidenceOptions, *, thoroughly: bool) -> Claim:
@@ -191,6 +193,8 @@ def _explained(wrong: Claim, found: Sequence[Claim], before: RolloutView, scene:
     words.append(f"{_and(agreeing)} {'say' if len(agreeing) > 1 else 'says'} what was expected")
     if wrong.cause:
         words.append(wrong.cause)
+    if trouble := causes.trouble(scene.ctx, scene.options.namespace, scene.options.rollout):
+        words.append(f"the Rollout itself doesn't get on: {trouble.why}; {trouble.remedy}")
     _, now = scene.look()
     if (now.current_hash, now.step, now.set_weight) != (before.current_hash, before.step, before.set_weight):
         words.append(f"the Rollout moved on meanwhile, from {before} to {now}: a longer pause leaves time to measure")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from canarylab.demo.traffic.background import note
 from canarylab.demo.waiting import wait_for
 from canarylab.rollouts import analysis as analysis_run
 from canarylab.rollouts.analysis import AnalysisRunView, MetricView
+from canarylab.rollouts.causes import analyses
 from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.view import RolloutView, read_rollout, watches
 
@@ -51,9 +53,12 @@ class ExpectAnalysis(Step):
             return expected(options, view, run)
 
         watched = [*watches(options.namespace), analysis_run.watch(options.namespace)]
-        seen = wait_for(ctx, watched, look, options.timeout)
+        name = (options.namespace, options.rollout)
+        seen = wait_for(ctx, watched, look, options.timeout, lambda: causes.standstill(ctx, *name))
         if run is None:  # then the Rollout doesn't get as far as that
-            seen = causes.explained(ctx, options.namespace, options.rollout, seen)
+            seen = causes.explained(ctx, *name, seen)
+        elif found := analyses.no_answer(ctx, *name, run.name):
+            seen = tuple(one if one.holds else replace(one, cause=found.why, remedy=found.remedy) for one in seen)
         if options.phase == "Failed":
             note(session, "the analysis aborted")
         self.report(ctx, seen)

@@ -13,6 +13,7 @@ from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo.required import misplaced
 from canarylab.demo.traffic.background import NAME, Background
+from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.error_rate import as_expected, at_most, clean_since, none_failed, of_canary, recovered
 from canarylab.demo.traffic.statistics import attempts
 from canarylab.demo.traffic.timeline import FailureMode, Period
@@ -62,7 +63,7 @@ class ExpectErrorRate(Step):
 
     def _faultless(self, ctx: Context, background: Background) -> list[Claim]:
         self._wait(ctx, background, lambda period: period.failed > 0 or period.total >= self.options.requests)
-        return [none_failed(background.timeline.cut(), "error rate: not one request failed")]
+        return [none_failed(background.timeline.cut(), "error rate: not one request failed", why_failed(ctx))]
 
     def _failing(self, ctx: Context, background: Background) -> list[Claim]:
         percent = self.options.percent

@@ -11,7 +11,8 @@ from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step
 from canarylab.demo.required import misplaced
 from canarylab.demo.traffic.background import NAME, Background
-from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.client import Target, likely_cause
+from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.gateway import HostsOptions, targets
 from canarylab.demo.traffic.measure import GIVE_UP_AFTER, measure
 from canarylab.errors import ExpectationError
@@ -74,8 +75,9 @@ def _settle(ctx: Context, target: Target) -> None:
     while True:
         deadline = time.monotonic() + _PROBE_SECONDS
         try:
+            why = why_failed(ctx) if ctx.cancel.now() > end else likely_cause
             status = ctx.command("status")
-            failed = measure(target, GIVE_UP_AFTER, deadline=deadline, cancel=ctx.cancel, status=status).failed
+            failed = measure(target, GIVE_UP_AFTER, deadline=deadline, cancel=ctx.cancel, status=status, why=why).failed
             if not failed or ctx.cancel.now() > end:
                 return
         except ExpectationError:

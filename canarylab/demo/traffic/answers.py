@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from canarylab.contract.step import Claim
-from canarylab.demo.traffic.client import likely_cause
+from canarylab.demo.traffic.client import Why, likely_cause
 from canarylab.demo.traffic.measure import Measurement
 from canarylab.demo.traffic.statistics import Proportion
 from canarylab.rollouts.view import RolloutView
@@ -83,12 +83,12 @@ def _exact(measured: Measurement, only: str, view: RolloutView) -> Claim:
     )
 
 
-def none_failed(measured: Sequence[Measurement], text: str) -> Claim:
+def none_failed(measured: Sequence[Measurement], text: str, why: Why = likely_cause) -> Claim:
     """Of all requests of all measurements not one failed; none at all proves nothing."""
     total, failed = sum(one.requests for one in measured), sum(one.failed for one in measured)
     bad = [one for one in measured if one.failed]
     seen = [f"{failed:,} of {total:,} failed", *(sample for one in bad for sample in one.samples)]
-    causes = dict.fromkeys(likely_cause(one.commonest_failure, one.target) for one in bad)
+    causes = dict.fromkeys(why(one.commonest_failure, one.target) for one in bad)
     return Claim(text, "0 failed", "; ".join(seen), total > 0 and failed == 0, "; ".join(filter(None, causes)))
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, LeftOpen, Session
 from canarylab.demo.traffic.client import Target, ask_once
+from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.error_rate import none_failed
 from canarylab.demo.traffic.measure import REQUEST_TIMEOUT
 from canarylab.demo.traffic.timeline import Period, Timeline
@@ -44,8 +45,8 @@ class Background(LeftOpen):
         self._thread = threading.Thread(target=self._run, name="background-traffic", daemon=True)
         self._thread.start()
 
-    def conclude(self, ctx: Context) -> list[Claim]:  # noqa: ARG002 - it needs nothing of the cluster
-        claim = none_failed(self.stop(), "background traffic: not one request failed on the way")
+    def conclude(self, ctx: Context) -> list[Claim]:
+        claim = none_failed(self.stop(), "background traffic: not one request failed on the way", why_failed(ctx))
         if self.expected_error_rate > 0:
             last = f"the last `expect-error-rate` expected {self.expected_error_rate:g} %"
             claim = replace(claim, cause=f"{last}: one with `percent: 0` has to follow")

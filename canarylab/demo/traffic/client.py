@@ -12,6 +12,7 @@ import contextlib
 import errno
 import functools
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import h11
@@ -187,10 +188,13 @@ _CAUSES = {
     NO_LOCAL_PORT: "this machine has run out of local ports for {address}:{port}: wait a minute and try again",
     "status 404 from the gateway": "no HTTP route for {host}: it isn't among the hosts of a VirtualService that names "
     "the Gateway, or the Gateway has no HTTP server on port {gateway_port}",
-    "status 503 from the gateway": "the gateway has a route for {host} and no ready pod behind it, or the route names "
-    "a port that the Service doesn't have",
+    "status 503 from the gateway": "the gateway has a route for {host}, and reached no pod by it",
     "status 500": "the application itself answers with errors: its image may be one of the bad-* variants",
 }
+
+
+Why = Callable[[str, Target], str]
+"""Says why requests to a target fail in some way; "" where nothing is known of it."""
 
 
 def likely_cause(kind: str, target: Target) -> str:

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from math import exp, lgamma, log, log1p
 
 from canarylab.contract.step import Claim
-from canarylab.demo.traffic.client import likely_cause
+from canarylab.demo.traffic.client import Why, likely_cause
 from canarylab.demo.traffic.statistics import BY_CHANCE, Proportion
 from canarylab.demo.traffic.timeline import FailureMode, Period
 
 
-def none_failed(period: Period, text: str) -> Claim:
+def none_failed(period: Period, text: str, why: Why = likely_cause) -> Claim:
     """Of all requests of the period not one failed; none at all proves nothing."""
     seen = "; ".join([f"{period.failed:,} of {period.total:,} failed", *period.samples])
-    return Claim(text, "0 failed", seen, period.total > 0 and period.failed == 0, _cause(period))
+    return Claim(text, "0 failed", seen, period.total > 0 and period.failed == 0, _cause(period, why))
 
 
 def recovered(period: Period, within: float) -> Claim:
@@ -78,7 +78,7 @@ def _as_many(failed: int, total: int, rate: float) -> float:
     return 1 - sum(exactly(count) for count in range(failed))
 
 
-def _cause(period: Period) -> str:
+def _cause(period: Period, why: Why = likely_cause) -> str:
     """What is known of the ways in which requests failed, the commonest first."""
-    known = (likely_cause(failure.kind, failure.target) for failure, _ in period.failures.most_common())
+    known = (why(failure.kind, failure.target) for failure, _ in period.failures.most_common())
     return "; ".join(dict.fromkeys(filter(None, known)))

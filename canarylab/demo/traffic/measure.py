@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canarylab.cancel import Cancel
-from canarylab.demo.traffic.client import Answer, Connection, Target, likely_cause
+from canarylab.demo.traffic.client import Answer, Connection, Target, Why, likely_cause
 from canarylab.errors import ExpectationError
 
 CONCURRENCY = 16
@@ -111,6 +111,7 @@ def measure(
     status: str,
     concurrency: int = CONCURRENCY,
     timeout: float = REQUEST_TIMEOUT,
+    why: Why = likely_cause,
 ) -> Measurement:
     """Send so many requests and count the answers.
 
@@ -136,7 +137,7 @@ def measure(
         raise
     measured.seconds = time.monotonic() - began
     if measured.failed == measured.requests:
-        raise _all_failed(measured, status)
+        raise _all_failed(measured, status, why)
     return measured
 
 
@@ -168,11 +169,11 @@ async def _until(deadline: float, cancel: Cancel, workers: Iterable[Coroutine[An
         unsubscribe()
 
 
-def _all_failed(measured: Measurement, status: str) -> ExpectationError:
+def _all_failed(measured: Measurement, status: str, why: Why) -> ExpectationError:
     kind = measured.commonest_failure
     return ExpectationError(
         f"the first {measured.requests:,} requests all failed: {kind}",
         where=f"{measured.target} at {measured.target.address}:{measured.target.port}",
-        why=likely_cause(kind, measured.target) or "; ".join(measured.samples),
+        why=why(kind, measured.target) or "; ".join(measured.samples),
         remedy=f"`{status}` shows the gateway, its address and the routes",
     )

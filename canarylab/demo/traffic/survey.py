@@ -17,6 +17,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.step import Claim
 from canarylab.demo.traffic.answers import miss_notice, plausible, share
 from canarylab.demo.traffic.client import Target
+from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.measure import Measurement, measure
 from canarylab.demo.traffic.statistics import attempts
 from canarylab.demo.waiting import ask_until
@@ -113,9 +114,8 @@ class Survey:
 
     def _asked(self, target: Target, requests: int) -> Measurement:
         self.ctx.progress(f"{target}: {requests:,} requests")
-        measured = measure(
-            target, requests, deadline=self.deadline, cancel=self.ctx.cancel, status=self.ctx.command("status")
-        )
+        status, why = self.ctx.command("status"), why_failed(self.ctx)
+        measured = measure(target, requests, deadline=self.deadline, cancel=self.ctx.cancel, status=status, why=why)
         self.taken.append(measured)
         return measured
 

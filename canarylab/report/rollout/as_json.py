@@ -27,6 +27,7 @@ def document(state: WatchState) -> dict[str, Any]:
         "revisions": [_revision(one, state.traffic) for one in view.revisions if one.is_shown],
         "analyses": [_analysis(one) for one in view.analyses],
         "traffic": _traffic(state.traffic),
+        "cause": state.cause and _fields(state.cause, "why", "remedy"),
         "no_answer_since": _time(state.silence.since) if state.silence else None,
     }
 

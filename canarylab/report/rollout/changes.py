@@ -17,7 +17,7 @@ _TROUBLE = "red"
 
 def changes(before: WatchState | None, after: WatchState) -> list[Line]:
     """What merely passes, as ages and traffic do, is no change; the first state is one as a whole."""
-    return [*_answers(before, after), *_of_view(before, after), *_mismatched(before, after)]
+    return [*_answers(before, after), *_of_view(before, after), *_mismatched(before, after), *_caused(before, after)]
 
 
 def timed(each: Line, now: float) -> Line:
@@ -38,6 +38,14 @@ def _mismatched(before: WatchState | None, after: WatchState) -> Iterator[Line]:
     for route in after.mismatched:
         if route not in known:
             yield line(f"{route.where} says {route.canary:g} to the canary, the status says otherwise", _TROUBLE)
+
+
+def _caused(before: WatchState | None, after: WatchState) -> Iterator[Line]:
+    """By the remedy, as a cause counts its seconds."""
+    was, now = before.cause if before else None, after.cause
+    if now and (was is None or was.remedy != now.remedy):
+        yield line(f"it stands still: {now.why}", _TROUBLE)
+        yield line(f"next: {now.remedy}")
 
 
 def _of_view(before: WatchState | None, after: WatchState) -> Iterator[Line]:

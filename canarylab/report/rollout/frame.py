@@ -78,6 +78,8 @@ class _Page:
         lines += self._said("replicas", _counts(view.rollout.replicas))
         for one in view.analyses:
             lines += self._said("analysis", f"{one.purpose}, {one.run.phase}: {one.run.tally}")
+        if cause := self.state.cause:
+            lines += [*self._said("why", cause.why, "yellow"), *self._said("remedy", cause.remedy)]
         return lines
 
     def _steps(self) -> list[Text]:

@@ -23,6 +23,8 @@ class Cause:
 
     why: str
     remedy: str
+    lasting: bool = False
+    """Whether it stays so until somebody acts, so that waiting is of no use."""
 
 
 def kubectl(ctx: Context, view: RolloutView, words: str) -> str:

@@ -6,26 +6,39 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import StageError
-from canarylab.rollouts.causes.cause import INVALID_SPEC
+from canarylab.kube.health import rollout_health
+from canarylab.rollouts.causes import invalid
+from canarylab.rollouts.causes import rollout as causes
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
 _ABORTED = "RolloutAborted: "
-_OF_OTHER_OBJECTS = ("spec.strategy.canary.", "spec.strategy.blueGreen.", "spec.workloadRef", "spec.templates")
-"""How Argo names the field where something that the Rollout refers to isn't there or doesn't fit: that may come yet,
-and the controller looks again every 20 s (rollout/controller.go). A field of the Rollout itself is named without the
-strategy: spec.strategy.steps[0].setWeight."""
 
 
-def refuse_lasting(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
-    """Raise StageError for the first Rollout among the objects that stays as it is until somebody acts."""
+def explained(ctx: Context, objects: Iterable[dict[str, Any]], reason: str) -> str:
+    """Why the objects aren't in health, with what is found about the first Rollout among them that isn't.
+
+    Raises StageError for one that stays as it is until somebody acts.
+    """
     for obj in objects:
         if obj["kind"] == "Rollout":
             meta = obj["metadata"]
             live = ctx.cluster.get(obj["apiVersion"], "Rollout", meta["name"], meta.get("namespace"))
-            if live is not None:
-                _refuse_lasting(ctx, live)
+            if live is None or rollout_health(live, meta["name"]) is None:
+                continue
+            _refuse_lasting(ctx, live)
+            cause = causes.trouble(ctx, live["metadata"]["namespace"], meta["name"])
+            if cause and cause.lasting and not invalid.is_refused(live):  # other stages may bring what it refers to
+                raise StageError(
+                    f"Rollout {live['metadata']['namespace']}/{meta['name']} can't get on: {cause.why}",
+                    where=f"stage {ctx.stage}",
+                    why="it stays so until somebody acts",
+                    remedy=cause.remedy,
+                )
+            if cause and cause.why not in reason:
+                return f"{reason}; {cause.why}"
+    return reason
 
 
 def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
@@ -34,12 +47,16 @@ def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
         return
     subject, up = f"Rollout {meta['namespace']}/{meta['name']}", ctx.command("up")
     message = str(status.get("message", ""))
-    _, _, said = message.partition(" is invalid: ")  # `InvalidSpec: The Rollout "NAME" is invalid: FIELD: ...`
     if message.startswith(_ABORTED):
-        what, why = f"{subject} is in the middle of an update that was aborted", message
+        cause = causes.trouble(ctx, meta["namespace"], meta["name"])
+        what = f"{subject} is in the middle of an update that was aborted"
+        why = cause.why if cause and cause.lasting else message
         remedy = f"`{ctx.command('demo --reset')}` sets it back to its stable revision, then `{up}`"
-    elif message.startswith(INVALID_SPEC) and not said.startswith(_OF_OTHER_OBJECTS):
-        what, why = f"Argo refuses {subject}: {said}", "the Rollout's own spec is wrong, so waiting can't help"
+    elif invalid.is_of_own_spec(message):
+        what, why = (
+            f"Argo refuses {subject}: {invalid.said(message)}",
+            "the Rollout's own spec is wrong, so waiting can't help",
+        )
         differs = f"where somebody changed it in the cluster, `{ctx.command('plan')}` shows the difference"
         remedy = f"correct it in the stage's manifest, or, {differs}; then `{up}`"
     else:

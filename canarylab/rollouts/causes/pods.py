@@ -10,6 +10,7 @@ from canarylab.kube.objects import Object, condition, container_statuses, dig, l
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
 from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.causes.refusals import refusal
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.strategy import PROGRESS_DEADLINE
 from canarylab.rollouts.validation import images
@@ -54,7 +55,11 @@ def unready_cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) 
     if not its and wanted.status == "Progressing":
         return _no_pod(ctx, view, wanted)
     unready = [pod for pod in its if condition(pod, "Ready").get("status") != "True"]
-    return _unready(ctx, rollout, view, unready[0]) if unready else None
+    if unready:
+        return _unready(ctx, rollout, view, unready[0])
+    lacking = (one for one in view.revisions if one.role and len(pods_of(one, pods)) < one.wanted)
+    refused = (_refused(ctx, view, one) for one in lacking)
+    return next(filter(None, refused), None)
 
 
 def pods_of(revision: RevisionView, pods: Pods) -> list[Object]:
@@ -88,10 +93,25 @@ def _no_image(ctx: Context, view: RolloutView, pod: Object, trouble: str) -> Cau
 
 def _no_pod(ctx: Context, view: RolloutView, wanted: RevisionView) -> Cause:
     """What keeps the ReplicaSet from creating one: a quota, a webhook that doesn't answer."""
-    meta = {"name": wanted.name, "namespace": view.namespace}
-    said = newest_warning(ctx.cluster, {"kind": "ReplicaSet", "metadata": meta})
     describe = kubectl(ctx, view, f"describe replicaset {wanted.name}")
-    return Cause(said or f"{wanted} has no pod yet", or_reset(ctx, f"`{describe}` shows what is in its way"))
+    shown = or_reset(ctx, f"`{describe}` shows what is in its way")
+    return _refused(ctx, view, wanted) or Cause(f"{wanted} has no pod yet", shown)
+
+
+def _refused(ctx: Context, view: RolloutView, revision: RevisionView) -> Cause | None:
+    """What a ReplicaSet was told that wanted another pod; None where it was told nothing.
+
+    Its condition ReplicaFailure goes with the next pod that it gets, an event stays for an hour.
+    """
+    meta = {"name": revision.name, "namespace": view.namespace}
+    said = newest_warning(ctx.cluster, {"kind": "ReplicaSet", "metadata": meta})
+    if said is None and revision.trouble:
+        said = f"ReplicaSet {revision.name}: {revision.trouble}"
+    if said is None:
+        return None
+    describe = kubectl(ctx, view, f"describe replicaset {revision.name}")
+    shown = or_reset(ctx, f"`{describe}` shows what is in its way")
+    return refusal(ctx, view, said) or Cause(said, shown)
 
 
 def _has(text: str, words: Sequence[str]) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
 from canarylab.errors import CanarylabError
-from canarylab.kube.objects import Object
-from canarylab.rollouts.causes import injection
+from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.causes import analyses, controller, events, injection, invalid
 from canarylab.rollouts.causes import pods as pod_causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
 from canarylab.rollouts.strategy import BY_HAND
@@ -52,7 +52,7 @@ def explained(ctx: Context, namespace: str, name: str, claims: Iterable[Claim]) 
         rollout = get_rollout(ctx, namespace, name)
         replica_sets, pods = parts_of(ctx.cluster, rollout)
         view = RolloutView.of(rollout, replica_sets, pods)
-        found = _cause(ctx, rollout, view, pods)
+        found = cause_of(ctx, rollout, view, pods)
         return tuple(claim if claim.holds else _with(ctx, view, pods, claim, found) for claim in claims)
     except CanarylabError:  # the cluster can't be asked any more: what was seen is reported as it is
         return claims
@@ -63,24 +63,74 @@ def _with(ctx: Context, view: RolloutView, pods: Pods, claim: Claim, found: Caus
     return claim if cause is None else dataclasses.replace(claim, cause=cause.why, remedy=cause.remedy)
 
 
-def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
-    """The first that applies, from what stops everything to what stops a pod."""
-    if view.message.startswith(INVALID_SPEC):
-        up, plan = ctx.command("up"), ctx.command("plan")
-        return Cause(briefly(view), f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back")
-    if view.aborted:
-        retry = plugin(ctx, view, f"retry rollout {view.name}")
-        return Cause(briefly(view), or_reset(ctx, f"`{retry}` restarts the update"))
-    if BY_HAND in view.standstill:
-        resume = kubectl(ctx, view, f"patch rollout {view.name} --type merge --patch '{_RESUME}'")
-        why = f"somebody paused it{_by(rollout)}, and no step of the demonstration does that"
-        return Cause(why, or_reset(ctx, f"`{resume}` lets it go on"))
-    if found := pod_causes.unready_cause(ctx, rollout, view, pods):
-        return found
-    if view.standstill:
-        promote = plugin(ctx, view, f"promote {view.name}")
-        return Cause(f"it is in the middle of an update: {view}", or_reset(ctx, f"`{promote}` lets it go on"))
-    return None
+def standstill(ctx: Context, namespace: str, name: str) -> Cause | None:
+    """Why a Rollout that has stood still for a while does; None where nothing is found, or nobody can be asked."""
+    try:
+        rollout = get_rollout(ctx, namespace, name)
+        replica_sets, pods = parts_of(ctx.cluster, rollout)
+        return cause_of(ctx, rollout, RolloutView.of(rollout, replica_sets, pods), pods)
+    except CanarylabError:
+        return None
+
+
+def trouble(ctx: Context, namespace: str, name: str) -> Cause | None:
+    """The same for somebody who looks: a pause that only wants to be promoted is no trouble, and neither is health."""
+    try:
+        rollout = get_rollout(ctx, namespace, name)
+        if not dig(rollout, "status", "observedGeneration"):
+            return controller.away(ctx, rollout)  # there is nothing else to explain yet
+        replica_sets, pods = parts_of(ctx.cluster, rollout)
+        view = RolloutView.of(rollout, replica_sets, pods)
+        if view.phase == "Healthy":
+            return None
+        return next(filter(None, _troubles(ctx, rollout, view, pods)), None)
+    except CanarylabError:
+        return None
+
+
+def cause_of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
+    """The first that applies, from what stops everything to what stops a pod. Raises ApiError without an answer."""
+    return next(filter(None, _looks(ctx, rollout, view, pods)), None)
+
+
+def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
+    yield from _troubles(ctx, rollout, view, pods)
+    yield _waits_for_somebody(ctx, view)
+
+
+def _troubles(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
+    """One after the other, each only where those before it found nothing."""
+    yield controller.away(ctx, rollout)
+    yield invalid.cause(ctx, rollout, view)
+    yield events.warned(ctx, rollout, view)  # before an abort: with weights that can't be written, that isn't the end
+    yield _aborted(ctx, rollout, view)
+    yield _paused_by_hand(ctx, rollout, view)
+    yield analyses.undecided(ctx, rollout, view)
+    yield pod_causes.unready_cause(ctx, rollout, view, pods)
+
+
+def _aborted(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
+    if not view.aborted:
+        return None
+    if found := analyses.failed_to_measure(ctx, rollout, view):
+        return dataclasses.replace(found, why=f"{briefly(view)}; {found.why}")
+    retry = plugin(ctx, view, f"retry rollout {view.name}")
+    return Cause(briefly(view), or_reset(ctx, f"`{retry}` restarts the update"))
+
+
+def _paused_by_hand(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
+    if BY_HAND not in view.standstill:
+        return None
+    resume = kubectl(ctx, view, f"patch rollout {view.name} --type merge --patch '{_RESUME}'")
+    why = f"somebody paused it{_by(rollout)}, and no step of the demonstration does that"
+    return Cause(why, or_reset(ctx, f"`{resume}` lets it go on"))
+
+
+def _waits_for_somebody(ctx: Context, view: RolloutView) -> Cause | None:
+    if not view.standstill:
+        return None
+    promote = plugin(ctx, view, f"promote {view.name}")
+    return Cause(f"it is in the middle of an update: {view}", or_reset(ctx, f"`{promote}` lets it go on"))
 
 
 def _by(rollout: Object) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canarylab.errors import NotYetObservableError
+from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.validation.mistake import Mistake, mistake
+from canarylab.yamlfile.problems import Place, choose
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -23,9 +28,9 @@ def cluster_if_any(ctx: Context) -> Cluster | None:
 
 
 class Known:
-    """Objects by kind, namespace and name: those that are declared, then those of the cluster, if there is one."""
+    """Objects by kind, namespace and name: those that are declared, each with its file, then those of the cluster."""
 
-    def __init__(self, declared: Iterable[Object], cluster: Cluster | None = None) -> None:
+    def __init__(self, declared: Iterable[tuple[Path, Object]], cluster: Cluster | None = None) -> None:
         self._declared = tuple(declared)
         self._cluster = cluster
 
@@ -40,9 +45,46 @@ class Known:
         """Of those that are declared."""
         return [str(dig(obj, "metadata", "name")) for obj in self._of(kind, namespace)]
 
+    def namespaces(self, kind: str, name: str) -> list[str]:
+        """Those in which such an object is declared."""
+        found = [obj for obj in self._of(kind, None) if dig(obj, "metadata", "name") == name]
+        return [str(dig(obj, "metadata", "namespace")) for obj in found]
+
+    def declared(self, namespace: str | None) -> list[tuple[Path, Object]]:
+        """Those of a namespace, each with the file that it stands in."""
+        return [(file, obj) for file, obj in self._declared if dig(obj, "metadata", "namespace") == namespace]
+
+    def file_of(self, found: Object) -> Path | None:
+        """The file that an object stands in; None for one that only the cluster has."""
+        return next((file for file, obj in self._declared if obj == found), None)
+
+    def everywhere(self, api_version: str, kind: str) -> set[tuple[str, str]]:
+        """Namespace and name of all there are, those of the cluster as far as it says."""
+        found = self._of(kind, None)
+        with contextlib.suppress(CanarylabError):  # this user may look into some namespaces only
+            if self._cluster and is_served(self._cluster, api_version, kind):
+                found += self._cluster.list(api_version, kind)
+        return {(str(dig(obj, "metadata", "namespace")), str(dig(obj, "metadata", "name"))) for obj in found}
+
     def _of(self, kind: str, namespace: str | None) -> list[Object]:
         return [
             obj
-            for obj in self._declared
+            for _, obj in self._declared
             if obj["kind"] == kind and namespace in (None, dig(obj, "metadata", "namespace"))
         ]
+
+
+def missing(
+    known: Known, place: Place, kind: str, name: str, namespace: str | None, *, instead: str | None = None
+) -> Mistake:
+    """That there is no such object, with what was probably meant, which `instead` says better if there is one."""
+    where = f" in namespace {namespace}" if namespace else ""
+    instead = instead or _beside(known, kind, name) or choose(name, known.names(kind, namespace))
+    found = mistake("not-there", place, kind=kind, name=name, where=where, choose=instead)
+    return dataclasses.replace(found, absent_from=namespace or "")
+
+
+def _beside(known: Known, kind: str, name: str) -> str:
+    """Where else there is one of that name; "" where there is none."""
+    others = known.namespaces(kind, name)
+    return f"there is one in namespace {others[0]}, where Argo doesn't look for it: move it" if others else ""

@@ -27,13 +27,27 @@ class Mistake:
     what: str
     why: str
     remedy: str
+    inside: tuple[Path, Object] | None = None
+    """File and object in which it stands, where that isn't the one that was looked at."""
+    absent_from: str | None = None
+    """The namespace in which an object isn't, "" for all of the cluster; None where nothing is missing."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether Argo would refuse the Rollout for it."""
+        return self.why.startswith(_INVALID)
+
+    def where(self, file: Path, obj: Object) -> str:
+        """FILE:LINE of its place, given the object that was looked at and its file."""
+        return place_in(*(self.inside or (file, obj)), self.place)
 
     def error(self, file: Path, obj: Object) -> StageError:
         """The error for it, which names the line in the file."""
-        subject = f"{obj['kind']} {obj['metadata']['name']}"
+        _, told_of = self.inside or (file, obj)
+        subject = f"{told_of['kind']} {told_of['metadata']['name']}"
         return StageError(
             f"{subject}: {key_path(self.place)}: {self.what}",
-            where=located(file, line_of(file, obj, self.place)),
+            where=self.where(file, obj),
             why=self.why,
             remedy=self.remedy,
         )
@@ -53,10 +67,16 @@ def _texts() -> Mapping[str, Mapping[str, str]]:
     return texts
 
 
+def place_in(file: Path, obj: Object, place: Place) -> str:
+    """A place in an object as FILE:LINE."""
+    return located(file, line_of(file, obj, place))
+
+
 def line_of(file: Path, obj: Object, place: Place) -> int:
     """The line of a place in an object, from 1; of what is above it where it isn't there itself."""
     for document, root in composed(file.read_text("utf-8")):
-        if all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name"))):
+        is_named = all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name")))
+        if is_named and dig(document, "metadata", "namespace") in (None, dig(obj, "metadata", "namespace")):
             return _line(root, place)
     return 1
 

@@ -12,22 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import CanarylabError
-from canarylab.kube.objects import Object, dig, listed
+from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
-from canarylab.rollouts.routes.route import Route
-from canarylab.rollouts.routing import (
-    CANARY,
-    ISTIO,
-    ListedVirtualService,
-    Sides,
-    listed_virtual_services,
-    managed_routes,
-)
-from canarylab.rollouts.validation.known import Known, cluster_if_any
+from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, services_of
+from canarylab.rollouts.validation import analysis, choices, destinations, managed, subsets
+from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
+from canarylab.rollouts.validation.listed import Listed, weighed
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.rollouts.view import API_VERSION
-from canarylab.yamlfile.problems import Place, choose, shown
+from canarylab.yamlfile.problems import choose
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -35,149 +28,138 @@ if TYPE_CHECKING:
 _FORESEEN = ("manifests", "namespace")
 """Kinds of stages of which it is known what they make in a namespace."""
 
-_BLUE_GREEN = ("spec", "strategy", "blueGreen")
-_SERVICES: Sequence[tuple[str, ...]] = (
-    (*CANARY, "canaryService"),
-    (*CANARY, "stableService"),
-    (*CANARY, "pingPong", "pingService"),
-    (*CANARY, "pingPong", "pongService"),
-    (*_BLUE_GREEN, "activeService"),
-    (*_BLUE_GREEN, "previewService"),
-)
-
 
 def refuse_dangling(
-    ctx: Context, documents: Sequence[tuple[Path, Object]], declared: Callable[[], Iterable[Object]]
+    ctx: Context, documents: Sequence[tuple[Path, Object]], declared: Callable[[], Iterable[tuple[Path, Object]]]
 ) -> None:
     """Raise StageError, with file and line, for the first reference of a Rollout that leads nowhere, or to the wrong.
 
     What isn't among the documents themselves is looked for in `declared`, the objects of all the playbook's manifests,
-    and then in the cluster. Where a chart is installed into the same namespace, it may be the chart that has it.
+    and then in the cluster. Where a chart is installed into a namespace, it may be the chart that has what is missing.
     """
-    others = {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
-    known = Known(obj for _, obj in documents)
+    known = Known(documents)
     for file, obj in documents:
-        is_rollout = obj["kind"] == "Rollout" and str(obj["apiVersion"]).startswith("argoproj.io/")
-        if is_rollout and dig(obj, "metadata", "namespace") not in others and any(mistakes(obj, known)):
-            known = Known(declared(), cluster_if_any(ctx))
-            found: Mistake | None = None
-            with contextlib.suppress(CanarylabError):  # the cluster doesn't say: the stage will find it
-                found = next(mistakes(obj, known), None)
-            if found:
+        if is_rollout(obj) and any(mistakes(obj, known)):
+            for found in lasting(ctx, obj, declared()):
                 raise found.error(file, obj)
+
+
+def lasting(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object]]) -> Iterator[Mistake]:
+    """The mistakes that are left once all manifests are applied, as far as the cluster says what else there is."""
+    charts = {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
+    namespace = dig(rollout, "metadata", "namespace")
+    known = Known(declared, cluster_if_any(ctx))
+    with contextlib.suppress(CanarylabError):  # the cluster doesn't say: the stage will find it
+        for found in mistakes(rollout, known):
+            if found.absent_from is None or charts.isdisjoint((namespace, found.absent_from)):
+                yield found
+
+
+def is_rollout(obj: Object) -> bool:
+    """Whether it is one of Argo's."""
+    return obj["kind"] == "Rollout" and str(obj["apiVersion"]).startswith("argoproj.io/")
 
 
 def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
     """Of a Rollout that names its namespace."""
+    yield from _workloads(rollout, known)
     yield from _services(rollout, known)
     yield from _virtual_services(rollout, known)
     yield from _destination_rule(rollout, known)
-    yield from _analysis(rollout, known)
-
-
-def _missing(known: Known, place: Place, kind: str, name: str, namespace: str | None) -> Mistake:
-    where, instead = f" in namespace {namespace}" if namespace else "", choose(name, known.names(kind, namespace))
-    return mistake("not-there", place, kind=kind, name=name, where=where, choose=instead)
+    yield from analysis.mistakes(rollout, known)
 
 
 def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
-    namespace, labels = dig(rollout, "metadata", "namespace"), dig(rollout, "spec", "template", "metadata", "labels")
-    for place in _SERVICES:
-        name = dig(rollout, *place)
-        if not isinstance(name, str) or not name:
-            continue
+    namespace = dig(rollout, "metadata", "namespace")
+    template = _template(rollout, known)
+    for place, name in services_of(rollout):
         service = known.find("v1", "Service", name, namespace)
         if service is None:
-            yield _missing(known, place, "Service", name, namespace)
-        elif dig(rollout, "spec", "workloadRef") is None:
-            for key, value in (dig(service, "spec", "selector") or {}).items():
-                if key != HASH_LABEL and dig(labels, key) != value:
-                    yield mistake("other-pods", place, service=name, key=key, value=value)
+            yield missing(known, place, "Service", name, namespace)
+            continue
+        for key, value in (dig(service, "spec", "selector") or {}).items() if template is not None else ():
+            if key != HASH_LABEL and dig(template, "metadata", "labels", key) != value:
+                yield mistake("other-pods", place, service=name, key=key, value=value)
+        for other in _others_with(rollout, name, known):
+            yield mistake("shared-service", place, service=name, other=other)
+
+
+def _template(rollout: Object, known: Known) -> Any:
+    """Of its pods; that of the workload which the Rollout refers to, None where it isn't there."""
+    reference = dig(rollout, "spec", "workloadRef")
+    if reference is None:
+        return dig(rollout, "spec", "template") or {}
+    workload = _workload(rollout, known)
+    # A PodTemplate has it at the top (argo-rollouts, rollout/templateref.go).
+    return dig(workload, "template") or dig(workload, "spec", "template")
+
+
+def _workload(rollout: Object, known: Known) -> Object | None:
+    reference = dig(rollout, "spec", "workloadRef")
+    api_version, kind, name = (str(dig(reference, key)) for key in ("apiVersion", "kind", "name"))
+    return known.find(api_version, kind, name, dig(rollout, "metadata", "namespace"))
+
+
+def _workloads(rollout: Object, known: Known) -> Iterator[Mistake]:
+    reference, namespace = dig(rollout, "spec", "workloadRef"), dig(rollout, "metadata", "namespace")
+    if isinstance(name := dig(reference, "name"), str) and _workload(rollout, known) is None:
+        yield missing(known, ("spec", "workloadRef", "name"), str(dig(reference, "kind")), name, namespace)
+
+
+def _others_with(rollout: Object, service: str, known: Known) -> Iterator[str]:
+    """The other Rollouts of the namespace that name a Service, too."""
+    meta = dig(rollout, "metadata")
+    for _, obj in known.declared(dig(meta, "namespace")):
+        is_other = is_rollout(obj) and dig(obj, "metadata", "name") != dig(meta, "name")
+        if is_other and any(name == service for _, name in services_of(obj)):
+            yield str(dig(obj, "metadata", "name"))
+
+
+def _listed(rollout: Object, known: Known) -> Iterator[ListedVirtualService | Listed]:
+    """The VirtualServices that it lists; of one that isn't there what the Rollout says of it."""
+    for entry in listed_virtual_services(rollout):
+        found = known.find(virtual_services.API_VERSION, virtual_services.KIND, entry.name, entry.namespace)
+        yield entry if found is None else Listed(rollout, entry, found, known.file_of(found))
 
 
 def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
-    for entry in listed_virtual_services(rollout):
-        found = known.find(virtual_services.API_VERSION, virtual_services.KIND, entry.name, entry.namespace)
-        if found is None:
-            yield _missing(known, (*entry.place, "name"), virtual_services.KIND, entry.name, entry.namespace)
+    for one in _listed(rollout, known):
+        if isinstance(one, ListedVirtualService):
+            instead = _meant(rollout, one.written, known)
+            place = (*one.place, "name")
+            yield missing(known, place, virtual_services.KIND, one.name, one.namespace, instead=instead)
         else:
-            routes = virtual_services.routes(found)
-            yield from _routes(rollout, entry, routes)
-            yield from _streams(rollout, entry, routes)
+            yield from choices.mistakes(one)
+            for route in weighed(one):
+                yield from destinations.mistakes(one, route, known)
+            yield from managed.mistakes(one)
 
 
-def _routes(rollout: Object, entry: ListedVirtualService, routes: Sequence[Route]) -> Iterator[Mistake]:
-    """The http routes that Argo is to weigh: each is there, and leads to both revisions."""
-    http = [route for route in routes if route.protocol == "http"]
-    if routes and not http:
-        return
-    by_name = {route.name: route for route in http if route.name}
-    for index, name in enumerate(entry.routes):
-        place = (*entry.place, "routes", index)
-        if name in by_name:
-            yield from _destinations(rollout, place, by_name[name])
-        else:
-            meant = choose(str(name), by_name)
-            yield mistake("no-http-route", place, entry=entry.written, given=shown(name), name=name, choose=meant)
-    managed = managed_routes(rollout)
-    own = [route for route in http if route.name not in managed]
-    if not entry.routes and len(own) == 1:
-        yield from _destinations(rollout, entry.place, own[0])
-    elif not entry.routes:
-        meant = choose("", by_name)
-        yield mistake("no-http-route-chosen", entry.place, entry=entry.written, count=len(own), choose=meant)
+def multiplied(rollout: Object, known: Known) -> Iterator[Mistake]:
+    """Of its VirtualServices, the routes that Argo multiplies whenever it writes them, be it to end an update."""
+    for one in _listed(rollout, known):
+        if isinstance(one, Listed):
+            yield from managed.multiplied(one)
 
 
-def _streams(rollout: Object, entry: ListedVirtualService, routes: Sequence[Route]) -> Iterator[Mistake]:
-    """The routes by tls and tcp: Argo weighs the only one, unless some are chosen."""
-    for protocol, chosen in (("tls", entry.tls_routes), ("tcp", entry.tcp_routes)):
-        there = [route for route in routes if route.protocol == protocol]
-        if len(there) == 1 and not chosen:
-            yield from _destinations(rollout, entry.place, there[0])
-        elif there and not chosen:
-            yield mistake("no-stream-chosen", entry.place, entry=entry.written, count=len(there), protocol=protocol)
+def _meant(rollout: Object, written: str, known: Known) -> str:
+    """What to write for a VirtualService that was probably meant.
 
-
-def _destinations(rollout: Object, place: Place, route: Route) -> Iterator[Mistake]:
-    """A route needs a destination for stable and one for the canary: two Services, or two subsets."""
-    sides = Sides.of(rollout)
-    there = {one.subset if sides.by == "subset" else one.service for one in route.destinations} - {""}
-    has = ", ".join(sorted(there)) or "none"
-    for name in (sides.stable, sides.canary):
-        if name not in there:
-            yield mistake("no-destination", place, by=sides.by, name=name or "(no name)", written=name, has=has)
+    What is behind the last period is the namespace, so one has to stand there for a VirtualService of another
+    namespace, and for one whose name has a period itself.
+    """
+    own = str(dig(rollout, "metadata", "namespace"))
+    there = known.everywhere(virtual_services.API_VERSION, virtual_services.KIND)
+    names = {(at, name): f"{name}.{at}" if at != own or "." in name else name for at, name in there}
+    for at, name in sorted(there, key=lambda one: (one[0] != own, one)):
+        if written in (name, f"{at}/{name}", f"{name}.{at}.svc", f"{name}.{at}.svc.cluster.local"):
+            is_in = f"VirtualService {name} is in namespace {at}"
+            return (
+                f"write `{names[at, name]}`: {is_in}, and Argo takes what is behind the last period for the namespace"
+            )
+    return choose(written, names.values())
 
 
 def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:
-    place, namespace = (*ISTIO, "destinationRule"), dig(rollout, "metadata", "namespace")
-    name = dig(rollout, *place, "name")
-    if not isinstance(name, str):
-        return
-    found = known.find(virtual_services.API_VERSION, "DestinationRule", name, namespace)
-    if found is None:
-        yield _missing(known, (*place, "name"), "DestinationRule", name, namespace)
-        return
-    subsets = [str(dig(subset, "name")) for subset in listed(found, "spec", "subsets")]
-    for key in ("stableSubsetName", "canarySubsetName"):
-        subset = dig(rollout, *place, key)
-        if isinstance(subset, str) and subset not in subsets:
-            yield mistake("no-subset", (*place, key), name=name, subset=subset, choose=choose(subset, subsets))
-
-
-def _analysis(rollout: Object, known: Known) -> Iterator[Mistake]:
-    for place, analysis in _analyses(rollout):
-        for index, template in enumerate(listed(analysis, "templates")):
-            cluster_wide = bool(dig(template, "clusterScope"))
-            kind = "ClusterAnalysisTemplate" if cluster_wide else "AnalysisTemplate"
-            namespace = None if cluster_wide else dig(rollout, "metadata", "namespace")
-            name = dig(template, "templateName")
-            if isinstance(name, str) and known.find(API_VERSION, kind, name, namespace) is None:
-                yield _missing(known, (*place, "templates", index, "templateName"), kind, name, namespace)
-
-
-def _analyses(rollout: Object) -> Iterator[tuple[Place, Any]]:
-    """Of the steps, beside them, and before and after a promotion."""
-    for index, step in enumerate(listed(rollout, *CANARY, "steps")):
-        yield (*CANARY, "steps", index, "analysis"), dig(step, "analysis")
-    for place in ((*CANARY, "analysis"), *((*_BLUE_GREEN, f"{when}PromotionAnalysis") for when in ("pre", "post"))):
-        yield place, dig(rollout, *place)
+    there = [one for one in _listed(rollout, known) if isinstance(one, Listed)]
+    yield from subsets.mistakes(rollout, there, known)

@@ -23,7 +23,7 @@ from canarylab.kube.watch import Watch
 from canarylab.ownership import namespaces
 from canarylab.paths import normal
 from canarylab.removal import Removal
-from canarylab.stages import addresses
+from canarylab.stages import addresses, certificates
 from canarylab.tools import helm
 from canarylab.tools.helm import Helm, Release
 from canarylab.tools.runner import run_once
@@ -57,6 +57,8 @@ class ReleaseState:
     """What somebody else installed, and is used as it is."""
     marks: Mapping[str, str] = field(default_factory=dict)
     """Labels for the definitions that were there before the release."""
+    outdated: tuple[dict[str, Any], ...] = ()
+    """The workloads whose sidecars have certificates of an earlier authority."""
 
 
 class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
@@ -84,7 +86,9 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         newest = records[0] if records else None
         drift = _drift(ctx.cluster, newest) if newest and not unfinished else ()
         marks = ctx.ownership.release_labels(ctx, records, lambda: self._rendered(ctx))
-        return ReleaseState(newest, unfinished, version, values, drift, marks=marks)
+        there = newest.objects if newest and not unfinished else ()
+        outdated = tuple(obj for obj in there if certificates.is_outdated(ctx, obj))
+        return ReleaseState(newest, unfinished, version, values, drift, marks=marks, outdated=outdated)
 
     def _is_ours(self, ctx: Context, records: Sequence[Release]) -> bool:
         """Whether there is a release, and it is this profile's."""
@@ -120,10 +124,15 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if release.values != observed.values:
             changes.append(Change("update", name, "values differ", _diff(release.values, observed.values)))
         drift = (Change("repair", found.subject, "it was changed or deleted", found.diff) for found in observed.drift)
-        return [*changes, *drift]
+        return [*changes, *drift, *map(certificates.change, observed.outdated)]
 
     def apply(self, ctx: Context, observed: ReleaseState) -> None:
-        """One upgrade makes all the changes."""
+        """One upgrade makes all the changes; what is only to be restarted needs none."""
+        if len(self.changes(observed)) > len(observed.outdated):
+            self._upgrade(ctx, observed)
+        certificates.restart(ctx, observed.outdated)
+
+    def _upgrade(self, ctx: Context, observed: ReleaseState) -> None:
         namespaces.await_gone(ctx, self.options.namespace)
         ctx.ownership.prepare_release(ctx, self.options.namespace)
         self._drop(ctx, observed.unfinished)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from canarylab.contract.context import Context
-from canarylab.contract.stage import StageOptions
+from canarylab.contract.stage import Change, StageOptions
 from canarylab.errors import StageError
 from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
 from canarylab.kube.objects import dig, identity
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
-from canarylab.rollouts.causes import degraded
+from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
+from canarylab.rollouts.validation.others import refuse_lost
 from canarylab.rollouts.validation.references import refuse_dangling
+from canarylab.stages import certificates
 from canarylab.stages.objects import ObjectsStage
 from canarylab.yamlfile.reader import read_documents
 
@@ -62,8 +65,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def preflight(self, ctx: Context) -> None:
         documents = self._placed()
         refuse_absent(ctx, documents)
-        stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
-        refuse_dangling(ctx, documents, lambda: [obj for stage in stages for _, obj in stage._placed()])
+        refuse_dangling(ctx, documents, lambda: self._of_all_stages(ctx))
+        refuse_lost(ctx, documents, lambda: self._of_all_stages(ctx))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
@@ -71,14 +74,22 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def health(self, ctx: Context) -> str | None:
         if reason := super().health(ctx):
-            degraded.refuse_lasting(ctx, self.objects(ctx))
-        else:
-            refuse_uninjected(ctx, self.objects(ctx))
-        return reason
+            invalid.refuse_lasting(ctx, self.objects(ctx), lambda: self._of_all_stages(ctx))
+            return degraded.explained(ctx, self.objects(ctx), reason)
+        refuse_uninjected(ctx, self.objects(ctx))
+        return None
 
     def observe(self, ctx: Context) -> list[Comparison]:
         ctx.ownership.refuse_shared_gateways(ctx, self.name, self.objects(ctx))
-        return super().observe(ctx)
+        found = super().observe(ctx)
+        return [replace(one, outdated=certificates.is_outdated(ctx, one.wanted)) if one.live else one for one in found]
+
+    def changes(self, observed: list[Comparison]) -> list[Change]:
+        return [*super().changes(observed), *(certificates.change(one.wanted) for one in observed if one.outdated)]
+
+    def apply(self, ctx: Context, observed: list[Comparison]) -> None:
+        super().apply(ctx, observed)
+        certificates.restart(ctx, [one.wanted for one in observed if one.outdated])
 
     def origin(self, ctx: Context, obj: dict[str, Any]) -> str:  # noqa: ARG002 - the files say it
         """The file that the object stands in."""
@@ -94,6 +105,11 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def _placed(self) -> list[tuple[Path, dict[str, Any]]]:
         """Without a cluster, every object counts as one of a namespace: who looks for the others asks for none."""
         return [(file, in_namespace(obj, self.options.namespace)) for file, obj in self._documents()]
+
+    def _of_all_stages(self, ctx: Context) -> list[tuple[Path, dict[str, Any]]]:
+        """The objects of all manifests of the playbook."""
+        stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
+        return [found for stage in stages for found in stage._placed()]
 
     def _documents(self) -> list[tuple[Path, dict[str, Any]]]:
         """Every object with the file it stands in."""

@@ -1,0 +1,1 @@
+"""What Istio's own objects forbid: which policy keeps a request from a pod."""

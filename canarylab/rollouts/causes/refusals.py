@@ -1,0 +1,139 @@
+"""What the API server refused, in the words of whoever was refused, and what to do: quota, webhook, pod security.
+
+The words are the API server's: apiserver/pkg/admission/plugin/resourcequota/controller.go (`exceeded quota`),
+apiserver/pkg/admission/plugin/webhook/errors/statuserror.go and .../mutating/dispatcher.go (`failed calling webhook`),
+pod-security-admission/admission/admission.go (`violates PodSecurity`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from canarylab.kube.objects import Object, condition, dig, labels_of
+from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.routes.backends import pods_behind
+from canarylab.rollouts.view import RolloutView
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+_QUOTA = re.compile(r"exceeded quota: (?P<name>[^,]+), requested: .*, used: .*, limited: (?P<limited>.*)$", re.DOTALL)
+_UNCOUNTED = re.compile(r"failed quota: (?P<name>[^:]+): (?P<must>must specify .*)$", re.DOTALL)
+_POD_SECURITY = re.compile(r'violates PodSecurity "(?P<level>[a-z]+):[^"]*": (?P<broken>.*)$', re.DOTALL)
+_DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request')
+_UNANSWERED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)"')
+_SERVICE = re.compile(r"https://(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc\b")
+_CAPABILITIES = ("NET_ADMIN", "NET_RAW")
+_INIT = "istio-init"
+"""Istio's init container, which sets up the redirection of traffic, and needs these capabilities for it."""
+ENFORCE = "pod-security.kubernetes.io/enforce"
+
+
+def refusal(ctx: Context, view: RolloutView, said: str) -> Cause | None:
+    """The cause and the remedy where these words tell of a refusal; None where they tell of something else."""
+    for words, explain in (
+        (_QUOTA, _quota),
+        (_UNCOUNTED, _uncounted),
+        (_POD_SECURITY, _pod_security),
+        (_DENIED, _denied),
+        (_UNANSWERED, _unanswered),
+    ):
+        if found := words.search(said):
+            return explain(ctx, view, said, found)
+    return None
+
+
+def _quota(ctx: Context, view: RolloutView, said: str, found: re.Match[str]) -> Cause:
+    """Pods that are leaving will give room; so will a quota that was raised since. Else somebody has to."""
+    name = found["name"]
+    show = kubectl(ctx, view, f"describe resourcequota {name}")
+    leaving = any(pod.terminating for revision in view.revisions for pod in revision.pods)
+    frees = leaving or any(one.scales_down_at is not None and one.wanted for one in view.revisions)
+    if _was_changed(ctx.cluster.get("v1", "ResourceQuota", name, view.namespace), found["limited"]):
+        return Cause(f"{said}; the quota was changed since, and Kubernetes tries again", f"wait, or see `{show}`")
+    remedy = f"`{show}` shows what uses it up: raise the quota, or let the Rollout ask for less"
+    return Cause(said, or_reset(ctx, remedy), lasting=not frees)
+
+
+def _was_changed(quota: Object | None, limited: str) -> bool:
+    """Whether the quota isn't what it was when it refused, so that the next try may succeed."""
+    hard = dig(quota, "spec", "hard") or {}
+    pairs = (pair.partition("=") for pair in limited.strip().split(","))
+    return any(str(hard.get(resource.strip())) != value.strip() for resource, _, value in pairs)
+
+
+def _uncounted(ctx: Context, view: RolloutView, said: str, found: re.Match[str]) -> Cause:
+    show = kubectl(ctx, view, f"describe resourcequota {found['name']}")
+    remedy = f"give the containers of the Rollout's template what the quota counts ({found['must']}); `{show}` shows it"
+    return Cause(said, or_reset(ctx, remedy), lasting=True)
+
+
+def _pod_security(ctx: Context, view: RolloutView, said: str, found: re.Match[str]) -> Cause:
+    """Istio's init container is refused at `baseline`; with Istio's CNI plugin there is none that needs more.
+
+    Source: istio/istio, manifests/charts/istio-control/istio-discovery/files/injection-template.yaml, where
+    `.Values.pilot.cni.enabled` puts istio-validation, without capabilities, in the place of istio-init.
+    """
+    level = found["level"]
+    if _INIT not in found["broken"] or not any(one in found["broken"] for one in _CAPABILITIES):
+        remedy = f"change the Rollout's template so that it meets `{level}`, {_another_level(ctx, view)}"
+        return Cause(said, or_reset(ctx, remedy), lasting=True)
+    why = (
+        f"{said}; the sidecar's init container {_INIT} needs {' and '.join(_CAPABILITIES)}, which the level `{level}` "
+        f"of namespace {view.namespace} forbids, so that no pod with a sidecar can be made there"
+    )
+    besides = ", `global: {proxy: {seccompProfile: {type: RuntimeDefault}}}`" if level == "restricted" else ""
+    remedy = (
+        "install Istio's CNI plugin (chart istio/cni, which provider embedded doesn't have, and `pilot: {cni: "
+        f"{{enabled: true}}}}`{besides} among the values of istiod), so that pods need no such container; "
+        f"{_another_level(ctx, view)}"
+    )
+    return Cause(why, or_reset(ctx, remedy), lasting=True)
+
+
+def _another_level(ctx: Context, view: RolloutView) -> str:
+    """The other way out, as far as it is this namespace's label that asks for the level."""
+    if ENFORCE not in labels_of(ctx.cluster.get("v1", "Namespace", view.namespace)):
+        return "or have the cluster's administrator exempt the namespace: the level is the API server's own default"
+    label = f"{ENFORCE}: privileged"
+    command = f"kubectl --context {ctx.cluster.context} label namespace {view.namespace} {ENFORCE}=privileged"
+    return f"or let the namespace admit it: `{label}` in the stage that labels it, or `{command} --overwrite`"
+
+
+def _denied(ctx: Context, _: RolloutView, said: str, found: re.Match[str]) -> Cause:
+    remedy = f"change what was refused so that webhook {found['webhook']} allows it, or ask whoever set it up"
+    return Cause(said, or_reset(ctx, remedy), lasting=True)
+
+
+def _unanswered(ctx: Context, _: RolloutView, said: str, found: re.Match[str]) -> Cause:
+    """The webhook's Service as it is now: what was said a while ago may be over."""
+    context = f"kubectl --context {ctx.cluster.context}"
+    if (service := _SERVICE.search(said)) is None:
+        remedy = f"make webhook {found['webhook']} answer again"
+        return Cause(said, f"{remedy}: `{context} get validatingwebhookconfigurations,mutatingwebhookconfigurations`")
+    name, namespace = service["name"], service["namespace"]
+    live = ctx.cluster.get("v1", "Service", name, namespace)
+    if live is None:
+        why = f"{said}; there is no Service {namespace}/{name}, which that webhook asks"
+        remedy = f"`{ctx.command('up')}` brings it back if it is the playbook's; else delete the webhook"
+        return Cause(why, or_reset(ctx, remedy), lasting=True)
+    if any(condition(pod, "Ready").get("status") == "True" for pod in pods_behind(ctx.cluster, live)):
+        why = f"{said}; Service {namespace}/{name} has a ready pod now"
+        return Cause(why, f"it is tried again by itself; `{context} --namespace {namespace} get pods` shows the pods")
+    for deployment in _deployments(ctx, live):
+        if dig(deployment, "spec", "replicas") == 0:
+            owner = deployment["metadata"]["name"]
+            why = f"{said}; no pod is behind Service {namespace}/{name}: Deployment {owner} is scaled to 0"
+            remedy = f"`{context} --namespace {namespace} scale deployment {owner} --replicas 1`"
+            return Cause(why, remedy, lasting=True)
+    why = f"{said}; no pod behind Service {namespace}/{name} is ready"
+    shows = f"`{context} --namespace {namespace} get pods` shows why"
+    return Cause(why, f"{shows}; `{ctx.command('up')}` repairs what is the playbook's")
+
+
+def _deployments(ctx: Context, service: Object) -> list[Object]:
+    """Those whose pods the Service selects."""
+    selector = dig(service, "spec", "selector") or {}
+    found = ctx.cluster.list("apps/v1", "Deployment", service["metadata"]["namespace"])
+    return [one for one in found if selector.items() <= labels_of(dig(one, "spec", "template")).items()]

@@ -1,0 +1,115 @@
+"""The destinations of a route that Argo weighs: those it needs, those it takes out, those it would weigh wrongly.
+
+The rules are those of argo-rollouts, rollout/trafficrouting/istio/istio.go (v1.10.1): processRoutes, getHost and
+validateVirtualServiceRouteDestinations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.routing import ISTIO, Sides, stable_and_canary_services
+from canarylab.rollouts.validation.known import Known
+from canarylab.rollouts.validation.listed import Listed, ListedRoute, Target, targets
+from canarylab.rollouts.validation.mistake import Mistake, mistake
+
+_NAMESPACE_AND_SVC = 2
+"""So many parts behind the name, as in `app.shop.svc`, have `svc` at their end, or the host is something outside."""
+
+
+def mistakes(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mistake]:
+    """What is missing, or else the rest: with something missing, Argo refuses the Rollout and touches nothing."""
+    if missing := list(_missing(this, route)):
+        yield from missing
+        return
+    yield from _taken_out(this, route)
+    yield from _twice(this, route)
+    yield from _elsewhere(this, route, known)
+
+
+def leads_to_both(rollout: Object, route: Any) -> bool:
+    """Whether it has a destination for stable and one for the canary."""
+    sides = Sides.of(rollout)
+    return {sides.stable, sides.canary} <= _names(sides, route)
+
+
+def _missing(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
+    """Argo wants two Services, or two subsets."""
+    sides = Sides.of(this.rollout)
+    has = " and ".join(map(str, targets(route.spec))) or "no destination"
+    for name in (sides.stable, sides.canary):
+        if name in _names(sides, route.spec):
+            continue
+        if route.protocol == "http" or route.is_chosen:
+            shown = name or "(no name)"
+            yield mistake("no-destination", route.chosen, route=route, by=sides.by, name=shown, written=name, has=has)
+        else:
+            found = mistake(
+                "stream-elsewhere", this.entry.place, protocol=route.protocol, route=route, entry=this.entry.written,
+                has=has, by=sides.by, written=name,
+            )  # fmt: skip
+            yield this.at(route.place, found)
+            return
+
+
+def _taken_out(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
+    """One that has no weight stays: it gets nothing as it is."""
+    if this.may_be_an_experiment():
+        return
+    sides = Sides.of(this.rollout)
+    for index, to in enumerate(targets(route.spec)):
+        if to.weight and _counts_as(this.rollout, to) is None:
+            found = mistake(
+                "taken-out", this.entry.place, name=to, weight=to.weight, route=route, entry=this.entry.written,
+                by=sides.by, stable=sides.stable, canary=sides.canary,
+            )  # fmt: skip
+            yield this.at((*route.place, "route", index), found)
+
+
+def _twice(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
+    """Several destinations for one side get the whole of its weight each."""
+    for side in ("stable", "canary"):
+        names = [str(to) for to in targets(route.spec) if _counts_as(this.rollout, to) == side]
+        if len(names) > 1:
+            found = mistake(
+                "side-twice", this.entry.place, route=route, entry=this.entry.written, side=side,
+                names=" and ".join(names),
+            )  # fmt: skip
+            yield this.at((*route.place, "route"), found)
+
+
+def _elsewhere(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mistake]:
+    """Istio takes a host without a namespace for a Service of the VirtualService's own, and Argo doesn't look."""
+    ours, its = dig(this.rollout, "metadata", "namespace"), dig(this.found, "metadata", "namespace")
+    for index, to in enumerate(targets(route.spec)):
+        _, *behind = to.host.split(".")
+        is_service = len(behind) < _NAMESPACE_AND_SVC or behind[1] == "svc"
+        namespace = behind[0] if behind else its
+        if not is_service or namespace == ours or not _counts_as(this.rollout, to):
+            continue
+        if known.find("v1", "Service", to.name, namespace) is None:
+            found = mistake(
+                "other-namespace", this.entry.place, route=route, entry=this.entry.written, host=to.host, name=to.name,
+                namespace=namespace, ours=ours,
+            )  # fmt: skip
+            yield this.at((*route.place, "route", index), found)
+
+
+def _names(sides: Sides, route: Any) -> set[str]:
+    """By which Argo looks whether both are there: its destinations' Services, or their subsets."""
+    return {to.subset if sides.by == "subset" else to.name for to in targets(route)} - {""}
+
+
+def _counts_as(rollout: Object, to: Target) -> str | None:
+    """What Argo weighs it as: stable, canary, or "" for what it leaves alone; None for what it takes out."""
+    stable, canary = stable_and_canary_services(rollout)
+    rule = dig(rollout, *ISTIO, "destinationRule")
+    if not to.name:
+        return ""
+    if to.name == canary or (to.subset and to.subset == dig(rule, "canarySubsetName")):
+        return "canary"
+    if to.name == stable or (to.subset and to.subset == dig(rule, "stableSubsetName")):
+        return "stable"
+    return "" if to.subset in listed(rule, "additionalSubsetNames") else None
