@@ -16,6 +16,16 @@ CANARY = ("spec", "strategy", "canary")
 ROUTING = (*CANARY, "trafficRouting")
 ISTIO = (*ROUTING, "istio")
 
+_BLUE_GREEN = ("spec", "strategy", "blueGreen")
+_SERVICES: Sequence[tuple[str, ...]] = (
+    (*CANARY, "canaryService"),
+    (*CANARY, "stableService"),
+    (*CANARY, "pingPong", "pingService"),
+    (*CANARY, "pingPong", "pongService"),
+    (*_BLUE_GREEN, "activeService"),
+    (*_BLUE_GREEN, "previewService"),
+)
+
 _PLUGIN = "argoproj-labs/gatewayAPI"
 """Argo's plugin for the Gateway API: https://github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi"""
 _ALL = 100
@@ -90,6 +100,12 @@ def listed_http_routes(rollout: Object) -> list[tuple[str, str | None]]:
     names = [plugin["httpRoute"]] if plugin.get("httpRoute") else []
     names += [one["name"] for one in plugin.get("httpRoutes") or ()]
     return [(name, plugin.get("namespace") or dig(rollout, "metadata", "namespace")) for name in names]
+
+
+def services_of(rollout: Object) -> list[tuple[Place, str]]:
+    """The Services that it points at one revision each: where it names each of them, and the name."""
+    named = ((place, dig(rollout, *place)) for place in _SERVICES)
+    return [(place, name) for place, name in named if isinstance(name, str) and name]
 
 
 def managed_routes(rollout: Object) -> list[str]:

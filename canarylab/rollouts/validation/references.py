@@ -17,12 +17,12 @@ from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
 from canarylab.rollouts.routes.route import Route
 from canarylab.rollouts.routing import (
-    CANARY,
     ISTIO,
     ListedVirtualService,
     Sides,
     listed_virtual_services,
     managed_routes,
+    services_of,
 )
 from canarylab.rollouts.validation import analysis
 from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
@@ -34,16 +34,6 @@ if TYPE_CHECKING:
 
 _FORESEEN = ("manifests", "namespace")
 """Kinds of stages of which it is known what they make in a namespace."""
-
-_BLUE_GREEN = ("spec", "strategy", "blueGreen")
-_SERVICES: Sequence[tuple[str, ...]] = (
-    (*CANARY, "canaryService"),
-    (*CANARY, "stableService"),
-    (*CANARY, "pingPong", "pingService"),
-    (*CANARY, "pingPong", "pongService"),
-    (*_BLUE_GREEN, "activeService"),
-    (*_BLUE_GREEN, "previewService"),
-)
 
 
 def refuse_dangling(
@@ -77,10 +67,7 @@ def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
 
 def _services(rollout: Object, known: Known) -> Iterator[Mistake]:
     namespace, labels = dig(rollout, "metadata", "namespace"), dig(rollout, "spec", "template", "metadata", "labels")
-    for place in _SERVICES:
-        name = dig(rollout, *place)
-        if not isinstance(name, str) or not name:
-            continue
+    for place, name in services_of(rollout):
         service = known.find("v1", "Service", name, namespace)
         if service is None:
             yield missing(known, place, "Service", name, namespace)

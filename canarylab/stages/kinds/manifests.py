@@ -11,12 +11,14 @@ from pydantic import Field
 from canarylab.contract.context import Context
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import StageError
+from canarylab.events import Notice
 from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
 from canarylab.kube.objects import dig, identity
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
+from canarylab.rollouts.validation import replicas
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.references import refuse_dangling
@@ -64,6 +66,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         refuse_absent(ctx, documents)
         stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
         refuse_dangling(ctx, documents, lambda: [found for stage in stages for found in stage._placed()])
+        for words in replicas.told(ctx, documents, [obj for stage in stages for _, obj in stage._placed()]):
+            ctx.emit(Notice(words))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
