@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from demo_world import HASHES, IMAGE, Stage, pod, step
+from support.istio_webhooks import webhooks
 from support.runs import playbook_of
 
 from canarylab.contract.step import Claim
@@ -222,6 +223,14 @@ class TestInjection:
         error = expect(bare, status="Healthy", pods="2/2")
         assert "has no sidecar: its namespace asks for one, but when the pod began" in str(error.why)
         assert f"`kubectl argo rollouts restart rollouts-demo {CONTEXT}`" in str(error.remedy)
+
+    def test_a_revision_that_is_not_there_is_told_and_no_restart(self, bare: Stage):
+        self.namespace(bare, **{"istio.io/rev": "1-30"})
+        bare.world.others["MutatingWebhookConfiguration"] = [webhooks()]
+        error = expect(bare, status="Healthy", pods="2/2")
+        assert "has no sidecar: no webhook of Istio is for istio.io/rev=1-30" in str(error.why)
+        assert "there is: default" in str(error.why)
+        assert "restart" not in str(error.remedy)
 
     def test_a_pod_that_asks_for_none_gets_none(self, bare: Stage):
         self.namespace(bare, **{"istio-injection": "enabled"})
