@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
 from canarylab.errors import CanarylabError
-from canarylab.kube.objects import Object
+from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes import injection
 from canarylab.rollouts.causes import pods as pod_causes
 from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
@@ -80,7 +80,23 @@ def _cause(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Caus
     if view.standstill:
         promote = plugin(ctx, view, f"promote {view.name}")
         return Cause(f"it is in the middle of an update: {view}", or_reset(ctx, f"`{promote}` lets it go on"))
-    return None
+    return _rolled_back(rollout, view)
+
+
+def _rolled_back(rollout: Object, view: RolloutView) -> Cause | None:
+    """That the steps were skipped, since the revision was there before (rollout/sync.go, isRollbackWithinWindow)."""
+    window, wanted = dig(rollout, "spec", "rollbackWindow", "revisions") or 0, view.wanted
+    former = next((one for one in view.revisions if one is not wanted), None)
+    if not window or wanted is None or former is None or not wanted.created or not former.created:
+        return None
+    between = [one for one in view.revisions if one.created and wanted.created < one.created < former.created]
+    if wanted.created >= former.created or len(between) >= window:
+        return None
+    why = (
+        f"{wanted} was there before, and Argo goes back to one of the last {window} revisions without steps, pauses or "
+        "analysis (spec.rollbackWindow)"
+    )
+    return Cause(why, "set an image that none of them had, or take rollbackWindow out of the Rollout")
 
 
 def _by(rollout: Object) -> str:
