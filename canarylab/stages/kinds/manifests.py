@@ -12,12 +12,14 @@ from pydantic import Field
 from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, StageOptions
 from canarylab.errors import StageError
+from canarylab.events import Notice
 from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
 from canarylab.kube.objects import dig, identity
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
+from canarylab.rollouts.validation import replicas
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.references import refuse_dangling
@@ -65,6 +67,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         documents = self._placed()
         refuse_absent(ctx, documents)
         refuse_dangling(ctx, documents, lambda: self._of_all_stages(ctx))
+        for words in replicas.told(ctx, documents, [obj for _, obj in self._of_all_stages(ctx)]):
+            ctx.emit(Notice(words))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
