@@ -1,4 +1,4 @@
-"""The AnalysisRuns of a Rollout: what each metric measured, and what came of it. Pure, except for `read_latest`.
+"""The AnalysisRuns of a Rollout: what each metric measured, and what came of it. Pure, but for what reads.
 
 Argo explains them at https://argo-rollouts.readthedocs.io/en/stable/features/analysis/.
 """
@@ -18,6 +18,7 @@ from canarylab.rollouts.view import API_VERSION
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
+    from canarylab.kube.client import Cluster
 
 _KIND = "AnalysisRun"
 _REVISION = "rollout.argoproj.io/revision"
@@ -30,6 +31,13 @@ Purpose = Literal["step", "background", "pre-promotion", "post-promotion"]
 
 _PURPOSES: dict[str, Purpose] = {each.title().replace("-", ""): each for each in get_args(Purpose)}
 """By the label of a run (argo-rollouts, pkg/apis/rollouts/v1alpha1/types.go: Step, Background, PrePromotion, ...)."""
+_CURRENT: tuple[tuple[Purpose, tuple[str, str]], ...] = (
+    ("step", ("canary", "currentStepAnalysisRunStatus")),
+    ("background", ("canary", "currentBackgroundAnalysisRunStatus")),
+    ("pre-promotion", ("blueGreen", "prePromotionAnalysisRunStatus")),
+    ("post-promotion", ("blueGreen", "postPromotionAnalysisRunStatus")),
+)
+"""Where a Rollout's status names the AnalysisRuns that it looks at."""
 _NOT_BEGUN = "Pending"
 _ENDED = ("Successful", "Failed", "Error", "Inconclusive")
 
@@ -141,6 +149,14 @@ def read_latest(
 ) -> AnalysisRunView | None:
     """The run for that purpose that began last for that revision, as it is now."""
     return latest(ctx.cluster.list(API_VERSION, _KIND, namespace), rollout, revision, purpose)
+
+
+def current(cluster: Cluster, rollout: Object) -> list[tuple[Purpose, Object]]:
+    """The runs that the Rollout's status names, by what it has them for. Raises ApiError without an answer."""
+    named = ((purpose, dig(rollout, "status", *path, "name")) for purpose, path in _CURRENT)
+    namespace = rollout["metadata"]["namespace"]
+    runs = ((purpose, cluster.get(API_VERSION, _KIND, name, namespace)) for purpose, name in named if name)
+    return [(purpose, run) for purpose, run in runs if run is not None]
 
 
 def watch(namespace: str) -> Watch:
