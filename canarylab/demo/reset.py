@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Step, report, unmet
 from canarylab.demo import claims, plugin
@@ -18,7 +19,7 @@ from canarylab.errors import CanarylabError, CancelledError, ExpectationError, U
 from canarylab.events import Notice
 from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET, Cause
+from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
 from canarylab.rollouts.causes.pods import image_never_comes
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.routes import objects as route_objects

@@ -193,7 +193,7 @@ class TestWaits:
     @pytest.fixture
     def refused(self, updating: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
         """The canary's ReplicaSet gets no pod; the clock is in no hurry."""
-        monkeypatch.setattr("canarylab.demo.waiting._STILL", 0)
+        monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
         updating.world.pods = lambda: [pod("blue")]  # type: ignore[method-assign]
         sets = updating.world.replica_sets
         updating.world.replica_sets = lambda: [  # type: ignore[method-assign]

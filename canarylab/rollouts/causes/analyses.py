@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts import analysis
-from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset, plugin
+from canarylab.rollouts.causes.cause import kubectl, or_reset, plugin
 from canarylab.rollouts.causes.measuring import unreachable
 from canarylab.rollouts.strategy import INCONCLUSIVE
 from canarylab.rollouts.view import API_VERSION, RolloutView, read_rollout

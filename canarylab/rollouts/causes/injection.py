@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.kube import sidecars
 from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import revision
-from canarylab.rollouts.causes.cause import Cause, kubectl, plugin
+from canarylab.rollouts.causes.cause import kubectl, plugin
 from canarylab.rollouts.causes.pods import Pods, pods_of
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView

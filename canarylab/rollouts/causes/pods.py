@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, condition, container_statuses, dig, last_ending, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
-from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.causes.cause import kubectl, or_reset
 from canarylab.rollouts.causes.refusals import refusal
 from canarylab.rollouts.revisions import RevisionView, images_of
 from canarylab.rollouts.strategy import PROGRESS_DEADLINE

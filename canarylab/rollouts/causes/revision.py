@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import CanarylabError
 from canarylab.kube import injectors
 from canarylab.kube.objects import Object
-from canarylab.rollouts.causes.cause import Cause
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

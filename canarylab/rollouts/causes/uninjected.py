@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube import sidecars
 from canarylab.kube.objects import dig
 from canarylab.rollouts.causes import revision
-from canarylab.rollouts.causes.cause import Cause
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

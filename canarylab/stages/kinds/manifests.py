@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, StageOptions
 from canarylab.errors import StageError
@@ -77,9 +78,13 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def health(self, ctx: Context) -> str | None:
         if reason := super().health(ctx):
             invalid.refuse_lasting(ctx, self.objects(ctx), lambda: self._of_all_stages(ctx))
-            return degraded.explained(ctx, self.objects(ctx), reason)
-        refuse_uninjected(ctx, self.objects(ctx))
-        return None
+            degraded.refuse_lasting(ctx, self.objects(ctx))
+        else:
+            refuse_uninjected(ctx, self.objects(ctx))
+        return reason
+
+    def cause(self, ctx: Context) -> Cause | None:
+        return degraded.cause(ctx, self.objects(ctx))
 
     def observe(self, ctx: Context) -> list[Comparison]:
         ctx.ownership.refuse_shared_gateways(ctx, self.name, self.objects(ctx))
