@@ -187,7 +187,8 @@ class TestEvents:
         assert causes.standstill(world.ctx, "shop", "web") is None
 
     def test_who_may_not_read_events_is_told_nothing(self, world):
-        world.cluster.refused["list Event "] = ApiError("forbidden", 403, where="GET")
+        world.event("Rollout", "web", "TrafficRoutingError", "no")
+        world.cluster.refused["list Event"] = ApiError("forbidden", 403, where="GET")
         assert causes.standstill(world.ctx, "shop", "web") is None
 
     def test_up_says_it_too_and_goes_on_waiting(self, world):
