@@ -40,7 +40,10 @@ def old_scaled_down(view: RolloutView) -> Claim:
     old = [revision for revision in view.revisions if not revision.role]
     seen = ", ".join(f"{revision} {revision.status}" for revision in old) or "no old revision"
     holds = all(revision.status == "ScaledDown" for revision in old)
-    late = "an old ReplicaSet stays up for spec.strategy.canary.scaleDownDelaySeconds, 30 s by default"
+    late = (
+        "an old ReplicaSet stays up for scaleDownDelaySeconds of the strategy, 30 s by default; after an abort for "
+        "abortScaleDownDelaySeconds, of which 0 means for good"
+    )
     return Claim("old revisions", "ScaledDown", seen, holds, late)
 
 

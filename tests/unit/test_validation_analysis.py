@@ -231,6 +231,7 @@ class TestExperiment:
     def test_its_template_has_to_be_there(self, tmp_path):
         error = refusal(tmp_path, rollout(EXPERIMENT, "{name: a, templateName: endles}"), TEMPLATE)
         assert "there is no AnalysisTemplate endles" in error.what
+        assert "the experiment would end with Error" in error.why
 
     def test_its_arguments_have_to_be_given(self, tmp_path):
         named = "{name: a, templateName: endless}"

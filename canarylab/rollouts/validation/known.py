@@ -55,7 +55,16 @@ class Known:
         ]
 
 
-def missing(known: Known, place: Place, kind: str, name: str, namespace: str | None) -> Mistake:
+def missing(
+    known: Known, place: Place, kind: str, name: str, namespace: str | None, *, of_experiment: bool = False
+) -> Mistake:
     """That there is no such object, with what was probably meant."""
     where, instead = f" in namespace {namespace}" if namespace else "", choose(name, known.names(kind, namespace))
-    return mistake("not-there", place, kind=kind, name=name, where=where, choose=instead)
+    return mistake(
+        "not-there-for-experiment" if of_experiment else "not-there",
+        place,
+        kind=kind,
+        name=name,
+        where=where,
+        choose=instead,
+    )
