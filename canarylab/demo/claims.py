@@ -31,7 +31,8 @@ def step(view: RolloutView, expected: str) -> Claim:
 
 def stable_is_wanted(view: RolloutView) -> Claim:
     """No update is under way: the stable revision is the one that the Rollout's template asks for."""
-    expected = f"the revision of the template ({listed_images(view.images)})"
+    named = f" ({listed_images(view.images)})" if view.images else ""  # the template may be a Deployment's
+    expected = f"the revision of the template{named}"
     return Claim("stable", expected, _named(view.stable), view.stable is not None and not view.updating, cause(view))
 
 

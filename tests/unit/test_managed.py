@@ -135,6 +135,7 @@ class TestReplicas:
         kind = yaml.safe_load(scaler)["kind"]
         assert f"Rollout autoscaled: {kind} auto sets how many pods it has, so `replicas: 1` (" in words
         assert "m/all.yaml:5) counts only when it is created" in words
+        assert words.endswith("take `replicas` out to have the number in one place")
 
     @pytest.mark.parametrize(
         "kind", [("autoscaling/v2", "HorizontalPodAutoscaler"), ("keda.sh/v1alpha1", "ScaledObject")]

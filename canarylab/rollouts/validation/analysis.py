@@ -45,15 +45,18 @@ def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
     """Of a Rollout that names its namespace: of all its analyses, those of experiments included."""
     for use in _uses(rollout):
         templates: list[Object] = []
+        complete = True
         for found in _templates(use, use.named, dig(rollout, "metadata", "namespace"), known):
             if isinstance(found, Mistake):
+                complete = False
                 yield found
             elif found not in templates:
                 templates.append(found)
         check = _Check(rollout, use, templates, known)
         yield from check.doubled()
         yield from check.unnamed_arguments()
-        yield from check.unresolved_arguments()
+        if complete:  # one that isn't there (yet) may have the value
+            yield from check.unresolved_arguments()
         if use.must_end:
             yield from check.endless()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def missing(
 ) -> Mistake:
     """That there is no such object, with what was probably meant."""
     where, instead = f" in namespace {namespace}" if namespace else "", choose(name, known.names(kind, namespace))
-    return mistake(
+    found = mistake(
         "not-there-for-experiment" if of_experiment else "not-there",
         place,
         kind=kind,
@@ -68,3 +69,4 @@ def missing(
         where=where,
         choose=instead,
     )
+    return replace(found, may_come=True)

@@ -29,6 +29,8 @@ class Mistake:
     remedy: str
     inside: tuple[Path, Object] | None = None
     """File and object in which it stands, where that isn't the one that was looked at."""
+    may_come: bool = False
+    """Whether it is that something isn't there, which somebody else may bring."""
 
     def error(self, file: Path, obj: Object) -> StageError:
         """The error for it, which names the line in the file."""

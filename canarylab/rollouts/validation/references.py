@@ -48,11 +48,12 @@ def refuse_dangling(
     known = Known(documents)
     for file, obj in documents:
         is_rollout = obj["kind"] == "Rollout" and str(obj["apiVersion"]).startswith("argoproj.io/")
-        if is_rollout and dig(obj, "metadata", "namespace") not in others and any(mistakes(obj, known)):
+        if is_rollout and any(mistakes(obj, known)):
             known = Known(declared(), cluster_if_any(ctx))
+            may_come = dig(obj, "metadata", "namespace") in others
             found: Mistake | None = None
             with contextlib.suppress(CanarylabError):  # the cluster doesn't say: the stage will find it
-                found = next(mistakes(obj, known), None)
+                found = next((one for one in mistakes(obj, known) if not (one.may_come and may_come)), None)
             if found:
                 raise found.error(file, obj)
 
