@@ -128,6 +128,13 @@ class TestPods:
         assert "Argo calls the Rollout Degraded after 600 s without progress" in str(error.why)
         assert f"describe pod {POD}` shows all of it; {RESET}" in str(error.remedy)
 
+    def test_what_becomes_of_it_is_what_the_rollout_says(self, updating: Stage):
+        rollout = updating.world.rollout()
+        rollout["spec"] |= {"progressDeadlineSeconds": 60, "progressDeadlineAbort": True}
+        updating.world.rollout = lambda: rollout  # type: ignore[method-assign]
+        canary_pod(updating, **waiting("CrashLoopBackOff"))
+        assert "Argo aborts the update after 60 s without progress" in str(expect(updating, status="Paused").why)
+
     def test_a_crash_is_reported_with_how_it_ended_and_how_often(self, updating: Stage):
         last = {"terminated": {"exitCode": 128, "reason": "StartError", "message": "exec: no such file\n"}}
         canary_pod(updating, lastState=last, restartCount=3, **waiting("CrashLoopBackOff", "back-off 10s"))

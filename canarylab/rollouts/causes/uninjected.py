@@ -58,7 +58,7 @@ def _error(ctx: Context, obj: dict[str, Any], stage: str, pod: dict[str, Any]) -
     restart = f"`kubectl {_RESTART[obj['kind']]} {meta['name']} {where}`"
     found = revision.unanswered(ctx, live, pod) or Cause(
         sidecars.too_early(live, pod),
-        f"{restart} makes its pods anew, with sidecars; if it happens at each `{ctx.command('up')}`, {stage} and "
+        f"{restart} recreates its pods, with sidecars; if it happens at each `{ctx.command('up')}`, {stage} and "
         "istiod are missing among the stage's `needs`",
     )
     return StageError(

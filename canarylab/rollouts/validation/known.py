@@ -75,12 +75,19 @@ class Known:
 
 
 def missing(
-    known: Known, place: Place, kind: str, name: str, namespace: str | None, *, instead: str | None = None
+    known: Known,
+    place: Place,
+    kind: str,
+    name: str,
+    namespace: str | None,
+    *,
+    instead: str | None = None,
+    text: str = "not-there",
 ) -> Mistake:
     """That there is no such object, with what was probably meant, which `instead` says better if there is one."""
     where = f" in namespace {namespace}" if namespace else ""
     instead = instead or _beside(known, kind, name) or choose(name, known.names(kind, namespace))
-    found = mistake("not-there", place, kind=kind, name=name, where=where, choose=instead)
+    found = mistake(text, place, kind=kind, name=name, where=where, choose=instead)
     return dataclasses.replace(found, absent_from=namespace or "")
 
 
