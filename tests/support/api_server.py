@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Request:
     query: dict[str, str]
     content_type: str | None
     body: Any
+    headers: tuple[tuple[str, str], ...] = ()
+    """As they came, names in small letters."""
 
 
 Reply = tuple[int, Any]
@@ -52,7 +55,7 @@ class ApiServer:
     it. A watch gets what is put into `watched`, one line each. `requests` has what came, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.replies: dict[str, Reply | Callable[[Request], Reply]] = {
             f"GET {path}": (200, {"resources": [_resource(*row) for row in rows]}) for path, rows in DISCOVERY.items()
@@ -64,7 +67,10 @@ class ApiServer:
         """Takes over the connection of a request that asks for another protocol."""
         handler = type("Handler", (_Handler,), {"api": self})
         self._server = _Server(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.port = self._server.server_port
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> ApiServer:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -128,7 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.api.upgrade(self)
             return
-        code, said = self.api.reply(Request(self.command, url.path, query, self.headers.get("Content-Type"), body))
+        headers = tuple((name.lower(), value) for name, value in self.headers.items())
+        kind = self.headers.get("Content-Type")
+        code, said = self.api.reply(Request(self.command, url.path, query, kind, body, headers))
         if query.get("watch") == "true" and code == 200:
             self._stream()
             return
