@@ -168,8 +168,11 @@ def _client(kubeconfig: Path, cluster: Mapping[str, Any], user: Mapping[str, Any
         if isinstance(auth, ExecCredentials):
             auth.load_certificate(context)
     except (OSError, ValueError) as error:
-        what = f"the context's certificates can't be used: {error}"
-        raise NotYetObservableError(what, where=str(kubeconfig)) from error
+        raise NotYetObservableError(
+            f"the context's certificates can't be used: {error}",
+            where=str(kubeconfig),
+            remedy="let the cluster's own tool write the kubeconfig again",
+        ) from error
     headers = impersonation(user)
     if cluster.get("disable-compression"):
         headers.append((b"Accept-Encoding", b"identity"))

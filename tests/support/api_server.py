@@ -25,6 +25,9 @@ DISCOVERY = {
     "/apis/apps/v1": [("deployments", "Deployment", True), ("deployments/status", "Deployment", True)],
 }
 
+_PROTOBUF = b"k8s\x00"
+"""What a body begins with that Go's typed clients send: it is kept as it is."""
+
 END = object()
 """Put into `watched`: the watch ends as it does after its time."""
 CUT = object()
@@ -128,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query))
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = json.loads(raw) if raw else None
+        body = raw if raw.startswith(_PROTOBUF) else json.loads(raw) if raw else None
         if self.api.upgrade and "Upgrade" in self.headers:
             self.api.requests.append(Request(self.command, url.path, query, None, None))
             self.close_connection = True
@@ -142,11 +145,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         content = said.encode() if isinstance(said, str) else json.dumps(said).encode()
         self.send_response(code)
+        self.send_header("Content-Type", "text/plain" if isinstance(said, str) else "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_PATCH = do_DELETE = _answer  # noqa: N815 - the names that http.server looks for
+    do_GET = do_PATCH = do_DELETE = do_POST = do_PUT = _answer  # noqa: N815 - the names that http.server looks for
 
     def _stream(self) -> None:
         self.send_response(200)
