@@ -53,7 +53,7 @@ def show(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
 def _refused() -> str:
     """Called for a key that a password guards: OpenSSL would ask for it on the terminal."""
     raise MachineError(
-        "the context's client key is guarded by a password",
+        "the context's client key is encrypted with a password",
         why="kubectl and Helm can't use such a key either",
-        remedy="openssl pkey -in OLD -out NEW takes the password off; name the new file in the kubeconfig",
+        remedy="decrypt it with `openssl pkey -in OLD -out NEW`, and set client-key to the new file",
     )

@@ -157,7 +157,7 @@ class _Transport(httpx.HTTPTransport):
         try:
             return super().handle_request(request)
         except (socksio.SOCKSError, AssertionError) as error:
-            raise httpx.ProxyError("what listens there doesn't speak SOCKS, version 5", request=request) from error
+            raise httpx.ProxyError("the proxy doesn't speak SOCKS5", request=request) from error
 
 
 def _client(kubeconfig: Path, cluster: Mapping[str, Any], user: Mapping[str, Any], proxy: str | None) -> httpx.Client:
@@ -207,7 +207,7 @@ def _entries(kubeconfig: Path, context: str, raw: Mapping[str, Any]) -> tuple[di
         raise NotYetObservableError(f"context {context!r} not found", where=str(kubeconfig))
     found, user = _entry(raw, "clusters", inner.get("cluster")), _entry(raw, "users", inner.get("user"))
     if found is None:
-        what = f"context {context!r} names no cluster that is there: {inner.get('cluster')!r}"
+        what = f"context {context!r} refers to a cluster the kubeconfig doesn't have: {inner.get('cluster')!r}"
         raise NotYetObservableError(what, where=str(kubeconfig))
     cluster, user = fields.absolute(found, kubeconfig.parent), fields.absolute(user or {}, kubeconfig.parent)
     for fault in fields.faults(inner, cluster, user):

@@ -83,14 +83,14 @@ class _Token(httpx.Auth):
             self._last = self._file.read_text().strip() or self._last
         except (OSError, UnicodeDecodeError) as error:
             if self._last is None:
-                what = "the user's token can't be read"
-                raise MachineError(what, where=str(self._file), why=str(error), remedy="bring the file back") from error
+                what = "the token file can't be read"
+                raise MachineError(what, where=str(self._file), why=str(error), remedy="restore the file") from error
         return _sendable(self._last or "", f"the token in {self._file}", "write a token into the file")
 
 
 def _sendable(token: str, what: str, remedy: str) -> str:
     if not is_sendable(token):
-        raise MachineError(f"{what} has a line break or another character in it that no token has", remedy=remedy)
+        raise MachineError(f"{what} contains a line break or a non-ASCII character", remedy=remedy)
     return token
 
 
@@ -130,7 +130,7 @@ class ExecCredentials(httpx.Auth):
 
     def _run(self) -> dict[str, Any]:
         command = str(self._exec["command"])
-        program = f"the kubeconfig's credential program {command}"
+        program = f"the kubeconfig's credential plugin {command}"
         interactive = self._is_interactive(program)
         named = {entry["name"]: entry.get("value") or "" for entry in self._exec.get("env") or []}
         environment = {**os.environ, **named, "KUBERNETES_EXEC_INFO": json.dumps(self._information(interactive))}
@@ -148,9 +148,9 @@ class ExecCredentials(httpx.Auth):
         try:
             status = dict(json.loads(done.stdout)["status"])
         except (ValueError, KeyError, TypeError) as error:
-            what = f"{program} gave no credentials (it ended with {done.returncode})"
+            what = f"{program} returned no credentials (exit code {done.returncode})"
             raise MachineError(what, remedy=by_hand) from error
-        _sendable(str(status.get("token") or ""), f"what {program} gave as a token", by_hand)
+        _sendable(str(status.get("token") or ""), f"the token from {program}", by_hand)
         return status
 
     def _is_interactive(self, program: str) -> bool:
@@ -159,8 +159,8 @@ class ExecCredentials(httpx.Auth):
         has_terminal = sys.stdin is not None and sys.stdin.isatty()
         if wants == "Always" and not has_terminal:
             raise MachineError(
-                f"{program} asks on the terminal (interactiveMode: Always), and there is none",
-                remedy="run this command on a terminal, or log in by a context that needs none",
+                f"{program} needs a terminal (interactiveMode: Always), and there is none",
+                remedy="run this command in a terminal, or use a context that logs in without one",
             )
         return wants != "Never" and has_terminal
 

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 HONOURED, IGNORED, REFUSED = "honoured", "ignored", "refused"
 
-_TEXT, _FLAG, _DATA = "text: put it into quotes", "true or false", "base64"
-_TEXTS, _TEXTS_BY_NAME = "a list of texts", "a mapping whose values are lists of texts"
+_TEXT, _FLAG, _DATA = "a string: put it in quotes", "true or false", "base64"
+_TEXTS, _TEXTS_BY_NAME = "a list of strings", "a mapping of names to lists of strings"
 _MAPPING, _MAPPINGS = "a mapping", "a list of mappings"
 
 
@@ -171,12 +171,12 @@ def faults(context: Any, cluster: Any, user: Any) -> Iterator[Fault]:
 
 def _wrong_forms(section: str, kind: str, content: Any, above: str = "") -> Iterator[Fault]:
     if not isinstance(content, Mapping):
-        yield Fault(section, above.rstrip("."), f"it has to be {_MAPPING}", _AGAIN)
+        yield Fault(section, above.rstrip("."), f"must be {_MAPPING}", _AGAIN)
         return
     for key, field in FIELDS[kind].items():
         value = content.get(key)
         if value is not None and field.handling != REFUSED and not _FORMS[field.form](value):
-            yield Fault(section, above + key, f"it has to be {field.form}", "fix the kubeconfig, or " + _AGAIN)
+            yield Fault(section, above + key, f"must be {field.form}", "fix the kubeconfig, or " + _AGAIN)
     program = content.get("exec") if kind == "AuthInfo" else None
     if isinstance(program, Mapping):
         yield from _wrong_forms(section, "ExecConfig", program, "exec.")
@@ -188,12 +188,12 @@ def _wrong_forms(section: str, kind: str, content: Any, above: str = "") -> Iter
 def _in_context(context: Mapping[str, Any]) -> Iterator[Fault]:
     namespace = context.get("namespace")
     if namespace and not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", namespace):
-        yield Fault("contexts", "namespace", f"{namespace!r} can't be a namespace's name", "fix the kubeconfig")
+        yield Fault("contexts", "namespace", f"{namespace!r} isn't a valid namespace name", "fix the kubeconfig")
 
 
 def _in_cluster(cluster: Mapping[str, Any]) -> Iterator[Fault]:
     if not cluster.get("server"):
-        yield Fault("clusters", "server", "the cluster has no address", _AGAIN)
+        yield Fault("clusters", "server", "the cluster has no server address", _AGAIN)
         return
     if problem := _wrong_url(server_url(cluster), ("http", "https")):
         yield Fault("clusters", "server", problem, "fix the kubeconfig: https://HOST:PORT")
@@ -204,17 +204,17 @@ def _in_cluster(cluster: Mapping[str, Any]) -> Iterator[Fault]:
     if is_secure(cluster) and cluster.get("insecure-skip-tls-verify"):
         for key in ("certificate-authority", "certificate-authority-data"):
             if cluster.get(key):
-                what = "there is a certificate authority, and yet the certificate isn't to be verified"
-                yield Fault("clusters", "insecure-skip-tls-verify", what, f"take one of the two out: this or {key}")
+                what = "set together with a certificate authority, which kubectl and Helm refuse"
+                yield Fault("clusters", "insecure-skip-tls-verify", what, f"remove one of the two: this or {key}")
     yield from _unreadable("clusters", cluster, "certificate-authority")
 
 
 def _for_proxies(proxy: str) -> tuple[str, str]:
     """The remedy for a proxy that kubectl doesn't take, and why."""
-    why = f"kubectl and Helm take {', '.join(_PROXY_SCHEMES)} here, and refuse all else"
+    why = f"kubectl and Helm accept only {', '.join(_PROXY_SCHEMES)} here"
     if proxy.startswith("socks"):
-        return "write socks5://HOST:PORT: names are looked up by the proxy all the same", why
-    return "write http://, https:// or socks5:// before the proxy's address", why
+        return "write socks5://HOST:PORT; host names are still resolved by the proxy", why
+    return "put http://, https:// or socks5:// in front of the proxy's address", why
 
 
 def _wrong_url(url: str, schemes: tuple[str, ...]) -> str | None:
@@ -222,10 +222,10 @@ def _wrong_url(url: str, schemes: tuple[str, ...]) -> str | None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # a port that is none raises
     except ValueError as error:
-        return f"it is no URL: {error}"
+        return f"not a URL: {error}"
     if parts.scheme not in schemes:
-        return f"its scheme is {parts.scheme!r}, and has to be {' or '.join(schemes)}"
-    return None if host else "it names no host"
+        return f"unsupported scheme {parts.scheme!r}: use {' or '.join(schemes)}"
+    return None if host else "the URL has no host"
 
 
 def _in_identity(user: Mapping[str, Any]) -> Iterator[Fault]:
@@ -234,14 +234,19 @@ def _in_identity(user: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(
             "users",
             "auth-provider",
-            f"the user logs in by `auth-provider`, of the name {name!r}, which this tool doesn't know",
-            f"{_AGAIN}, so that it names a credential program (`exec`); for oidc that is kubectl's plugin oidc-login",
-            "client-go has dropped all of them but oidc",
+            f"the login method `auth-provider: {name}` isn't supported",
+            f"{_AGAIN}, with a credential plugin (`exec`); for oidc that is kubectl's plugin oidc-login",
+            "client-go has removed all of them except oidc, in favour of `exec`",
         )
     if _has(user, "token") and _has(user, "username", "password"):
-        yield Fault("users", "token", "there are a token and a password, and only one can be sent", "take one out")
+        yield Fault(
+            "users",
+            "token",
+            "both a token and a username or password are set",
+            "remove one of them: kubectl allows only one",
+        )
     if _has(user, "token") and not is_sendable(user["token"]):
-        yield Fault("users", "token", "a line break or another character is in it that no token has", _AGAIN)
+        yield Fault("users", "token", "the token contains a line break or a non-ASCII character", _AGAIN)
     if not _has(user, "token"):  # with one, the file may come later
         yield from _unreadable("users", user, "tokenFile")
 
@@ -253,7 +258,7 @@ def _in_certificates(user: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _given_twice("users", user, "client-key")
     if not _has_certificate(user):
         yield Fault(
-            "users", "client-certificate", "there is a certificate without its key", "add client-key, or " + _AGAIN
+            "users", "client-certificate", "a client certificate without its key", "add client-key, or " + _AGAIN
         )
     yield from _unreadable("users", user, "client-certificate")
     yield from _unreadable("users", user, "client-key")
@@ -262,32 +267,34 @@ def _in_certificates(user: Mapping[str, Any]) -> Iterator[Fault]:
 def _in_impersonation(user: Mapping[str, Any]) -> Iterator[Fault]:
     also = [key for key in ("as-uid", "as-groups", "as-user-extra") if user.get(key)]
     if also and not _has(user, "as"):
-        yield Fault("users", also[0], "it says as whom to work, without `as`", "add `as: NAME`, or take it out")
+        yield Fault(
+            "users", also[0], "set without `as`, so there is no user to impersonate", "add `as: NAME`, or remove it"
+        )
     texts: dict[str, list[str]] = {key: [user.get(key) or ""] for key in ("as", "as-uid")}
     texts["as-groups"] = user.get("as-groups") or []
     texts["as-user-extra"] = [value for values in (user.get("as-user-extra") or {}).values() for value in values]
     for key, values in texts.items():
         if not all(map(str.isprintable, values)):
-            yield Fault("users", key, "there is a line break or another control character in it", "fix the kubeconfig")
+            yield Fault("users", key, "contains a line break or another control character", "fix the kubeconfig")
 
 
 def _in_program(program: Mapping[str, Any]) -> Iterator[Fault]:
     version, mode = program.get("apiVersion"), program.get("interactiveMode")
     if not program.get("command"):
-        yield Fault("users", "exec.command", "the credential program isn't named", _AGAIN)
+        yield Fault("users", "exec.command", "the credential plugin has no command", _AGAIN)
     if version not in EXEC_VERSIONS:
-        what = f"the kubeconfig's credential program {program.get('command')} speaks {version}"
-        yield Fault("users", "exec.apiVersion", what, _AGAIN, f"known are {' and '.join(EXEC_VERSIONS)}")
+        what = f"the credential plugin {program.get('command')} is set to version {version}"
+        yield Fault("users", "exec.apiVersion", what, _AGAIN, f"supported: {' and '.join(EXEC_VERSIONS)}")
     elif mode not in _INTERACTIVE and (mode or version == EXEC_VERSIONS[0]):
-        what = f"it is {mode!r}, and has to be {', '.join(_INTERACTIVE)}" if mode else f"{version} can't be without it"
-        yield Fault("users", "exec.interactiveMode", what, f"write interactiveMode: IfAvailable, or {_AGAIN}")
+        what = f"{mode!r} isn't one of {', '.join(_INTERACTIVE)}" if mode else f"missing, and {version} requires it"
+        yield Fault("users", "exec.interactiveMode", what, f"add interactiveMode: IfAvailable, or {_AGAIN}")
     if any(not variable.get("name") for variable in program.get("env") or []):
-        yield Fault("users", "exec.env", "a variable has no name", "fix the kubeconfig")
+        yield Fault("users", "exec.env", "an environment variable has no name", "fix the kubeconfig")
 
 
 def _given_twice(section: str, content: Mapping[str, Any], key: str) -> Iterator[Fault]:
     if content.get(key) and content.get(f"{key}-data"):
-        yield Fault(section, key, f"there is {key}-data, too", "take one of the two out: kubectl takes no both")
+        yield Fault(section, key, f"both {key} and {key}-data are set", "remove one of them: kubectl allows only one")
 
 
 def _unreadable(section: str, content: Mapping[str, Any], key: str) -> Iterator[Fault]:
@@ -298,7 +305,7 @@ def _unreadable(section: str, content: Mapping[str, Any], key: str) -> Iterator[
             is_empty = key == "tokenFile" and not file.read().strip()
     except OSError as error:
         what = f"{content[key]} can't be read: {error.strerror or error}"
-        yield Fault(section, key, what, f"bring the file back, or {_AGAIN}")
+        yield Fault(section, key, what, f"restore the file, or {_AGAIN}")
     else:
         if is_empty:
             yield Fault(section, key, f"{content[key]} is empty", f"write a token into it, or {_AGAIN}")

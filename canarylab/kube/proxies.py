@@ -33,7 +33,7 @@ def route(server: str, proxy_url: str | None, environment: Mapping[str, str]) ->
     `environment` is empty where none of its proxies is to be asked.
     """
     if proxy_url:
-        return Route(proxy_url, f" (through the proxy {_shown(proxy_url)}, the kubeconfig's proxy-url)")
+        return Route(proxy_url, f" (through the proxy {_shown(proxy_url)}, from proxy-url in the kubeconfig)")
     target = urlsplit(server)
     if _is_this_machine(target) or _is_exempt(target, _first(environment, "NO_PROXY")[1]):
         return Route()
@@ -41,10 +41,10 @@ def route(server: str, proxy_url: str | None, environment: Mapping[str, str]) ->
     if proxy:
         url = proxy if "://" in proxy else f"http://{proxy}"
         _require_known(variable, url)
-        return Route(url, f" (through the proxy {_shown(url)}, which {variable} names)")
+        return Route(url, f" (through the proxy {_shown(url)}, from {variable})")
     variable, proxy = _first(environment, "ALL_PROXY")
     wanted = f"{target.scheme.upper()}_PROXY"
-    return Route(None, f" ({variable} isn't used, as kubectl and Helm read {wanted} only)" if proxy else "")
+    return Route(None, f" ({variable} isn't used: kubectl and Helm only read {wanted})" if proxy else "")
 
 
 def _first(environment: Mapping[str, str], name: str) -> tuple[str, str]:
@@ -57,17 +57,17 @@ def _require_known(variable: str, url: str) -> None:
         parts = urlsplit(url)
         scheme, host, _ = parts.scheme, parts.hostname, parts.port
     except ValueError as error:
-        raise MachineError(f"{variable} is no URL of a proxy: {error}", remedy=_remedy(variable, "http")) from error
+        raise MachineError(f"{variable} isn't a valid proxy URL: {error}", remedy=_remedy(variable, "http")) from error
     if scheme not in _SCHEMES or not host:
         raise MachineError(
-            f"{variable} is {_shown(url)}, which is no proxy that kubectl, Helm and this tool can use",
-            why=f"they speak {', '.join(_SCHEMES)}",
+            f"{variable} is {_shown(url)}, a kind of proxy that kubectl, Helm and this tool can't use",
+            why=f"supported: {', '.join(_SCHEMES)}",
             remedy=_remedy(variable, "socks5" if scheme.startswith("socks") else "http"),
         )
 
 
 def _remedy(variable: str, scheme: str) -> str:
-    return f"export {variable}={scheme}://HOST:PORT, or name the API server's host in NO_PROXY"
+    return f"export {variable}={scheme}://HOST:PORT, or add the API server's host to NO_PROXY"
 
 
 def _shown(url: str) -> str:

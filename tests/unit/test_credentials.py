@@ -97,8 +97,8 @@ def test_it_gets_the_environment_that_the_kubeconfig_names(api, tmp_path):
     ("exec_", "said"),
     [
         ({"command": "no-such-program-anywhere", "installHint": "brew install it"}, "brew install it"),
-        ({"command": "false"}, "gave no credentials (it ended with 1)"),
-        ({"command": "echo", "args": ["not JSON"]}, "gave no credentials"),
+        ({"command": "false"}, "returned no credentials (exit code 1)"),
+        ({"command": "echo", "args": ["not JSON"]}, "returned no credentials"),
         ({"command": "true", "apiVersion": "client.authentication.k8s.io/v1alpha1"}, "v1alpha1"),
     ],
 )
@@ -132,7 +132,7 @@ def test_over_plain_http_it_is_not_run_and_nothing_is_sent(tmp_path, program):
 
 
 def test_one_that_has_to_ask_is_not_run_without_a_terminal(api, tmp_path, program):
-    with pytest.raises(MachineError, match="asks on the terminal"):
+    with pytest.raises(MachineError, match="needs a terminal"):
         connect(api, tmp_path, program, interactiveMode="Always")
     assert not (tmp_path / "told").exists()
 
@@ -148,5 +148,5 @@ def test_a_token_that_cannot_be_sent_is_named_and_not_printed(api, tmp_path, pro
     (tmp_path / "token").write_text("secret\\nsecret")
     with pytest.raises(MachineError) as caught:
         connect(api, tmp_path, program)
-    assert "as a token has a line break" in str(caught.value)
+    assert "contains a line break" in str(caught.value)
     assert "secret" not in str(caught.value)

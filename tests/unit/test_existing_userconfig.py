@@ -120,7 +120,7 @@ def test_a_context_without_its_cluster_is_refused(write):
     broken = config("a")
     broken["clusters"] = []
     write(broken)
-    with pytest.raises(CanarylabError, match="names no cluster that is there"):
+    with pytest.raises(CanarylabError, match="refers to a cluster the kubeconfig doesn't have"):
         userconfig.single("a")
 
 

@@ -62,25 +62,29 @@ def test_only_words_that_the_documentation_explains_are_used():
 @pytest.mark.parametrize(
     ("section", "line", "said"),
     [
-        ("users", "    as-groups: viewers", "as-groups: it has to be a list of texts"),
-        ("users", "    as-groups: [viewers]", "as-groups: it says as whom to work, without `as`"),
-        ("users", "    as-user-extra: {scopes: view}", "as-user-extra: it has to be a mapping whose values are lists"),
+        ("users", "    as-groups: viewers", "as-groups: must be a list of strings"),
+        ("users", "    as-groups: [viewers]", "as-groups: set without `as`, so there is no user to impersonate"),
+        ("users", "    as-user-extra: {scopes: view}", "as-user-extra: must be a mapping of names to lists of strings"),
         ("users", "    tokenFile: gone", "gone can't be read: No such file or directory"),
-        ("users", "    password: word", "token: there are a token and a password"),
+        ("users", "    password: word", "token: both a token and a username or password are set"),
         (
             "users",
             "    auth-provider: {name: gcp}",
-            "auth-provider: the user logs in by `auth-provider`, of the name 'gcp'",
+            "auth-provider: the login method `auth-provider: gcp` isn't supported",
         ),
         (
             "users",
             "    exec: {command: login}",
-            "exec.apiVersion: the kubeconfig's credential program login speaks None",
+            "exec.apiVersion: the credential plugin login is set to version None",
         ),
-        ("clusters", "    proxy-url: socks://127.0.0.1:1080", "proxy-url: its scheme is 'socks'"),
-        ("clusters", "    disable-compression: 'yes'", "disable-compression: it has to be true or false"),
-        ("clusters", "    certificate-authority-data: ???", "certificate-authority-data: it has to be base64"),
-        ("contexts", "    namespace: My Team", "namespace: 'My Team' can't be a namespace's name"),
+        (
+            "clusters",
+            "    proxy-url: socks://127.0.0.1:1080",
+            "proxy-url: unsupported scheme 'socks': use http or https or socks5",
+        ),
+        ("clusters", "    disable-compression: 'yes'", "disable-compression: must be true or false"),
+        ("clusters", "    certificate-authority-data: ???", "certificate-authority-data: must be base64"),
+        ("contexts", "    namespace: My Team", "namespace: 'My Team' isn't a valid namespace name"),
     ],
 )
 def test_what_is_refused_is_named_with_file_and_line_and_what_to_do(isolated_home, monkeypatch, section, line, said):

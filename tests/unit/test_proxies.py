@@ -98,7 +98,7 @@ def test_a_scheme_that_kubectl_refuses_in_a_kubeconfig_is_refused_with_the_line_
     with pytest.raises(MachineError) as caught:
         case(**{"proxy-url": f"{scheme}://127.0.0.1:1080"})
     assert caught.value.exit_code == 3
-    assert "proxy-url: its scheme is" in str(caught.value)
+    assert "proxy-url: unsupported scheme" in str(caught.value)
     assert "team.yaml:5" in str(caught.value)
     assert "socks5://" in str(caught.value.remedy)
 
@@ -118,14 +118,14 @@ def test_all_proxy_is_not_asked_as_kubectl_does_not_ask_it_and_that_is_said(case
     """Go's ProxyFromEnvironment reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY."""
     monkeypatch.setenv("ALL_PROXY", value)
     said = case().ready()
-    assert "ALL_PROXY isn't used, as kubectl and Helm read HTTPS_PROXY only" in str(said)
+    assert "ALL_PROXY isn't used: kubectl and Helm only read HTTPS_PROXY" in str(said)
 
 
 def test_who_does_not_answer_is_said_with_the_proxy_that_was_asked(case):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     cluster = case(**{"proxy-url": f"socks5://me:secret@127.0.0.1:{port}"})
-    note = f"(through the proxy socks5://127.0.0.1:{port}, the kubeconfig's proxy-url)"
+    note = f"(through the proxy socks5://127.0.0.1:{port}, from proxy-url in the kubeconfig)"
     assert note in str(cluster.ready())
     with pytest.raises(ApiError) as caught:
         cluster.list("v1", "Pod")
@@ -145,7 +145,7 @@ def test_what_speaks_no_socks_is_an_error_of_the_connection(case, answer):
 
         threading.Thread(target=reply, daemon=True).start()
         cluster = case(**{"proxy-url": f"socks5://127.0.0.1:{server.getsockname()[1]}"})
-        assert "doesn't speak SOCKS, version 5" in str(cluster.ready())
+        assert "the proxy doesn't speak SOCKS5" in str(cluster.ready())
 
 
 # -- which of them ----------------------------------------------------------------------------------------------------

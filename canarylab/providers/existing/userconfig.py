@@ -44,7 +44,7 @@ def single(name: str) -> dict[str, Any]:
     found |= {section: _entry(section, named.get(key)) for section, key in (("clusters", "cluster"), ("users", "user"))}
     if found["clusters"] is None:
         raise MachineError(
-            f"context {name!r} names no cluster that is there",
+            f"context {name!r} refers to a cluster the kubeconfig doesn't have",
             where=_where(found, "contexts", "cluster"),
             why=f"its cluster is {named.get('cluster')!r}",
             remedy="fix the kubeconfig, or let the cluster's own tool write it again",
