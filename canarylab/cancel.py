@@ -53,6 +53,10 @@ class Cancel:
             callback()
         return lambda: self._callbacks.discard(callback)
 
+    def now(self) -> float:
+        """The clock that waits go by, in seconds. A test hands over one on which hours pass at once."""
+        return time.monotonic()
+
     def sleep(self, seconds: float) -> None:
         """Wait for that many seconds. Raises CancelledError as soon as the run is interrupted."""
         self._event.wait(seconds)
@@ -65,15 +69,14 @@ def wait_until(
     deadline: float,
     cancel: Cancel,
     interval: float = 0.05,
-    clock: Callable[[], float] = time.monotonic,
 ) -> bool:
     """Wait for something on this machine that can't be watched, such as a socket that answers; False at the deadline.
 
-    `deadline` is a point of `clock` in seconds. For objects of the cluster there is `Cluster.wait`, which watches.
+    `deadline` is a point of `cancel.now()`. For objects of the cluster there is `Cluster.wait`, which watches.
     """
     while not ready():
         cancel.check()
-        if clock() >= deadline:
+        if cancel.now() >= deadline:
             return False
         cancel.sleep(interval)
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -23,6 +24,17 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if option.numprocesses is None and not option.tx:
         option.numprocesses = min(config.hook.pytest_xdist_auto_num_workers(config=config), _MOST_PROCESSES)
         option.dist = "worksteal"  # neighbours stay together, and with them what a module makes once
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where PYTHONDONTWRITEBYTECODE is set, compiled files are kept in pytest's own cache, away from the sources.
+
+    Otherwise each of the hundreds of Pythons that tests start compiles whatever it imports, and so does each worker.
+    """
+    if sys.dont_write_bytecode and hasattr(config, "cache"):
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(config.cache.mkdir("bytecode"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -48,7 +47,7 @@ def wait_for(
             said = reason
         return reason
 
-    deadline = min(ctx.deadline, time.monotonic() + timeout)
+    deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
     if watched:
         ctx.cluster.wait(watched, check, deadline=deadline, cancel=ctx.cancel)
     else:
@@ -58,8 +57,8 @@ def wait_for(
 
 def ask_until(ctx: Context, ask: Callable[[], T], enough: Callable[[T], bool], timeout: float) -> T:
     """What was answered last: once that is enough, or after `timeout` seconds. For what no claim is made of."""
-    deadline = min(ctx.deadline, time.monotonic() + timeout)
-    while not enough(answer := ask()) and time.monotonic() < deadline:
+    deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
+    while not enough(answer := ask()) and ctx.cancel.now() < deadline:
         ctx.cancel.sleep(_ASK_AGAIN)
     return answer
 

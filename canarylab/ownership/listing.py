@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from canarylab.contract.context import Context
@@ -19,7 +18,7 @@ def list_if_served(ctx: Context, api_version: str, kind: str, namespace: str | N
 
     Raises ApiError where it can't be known: not allowed, or no answer for too long.
     """
-    end = time.monotonic() + min(SECONDS, ctx.remaining)
+    end = ctx.cancel.now() + min(SECONDS, ctx.remaining)
     while True:
         try:
             return ctx.cluster.list(api_version, kind, namespace)
@@ -28,6 +27,6 @@ def list_if_served(ctx: Context, api_version: str, kind: str, namespace: str | N
         except ApiError as error:
             if error.code == _NOT_FOUND:
                 return []
-            if not error.may_pass or time.monotonic() > end:
+            if not error.may_pass or ctx.cancel.now() > end:
                 raise
             ctx.cancel.sleep(_PAUSE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from canarylab.cancel import wait_until
@@ -25,7 +24,7 @@ def await_definition(ctx: Context, obj: dict[str, Any], origin: str) -> None:
     """
     kind, api_version = obj["kind"], obj["apiVersion"]
     ctx.progress(f"waiting for the definition of {kind} in {api_version}")
-    began = time.monotonic()
+    began = ctx.cancel.now()
 
     def is_known() -> bool:
         return is_served(ctx.cluster, api_version, kind)
@@ -36,7 +35,7 @@ def await_definition(ctx: Context, obj: dict[str, Any], origin: str) -> None:
     if not wait(began + _PATIENCE) and not (_kinds_of_group(ctx.cluster, api_version) != [] and wait(ctx.deadline)):
         raise StageError(
             f"{subject(obj)} can't be made: the cluster has no kind {kind} in {api_version}, and its definition didn't "
-            f"appear within {time.monotonic() - began:.0f} s",
+            f"appear within {ctx.cancel.now() - began:.0f} s",
             where=origin,
             why=_why(ctx.cluster, api_version),
             remedy=f"correct kind and apiVersion there; or name the stage that brings the definition in `needs` of "

@@ -52,8 +52,9 @@ class Runner:
     Tests put in one that knows a fixed set of command lines and raises on any other.
     """
 
-    def __init__(self, cancel: Cancel) -> None:
+    def __init__(self, cancel: Cancel, *, grace: float = _GRACE_SECONDS) -> None:
         self._cancel = cancel
+        self._grace = grace
 
     def run(
         self,
@@ -120,14 +121,14 @@ class Runner:
 
         def end() -> None:
             late.set()
-            _end(process, over)
+            _end(process, over, self._grace)
 
         timer = threading.Timer(timeout, end)
         timer.daemon = True
         timer.start()
         # In a thread of its own: whoever cancels doesn't wait for programs.
         unsubscribe = self._cancel.subscribe(
-            lambda: threading.Thread(target=_end, args=(process, over), daemon=True).start()
+            lambda: threading.Thread(target=_end, args=(process, over, self._grace), daemon=True).start()
         )
         try:
             process.wait()
@@ -217,11 +218,11 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
-def _end(process: Any, over: threading.Event) -> None:
+def _end(process: Any, over: threading.Event, grace: float) -> None:
     """Ask a program and its children to stop, and kill them where they don't."""
     with suppress(ProcessLookupError):  # it ended by itself
         process.signal_group(signal.SIGTERM)
-        if not over.wait(_GRACE_SECONDS):
+        if not over.wait(grace):
             process.signal_group(signal.SIGKILL)
 
 

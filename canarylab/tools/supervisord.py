@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from configparser import RawConfigParser
@@ -88,7 +87,7 @@ class Supervisor:
         elif not self.is_running(program.name):
             with suppress(xmlrpc.client.Fault):  # it may have come up in between: the check below decides
                 self._rpc.startProcess(program.name, False)
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = cancel.now() + _START_SECONDS
         if not wait_until(lambda: self.is_running(program.name), deadline=deadline, cancel=cancel):
             raise StageError(
                 f"{program.name} doesn't stay up", where=str(self.log(program.name)), why=self._last_words(program.name)
@@ -128,7 +127,7 @@ class Supervisor:
             return self._kill_unreachable()
         with suppress(*_NO_ANSWER):  # it may end before it has answered
             self._rpc.shutdown()
-        if not wait_until(lambda: not _alive(pid), deadline=time.monotonic() + _STOP_SECONDS, cancel=cancel):
+        if not wait_until(lambda: not _alive(pid), deadline=cancel.now() + _STOP_SECONDS, cancel=cancel):
             raise StageError(f"supervisord {pid} doesn't end", where=str(self.folder / "logs" / "supervisord.log"))
         return True
 
@@ -155,7 +154,7 @@ class Supervisor:
         self.socket.unlink(missing_ok=True)
         # It puts itself into the background, away from this process and its terminal.
         self._runner.run(self._argv, cwd=Path("/"), timeout=_START_SECONDS)
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = cancel.now() + _START_SECONDS
         if not wait_until(lambda: self.pid() is not None, deadline=deadline, cancel=cancel, interval=0.02):
             raise StageError("supervisord doesn't answer", where=str(self.folder / "logs" / "supervisord.log"))
 

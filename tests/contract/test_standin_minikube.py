@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
+from minikube_standin.faults import KNOWN
 from support.minikube_recorded import WITH_CLUSTER, WITHOUT_CLUSTER, Case, cases, normal, select
 from support.standins import BIN, Standins, standins
 
@@ -29,13 +29,22 @@ def answers() -> Iterator[Answers]:
     said: Answers = {}
     for numbers in (range(25), (64, 65)):
         with standins(STANDIN_SYSTEM="linux/amd64", STANDIN_CPUS="2") as made:
-            said |= {case.number: made.run(*case.argv) for case in select(numbers)}
+            said |= {case.number: made.minikube(*case.argv[1:]) for case in select(numbers)}
     yield said
 
 
 @pytest.mark.parametrize("case", select(WITHOUT_CLUSTER), ids=str)
 def test_it_ends_as_the_real_one_did(case: Case, answers: Answers) -> None:
     assert answers[case.number].returncode == case.exit, answers[case.number].stderr
+
+
+@pytest.mark.parametrize(
+    "argv", [("version", "-o", "json"), ("status", "-p", "x"), ("start", "--nope"), ("dashboard",)]
+)
+def test_the_program_does_what_the_call_does(machine: Standins, argv: tuple[str, ...]) -> None:
+    program, call = machine.run("minikube", *argv), machine.minikube(*argv)
+    assert (program.returncode, program.stdout) == (call.returncode, call.stdout)
+    assert program.stderr.splitlines()[-1:] == call.stderr.splitlines()[-1:]
 
 
 @pytest.mark.parametrize("case", select(WITHOUT_CLUSTER), ids=str)
@@ -68,7 +77,7 @@ def test_every_case_is_compared_somewhere() -> None:
     ids=" ".join,
 )
 def test_what_it_does_not_know_is_loud(machine: Standins, argv: tuple[str, ...]) -> None:
-    done = machine.run("minikube", *argv)
+    done = machine.minikube(*argv)
     assert done.returncode == 99
     assert "StandinError" in done.stderr
 
@@ -95,7 +104,7 @@ _EVENTS = (*_VMNET, "--output=json", "--interactive=false", "--keep-context", "-
 def test_a_fault_of_the_machine_ends_the_start_with_its_reason(fault: str, code: int, name: str, sign: str) -> None:
     with standins(STANDIN_SYSTEM="darwin/arm64") as mac:
         mac.faults(fault)
-        done = mac.run("minikube", *_EVENTS)
+        done = mac.minikube(*_EVENTS)
     assert done.returncode == code
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["type"] == "io.k8s.sigs.minikube.error"
@@ -106,7 +115,7 @@ def test_a_fault_of_the_machine_ends_the_start_with_its_reason(fault: str, code:
 def test_what_qemu_prints_stands_between_the_events() -> None:
     with standins(STANDIN_SYSTEM="darwin/arm64") as mac:
         mac.faults("socket-vmnet-refused")
-        lines = mac.run("minikube", *_EVENTS).stdout.splitlines()
+        lines = mac.minikube(*_EVENTS).stdout.splitlines()
     printed = 'ERROR: Failed to connect to "/opt/homebrew/var/run/socket_vmnet": Connection refused'
     assert lines.count(printed) == 2, "it is tried twice"
 
@@ -114,9 +123,9 @@ def test_what_qemu_prints_stands_between_the_events() -> None:
 def test_a_failed_start_leaves_a_profile_without_a_machine() -> None:
     with standins(STANDIN_SYSTEM="darwin/arm64") as mac:
         mac.faults("hvf-unknown")
-        mac.run("minikube", *_EVENTS)
-        status = mac.run("minikube", "-p", "laptop", "status", "-o", "json")
-        listed = json.loads(mac.run("minikube", "profile", "list", "-o", "json").stdout)
+        mac.minikube(*_EVENTS)
+        status = mac.minikube("-p", "laptop", "status", "-o", "json")
+        listed = json.loads(mac.minikube("profile", "list", "-o", "json").stdout)
     assert (status.returncode, status.stdout) == (7, "null")
     assert [profile["Status"] for profile in listed["valid"]] == ["Unknown"]
 
@@ -133,9 +142,9 @@ def test_a_start_that_is_killed_leaves_a_half_created_profile() -> None:
 def test_another_driver_is_refused_and_the_same_one_keeps_its_size() -> None:
     with standins(STANDIN_SYSTEM="darwin/arm64") as mac:
         mac.faults("hvf-unknown")
-        mac.run("minikube", *_EVENTS)
-        other = mac.run("minikube", *_EVENTS, "--driver", "vfkit")
-        larger = mac.run("minikube", *_EVENTS, "--memory=6000", "--dry-run")
+        mac.minikube(*_EVENTS)
+        other = mac.minikube(*_EVENTS, "--driver", "vfkit")
+        larger = mac.minikube(*_EVENTS, "--memory=6000", "--dry-run")
     reason = json.loads(other.stdout.splitlines()[-1])["data"]
     assert other.returncode == 81
     assert reason["name"] == "GUEST_DRIVER_MISMATCH"
@@ -145,8 +154,8 @@ def test_another_driver_is_refused_and_the_same_one_keeps_its_size() -> None:
 def test_an_older_kubernetes_is_refused_for_an_existing_profile() -> None:
     with standins(STANDIN_SYSTEM="darwin/arm64") as mac:
         mac.faults("hvf-unknown")
-        mac.run("minikube", *_EVENTS)
-        done = mac.run("minikube", *_EVENTS, "--kubernetes-version=v1.35.1")
+        mac.minikube(*_EVENTS)
+        done = mac.minikube(*_EVENTS, "--kubernetes-version=v1.35.1")
     reason = json.loads(done.stdout.splitlines()[-1])["data"]
     assert done.returncode == 106
     assert reason["name"] == "K8S_DOWNGRADE_UNSUPPORTED"
@@ -155,12 +164,12 @@ def test_an_older_kubernetes_is_refused_for_an_existing_profile() -> None:
 
 def test_crio_is_not_implemented_on_an_arm64_machine() -> None:
     with standins(STANDIN_SYSTEM="darwin/arm64") as mac:
-        assert mac.run("minikube", *_EVENTS, "--container-runtime=crio").returncode == 16
+        assert mac.minikube(*_EVENTS, "--container-runtime=crio").returncode == 16
 
 
 def test_more_memory_than_there_is_ends_the_start() -> None:
     with standins(STANDIN_SYSTEM="darwin/arm64", STANDIN_MEMORY="8192") as mac:
-        assert mac.run("minikube", *_EVENTS, "--memory=9000").returncode == 10
+        assert mac.minikube(*_EVENTS, "--memory=9000").returncode == 10
 
 
 def test_sudo_s_root_is_refused() -> None:
@@ -171,16 +180,16 @@ def test_sudo_s_root_is_refused() -> None:
 
 
 def test_a_delete_unsets_the_profile_setting_even_of_another(machine: Standins) -> None:
-    machine.run("minikube", "config", "set", "profile", "another")
-    assert machine.run("minikube", "config", "get", "profile").stdout == "another\n"
-    machine.run("minikube", "-p", "laptop", "delete")
-    assert machine.run("minikube", "config", "get", "profile").returncode == 14
+    machine.minikube("config", "set", "profile", "another")
+    assert machine.minikube("config", "get", "profile").stdout == "another\n"
+    machine.minikube("-p", "laptop", "delete")
+    assert machine.minikube("config", "get", "profile").returncode == 14
 
 
 def test_the_profile_setting_is_the_default(machine: Standins) -> None:
-    machine.run("minikube", "config", "set", "profile", "another")
-    assert 'Profile "another" not found' in machine.run("minikube", "ip").stdout
-    assert 'Profile "laptop" not found' in machine.run("minikube", "-p", "laptop", "ip").stdout
+    machine.minikube("config", "set", "profile", "another")
+    assert 'Profile "another" not found' in machine.minikube("ip").stdout
+    assert 'Profile "laptop" not found' in machine.minikube("-p", "laptop", "ip").stdout
 
 
 def test_sudo_wants_a_password_once(machine: Standins) -> None:
@@ -201,8 +210,5 @@ def test_sudo_refuses_who_may_not(machine: Standins) -> None:
 
 
 def test_every_fault_is_in_the_readme() -> None:
-    sys.path.append(str(BIN.parent))
-    from minikube_standin.faults import KNOWN
-
     text = (BIN.parent / "README.md").read_text()
     assert [name for name in KNOWN if f"`{name}`" not in text] == []

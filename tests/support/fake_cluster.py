@@ -89,7 +89,8 @@ class FakeCluster:
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
         self._refuse("get", kind, name)
-        return copy.deepcopy(self.objects.get(self._key(api_version, kind, name, namespace)))
+        key = self._key(api_version, kind, name, namespace)
+        return copy.deepcopy(self._held(api_version, kind).get(key))
 
     def list(
         self,
@@ -103,12 +104,15 @@ class FakeCluster:
         self._key(api_version, kind, "", namespace)
         return [
             copy.deepcopy(obj)
-            for key, obj in self.objects.items()
-            if key[:2] == (api_version, kind)
-            and namespace in (None, key[2])
+            for key, obj in self._held(api_version, kind).items()
+            if namespace in (None, key[2])
             and (labels or {}).items() <= obj["metadata"].get("labels", {}).items()
             and all(_field(obj, path) == value for path, value in (fields or {}).items())
         ]
+
+    def _held(self, api_version: str, kind: str) -> dict[Key, Object]:
+        """All there is of a kind. Worlds whose objects follow from something else make them here."""
+        return {key: obj for key, obj in self.objects.items() if key[:2] == (api_version, kind)}
 
     def resource(self, api_version: str, kind: str) -> Resource:
         self._key(api_version, kind, "", None)

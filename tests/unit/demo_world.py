@@ -9,21 +9,22 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from mesh_world import ADDRESSES, APP, HASH, HASHES, VSVC1, VSVC2, Mesh
+from support.fake_cluster import FakeCluster, Key
+from support.fake_provider import FakeProvider
+from support.fake_runner import FakeRunner
 
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
-from canarylab.contract.ownership import Ownership
 from canarylab.contract.step import Step
 from canarylab.events import Event, Fact
-from canarylab.kube.client import Resource, UnknownKindError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.tools.runner import Result
 
 IMAGE = "localhost/argoproj/rollouts-demo"
+CONTEXT = "argo-istio-canary"
 STEPS = [{"setWeight": 5}, {"pause": {}}]
 
 
@@ -233,72 +234,51 @@ KINDS = {
 """What the cluster knows beside the kinds in `World.others`: nothing of the Gateway API."""
 
 
-def about(event: dict[str, Any]) -> dict[str, Any]:
-    """What an event can be selected by."""
-    what = event["involvedObject"]
-    return {"involvedObject.kind": what["kind"], "involvedObject.name": what["name"], "type": event["type"]}
+class WorldCluster(FakeCluster):
+    """The API of a world: its objects are what the world makes of them at this moment."""
 
-
-def _is_selected(meta: dict[str, Any], namespace: str | None, labels: dict[str, str]) -> bool:
-    return namespace in (None, meta["namespace"]) and labels.items() <= meta.get("labels", {}).items()
-
-
-class FakeCluster:
-    """The API of a world, with the methods of `canarylab.kube.client.Cluster` that the demonstration uses."""
-
-    kubeconfig = Path("/state/kubeconfig")
-    context = "argo-istio-canary"
+    context = CONTEXT
 
     def __init__(self, world: World) -> None:
+        super().__init__(kinds=sorted(KINDS))
         self.world = world
+        self.pending = world.pending
 
-    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
-        found = (one for one in self.list(api_version, kind, namespace) if one["metadata"]["name"] == name)
-        return next(found, None)
-
-    def list(
-        self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, fields: Any = None
-    ) -> list[dict[str, Any]]:
-        if kind in self.world.others:
-            return [one for one in self.world.others[kind] if not fields or about(one) == fields]
-        self.resource(api_version, kind)
-        found = [one for one in self.world.objects(kind) if _is_selected(one["metadata"], namespace, labels or {})]
-        return [{"apiVersion": api_version, "kind": kind, **one} for one in found]
+    def _held(self, api_version: str, kind: str) -> dict[Key, dict[str, Any]]:
+        others = self.world.others
+        found = others[kind] if kind in others else self.world.objects(kind) if (api_version, kind) in KINDS else []
+        held = {}
+        for number, obj in enumerate(found):
+            meta = obj.get("metadata", {})
+            key = self._key(api_version, kind, meta.get("name", str(number)), meta.get("namespace", "default"))
+            held[key] = {"apiVersion": api_version, "kind": kind, "metadata": meta, **obj}
+        return held
 
     def patch(self, _api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str) -> None:
         assert namespace == "default"
         self.world.patched(kind, name, body)
 
-    def resource(self, api_version: str, kind: str) -> Resource:
-        if (api_version, kind) not in KINDS:
-            raise UnknownKindError(f"the cluster has no kind {kind} in {api_version}")
-        return Resource(api_version, f"{kind.lower()}s", namespaced=True)
-
     def wait(self, watches: Sequence[Any], check: Callable[[], str | None], *, deadline: float, cancel: Cancel):
         assert watches
         assert deadline > time.monotonic()
-        reason = check()
-        while reason is not None and self.world.pending:
-            cancel.check()
-            self.world.pending.popleft()()
-            reason = check()
-        return reason
+        return super().wait(watches, check, deadline=deadline, cancel=cancel)
 
 
-class FakeRunner:
-    """Knows the plugin's commands and raises on any other."""
+class PluginRunner(FakeRunner):
+    """Knows the plugin's commands; each is noted without the words that every one of them has."""
 
     def __init__(self, world: World) -> None:
+        super().__init__()
         self.world = world
-        self.commands: list[str] = []
 
-    def run(self, argv: Sequence[str], *, timeout: float, **_: Any) -> Result:
-        assert 0 < timeout <= 60
-        where = ["--namespace", "default", "--kubeconfig", "/state/kubeconfig", "--context", "argo-istio-canary"]
+    def run(self, argv: Sequence[str], *, timeout: float, **given: Any) -> Result:
+        assert timeout <= 60
+        where = ["--namespace", "default", "--kubeconfig", "/state/kubeconfig", "--context", CONTEXT]
         assert argv[0] == "/programs/kubectl-argo-rollouts"
         assert argv[-6:] == where
-        command = " ".join(argv[1:-6])
-        self.commands.append(command)
+        return super().run(argv[1:-6], timeout=timeout, **given)
+
+    def _answer(self, line: str) -> str:
         known: dict[str, Callable[[], None]] = {
             f"set image rollouts-demo rollouts-demo={IMAGE}:{color}": lambda color=color: self.world.set_image(color)
             for color in HASHES
@@ -308,30 +288,18 @@ class FakeRunner:
         known["retry rollout rollouts-demo"] = self.world.retried
         for number in {one["number"] for one in self.world.revisions.values()}:
             known[f"undo rollouts-demo --to-revision={number}"] = lambda number=number: self.world.undone(number)
-        known[command]()
-        return Result(f"{command}: done", "", 0, 0.1)
+        known[line]()
+        return f"{line}: done"
 
 
-class FakeProvider:
-    """Supplies the world's cluster; notes which addresses were checked before they were used. It is all its parts."""
+class GatewayProvider(FakeProvider):
+    """Notes which addresses were checked before they were used."""
 
-    ownership = Ownership()
-
-    def __init__(self, world: World) -> None:
-        self.infrastructure = self.sources = self.images = self.access = self
-        self._cluster = FakeCluster(world)
+    def __init__(self, cluster: FakeCluster) -> None:
+        super().__init__(cluster)
         self.checked: list[str] = []
         self.ports: dict[int, int] = {}
         """Where ports of Services answer, if not there."""
-
-    def cluster(self, _ctx: Context) -> FakeCluster:
-        return self._cluster
-
-    def programs(self, _ctx: Context) -> Path:
-        return Path("/programs")
-
-    def reference(self, reference: str) -> str:
-        return reference
 
     def endpoint(self, _ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int] | None:
         address = load_balancer_address(service)
@@ -344,12 +312,13 @@ class FakeProvider:
 class Stage:
     """What a test acts on: the world, a context for steps, and the events they emit."""
 
-    def __init__(self) -> None:
+    def __init__(self, cancel: Cancel | None = None) -> None:
         self.world = World()
-        self.runner = FakeRunner(self.world)
-        self.provider = FakeProvider(self.world)
+        self.runner = PluginRunner(self.world)
+        self.cluster = WorldCluster(self.world)
+        self.provider = GatewayProvider(self.cluster)
         self.events: list[Event] = []
-        self.ctx = Context(None, self.provider, self.events.append, runner=self.runner)  # type: ignore[arg-type]
+        self.ctx = Context(None, self.provider, self.events.append, cancel or Cancel(), self.runner)  # type: ignore[arg-type]
 
     @property
     def facts(self) -> list[Fact]:

@@ -90,7 +90,7 @@ def _event(change: Object | tuple[str, Object]) -> tuple[bool, Object]:
     return (True, change[1]) if isinstance(change, tuple) else (False, change)
 
 
-class FakeCluster:
+class FollowedCluster:
     """Lists and follows what a test puts into it. Each kind's watch brings the changes in their order.
 
     What is `late` isn't brought by the watches that go on, what is `lost` by none at all. `errors` are raised by a

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
-import json
+import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from minikube_standin.home import Home, new_profile
 from support.fake_runner import FakeRunner
+from support.minikube_program import minikube
 from support.runs import context_of
 
 from canarylab.contract.playbook import ClusterSpec
@@ -44,32 +47,16 @@ BLOCKED = """Total number of apps = 2
 """
 
 
-class HostRunner(FakeRunner):
-    """Also knows answers that are whole results, and hands the terminal over."""
-
-    def run(self, argv, **given):
-        result = super().run(argv, **given)
-        return result.stdout if isinstance(result.stdout, Result) else result
-
-
 def failing(text: str, code: int = 1) -> Any:
     return Result("", text, code, 0.0)
 
 
 def profile(name: str, *addresses: str, services: str = "10.96.0.0/12", driver: str = "qemu2") -> dict[str, Any]:
-    """One profile as `minikube profile list` has it."""
-    return {
-        "Name": name,
-        "Status": "Skipped",
-        "Config": {
-            "Driver": driver,
-            "Network": "socket_vmnet",
-            "Memory": 8192,
-            "CPUs": 4,
-            "KubernetesConfig": {"ServiceCIDR": services, "KubernetesVersion": "v1.36.3"},
-            "Nodes": [{"IP": address, "ControlPlane": True} for address in addresses],
-        },
-    }
+    """A profile's configuration."""
+    config = {**new_profile(), "Name": name, "Driver": driver, "Network": "socket_vmnet", "Memory": 8192, "CPUs": 4}
+    config["KubernetesConfig"]["ServiceCIDR"] = services
+    config["Nodes"] = [{"IP": address, "ControlPlane": True} for address in addresses]
+    return config
 
 
 class Mac:
@@ -83,13 +70,15 @@ class Mac:
         self.sysctl = {"hw.memsize": str(16 * GIB), "hw.ncpu": "10", "hw.optional.arm64": "1", "kern.hv_support": "1"}
         self.answers: dict[str, Any] = {
             "sw_vers -productVersion": "15.3\n",
-            "minikube profile list --light --output=json": '{"invalid":[],"valid":[]}',
+            "minikube profile list --light --output=json": self._minikube(
+                "profile", "list", "--light", "--output=json"
+            ),
             "netstat -nr -f inet": ROUTES,
             "id -Gn": "staff everyone localaccounts admin\n",
         }
         for name in ("minikube", "helm", "kubectl", "kubectl-argo-rollouts", "qemu-system-aarch64", "brew", "sudo"):
             self.put(f"opt/homebrew/bin/{name}", ARM64, mode=0o755)
-        self.says("minikube version -o json", '{"commit":"","minikubeVersion":"v1.38.1"}')
+        self.says("minikube version -o json", self._minikube("version", "-o", "json"))
         self.says("helm version --template {{.Version}}", "v4.1.4")
         self.says("kubectl version --client -o json", '{"clientVersion":{"gitVersion":"v1.36.1"}}')
         self.says("kubectl-argo-rollouts version --short", "kubectl-argo-rollouts: v1.10.0+d90700a\n")
@@ -147,8 +136,14 @@ class Mac:
         self.answers[f"{program} --getallowsigned"] = f"Automatically allow built-in signed software {signed}\n"
         self.answers[f"{program} --listapps"] = apps
 
-    def has_profiles(self, *entries: dict[str, Any]) -> None:
-        self.answers["minikube profile list --light --output=json"] = json.dumps({"invalid": [], "valid": entries})
+    def has_profiles(self, *configs: dict[str, Any]) -> None:
+        for config in configs:
+            Home(self.root / "Users/me/.minikube").save(config)
+
+    @staticmethod
+    def _minikube(*words: str) -> Callable[[], Result]:
+        """The stand-in, when it is asked."""
+        return lambda: minikube(words, os.environ)
 
     def runs(self, name: str, address: str) -> None:
         """Its qemu runs, and bootpd gave it that address."""
@@ -163,7 +158,7 @@ class Mac:
 
     def findings(self, **spec: Any) -> list[Finding]:
         known = {**self.answers, "sysctl -i": "".join(f"{key}: {value}\n" for key, value in self.sysctl.items())}
-        runner = HostRunner(known)
+        runner = FakeRunner(known)
         return doctor.findings(context_of(runner=runner), self.spec.model_copy(update=spec))
 
     def finding(self, subject: str, **spec: Any) -> Finding:

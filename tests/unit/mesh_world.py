@@ -245,14 +245,6 @@ def _slice(service: str, colors: list[str]) -> dict[str, Any]:
 
 
 def connect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have ports of pods answer for the world, and nobody wait long for what doesn't come."""
+    """Have ports of pods answer for the world."""
     for module in ("rollouts.routes.proxies", "demo.traffic.mirrored"):
         monkeypatch.setattr(f"canarylab.{module}.PodPort", FakePodPort)
-    for name, seconds in (
-        ("steps.evidence._PROXIES_SECONDS", 0.0),
-        ("waiting._ASK_AGAIN", 0.0),
-        ("traffic.survey._SETTLE_SECONDS", 0.05),
-        ("traffic.survey._COUNTED_SECONDS", 0.05),
-        ("traffic.mirrored._SECONDS", 0.05),
-    ):
-        monkeypatch.setattr(f"canarylab.demo.{name}", seconds)

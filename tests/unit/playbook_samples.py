@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from support.fake_provider import FakeProvider
 
 from canarylab.contract.provider import Provider
 from canarylab.contract.stage import Stage, StageOptions
@@ -106,21 +106,16 @@ EXTENSIONS = Extensions(
 )
 
 
-class FakeProvider:
-    """The two things of a provider that are put under a playbook: programs, machine, cluster, each on the last."""
-
-    needs = ("machine",)
-
-    def __init__(self) -> None:
-        self.infrastructure = self.images = self
-
-    def stages(self) -> Sequence[Stage[Any, Any]]:
-        options = StageOptions()
-        return (
-            Helm("programs", options),
-            Inert("machine", options, ("programs",)),
-            Inert("cluster", options, ("machine",)),
-        )
+def infrastructure() -> FakeProvider:
+    """A provider with what is put under a playbook: programs, machine, cluster, each on the last."""
+    options, provider = StageOptions(), FakeProvider()
+    provider.needs = ("machine",)
+    provider.below = (
+        Helm("programs", options),
+        Inert("machine", options, ("programs",)),
+        Inert("cluster", options, ("machine",)),
+    )
+    return provider
 
 
 VALID = """\

@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from support.fake_time import FakeTime
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import EXIT_INTERRUPTED, CancelledError
@@ -90,17 +91,21 @@ print(cancel.is_set)
 
 
 def test_what_is_ready_is_not_waited_for():
-    assert wait_until(lambda: True, deadline=0, cancel=Cancel(), clock=lambda: 99)
+    time = FakeTime()
+    assert wait_until(lambda: True, deadline=time.now() - 99, cancel=time)
+    assert time.slept == 0
 
 
 def test_it_looks_again_until_it_is_ready():
-    answers = iter([False, False, True])
-    assert wait_until(lambda: next(answers), deadline=1, cancel=Cancel(), interval=0, clock=lambda: 0)
+    answers, time = iter([False, False, True]), FakeTime()
+    assert wait_until(lambda: next(answers), deadline=time.now() + 60, cancel=time, interval=7)
+    assert time.slept == 14
 
 
 def test_at_the_deadline_it_gives_up():
-    times = iter([0.0, 5.0, 10.0])
-    assert not wait_until(lambda: False, deadline=10, cancel=Cancel(), interval=0, clock=lambda: next(times))
+    time = FakeTime()
+    assert not wait_until(lambda: False, deadline=time.now() + 600, cancel=time, interval=100)
+    assert time.slept == 600
 
 
 def test_an_interruption_ends_the_wait():

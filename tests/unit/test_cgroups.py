@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from support.fake_time import FakeTime
 
 from canarylab.cancel import Cancel
 from canarylab.errors import CancelledError
-from canarylab.providers.embedded import cgroups
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.removal import Removal
 
@@ -91,13 +91,12 @@ def test_a_host_without_control_groups_has_none(tmp_path):
     assert (groups.groups, groups.processes(), groups.delete(Cancel())) == ([], set(), [])
 
 
-def test_a_group_that_is_still_in_use_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(cgroups, "wait_until", lambda ready, **_: ready())
+def test_a_group_that_is_still_in_use_is_told(tmp_path):
     version_2(tmp_path / "cgroup")
     groups = ControlGroups(NAME, tmp_path / "cgroup")
     groups.create()
     (tmp_path / "cgroup" / NAME / "busy").touch()  # a folder with a file can't be removed: as good as a busy group
-    [removal] = groups.delete(Cancel())
+    [removal] = groups.delete(FakeTime())
     assert (removal.outcome, removal.reason) == ("failed", "still in use")
     assert str(tmp_path / "cgroup" / NAME) in removal.subject
 

@@ -13,6 +13,7 @@ from demo_world import HASHES, IMAGE, Stage, step
 from loopback import LoopbackServer, Respond, Seen, answer, gateway_answer, make_certificate
 from mesh_world import CANARY, GATEWAY_POD, HOSTS, SNI, STABLE, TESTERS, VSVC1, VSVC2, connect
 from pydantic import ValidationError
+from support.fake_time import FakeTime
 
 from canarylab.contract.step import Session, Step
 from canarylab.demo.steps.evidence import Evidence
@@ -32,10 +33,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> Iterator[Stage]:
+def time() -> FakeTime:
+    """So fast that what doesn't come at once isn't waited for, unless a test has it tick more slowly."""
+    return FakeTime(tick=8)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, certificate: Path, time: FakeTime) -> Iterator[Stage]:
     """An update is under way, and the gateway answers."""
     connect(monkeypatch)
-    stage = Stage()
+    stage = Stage(time)
     stage.world.set_image("yellow")
     while stage.world.pending:
         stage.world.pending.popleft()()
@@ -121,8 +128,8 @@ class TestAllLayersAgree:
         said = [event.message for event in stage.events if event.event == "stage-progress"]  # type: ignore[attr-defined]
         assert "waiting: status: ActualWeight: expected 5, saw 0" in said
 
-    def test_a_proxy_that_learns_late_is_asked_again(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("canarylab.demo.steps.evidence._PROXIES_SECONDS", 10.0)
+    def test_a_proxy_that_learns_late_is_asked_again(self, stage: Stage, time: FakeTime):
+        time.tick = 0
         stage.world.mesh.late = 3
         run(stage, 5)
         assert wrong(stage) == []
@@ -369,8 +376,8 @@ class TestMirror:
         assert "the layer traffic disagrees; status, routes and proxy say what was expected" in said
         assert why in said
 
-    def test_copies_that_come_late_are_waited_for(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("canarylab.demo.traffic.mirrored._SECONDS", 10.0)
+    def test_copies_that_come_late_are_waited_for(self, stage: Stage, time: FakeTime):
+        time.tick = 0
         stage.world.mesh.slow_copies = 3
         run(stage, 0, mirrored=100)
         assert stage.world.mesh.slow_copies == 0
@@ -472,8 +479,8 @@ class TestTraffic:
         assert f"2 from {BLUE}" in refused(stage, 100)
 
     @pytest.fixture
-    def settling(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG002 - it has to come first
-        monkeypatch.setattr("canarylab.demo.traffic.survey._SETTLE_SECONDS", 10)
+    def settling(self, time: FakeTime) -> None:
+        time.tick = 0
 
     @pytest.mark.usefixtures("settling")
     def test_it_waits_until_the_gateway_has_learnt_the_weights(self, stage: Stage, against: Any):

@@ -12,6 +12,7 @@ import yaml
 from demo_world import IMAGE, Stage, step
 from loopback import LoopbackServer, Reached, answer, gateway_answer, make_certificate
 from mesh_world import connect
+from support.fake_time import FakeTime
 
 import canarylab.demo.steps
 from canarylab.contract.step import Step
@@ -73,7 +74,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     connect(monkeypatch)
-    return Stage()
+    return Stage(FakeTime(tick=8))
 
 
 @pytest.fixture

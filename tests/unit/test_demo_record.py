@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from demo_world import step
-from history_world import NEW, OLD, ROLLOUT, FakeCluster, at_rest, pod, replica_set, rollout
+from history_world import NEW, OLD, ROLLOUT, FollowedCluster, at_rest, pod, replica_set, rollout
 from pydantic import ValidationError
+from support.fake_provider import FakeProvider
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Session, Step, StepOptions
@@ -21,23 +22,14 @@ pytestmark = pytest.mark.timeout(30)
 GONE = ApiError("too old resource version: 104 (900)", 410, where="/api/v1/namespaces/default/pods")
 
 
-class Provider:
-    def __init__(self, cluster):
-        self._cluster = cluster
-        self.access = self
-
-    def cluster(self, _ctx):
-        return self._cluster
-
-
 class Stage:
     """A context for steps on a fake cluster, and the facts that they report."""
 
     def __init__(self):
-        self.cluster = FakeCluster(at_rest(maxSurge=1, maxUnavailable=1))
+        self.cluster = FollowedCluster(at_rest(maxSurge=1, maxUnavailable=1))
         self.events = []
         self.session = Session()
-        self.ctx = Context(None, Provider(self.cluster), self.events.append, runner=object())
+        self.ctx = Context(None, FakeProvider(self.cluster), self.events.append, runner=object())
 
     def record(self, state, **expected):
         self.events.clear()

@@ -86,8 +86,8 @@ def test_where_there_is_none_at_all_up_is_the_remedy(stage: Stage):
         require_rollouts(stage.ctx, [step(Healthy, rollout="rollouts-demo")])
 
 
-def test_a_cluster_without_argo_rollouts_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("demo_world.KINDS", frozenset())
+def test_a_cluster_without_argo_rollouts_says_so(stage: Stage):
+    stage.cluster.kinds.clear()
     with pytest.raises(ExpectationError, match="the cluster has no Argo Rollouts"):
         require_rollouts(stage.ctx, [step(Healthy, rollout="rollouts-demo")])
 

@@ -8,10 +8,10 @@ import pytest
 from demo_world import Stage, step
 from loopback import LoopbackServer, Reached, Seen, answer, gateway_answer
 from pydantic import ValidationError
+from support.fake_time import FakeTime
 
 from canarylab.contract.step import Session, Step
 from canarylab.demo.perform import perform
-from canarylab.demo.steps import traffic as traffic_stream
 from canarylab.demo.steps.traffic import Traffic
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.measure import GIVE_UP_AFTER
@@ -19,13 +19,18 @@ from canarylab.errors import ExpectationError
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+def time() -> FakeTime:
+    return FakeTime()
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic_stream, "_SETTLE_SECONDS", 0)
+def stage(time: FakeTime) -> Stage:
+    return Stage(time)
+
+
+@pytest.fixture
+def impatient(time: FakeTime) -> None:
+    time.tick = 60
 
 
 def start(server: LoopbackServer) -> Step:

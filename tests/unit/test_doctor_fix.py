@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
+from support.fake_time import FakeTime
 from support.runs import context_of
 
 from canarylab.commands import doctor as command
@@ -64,8 +65,8 @@ class World:
         self.looked += 1
         return self.looks[min(self.looked, len(self.looks)) - 1]
 
-    def context(self, options, bus, cancel):
-        ctx = context_of(provider=self.provider, runner=self.runner, emit=bus, cancel=cancel)
+    def context(self, options, bus, _cancel):
+        ctx = context_of(provider=self.provider, runner=self.runner, emit=bus, cancel=FakeTime())
         ctx.consent = options.consent
         return ctx
 
@@ -77,7 +78,6 @@ class World:
 def world(monkeypatch):
     made = World()
     monkeypatch.setattr(runs, "_context", made.context)
-    monkeypatch.setattr(command, "_PAUSE", 0.0)
     monkeypatch.setattr("os.geteuid", lambda: 501)
     monkeypatch.setattr("shutil.which", lambda name, **_: f"/usr/bin/{name}")
     terminal(monkeypatch, None)

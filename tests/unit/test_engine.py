@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from support.fake_cluster import FakeCluster
+from support.fake_time import FakeTime
 from support.runs import Heard, Scripted, context_of
 
 from canarylab.contract.playbook import Limits
@@ -49,7 +50,7 @@ def fails_once(error):
 
 def up(*stages, **context):
     heard = Heard()
-    ctx = context_of(*stages, emit=heard.append, **context)
+    ctx = context_of(*stages, **{"emit": heard.append, "cancel": FakeTime(), **context})
     return bring_up.up(ctx, stages), heard
 
 
@@ -153,8 +154,7 @@ def test_each_stage_is_started_and_finished_once_and_said_so():
 @pytest.mark.parametrize(
     "passing", [CommandError("helm upgrade", 1, "timed out"), ApiError("busy", 429, where="PATCH")]
 )
-def test_a_failure_that_may_pass_is_tried_again(passing, monkeypatch):
-    monkeypatch.setattr(bring_up, "_RETRY_PAUSE", 0.0)
+def test_a_failure_that_may_pass_is_tried_again(passing):
     stage = Scripted("a", on_apply=fails_once(passing))
     run, heard = up(stage)
     assert states(run) == {"a": "changed"}
@@ -162,15 +162,13 @@ def test_a_failure_that_may_pass_is_tried_again(passing, monkeypatch):
     assert "trying again (1 of 1)" in heard.of(StageProgress)[0].message
 
 
-def test_what_is_left_to_do_is_observed_before_it_is_tried_again(monkeypatch):
-    monkeypatch.setattr(bring_up, "_RETRY_PAUSE", 0.0)
+def test_what_is_left_to_do_is_observed_before_it_is_tried_again():
     stage = Scripted("a", on_apply=fails_once(CommandError("helm", 1, "")))
     up(stage)
     assert stage.log[:4] == ["observe a", "apply a", "observe a", "apply a"]
 
 
-def test_what_was_observed_last_is_what_is_applied(monkeypatch):
-    monkeypatch.setattr(bring_up, "_RETRY_PAUSE", 0.0)
+def test_what_was_observed_last_is_what_is_applied():
     handed = []
 
     class Counting(Scripted):
@@ -190,8 +188,7 @@ def test_what_was_observed_last_is_what_is_applied(monkeypatch):
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
-def test_it_is_tried_as_often_as_the_playbook_says(retries, monkeypatch):
-    monkeypatch.setattr(bring_up, "_RETRY_PAUSE", 0.0)
+def test_it_is_tried_as_often_as_the_playbook_says(retries):
     stage = Scripted("a", on_apply=fails(CommandError("helm upgrade x", 1, "no")))
     run, _ = up(stage, limits={"a": Limits(60.0, retries)})
     assert stage.log.count("apply a") == 1 + retries

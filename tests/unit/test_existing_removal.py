@@ -6,13 +6,14 @@ import pytest
 import yaml
 from support.borrowed import BorrowedProvider
 from support.fake_cluster import FakeCluster
+from support.fake_time import FakeTime
 from support.helm_records import record
 from support.helm_world import HelmWorld
 from support.runs import context_of
 
 from canarylab.errors import StageError
 from canarylab.kube.client import OWNER_LABEL, ApiError
-from canarylab.ownership import definitions, listing, namespaces
+from canarylab.ownership import definitions, namespaces
 from canarylab.ownership.helm_removal import found_label
 from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
@@ -40,7 +41,7 @@ def space(**meta):
 
 def borrowed(*objects, kinds=()):
     cluster = FakeCluster(*objects, kinds=kinds)
-    return context_of(provider=BorrowedProvider(cluster)), cluster
+    return context_of(provider=BorrowedProvider(cluster), cancel=FakeTime()), cluster
 
 
 def has_namespace(cluster):
@@ -170,7 +171,6 @@ def test_a_definition_goes_unless_others_have_objects_of_it(things, outcome):
 
 
 def test_a_definition_that_was_changed_a_moment_ago_is_asked_about_again(monkeypatch):
-    monkeypatch.setattr(listing, "_PAUSE", 0.0)
     ctx, cluster = borrowed(DEFINITION, obj("Thing", "theirs", "team", THING[0]), kinds=[THING])
     listed, busy = cluster.list, [ApiError("storage is (re)initializing", 429, where="GET")] * 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 
 from canarylab.paths import REPOSITORY
 
@@ -17,13 +18,18 @@ def imported(tree):
             yield from (name.name for name in node.names)
 
 
+@functools.cache
+def imports():
+    """What each file of the package imports."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    return {file.relative_to(PACKAGE).as_posix(): [*imported(ast.parse(file.read_text()))] for file in files}
+
+
 def users(client):
     """The files of the package, or the folders of kube/, that import a client."""
-    for file in sorted(PACKAGE.rglob("*.py")):
-        name = file.relative_to(PACKAGE).as_posix()
-        for module in imported(ast.parse(file.read_text())):
-            if f"{module}.".startswith(f"{client}."):
-                yield "kube/" if name.startswith("kube/") else name
+    for name, modules in imports().items():
+        if any(f"{module}.".startswith(f"{client}.") for module in modules):
+            yield "kube/" if name.startswith("kube/") else name
 
 
 def test_requests_fetches_what_comes_from_outside():

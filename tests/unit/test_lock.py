@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from canarylab import lock
 from canarylab.cancel import Cancel
 from canarylab.errors import EXIT_LOCKED, CancelledError, LockedError
 from canarylab.lock import locked, queued
@@ -139,12 +138,18 @@ def test_one_that_is_free_is_had_without_waiting(path):
             assert path.exists()
 
 
-def test_one_that_is_held_is_waited_for_and_that_is_told_once(path, monkeypatch):
-    monkeypatch.setattr(lock, "_PAUSE", 0.01)
+class Hurried(Cancel):
+    """Looks at once again, for as long as another thread holds the lock."""
+
+    def sleep(self, _seconds):
+        time.sleep(0.001)
+
+
+def test_one_that_is_held_is_waited_for_and_that_is_told_once(path):
     told, order = threading.Event(), []
 
     def second():
-        with queued(path, Cancel(), lambda: (order.append("waits"), told.set())):
+        with queued(path, Hurried(), lambda: (order.append("waits"), told.set())):
             order.append("second")
 
     with queued(path, Cancel(), lambda: None):

@@ -4,9 +4,18 @@ import json
 import stat
 
 import pytest
-from minikube_world import PROFILE, World, config, event, recorded, refusal, user_kubeconfig, write_user_kubeconfig
+from support.fake_time import FakeTime
+from support.minikube_world import (
+    PROFILE,
+    World,
+    config,
+    event,
+    recorded,
+    refusal,
+    user_kubeconfig,
+    write_user_kubeconfig,
+)
 
-from canarylab.cancel import Cancel
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError, CommandError, MachineError, StageError
@@ -212,7 +221,7 @@ def test_another_minikube_that_still_starts_the_cluster_is_waited_for(world, mon
     words = ("/opt/homebrew/bin/minikube", "-p", PROFILE, "start", "--driver=qemu")
     looks = [[Process(4711, "1", "now", words)], [Process(4711, "1", "now", words)], []]
     monkeypatch.setattr(processes, "running", lambda _runner: looks.pop(0) if looks else [])
-    monkeypatch.setattr(Cancel, "sleep", lambda _self, _seconds: None)
+    world.cancel = FakeTime()
     ctx = world.context()
     apply(ctx)
     assert looks == []
@@ -362,8 +371,6 @@ def test_a_start_that_takes_too_long_says_where_it_was(world):
 
 def test_the_machines_address_helps_to_explain_a_failed_start(world):
     world.have("stopped", Nodes=[{"IP": "10.0.2.15"}])
-    unhealthy = refusal("GUEST_START", 80, "apiserver healthz never reported healthy")
-    world.hooks["start"] = lambda: unhealthy
     with pytest.raises(StageError, match="builtin network"):
         apply(world.context())
 

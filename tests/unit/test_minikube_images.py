@@ -1,58 +1,34 @@
 from __future__ import annotations
 
-import json
-import shutil
 from contextlib import contextmanager
 
 import pytest
-from minikube_world import PROFILE, World
+from support.minikube_world import PROFILE, World
 from support.oci_archives import AMD64, ARM64, archive, elf
 
 from canarylab.errors import StageError
 from canarylab.images.image import SOURCE_LABEL, Wanted
 from canarylab.providers.minikube import images
 from canarylab.providers.minikube.images import NodeImages
-from canarylab.tools.runner import Result
 
 REFERENCE = "localhost/argoproj/rollouts-demo:blue"
 
 
 class ImageWorld(World):
-    """A minikube whose node has images: by reference an id and an archive, as `image save` writes it."""
+    """A minikube whose node has images."""
 
     def __init__(self, folder):
         super().__init__()
         self.folder = folder
-        self.held = {}
-        self.builds = None
-        """What the next build makes: an id and an archive; None, it makes nothing and still ends with 0."""
-        self.keeps_old = False
+        self.store = self.machines.store
 
-    def hold(self, reference, image_id, *, architecture="amd64", machine=AMD64, labels=None):
-        self.held[reference] = (image_id, self.made(image_id, architecture, machine, labels))
+    def hold(self, reference, name, **made):
+        self.store.held[reference] = self.made(name, **made)
 
-    def made(self, image_id, architecture="amd64", machine=AMD64, labels=None):
-        file = self.folder / f"{image_id}.tar"
-        labels = {SOURCE_LABEL: "old"} if labels is None else labels
+    def made(self, name, architecture="amd64", machine=AMD64, labels=None):
+        file = self.folder / f"{name}.tar"
+        labels = {SOURCE_LABEL: name} if labels is None else labels
         return archive(file, {"app": elf(machine)}, architecture=architecture, entrypoint=["/app"], labels=labels)
-
-    def _answer(self, name, words):
-        if words[0] != "image":
-            return super()._answer(name, words)
-        match words[1]:
-            case "ls":
-                listed = [{"id": f"sha256:{each}", "repoTags": [tag]} for tag, (each, _) in self.held.items()]
-                return Result(json.dumps(listed), "", 0, 0.0)
-            case "save":
-                shutil.copy(self.held[words[2]][1], words[3])
-            case "rm":
-                self.held.pop(words[2], None)
-            case "build":
-                if self.builds is None:
-                    return Result("", "env: 'buildctl': No such file or directory", 0, 0.0)
-                if not (self.keeps_old and REFERENCE in self.held):
-                    self.held[REFERENCE] = self.builds
-        return Result("", "", 0, 0.0)
 
 
 @pytest.fixture
@@ -89,7 +65,7 @@ def wanted(tmp_path, monkeypatch):
 
 
 def test_an_image_is_built_in_the_cluster_and_then_read(world, ctx, wanted):
-    world.builds = ("new", world.made("new", labels={SOURCE_LABEL: wanted.digest}))
+    world.store.builds = world.made("new", labels={SOURCE_LABEL: wanted.digest})
     NodeImages().deliver(ctx, wanted)
     [build] = world.called("image build")
     assert f"--tag={REFERENCE}" in build
@@ -99,52 +75,51 @@ def test_an_image_is_built_in_the_cluster_and_then_read(world, ctx, wanted):
     assert [image.labels[SOURCE_LABEL] for image in NodeImages().ours(ctx)] == [wanted.digest]
 
 
-def test_a_build_that_made_nothing_is_an_error_with_what_it_printed(ctx, wanted):
+def test_a_build_that_made_nothing_is_an_error_with_what_it_printed(world, ctx, wanted):
+    world.faults("image-build-fails")
     with pytest.raises(StageError) as caught:
         NodeImages().deliver(ctx, wanted)
     assert "wasn't built" in caught.value.what
-    assert "'buildctl': No such file" in caught.value.why
+    assert "failed to solve" in caught.value.why
 
 
 def test_an_old_image_of_the_same_name_is_removed_and_the_new_one_built_again(world, ctx, wanted):
     world.hold(REFERENCE, "old")
-    new = ("new", world.made("new", labels={SOURCE_LABEL: wanted.digest}))
-    world.keeps_old = True
-    world.builds = new
+    world.store.builds = world.made("new", labels={SOURCE_LABEL: wanted.digest})
+    world.faults("image-build-keeps-old")
     NodeImages().deliver(ctx, wanted)
-    assert world.held[REFERENCE] == new
+    assert world.store.held[REFERENCE] == world.store.builds
     assert len(world.called("image build")) == 2
 
 
 def test_an_image_that_was_built_from_something_else_is_not_believed(world, ctx, wanted):
-    world.builds = ("new", world.made("new", labels={SOURCE_LABEL: "something else"}))
+    world.store.builds = world.made("new", labels={SOURCE_LABEL: "something else"})
     with pytest.raises(StageError, match="has another image under that name"):
         NodeImages().deliver(ctx, wanted)
 
 
 def test_the_same_image_built_again_is_fine(world, ctx, wanted):
     world.hold(REFERENCE, "same", labels={SOURCE_LABEL: wanted.digest})
-    world.builds = world.held[REFERENCE]
+    world.store.builds = world.store.held[REFERENCE]
     NodeImages().deliver(ctx, wanted)
     assert len(world.called("image build")) == 1
 
 
-def test_a_save_that_wrote_nothing_is_an_error(world, ctx, monkeypatch):
+def test_a_save_that_wrote_nothing_is_an_error(world, ctx):
     world.hold(REFERENCE, "one")
-    monkeypatch.setattr(shutil, "copy", lambda *_: None)
+    world.faults("image-save-fails")
     with pytest.raises(StageError, match="minikube saved nothing"):
         NodeImages().ours(ctx)
 
 
 def test_an_image_of_another_architecture_is_refused(world, ctx, wanted):
-    labels = {SOURCE_LABEL: wanted.digest}
-    world.builds = ("new", world.made("new", "arm64", ARM64, labels))
+    world.store.builds = world.made("new", "arm64", ARM64, {SOURCE_LABEL: wanted.digest})
     with pytest.raises(StageError, match="of another architecture"):
         NodeImages().deliver(ctx, wanted)
 
 
 def test_a_program_that_is_not_what_the_image_says_is_refused(world, ctx, wanted, monkeypatch):
-    world.builds = ("new", world.made("new", "arm64", AMD64, {SOURCE_LABEL: wanted.digest}))
+    world.store.builds = world.made("new", "arm64", AMD64, {SOURCE_LABEL: wanted.digest})
     monkeypatch.setattr(NodeImages, "architectures", lambda *_: ("arm64",))
     with pytest.raises(StageError, match="its program is amd64"):
         NodeImages().deliver(ctx, wanted)
@@ -176,7 +151,7 @@ def test_images_of_others_are_not_listed_nor_unpacked(world, ctx):
 
 
 def test_without_a_profile_there_are_no_images(world, ctx):
-    world.hooks["image"] = lambda: Result("", "", 14, 0.0)
+    world.lose()
     assert NodeImages().ours(ctx) == []
     assert NodeImages().remove(ctx, REFERENCE) == "absent"
 
@@ -187,11 +162,9 @@ def test_an_image_is_removed_and_looked_for_again(world, ctx):
     assert NodeImages().remove(ctx, REFERENCE) == "absent"
 
 
-def test_an_image_that_stays_although_minikube_said_nothing_is_an_error(world, ctx, monkeypatch):
+def test_an_image_that_stays_although_minikube_said_nothing_is_an_error(world, ctx):
     world.hold(REFERENCE, "one")
-    answer = world._answer
-    silent = Result("", "! Failed to remove images", 0, 0.0)
-    monkeypatch.setattr(world, "_answer", lambda name, words: silent if words[1] == "rm" else answer(name, words))
+    world.store.remove = lambda _name: None
     with pytest.raises(StageError, match="can't be removed"):
         NodeImages().remove(ctx, REFERENCE)
 

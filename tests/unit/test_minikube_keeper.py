@@ -10,8 +10,8 @@ import threading
 from collections import deque
 
 import pytest
+from support.fake_time import FakeTime
 from tunnel_world import (
-    BLOCK,
     PROFILE,
     SERVICES,
     VM,
@@ -20,6 +20,7 @@ from tunnel_world import (
     install,
     minikube_home,
     registered,
+    status_block,
     write_profile,
     write_registry,
 )
@@ -33,15 +34,13 @@ from canarylab.tools.runner import Background, Runner
 pytestmark = pytest.mark.timeout(60)
 
 ROUTE = f"{SERVICES} -> {VM}"
-RIGHT_LINES = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="no errors").splitlines()
+RIGHT_LINES = status_block().splitlines()
 
 
 @pytest.fixture(autouse=True)
 def minikube(monkeypatch, isolated_home):
     monkeypatch.setenv("MINIKUBE_HOME", str(isolated_home / "minikube"))
     monkeypatch.setattr("canarylab.tools.sudo.is_root", lambda: False)
-    monkeypatch.setattr(keeper, "_PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(keeper, "_LOOK_SECONDS", 0.0)
     minikube_home().mkdir()
     write_profile()
 
@@ -73,7 +72,7 @@ class Kept_:  # noqa: N801 - a keeper and all it works with
 
     def __init__(self, host, *children, way="tunnel"):
         self.host = host
-        self.cancel = Cancel()
+        self.cancel = FakeTime(tick=6)
         self.folder = context(host).paths.root
         self.children = deque(children)
         self.reports = []
@@ -126,7 +125,7 @@ def test_a_route_is_told_only_with_the_process_that_holds_it():
 
 
 def test_errors_of_the_block_are_told():
-    lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="conflicting route: x").splitlines()
+    lines = status_block(router="conflicting route: x").splitlines()
     kept = Kept_(routed(), Child(lines, code=0))
     kept.serve()
     assert kept.reports[-2].errors == {"router": "conflicting route: x"}
@@ -191,7 +190,7 @@ def test_somebody_elses_route_stays():
 
 
 def test_an_error_that_minikube_keeps_is_got_rid_of_by_a_new_start():
-    lines = BLOCK.format(profile=PROFILE, pid=1, gateway=VM, router="error adding Route").splitlines()
+    lines = status_block(router="error adding Route").splitlines()
     child = Child(lines)
     kept = Kept_(routed(), child, Child(code=0))
     assert kept.serve()[0] == "its error stayed: the tunnel is started again"
@@ -253,6 +252,7 @@ def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monk
     orphan = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
     orphan.stdout.readline()
     kept = Kept_(routed(), Child(code=0))
+    kept.cancel = Cancel()
     KeeperReport(orphan.pid, processes.find(runner, orphan.pid).started).save(kept.folder)
     kept.serve()
     assert orphan.wait(10) == 0
@@ -266,6 +266,7 @@ def test_a_process_that_got_the_id_of_ours_is_left_alone(tmp_path, monkeypatch):
     other = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
     other.stdout.readline()
     kept = Kept_(routed(), Child(code=0))
+    kept.cancel = Cancel()
     KeeperReport(other.pid, "another time").save(kept.folder)
     kept.serve()
     assert other.poll() is None

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from minikube_world import event, recorded
+from support.minikube_world import event, recorded
 
 from canarylab.errors import MachineError, StageError
 from canarylab.providers.minikube import problems

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from minikube_world import PROFILE, World, event, recorded, user_kubeconfig, write_user_kubeconfig
+from support.minikube_world import PROFILE, World, event, recorded, user_kubeconfig, write_user_kubeconfig
 
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
@@ -98,7 +98,7 @@ def test_a_deletion_that_was_killed_half_way_is_finished(world):
     world.have("running")
     ctx = world.context()
     ctx.paths.create()
-    del world.profiles[PROFILE]
+    world.lose()
     world.hooks["delete"] = lambda: Result("", "", 0, 0.0)  # without a profile it leaves the context
     assert any(subject.startswith("context") for subject in subjects(remove(ctx)))
     assert remove(ctx) == []

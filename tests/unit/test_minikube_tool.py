@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from minikube_world import event, recorded
+from support.minikube_world import event, recorded
 
 from canarylab.tools import minikube
 from canarylab.tools.minikube import Minikube, StartOptions

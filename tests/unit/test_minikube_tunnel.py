@@ -12,7 +12,6 @@ import time
 
 import pytest
 from tunnel_world import (
-    BLOCK,
     PROFILE,
     ROUTER,
     SERVICES,
@@ -24,6 +23,7 @@ from tunnel_world import (
     registered,
     route_get,
     service,
+    status_block,
     write_profile,
     write_registry,
 )
@@ -634,7 +634,7 @@ def test_the_block_of_this_world_is_the_one_that_minikube_prints():
         "\tservices: [demo, demo2]\n    errors: \n\t\tminikube: no errors\n\t\trouter: no errors\n"
         "\t\tloadbalancer emulator: no errors\n"
     )
-    assert BLOCK.format(profile="minikube", pid=6483, gateway="10.233.0.2", router="no errors") == recorded
+    assert status_block(profile="minikube", pid=6483, gateway="10.233.0.2") == recorded
 
 
 def test_the_stage_says_what_is_wrong_with_a_tunnel_that_does_not_run():

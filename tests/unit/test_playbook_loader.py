@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playbook_samples import EXTENSIONS, VALID, FakeProvider, Helm, Inert, Promote, SetImage, written
+from playbook_samples import EXTENSIONS, VALID, Helm, Inert, Promote, SetImage, infrastructure, written
 from pydantic import BaseModel, Field
 
 from canarylab.contract.stage import StageOptions
@@ -36,7 +36,7 @@ def loaded(folder: Path, content: str):
 
 def attached(folder: Path, content: str):
     """The needs of every stage once the infrastructure is under them."""
-    return {stage.name: stage.needs for stage in with_infrastructure(loaded(folder, content), FakeProvider()).stages}
+    return {stage.name: stage.needs for stage in with_infrastructure(loaded(folder, content), infrastructure()).stages}
 
 
 def error_of(function) -> PlaybookError:
@@ -581,7 +581,7 @@ def test_a_problem_in_the_command_line_does_not_hide_one_in_the_file(folder):
 
 
 def test_the_providers_stages_come_first_with_their_kinds_limits(folder):
-    playbook = with_infrastructure(loaded(folder, VALID), FakeProvider())
+    playbook = with_infrastructure(loaded(folder, VALID), infrastructure())
     names = [stage.name for stage in playbook.stages]
     assert names == ["programs", "machine", "cluster", "istio-base", "istiod", "injection", "image-blue"]
     assert (playbook.limits["programs"].deadline, playbook.limits["programs"].retries) == (420.0, 3)
@@ -613,7 +613,7 @@ def test_a_stage_that_names_a_stage_of_the_provider_gets_no_more_of_them(folder)
 
 def test_putting_the_infrastructure_under_a_playbook_leaves_the_playbook_as_it_was(folder):
     playbook = loaded(folder, VALID)
-    with_infrastructure(playbook, FakeProvider())
+    with_infrastructure(playbook, infrastructure())
     assert playbook.stages[0].needs == ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playbook_samples import EXTENSIONS, FakeProvider, written
+from playbook_samples import EXTENSIONS, infrastructure, written
 
 from canarylab.errors import PlaybookError
 from canarylab.paths import REPOSITORY
@@ -57,7 +57,7 @@ def test_the_stages_of_parts_come_first_with_their_needs_and_limits(folder):
 
 def test_a_playbooks_own_stage_may_need_one_of_a_part(folder):
     playbook = loaded(folder, "[istio]", "stages:\n  app: {kind: inert, needs: [istiod]}\n")
-    assert with_infrastructure(playbook, FakeProvider()).stages[-1].needs == ("istiod",)
+    assert with_infrastructure(playbook, infrastructure()).stages[-1].needs == ("istiod",)
 
 
 def test_a_stage_of_a_part_remembers_the_parts_file_for_what_is_found_wrong_later(folder):
@@ -147,7 +147,7 @@ def test_what_is_wrong_in_a_part_is_told_with_its_file_and_line(folder, content,
 )
 def test_what_does_not_go_with_the_provider_is_told_with_the_parts_file_and_line(folder, content, said):
     put(folder, "istio", content)
-    assert error_of(lambda: with_infrastructure(loaded(folder, "[istio]"), FakeProvider())).startswith(said)
+    assert error_of(lambda: with_infrastructure(loaded(folder, "[istio]"), infrastructure())).startswith(said)
 
 
 def test_a_playbook_anywhere_can_use_the_parts_of_this_repository(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from playbook_samples import EXTENSIONS, VALID, FakeProvider, written
+from playbook_samples import EXTENSIONS, VALID, infrastructure, written
 
 from canarylab.contract.playbook import Playbook
 from canarylab.errors import PlaybookError
@@ -46,7 +46,7 @@ def check(content: str | bytes) -> Playbook | None:
     """Load a file with the content; every error has the form that is promised."""
     try:
         playbook = load(written(Path.cwd(), content), extensions=EXTENSIONS)
-        return with_infrastructure(playbook, FakeProvider())
+        return with_infrastructure(playbook, infrastructure())
     except PlaybookError as error:
         lines = str(error).encode("utf-8").decode("utf-8").split("\n")
         match = FIRST_LINE.fullmatch(lines[0])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 
 import jsonschema
@@ -10,6 +11,15 @@ from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.loader import PLAYBOOKS, load
 from canarylab.playbook.schema import FILE, as_text, generate
 from canarylab.yamlfile.strict import parse
+
+
+@functools.cache
+def whole():
+    """Of every kind that the package has."""
+    schema = generate(Extensions.discovered())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
 
 VALIDATOR = jsonschema.Draft202012Validator(generate(EXTENSIONS))
 PLAIN = parse(VALID, FILE)[()].value
@@ -81,7 +91,7 @@ def test_what_the_loader_refuses_the_schema_refuses(wrong, tmp_path):
 @pytest.mark.parametrize("file", sorted(PLAYBOOKS.glob("*.yaml")), ids=lambda file: file.name)
 def test_every_playbook_of_the_repository_loads_and_is_valid(file):
     assert load(file).name == file.stem
-    jsonschema.validate(parse(file.read_text(encoding="utf-8"), file)[()].value, generate(Extensions.discovered()))
+    whole().validate(parse(file.read_text(encoding="utf-8"), file)[()].value)
 
 
 def test_the_example_of_the_readme_loads(tmp_path):

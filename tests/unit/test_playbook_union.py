@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playbook_samples import EXTENSIONS, FakeProvider, written
+from playbook_samples import EXTENSIONS, infrastructure, written
 
 from canarylab.errors import PlaybookError, UsageError
 from canarylab.playbook.infrastructure import with_infrastructure
@@ -30,7 +30,7 @@ def loaded(folder, **given):
 
 
 def whole(folder):
-    return union([with_infrastructure(playbook, FakeProvider()) for playbook in loaded(folder)])
+    return union([with_infrastructure(playbook, infrastructure()) for playbook in loaded(folder)])
 
 
 def test_the_playbooks_are_those_with_a_demonstration_and_the_same_cluster(folder):
@@ -85,7 +85,7 @@ def test_a_name_that_means_two_stages_is_an_error_that_names_both_places(folder,
 
 def test_the_playbooks_of_this_repository_go_together_and_the_addons_stay_out():
     playbooks = load_all("istio-canary")
-    union([with_infrastructure(playbook, FakeProvider()) for playbook in playbooks])
+    union([with_infrastructure(playbook, infrastructure()) for playbook in playbooks])
     names = {playbook.name for playbook in playbooks}
     assert "istio-canary" in names
     assert "istio-addon" not in names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from demo_world import IMAGE, FakeCluster, Stage, step
+from demo_world import IMAGE, Stage, WorldCluster, step
 from pydantic import ValidationError
 
 from canarylab.contract.step import Session
@@ -58,11 +58,12 @@ def analysis_run(phase: str = "Running", *results: dict[str, Any], message: str 
     }
 
 
-class Cluster(FakeCluster):
+class Cluster(WorldCluster):
     """The world's API, with AnalysisRuns."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage.world)
+        self.kinds.add(("argoproj.io/v1alpha1", "AnalysisRun"))
         self.runs: list[dict[str, Any]] = []
 
     def list(self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, **_: Any) -> Any:
@@ -77,8 +78,8 @@ class Analysed(Stage):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cluster = Cluster(self)
-        self.provider.access.cluster = lambda _ctx: self.cluster  # type: ignore[assignment,method-assign,return-value]
+        self.cluster: Cluster = Cluster(self)
+        self.provider.there = self.cluster
         self.world.set_image("yellow")
         self.let_everything_happen()
         self.world.phase, self.world.message, self.world.pause = "Progressing", "waiting for all steps", []

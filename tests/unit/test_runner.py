@@ -12,7 +12,6 @@ import pytest
 
 from canarylab.cancel import Cancel
 from canarylab.errors import CancelledError, CommandError, MachineError
-from canarylab.tools import runner
 from canarylab.tools.runner import Runner, tail
 
 pytestmark = pytest.mark.timeout(60)
@@ -25,10 +24,8 @@ def cancel():
 
 @pytest.fixture
 def run(cancel):
-    system = Runner(cancel)
-
-    def call(*argv, timeout=20.0, **given):
-        return system.run(argv, timeout=timeout, **given)
+    def call(*argv, timeout=20.0, grace=5.0, **given):
+        return Runner(cancel, grace=grace).run(argv, timeout=timeout, **given)
 
     return call
 
@@ -185,11 +182,10 @@ def test_its_children_end_with_it(run, tmp_path):
     assert ends(int(note.read_text()))
 
 
-def test_one_that_does_not_listen_is_killed(run, monkeypatch):
-    monkeypatch.setattr(runner, "_GRACE_SECONDS", 0.1)
+def test_one_that_does_not_listen_is_killed(run):
     started = time.monotonic()
     with pytest.raises(CommandError, match="did not end in time"):
-        run(*shell("trap '' TERM; sleep 30; sleep 30"), timeout=0.2)
+        run(*shell("trap '' TERM; sleep 30; sleep 30"), timeout=0.2, grace=0.1)
     assert time.monotonic() - started < 10
 
 
@@ -198,14 +194,12 @@ def test_when_cancelled_the_program_ends_and_the_caller_hears_of_the_interruptio
         run(*shell("echo started; sleep 30"), on_line=lambda _: cancel.set())
 
 
-def test_one_that_does_not_listen_is_killed_when_cancelled_too(run, cancel, monkeypatch):
-    monkeypatch.setattr(runner, "_GRACE_SECONDS", 0.1)
+def test_one_that_does_not_listen_is_killed_when_cancelled_too(run, cancel):
     with pytest.raises(CancelledError):
-        run(*shell("trap '' TERM; echo started; sleep 30; sleep 30"), on_line=lambda _: cancel.set())
+        run(*shell("trap '' TERM; echo started; sleep 30; sleep 30"), grace=0.1, on_line=lambda _: cancel.set())
 
 
-def test_who_cancels_does_not_wait_for_programs(run, cancel, monkeypatch):
-    monkeypatch.setattr(runner, "_GRACE_SECONDS", 5.0)
+def test_who_cancels_does_not_wait_for_programs(run, cancel):
     took: list[float] = []
 
     def on_line(_line):

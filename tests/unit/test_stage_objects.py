@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
+from support.fake_time import FakeTime
 from support.runs import Heard, context_of
 
 from canarylab.engine import bring_up
@@ -59,6 +59,7 @@ def up(wanted, cluster, base, heard=None, provider=None):
         provider=provider or FakeProvider(cluster),
         base=base,
         emit=(heard if heard is not None else Heard()).append,
+        cancel=FakeTime(),
     )
     return bring_up.up(ctx, [wanted]).outcomes[wanted.name]
 
@@ -183,11 +184,6 @@ def test_whether_a_kind_lives_in_namespaces_is_what_the_api_says(folder, cluster
 UNKNOWN = "{apiVersion: %s, kind: Bar, metadata: {name: x}}"
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr("canarylab.stages.unknown_kind._PATIENCE", 0.0)
-
-
 @pytest.mark.parametrize(
     ("api_version", "why"),
     [
@@ -198,7 +194,6 @@ def impatient(monkeypatch):
         ("apps/v1", "apps/v1 is Kubernetes' own, and has no such kind"),
     ],
 )
-@pytest.mark.usefixtures("impatient")
 def test_a_kind_that_nothing_defines_is_given_up_early_with_its_file(folder, cluster, api_version, why):
     (folder / "m" / "bar.yaml").write_text(UNKNOWN % api_version)
     heard = Heard()
@@ -209,18 +204,17 @@ def test_a_kind_that_nothing_defines_is_given_up_early_with_its_file(folder, clu
     assert "next: correct kind and apiVersion there" in outcome.reason
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_kind_whose_group_has_definitions_is_waited_for_until_the_deadline(folder, cluster):
     spec = {"group": "foo.example", "names": {"kind": "Baz"}, "versions": [{"name": "v1"}]}
     meta = {"name": "bazzes.foo.example"}
     api_version = "apiextensions.k8s.io/v1"
     cluster.put({"apiVersion": api_version, "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec})
     body = {"apiVersion": "foo.example/v1", "kind": "Bar", "metadata": {"name": "x"}}
-    ctx = context_of(cluster=cluster, base=folder).for_stage("app", time.monotonic() + 0.3)
-    began = time.monotonic()
+    cancel = FakeTime()
+    ctx = context_of(cluster=cluster, base=folder, cancel=cancel).for_stage("app", cancel.now() + 300)
     with pytest.raises(StageError, match=r"the definitions of group foo.example are those of Baz \(v1\)"):
         unknown_kind.await_definition(ctx, body, "here")
-    assert time.monotonic() - began >= 0.3
+    assert cancel.slept == pytest.approx(300)
     cluster.kinds.add(("foo.example/v1", "Bar"))
     unknown_kind.await_definition(ctx, body, "here")
 

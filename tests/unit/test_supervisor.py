@@ -14,6 +14,7 @@ import xmlrpc.client
 from pathlib import Path
 
 import pytest
+from support.fake_time import FakeTime
 
 from canarylab.cancel import Cancel
 from canarylab.errors import StageError
@@ -136,11 +137,10 @@ def test_what_was_stopped_can_be_started_again(supervisor):
     assert supervisor.is_running("sleeper")
 
 
-def test_a_program_that_cannot_be_started_is_told_with_its_log(supervisor, monkeypatch):
+def test_a_program_that_cannot_be_started_is_told_with_its_log(supervisor):
     supervisor.start(SLEEP, Cancel())  # with all its time: supervisord itself may be slow to come
-    monkeypatch.setattr("canarylab.tools.supervisord._START_SECONDS", 0.3)
     with pytest.raises(StageError) as caught:
-        supervisor.start(Program("none", ["/no/such/program"]), Cancel())
+        supervisor.start(Program("none", ["/no/such/program"]), FakeTime(tick=0.2))
     assert "none doesn't stay up" in str(caught.value)
     assert str(supervisor.log("none")) in str(caught.value)
 

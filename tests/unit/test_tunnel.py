@@ -5,8 +5,8 @@ import json
 
 import pytest
 from support.fake_runner import FakeRunner
+from support.fake_time import FakeTime
 
-from canarylab.cancel import Cancel
 from canarylab.kube.client import ApiError
 from canarylab.providers.embedded import tunnel
 from canarylab.providers.embedded.network import Network, Ranges
@@ -52,7 +52,7 @@ class Services:
 
 @pytest.fixture
 def cancel():
-    return Cancel()
+    return FakeTime()
 
 
 @pytest.fixture
@@ -101,8 +101,7 @@ def test_a_watch_that_ends_is_begun_anew_over_the_same_connection(cancel, runner
     assert len(runner.commands) == 3, "the route is put back each time"
 
 
-def test_what_breaks_off_is_tried_again_over_a_new_connection(cancel, runner, monkeypatch, capsys):
-    monkeypatch.setattr(tunnel, "_RETRY_SECONDS", 0.0)
+def test_what_breaks_off_is_tried_again_over_a_new_connection(cancel, runner, capsys):
     services = Services(cancel, [ApiError("the watch broke off", None, where="/api")], [("ADDED", service("late"))])
     made, connections = tunnel_to(services, runner)
     made.serve(cancel)
@@ -111,8 +110,7 @@ def test_what_breaks_off_is_tried_again_over_a_new_connection(cancel, runner, mo
     assert "ApiError: /api: the watch broke off" in capsys.readouterr().out
 
 
-def test_a_machine_whose_link_is_gone_is_waited_for(cancel, runner, monkeypatch):
-    monkeypatch.setattr(tunnel, "_RETRY_SECONDS", 0.0)
+def test_a_machine_whose_link_is_gone_is_waited_for(cancel, runner):
     fails = [2, 2]
     runner.known[f"ip route replace {ROUTE}"] = lambda: fails.pop() if fails else ""
     services = Services(cancel, [("ADDED", service("gateway"))])

@@ -14,14 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minikube_standin.home import Home, new_profile
+from minikube_standin.routes import Route
+from minikube_standin.tunnel import Registry, Status, block, entry_of
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
+from support.fake_runner import FakeRunner
 
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.stage import StageOptions
-from canarylab.errors import CommandError
 from canarylab.events import Event
 from canarylab.stages.kinds.tunnel import TunnelStage
 from canarylab.tools.runner import Result, Runner
@@ -32,17 +35,11 @@ VM = "192.168.105.4"
 SERVICES = "10.96.0.0/12"
 LAN = ipaddress.ip_network("192.168.105.0/24")
 ROUTER = "192.0.2.1"
-MASK = "//AAAA=="
-BLOCK = """Status:\t
-\tmachine: {profile}
-\tpid: {pid}
-\troute: 10.96.0.0/12 -> {gateway}
-\tminikube: Running
-\tservices: [demo, demo2]
-    errors: \n\t\tminikube: no errors
-\t\trouter: {router}
-\t\tloadbalancer emulator: no errors
-"""
+
+
+def status_block(*, profile: str = PROFILE, pid: int = 1, gateway: str = VM, router: str = "no errors") -> str:
+    """What `minikube tunnel` prints of itself."""
+    return block(profile, pid, Route(SERVICES, gateway), Status(services=["demo", "demo2"], route_error=router))
 
 
 def minikube_home() -> Path:
@@ -50,68 +47,46 @@ def minikube_home() -> Path:
 
 
 def write_profile(name: str = PROFILE, address: str = VM, **other: Any) -> None:
-    """Write a profile as minikube does, as far as a tunnel needs it."""
-    config = {
-        "Name": name,
-        "Driver": "qemu2",
-        "Network": "socket_vmnet",
-        "KubernetesConfig": {"ServiceCIDR": SERVICES, "DNSDomain": "cluster.local"},
-        "Nodes": [{"Name": "", "IP": address, "ControlPlane": True}],
-        **other,
-    }
-    file = minikube_home() / "profiles" / name / "config.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(config))
+    """Write a profile as minikube does."""
+    config = {**new_profile(), "Name": name, "Driver": "qemu2", "Network": "socket_vmnet"}
+    config["Nodes"] = [{"Name": "", "IP": address, "ControlPlane": True}]
+    Home(minikube_home()).save({**config, **other})
 
 
 def write_registry(*tunnels: tuple[str, int, str]) -> None:
     """Write minikube's list of tunnels: profile, process id and gateway of each."""
-    (minikube_home() / "tunnels.json").write_text(json.dumps([_entry(*each) for each in tunnels]))
+    entries = [entry_of(Route(SERVICES, gateway), profile, pid) for profile, pid, gateway in tunnels]
+    Home(minikube_home()).tunnels.write_text(json.dumps(entries))
 
 
 def registered() -> list[int]:
-    return [entry["Pid"] for entry in json.loads((minikube_home() / "tunnels.json").read_text() or "[]")]
+    return [entry["Pid"] for entry in Registry(Home(minikube_home())).entries()]
 
 
-def _entry(profile: str, pid: int, gateway: str) -> dict[str, Any]:
-    destination = {"IP": "10.96.0.0", "Mask": MASK}
-    route = {
-        "Gateway": gateway,
-        "DestCIDR": destination,
-        "ClusterDomain": "cluster.local",
-        "ClusterDNSIP": "10.96.0.10",
-    }
-    return {"Route": route, "MachineName": profile, "Pid": pid}
-
-
-class Host:
+class Host(FakeRunner):
     """A runner with a routing table: `ip` as on Linux, `netstat` and `route` as on macOS, and sudo.
 
     `may_sudo`: sudo asks for nothing; `password`: the user knows it; `privileged` has what was done as root.
     """
 
     def __init__(self, *, may_sudo: bool = True, password: bool = True) -> None:
+        super().__init__()
         self.table: dict[str, str] = {}
         self.may_sudo = may_sudo
         self.password = password
         self.is_on_link = True
-        self.commands: list[str] = []
         self.privileged: list[str] = []
         self.asked: list[str] = []
-
-    def run(self, argv: Sequence[str | Path], *, timeout: float, ok: Sequence[int] = (0,), **_: Any) -> Result:
-        assert timeout > 0
-        words = [str(word) for word in argv]
-        self.commands.append(" ".join(words))
-        code, said = self._sudo(words[2:]) if words[:2] == ["sudo", "-n"] else self._do(words)
-        if code not in ok:
-            raise CommandError(" ".join(words), code, said)
-        return Result(said, "", code, 0.0)
 
     def attended(self, argv: Sequence[str | Path]) -> int:
         self.asked.append(" ".join(map(str, argv)))
         self.may_sudo = self.password
         return 0 if self.password else 1
+
+    def _answer(self, line: str) -> Result:
+        words = line.split()
+        code, said = self._sudo(words[2:]) if words[:2] == ["sudo", "-n"] else self._do(words)
+        return Result(said, "" if code == 0 else said, code, 0.0)
 
     def _sudo(self, words: list[str]) -> tuple[int, str]:
         if not self.may_sudo:
@@ -236,10 +211,11 @@ told = []
 signal.signal(signal.SIGINT, lambda *_: told.append(1))
 if (world / "deaf").exists():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-entry = {_entry(PROFILE, 0, VM)!r}
+entry = {entry_of(Route(SERVICES, VM), PROFILE, 0)!r}
 entry["Pid"] = os.getpid()
 (home / "tunnels.json").write_text(json.dumps([entry]))
-print({BLOCK!r}.format(profile="{PROFILE}", pid=os.getpid(), gateway="{VM}", router=router), end="", flush=True)
+said = {status_block(pid=4711, router="ROUTER")!r}
+print(said.replace("4711", str(os.getpid())).replace("ROUTER", router), end="", flush=True)
 while not told and not (world / "stopped").exists():
     time.sleep(0.02)
 (home / "tunnels.json").write_text("[]")

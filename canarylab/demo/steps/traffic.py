@@ -70,15 +70,15 @@ def _settle(ctx: Context, target: Target) -> None:
     Raises ExpectationError with the likely cause if that takes too long and none succeeds. If only some fail then, the
     traffic begins, and the step that stops it reports them.
     """
-    end = time.monotonic() + _SETTLE_SECONDS
+    end = ctx.cancel.now() + _SETTLE_SECONDS
     while True:
         deadline = time.monotonic() + _PROBE_SECONDS
         try:
             failed = measure(target, GIVE_UP_AFTER, deadline=deadline, cancel=ctx.cancel).failed
-            if not failed or time.monotonic() > end:
+            if not failed or ctx.cancel.now() > end:
                 return
         except ExpectationError:
-            if time.monotonic() > end:
+            if ctx.cancel.now() > end:
                 raise
         ctx.progress(f"{target}: waiting until every request is answered")
         ctx.cancel.sleep(_ASK_AGAIN)

@@ -9,7 +9,6 @@ gateway's own counters say it, which count everybody's requests on the same rout
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -74,12 +73,12 @@ class Survey:
 
     def _settle(self, target: Target, percent: int) -> None:
         """Ask until the answers look right, for some seconds at most; otherwise the measurement will show it."""
-        end = time.monotonic() + _SETTLE_SECONDS
+        end = self.ctx.cancel.now() + _SETTLE_SECONDS
 
         def done(seen: Measurement) -> bool:
             return plausible(seen, percent, self.view) and (not target.by_connection or self._everybody(seen))
 
-        while not done(self.measure(target, _PROBE)) and time.monotonic() < end:
+        while not done(self.measure(target, _PROBE)) and self.ctx.cancel.now() < end:
             self.ctx.progress(f"{target}: waiting for the gateway to route by the new weights")
 
     def _everybody(self, seen: Measurement) -> bool:

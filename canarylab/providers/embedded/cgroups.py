@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,7 +71,7 @@ class ControlGroups:
         """Delete the groups from the leaves up. The kernel may need a moment after the last process is gone."""
         existing = [group for group in self.groups if group.exists()]
         for group in existing:
-            wait_until(functools.partial(_remove, group), deadline=time.monotonic() + 5, cancel=cancel)
+            wait_until(functools.partial(_remove, group), deadline=cancel.now() + 5, cancel=cancel)
         left = [str(group) for group in existing if group.exists()]
         if left:
             return [Removal(f"control groups {', '.join(left)}", "failed", "still in use")]

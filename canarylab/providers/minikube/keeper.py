@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,13 +113,13 @@ class Keeper:
 
     def _watch(self, child: Background, vm: Vm, output: _Output, cancel: Cancel) -> tuple[int, str]:
         """Its exit code, and why it had to be ended, "" where it ended by itself."""
-        in_error, look = 0, time.monotonic() + _LOOK_SECONDS
+        in_error, look = 0, cancel.now() + _LOOK_SECONDS
         while (code := child.wait(_WAIT_SECONDS)) is None:
             if cancel.is_set:
                 return end(child), "asked to stop"
-            if time.monotonic() < look:
+            if cancel.now() < look:
                 continue
-            look = time.monotonic() + _LOOK_SECONDS
+            look = cancel.now() + _LOOK_SECONDS
             if not routes.is_there(self.runner, vm.route):
                 return end(child), f"the route {vm.route} was lost: the tunnel is started again"
             in_error = in_error + 1 if output.known.errors.get("router") else 0

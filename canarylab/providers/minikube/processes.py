@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -69,7 +68,7 @@ def end(runner: Runner, process: Process, cancel: Cancel, signals: Iterable[tupl
         if not is_gone():
             with suppress(ProcessLookupError):
                 os.kill(process.pid, number)
-        if wait_until(is_gone, deadline=time.monotonic() + seconds, cancel=cancel):
+        if wait_until(is_gone, deadline=cancel.now() + seconds, cancel=cancel):
             return True
     return False
 

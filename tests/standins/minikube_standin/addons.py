@@ -12,7 +12,7 @@ from . import reasons
 from .errors import StandinError
 from .flags import Flag, Parsed
 from .home import Home, addon_names
-from .loaded import node_of, partial, running
+from .loaded import partial, running
 from .output import Output, go_json
 
 LIST_FLAGS = {"output": Flag("value", "o"), "docs": Flag("untaught", "d")}
@@ -71,7 +71,7 @@ MANIFESTS = {"istio-provisioner": _operator, "istio": _control_plane}
 
 def apply(home: Home, profile: str, name: str) -> None:
     """Apply an addon's objects; minikube doesn't wait for anything (minikube.md)."""
-    node = node_of(home, profile)
+    node = home.node(profile)
     argv = [str(node.kubectl), "--kubeconfig", str(node.own_kubeconfig), "--context", profile, "apply", "-f", "-"]
     manifest = yaml.safe_dump_all(MANIFESTS[name]())
     done = subprocess.run(argv, input=manifest, text=True, capture_output=True, check=False)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import calls
-from .errors import UNKNOWN, Exit, StandinError
+from .errors import UNKNOWN, Exit, Killed, StandinError
 from .flags import Flag, Parsed, UsageError, parse
 from .home import Home
+from .machines import Machines
 
 _USAGE = 14
 Run = Callable[[Home, str, Parsed], int]
@@ -131,11 +133,14 @@ _UNTAUGHT = (
 """Commands of minikube that the stand-in doesn't know."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command line; its exit code. 99: the stand-in was asked something that it doesn't know."""
+def main(argv: Sequence[str], machines: Machines | None = None) -> int:
+    """Run one command line; its exit code. 99: the stand-in was asked something that it doesn't know.
+
+    Without `machines`, those of the program: a process and the embedded node. Raises Killed where a fault wants it.
+    """
     calls.note("minikube", argv)
     try:
-        return _run(list(argv))
+        return _run(list(argv), machines)
     except Exit as end:
         return end.code
     except UsageError as error:
@@ -146,7 +151,7 @@ def main(argv: Sequence[str]) -> int:
         return UNKNOWN
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], machines: Machines | None) -> int:
     leading, words = _leading(words)
     if not words:
         raise StandinError("minikube without a command")
@@ -161,7 +166,7 @@ def _run(words: list[str]) -> int:
         raise unknown(name)
     command = _COMMANDS[name]()
     flags = parse([*leading, *words], command.flags, name)
-    home = Home.here()
+    home = Home.here(machines)
     return command.run(home, flags.get("profile") or home.active_profile(), flags)
 
 
@@ -178,7 +183,10 @@ def _leading(words: list[str]) -> tuple[list[str], list[str]]:
 
 def run() -> None:
     """The program."""
-    code = main(sys.argv[1:])
+    try:
+        code = main(sys.argv[1:])
+    except Killed:
+        os.kill(os.getpid(), signal.SIGKILL)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # at once: threads of the client must not hold it up

@@ -8,9 +8,16 @@ import json
 import os
 import platform
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .machines import Machines, RealMachines
+
+if TYPE_CHECKING:
+    from .node import Node
+    from .vm import Vm
 
 VERSION = "v1.38.1"
 _TEMPLATE = Path(__file__).with_name("profile.json")
@@ -49,15 +56,17 @@ class System:
 
 @dataclass(frozen=True)
 class Home:
-    """The folder `.minikube`."""
+    """The folder `.minikube`. `environment` is the user's, as it was before a node changed it."""
 
     root: Path
+    machines: Machines = field(default_factory=RealMachines)
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @classmethod
-    def here(cls) -> Home:
+    def here(cls, machines: Machines | None = None) -> Home:
         """$MINIKUBE_HOME itself where it is called `.minikube`, else a folder of that name in it (localpath.go)."""
         said = Path(os.environ.get("MINIKUBE_HOME") or Path.home())
-        return cls(said if said.name == ".minikube" else said / ".minikube")
+        return cls(said if said.name == ".minikube" else said / ".minikube", machines or RealMachines())
 
     @property
     def standin(self) -> Path:
@@ -73,6 +82,12 @@ class Home:
 
     def machine(self, name: str) -> Path:
         return self.root / "machines" / name
+
+    def vm(self, profile: str) -> Vm:
+        return self.machines.vm(self, profile)
+
+    def node(self, profile: str) -> Node:
+        return self.machines.node(self, profile)
 
     # -- profiles -----------------------------------------------------------------------------------------------------
 

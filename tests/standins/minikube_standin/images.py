@@ -5,7 +5,6 @@ None of them reports a failure by its exit code (mk#12556): what went wrong is o
 
 from __future__ import annotations
 
-import json
 import shutil
 import struct
 import sys
@@ -15,17 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from canarylab.errors import CanarylabError, CommandError
+from canarylab.errors import CanarylabError
 from canarylab.pins import architecture
-from canarylab.tools import builders
-from canarylab.tools.buildah import Buildah
 
 from . import faults, reasons
+from .containerd import BuildError, Store
 from .errors import StandinError
 from .flags import Flag, Parsed
 from .home import Home
-from .loaded import host_state, node_of
-from .node import Node, hidden_names
+from .loaded import host_state
 from .output import Output, go_json
 
 LIST_FLAGS = {"format": Flag("value")}
@@ -45,8 +42,6 @@ LOAD_FLAGS = {
     "pull": Flag("untaught"),
 }
 SAVE_FLAGS = {"daemon": Flag("untaught"), "remote": Flag("untaught")}
-_CTR = ("ctr", "--namespace", "k8s.io", "images")
-_BLOBS = "var/lib/containerd/io.containerd.content.v1.content/blobs"
 _INDEX = "application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"
 _ELF_MACHINE_AT, _ELF_MACHINES = 18, {"amd64": 62, "arm64": 183}
 _OTHER = {"amd64": "arm64", "arm64": "amd64"}
@@ -67,8 +62,8 @@ class Images:
         self._is_running = host_state(home, profile) == "Running"
 
     @property
-    def _node(self) -> Node:
-        return node_of(self._home, self._profile)
+    def _store(self) -> Store:
+        return self._home.machines.images(self._home, self._profile)
 
     # -- ls -----------------------------------------------------------------------------------------------------------
 
@@ -86,27 +81,19 @@ class Images:
 
     def _rows(self) -> list[dict[str, Any]]:
         """One an image, by the digest of its configuration as the CRI names it."""
-        node = self._node
+        store = self._store
         found: dict[str, dict[str, Any]] = {}
-        for name, digest in self._names(node):
+        for name, digest in store.names():
             with _readable():
-                manifest = _manifest(node, digest)
+                manifest = _manifest(store, digest)
                 identity = manifest["config"]["digest"]
                 size = manifest["config"]["size"] + sum(layer["size"] for layer in manifest["layers"])
                 row = found.setdefault(identity, {"id": identity, "repoDigests": [], "repoTags": [], "size": str(size)})
                 row["repoTags"].append(name)
         return list(found.values())
 
-    @staticmethod
-    def _names(node: Node) -> list[tuple[str, str]]:
-        """Names and manifest digests, without what the node calls its images on its own."""
-        lines = [line.split() for line in node.run([*_CTR, "list"]).stdout.splitlines()[1:]]
-        hidden = hidden_names()
-        bare = ("sha256:",)
-        return [(line[0], line[2]) for line in lines if line[0] not in hidden and not line[0].startswith(bare)]
-
     def _has(self, name: str) -> bool:
-        return any(known == name for known, _ in self._names(self._node))
+        return any(known == name for known, _ in self._store.names())
 
     # -- build --------------------------------------------------------------------------------------------------------
 
@@ -161,22 +148,19 @@ class Images:
         target = architecture()
         if faults.on("image-build-wrong-architecture"):
             target = _OTHER[target]
-        node = self._node
         with tempfile.TemporaryDirectory(prefix="standin-build-") as scratch:
             # What minikube sends into the machine is a copy.
             copied = Path(scratch) / "context"
             shutil.copytree(context, copied)
             if faults.on("image-build-wrong-architecture"):
                 _disguise(copied, architecture(), target)
-            buildah = Buildah(node.runner, Path(scratch) / "buildah")
             try:
-                buildah.build(copied / file, copied, tag, builders.options(target, arguments))
-            except CommandError as error:
+                self._store.build(
+                    copied / file, copied, tag, scratch=Path(scratch), architecture=target, arguments=arguments
+                )
+            except BuildError as error:
                 sys.stderr.write(f"error: failed to solve: {error}\n")
                 return
-            archive = Path(scratch) / f"{Path(scratch).name}.tar"  # two builds at once go through one folder
-            buildah.export(tag, archive, tag)
-            _import(node, archive)
         sys.stderr.write(f"#1 naming to {tag} done\n")
 
     # -- load, save, rm -----------------------------------------------------------------------------------------------
@@ -196,7 +180,7 @@ class Images:
                 self._out.exit(reasons.GUEST_IMAGE_LOAD, message, box=True)
             if Path(word).is_file() and self._is_running and not faults.on("image-load-keeps-old"):
                 with _quiet():
-                    _import(self._node, Path(word))
+                    self._store.add(Path(word))
         return 0
 
     def save(self, flags: Parsed) -> int:
@@ -206,17 +190,11 @@ class Images:
         name, archive = normalized(flags.words[0]), Path(flags.words[1])
         if not self._is_running or faults.on("image-save-fails") or not self._has(name):
             return 0
-        node = self._node
-        inside = f"var/tmp/save-{archive.name}"
-        node.path("var/tmp").mkdir(exist_ok=True)
-        node.run([*_CTR, "export", "--platform", self._platform(node, name), f"/{inside}", name])
-        shutil.move(node.path(inside), archive)
+        store = self._store
+        digest = next(digest for known, digest in store.names() if known == name)
+        config = store.blob(_manifest(store, digest)["config"]["digest"])
+        store.save(name, archive, f"{config['os']}/{config['architecture']}")
         return 0
-
-    def _platform(self, node: Node, name: str) -> str:
-        digest = next(digest for known, digest in self._names(node) if known == name)
-        config = _blob(node, _manifest(node, digest)["config"]["digest"])
-        return f"{config['os']}/{config['architecture']}"
 
     def rm(self, flags: Parsed) -> int:
         """Exit 0 also for what isn't there, with the text of the CRI's own client (recorded)."""
@@ -225,7 +203,7 @@ class Images:
             if not self._is_running:
                 continue
             if self._has(name):
-                self._node.run([*_CTR, "remove", name])
+                self._store.remove(name)
                 continue
             sys.stderr.write(
                 f"! Failed to remove images for profile {self._profile} error removing images: crictl: "
@@ -259,27 +237,10 @@ def _disguise(context: Path, wanted: str, built: str) -> None:
             file.write(struct.pack("<H", _ELF_MACHINES[built]))
 
 
-def _import(node: Node, archive: Path) -> None:
-    inbox = node.path("var/tmp")
-    inbox.mkdir(exist_ok=True)
-    passed = inbox / f"standin-{archive.name}"
-    passed.unlink(missing_ok=True)
-    shutil.copyfile(archive, passed)
-    try:
-        # Of any architecture: the runtime takes what it is given, and the program fails when it is started.
-        node.run([*_CTR, "import", "--all-platforms", f"/var/tmp/{passed.name}"])
-    finally:
-        passed.unlink(missing_ok=True)
-
-
-def _blob(node: Node, digest: str) -> dict[str, Any]:
-    return dict(json.loads((node.path(_BLOBS) / digest.replace(":", "/")).read_bytes()))
-
-
-def _manifest(node: Node, digest: str) -> dict[str, Any]:
-    manifest = _blob(node, digest)
+def _manifest(store: Store, digest: str) -> dict[str, Any]:
+    manifest = store.blob(digest)
     while manifest.get("mediaType") in _INDEX or "manifests" in manifest:
-        manifest = _blob(node, manifest["manifests"][0]["digest"])
+        manifest = store.blob(manifest["manifests"][0]["digest"])
     return manifest
 
 

@@ -8,10 +8,9 @@ from . import faults
 from .errors import StandinError
 from .flags import Flag, Parsed
 from .home import Home
-from .loaded import environment_before_node, node_of, partial, running
+from .loaded import partial, running
 from .output import DELETE_STEPS, PAUSE_STEPS, STOP_STEPS, UNPAUSE_STEPS, Output
 from .user_kubeconfig import UserKubeconfig
-from .vm import Vm
 
 OUTPUT = {"output": Flag("value", "o")}
 STOP_FLAGS = {
@@ -32,10 +31,10 @@ def stop(home: Home, profile: str, flags: Parsed) -> int:
     out = Output(as_json=as_json, steps=STOP_STEPS)
     config = partial(home, profile, out)
     out.step("Stopping", f'Stopping node "{config["Name"]}"  ...')
-    Vm(home, profile).stop()
-    node_of(home, profile).stop()
+    home.vm(profile).stop()
+    home.node(profile).stop()
     if not flags.on("keep-context-active"):
-        UserKubeconfig(environment_before_node()).remove(profile)
+        UserKubeconfig(home.environment).remove(profile)
     out.step("Done", "1 node stopped.")
     return 0
 
@@ -64,18 +63,18 @@ def delete_profile(home: Home, profile: str, out: Output) -> None:
     """
     config = home.load(profile)
     if config is not None:
-        vm = Vm(home, profile)
+        vm = home.vm(profile)
         out.step("Deleting", f'Deleting "{profile}" in {config["Driver"]} ...')
         if faults.on("delete-leaves-vm"):
             out.error("Failed to delete cluster: quit: EOF")
             out.step("Deleting", f'You may need to manually remove the "{profile}" VM from your hypervisor')
         else:
             vm.stop()
-    if (home.standin / "canarylab" / profile).exists():
-        node_of(home, profile).delete()
+    if home.machines.is_made(home, profile):
+        home.node(profile).delete()
     shutil.rmtree(home.machine(profile), ignore_errors=True)
     shutil.rmtree(home.profile(profile), ignore_errors=True)
-    UserKubeconfig(environment_before_node()).remove(profile)
+    UserKubeconfig(home.environment).remove(profile)
     if "profile" in home.settings():
         home.set("profile", None)
     out.info(f'Removed all traces of the "{profile}" cluster.', "* ")
@@ -96,7 +95,7 @@ def _pause(home: Home, profile: str, flags: Parsed, verb: str) -> int:
     out = Output(as_json=flags.get("output") == "json", steps=steps)
     running(home, profile, out)
     out.step(f"{verb}ing", f"{verb}ing node {profile} ...")
-    node = node_of(home, profile)
+    node = home.node(profile)
     count = node.pause() if verb == "Paus" else node.unpause()
     out.step("Done", f"{verb}ed {count} containers in: {_NAMESPACES}")
     return 0

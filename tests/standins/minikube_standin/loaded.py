@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import faults
 from .errors import Exit
 from .home import Home
 from .output import Output
-from .vm import Vm
-
-if TYPE_CHECKING:
-    from .node import Node
 
 _GUEST_UNAVAILABLE, _GUEST_NOT_FOUND = 83, 85
 _CONTROL_PLANE_UNAVAILABLE, _CONTROL_PLANE_CONFIG = 103, 108
@@ -43,7 +38,7 @@ def partial(home: Home, profile: str, out: Output) -> dict[str, Any]:
 
 def host_state(home: Home, profile: str) -> str:
     """Running, Stopped, or "" where there is no machine. A machine whose process was killed is switched off first."""
-    vm = Vm(home, profile)
+    vm = home.vm(profile)
     if not vm.exists:
         return ""
     if faults.on("vm-gone"):
@@ -56,18 +51,12 @@ def host_state(home: Home, profile: str) -> str:
 
 def _switch_off(home: Home, profile: str) -> None:
     """What ran in the machine ends with its process."""
-    if (home.standin / "canarylab" / profile).exists():
-        node_of(home, profile).stop()
-
-
-def node_of(home: Home, profile: str) -> Node:
-    from .node import Node
-
-    return Node(home, profile)
+    if home.machines.is_made(home, profile):
+        home.node(profile).stop()
 
 
 def api_state(home: Home, profile: str) -> str:
-    return "Stopped" if faults.on("apiserver-stopped") else node_of(home, profile).api()
+    return "Stopped" if faults.on("apiserver-stopped") else home.node(profile).api()
 
 
 def running(home: Home, profile: str, out: Output) -> dict[str, Any]:
@@ -94,11 +83,3 @@ def healthy(home: Home, profile: str, out: Output) -> dict[str, Any]:
         message = f"The control-plane node {profile} apiserver is not running: (state={state})"
         raise _tip(out, message, profile, "start", _CONTROL_PLANE_UNAVAILABLE)
     return config
-
-
-def environment_before_node() -> dict[str, str]:
-    """The environment as the user set it: a Node changes it."""
-    return dict(_ENVIRONMENT)
-
-
-_ENVIRONMENT = dict(os.environ)

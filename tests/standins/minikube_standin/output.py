@@ -50,21 +50,17 @@ class Output:
         as_json: bool,
         steps: Sequence[str] = (),
         log: Path | None = None,
-        out: IO[str] = sys.stdout,
-        err: IO[str] = sys.stderr,
     ) -> None:
         self.as_json = as_json
         self._steps = tuple(steps)
         self._log = log
-        self._out = out
-        self._err = err
 
     def step(self, name: str, message: str) -> None:
         """A step; `currentstep` is empty on a detour, such as `Deleting` within a start (minikube.md)."""
         number = str(self._steps.index(name)) if name in self._steps else ""
         data = {"currentstep": number, "message": message, "name": name, "totalsteps": str(len(self._steps) - 1)}
         if not self._event("step", data):
-            self._line(self._out, f"* {message}")
+            self._line(sys.stdout, f"* {message}")
 
     def download(self, artifact: str, progress: str | None = None) -> None:
         number = START_STEPS.index("Downloading Artifacts")
@@ -74,20 +70,20 @@ class Output:
 
     def info(self, message: str, mark: str = "  - ") -> None:
         if not self._event("info", {"message": message}):
-            self._line(self._out, mark + message)
+            self._line(sys.stdout, mark + message)
 
     def warning(self, message: str) -> None:
         if not self._event("warning", {"message": message}):
-            self._line(self._err, f"! {message}")
+            self._line(sys.stderr, f"! {message}")
 
     def error(self, message: str) -> None:
         """An error that isn't the end: an event without a reason."""
         if not self._event("error", {"message": message}):
-            self._line(self._err, f"* {message}")
+            self._line(sys.stderr, f"* {message}")
 
     def raw(self, line: str) -> None:
         """A line that is no event even with --output=json, as qemu's `OUTPUT:` and `ERROR:` (minikube.md)."""
-        self._line(self._out, line)
+        self._line(sys.stdout, line)
 
     def refuse(self, reason: Reason, message: str) -> None:
         """Print a reason and go on: what --force makes of most refusals (recorded)."""
@@ -101,12 +97,12 @@ class Output:
         }
         if self._event("error", data):
             return
-        self._out.write("\n\n")
-        self._line(self._err, f"{reason.mark} Exiting due to {reason.id}: {message}")
+        sys.stdout.write("\n\n")
+        self._line(sys.stderr, f"{reason.mark} Exiting due to {reason.id}: {message}")
         if reason.advice:
-            self._line(self._err, f"* Suggestion: {reason.advice}")
+            self._line(sys.stderr, f"* Suggestion: {reason.advice}")
         if reason.url:
-            self._line(self._err, f"* Documentation: {reason.url}")
+            self._line(sys.stderr, f"* Documentation: {reason.url}")
 
     def exit(self, reason: Reason, message: str, *, box: bool = False) -> NoReturn:
         """Print a reason and end. Errors that minikube didn't foresee come with a box about filing an issue."""
@@ -126,11 +122,11 @@ class Output:
             "* - /tmp/file",
             "",
         )
-        self._line(self._err, "* ")
-        self._line(self._err, "╭" + "─" * _BOX_WIDTH + "╮")
+        self._line(sys.stderr, "* ")
+        self._line(sys.stderr, "╭" + "─" * _BOX_WIDTH + "╮")
         for line in content:
-            self._line(self._err, "│" + f"    {line}".ljust(_BOX_WIDTH) + "│")
-        self._line(self._err, "╰" + "─" * _BOX_WIDTH + "╯")
+            self._line(sys.stderr, "│" + f"    {line}".ljust(_BOX_WIDTH) + "│")
+        self._line(sys.stderr, "╰" + "─" * _BOX_WIDTH + "╯")
 
     def _event(self, kind: str, data: dict[str, Any]) -> bool:
         """Log it, and print it where events are wanted; whether they are."""
@@ -148,7 +144,7 @@ class Output:
             with self._log.open("a") as log:
                 log.write(line + "\n")
         if self.as_json:
-            self._line(self._out, line)
+            self._line(sys.stdout, line)
         return self.as_json
 
     @staticmethod

@@ -11,7 +11,7 @@ from canarylab.errors import CommandError
 from .errors import Exit, StandinError
 from .flags import Flag, Parsed
 from .home import VERSION, Home
-from .loaded import environment_before_node, node_of, partial, running
+from .loaded import partial, running
 from .output import Output, go_json
 from .user_kubeconfig import UserKubeconfig
 
@@ -47,7 +47,7 @@ def ssh(home: Home, profile: str, flags: Parsed) -> int:
         raise StandinError("minikube ssh without a command: there is no terminal to stand in for")
     running(home, profile, Output(as_json=False))
     try:
-        done = node_of(home, profile).run(["sh", "-c", _SUDO + " ".join(words)], ok=range(256))
+        done = home.node(profile).run(["sh", "-c", _SUDO + " ".join(words)], ok=range(256))
     except CommandError as error:
         print(error, file=sys.stderr)
         return 1
@@ -87,7 +87,7 @@ def node(home: Home, profile: str, flags: Parsed) -> int:
 def kubectl(home: Home, profile: str, flags: Parsed) -> int:
     """The node's own kubectl, on the profile's cluster."""
     partial(home, profile, Output(as_json=False))
-    behind = node_of(home, profile)
+    behind = home.node(profile)
     argv = [str(behind.kubectl), "--kubeconfig", str(behind.own_kubeconfig), "--context", profile]
     environment = {**os.environ, "NO_PROXY": "*", "KUBECACHEDIR": str(home.standin / "kube-cache")}
     return subprocess.run([*argv, *flags.words, *flags.rest], env=environment, check=False).returncode
@@ -96,8 +96,8 @@ def kubectl(home: Home, profile: str, flags: Parsed) -> int:
 def update_context(home: Home, profile: str) -> int:
     """Put the profile's entries into the kubeconfig again where they are another's, and make the context current."""
     loaded = running(home, profile, Output(as_json=False))
-    user = UserKubeconfig(environment_before_node())
-    credentials = node_of(home, profile).credentials
+    user = UserKubeconfig(home.environment)
+    credentials = home.node(profile).credentials
     server = credentials["clusters"][0]["cluster"]["server"]
     if user.server(profile) == server:
         print(f'! No changes required for the "{profile}" context')

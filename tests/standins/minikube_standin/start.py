@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from typing import Any
 
 from . import faults, reasons
+from .errors import Killed
 from .flags import Flag, Parsed
 from .home import Home, System, new_profile
 from .output import START_STEPS, Output
 from .user_kubeconfig import UserKubeconfig
 from .validate import BUILTIN_ADDRESS, CONTAINERS, Validation, megabytes
-from .vm import Vm
 
 FLAGS = {
     "addons": Flag("list"),
@@ -74,8 +73,8 @@ class Start:
             as_json=flags.get("output") == "json", steps=START_STEPS, log=home.profile(profile) / "events.json"
         )
         self._check = Validation(home, profile, flags, self._out)
-        self._vm = Vm(home, profile)
-        self._kubeconfig = UserKubeconfig(dict(os.environ))
+        self._vm = home.vm(profile)
+        self._kubeconfig = UserKubeconfig(home.environment)
 
     def run(self) -> int:
         self._check.before_driver()
@@ -201,18 +200,16 @@ class Start:
         self._vm.create(config)
         if faults.on("half-created"):
             (self._vm.folder / "config.json").unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+            raise Killed
         self._vm.start(config)
         return None
 
     # -- Kubernetes ---------------------------------------------------------------------------------------------------
 
     def _bring_up(self, config: dict[str, Any]) -> None:
-        from .node import Node
-
         name, kubernetes = self._profile, config["KubernetesConfig"]
         was_on_builtin = config["Nodes"][0]["IP"] == BUILTIN_ADDRESS and config["Network"] == "socket_vmnet"
-        node = Node(self._home, name)
+        node = self._home.node(name)
         is_new = not node.is_made
         runtime = f"{kubernetes['ContainerRuntime']} {_RUNTIME_VERSIONS[kubernetes['ContainerRuntime']]}"
         version = kubernetes["KubernetesVersion"]

@@ -9,7 +9,7 @@ from typing import Any
 from .errors import StandinError
 from .flags import Flag, Parsed
 from .home import Home
-from .loaded import api_state, environment_before_node, host_state, node_of, partial
+from .loaded import api_state, host_state, partial
 from .output import Output, go_json
 from .user_kubeconfig import UserKubeconfig
 
@@ -34,9 +34,9 @@ def node_status(home: Home, config: dict[str, Any]) -> dict[str, Any] | None:
     if host != "Running":
         return _row(name, host, host, host, host)
     api = api_state(home, name)
-    kubelet = node_of(home, name).kubelet()
-    wanted = node_of(home, name).credentials
-    server = UserKubeconfig(environment_before_node()).server(name)
+    kubelet = home.node(name).kubelet()
+    wanted = home.node(name).credentials
+    server = UserKubeconfig(home.environment).server(name)
     configured = bool(wanted) and server == wanted["clusters"][0]["cluster"]["server"]
     return _row(name, host, kubelet, api, "Configured" if configured else "Misconfigured")
 
@@ -95,7 +95,7 @@ def profile_list(home: Home, flags: Parsed) -> int:
         raise StandinError("profile list without -o json: the table isn't stood in for")
     light = flags.on("light")
     valid, invalid = home.names()
-    current = UserKubeconfig(environment_before_node()).current()
+    current = UserKubeconfig(home.environment).current()
     rows = {
         "invalid": [] if light else [_profile_row(home, name, "", None, current) for name in invalid],
         "valid": [

@@ -23,8 +23,7 @@ from canarylab.kube.objects import load_balancer_address
 from . import faults, reasons, routes
 from .flags import Flag, Parsed
 from .home import Home
-from .loaded import healthy, host_state, node_of
-from .node import Node
+from .loaded import healthy, host_state
 from .output import Output, go_json
 from .routes import Route, RouteError
 
@@ -57,16 +56,16 @@ class Registry:
     def running(self, route: Route) -> dict[str, Any] | None:
         """The entry of this route whose process is there."""
         if faults.on("tunnel-registered"):
-            return _entry(route, "another", 1)
-        wanted = _entry(route, "", 0)["Route"]
+            return entry_of(route, "another", 1)
+        wanted = entry_of(route, "", 0)["Route"]
         return next((entry for entry in self.entries() if entry["Route"] == wanted and _alive(entry["Pid"])), None)
 
     def register(self, route: Route, machine: str) -> None:
         self.remove(route)
-        self._write([*self.entries(), _entry(route, machine, os.getpid())])
+        self._write([*self.entries(), entry_of(route, machine, os.getpid())])
 
     def remove(self, route: Route) -> None:
-        wanted = _entry(route, "", 0)["Route"]
+        wanted = entry_of(route, "", 0)["Route"]
         self._write([entry for entry in self.entries() if entry["Route"] != wanted])
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
@@ -75,8 +74,18 @@ class Registry:
         self._file.write_text(go_json(entries))
 
 
-def _entry(route: Route, machine: str, pid: int) -> dict[str, Any]:
-    """As Go writes it: the mask of a network is bytes, in base64."""
+def block(machine: str, pid: int, route: Route, status: Status) -> str:
+    """What the tunnel prints of itself (recorded)."""
+    return (
+        f"Status:\t\n\tmachine: {machine}\n\tpid: {pid}\n\troute: {route}\n"
+        f"\tminikube: {status.minikube}\n\tservices: [{', '.join(status.services)}]\n    errors: \n"
+        f"\t\tminikube: {status.minikube_error}\n\t\trouter: {status.route_error}\n"
+        f"\t\tloadbalancer emulator: {status.balancer_error}\n"
+    )
+
+
+def entry_of(route: Route, machine: str, pid: int) -> dict[str, Any]:
+    """One of the registry, as Go writes it: the mask of a network is bytes, in base64."""
     network = ipaddress.ip_network(route.destination)
     mask = base64.b64encode(network.netmask.packed).decode()
     return {
@@ -161,12 +170,9 @@ class Tunnel:
         elif owner["Pid"] != os.getpid():
             raise RouteError(f"there is already a running tunnel for this machine: {_shown(owner)}")
 
-    def _node(self) -> Node:
-        return node_of(self._home, self._profile)
-
     def _set_addresses(self, wanted: bool) -> list[str]:
         """Give LoadBalancer Services their own address, or take it back; their names, without namespaces."""
-        cluster = self._node().cluster()
+        cluster = self._home.node(self._profile).cluster()
         names = []
         for service in cluster.list("v1", "Service"):
             meta, spec = service["metadata"], service["spec"]
@@ -189,12 +195,7 @@ class Tunnel:
                 self._set_addresses(False)
 
     def _report(self, status: Status) -> None:
-        sys.stdout.write(
-            f"Status:\t\n\tmachine: {self._profile}\n\tpid: {os.getpid()}\n\troute: {self._route}\n"
-            f"\tminikube: {status.minikube}\n\tservices: [{', '.join(status.services)}]\n    errors: \n"
-            f"\t\tminikube: {status.minikube_error}\n\t\trouter: {status.route_error}\n"
-            f"\t\tloadbalancer emulator: {status.balancer_error}\n"
-        )
+        sys.stdout.write(block(self._profile, os.getpid(), self._route, status))
         sys.stdout.flush()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _SECTIONS = ("clusters", "contexts", "users")
 class UserKubeconfig:
     """`path` is the first file that $KUBECONFIG names, else ~/.kube/config (kubeconfig.PathFromEnv)."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         named = [part for part in environment.get("KUBECONFIG", "").split(":") if part]
         self.path = Path(named[0]) if named else Path.home() / ".kube" / "config"
 
