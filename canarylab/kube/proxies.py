@@ -84,7 +84,7 @@ def _is_this_machine(target: SplitResult) -> bool:
 
 
 def _is_exempt(target: SplitResult, no_proxy: str) -> bool:
-    host, port = target.hostname or "", str(target.port or _PORTS.get(target.scheme, ""))
+    host, port = target.hostname or "", str(target.port or _PORTS.get(target.scheme, 0))
     rules = (rule.strip().lower() for rule in no_proxy.split(","))
     return any(rule == "*" or _matches(rule, host, port) for rule in rules if rule)
 

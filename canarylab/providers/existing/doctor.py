@@ -65,7 +65,13 @@ def cluster(ctx: Context, spec: ClusterSpec) -> list[Finding]:
         version = Finding("cluster", True, f"Kubernetes {'.'.join(map(str, client.version()))}")
         return [*found, version, _nodes(client), _rights(client)]
     except CanarylabError as error:
-        return [*found, Finding("cluster", False, error.what, error.remedy or remedy)]
+        return [*found, Finding("cluster", False, _said(error), error.remedy or remedy)]
+
+
+def _said(error: CanarylabError) -> str:
+    """What is wrong, where, and why if that is known: in one line, as a finding has it."""
+    where = f"{error.where}: " if error.where else ""
+    return f"{where}{error.what}" + (f" ({error.why})" if error.why else "")
 
 
 def _nodes(cluster: Cluster) -> Finding:
