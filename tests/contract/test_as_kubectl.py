@@ -12,7 +12,7 @@ import pytest
 import yaml
 from support.api_server import ApiServer
 from support.certificates import certificate, serving
-from support.socks_proxy import SocksProxy
+from support.proxy_servers import HttpProxy, SocksProxy
 
 from canarylab.errors import MachineError, NotYetObservableError
 from canarylab.kube.client import Cluster
@@ -260,9 +260,13 @@ def test_the_same_proxy_of_the_environment_is_asked(
         assert proxy.asked == theirs * 2
 
 
-def test_the_same_proxy_of_the_kubeconfig_is_asked(api: ApiServer, pki: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with SocksProxy(api.port) as proxy:
-        url = f"socks5://me:word@127.0.0.1:{proxy.port}"
+@pytest.mark.parametrize(("kind", "scheme"), [(SocksProxy, "socks5"), (HttpProxy, "http")])
+def test_the_same_proxy_of_the_kubeconfig_is_asked(
+    api: ApiServer, pki: Path, kind: type[SocksProxy | HttpProxy], scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the password of its URL, and by another name than the certificate's."""
+    with kind(api.port) as proxy:
+        url = f"{scheme}://me:word@127.0.0.1:{proxy.port}"
         file = write(pki, f"https://{NAME}.invalid:6443", {**SECURE, "proxy-url": url}, {"token": "abc"})
         assert kubectl(file).stdout == "ok"
         monkeypatch.setenv("KUBECONFIG", str(file))

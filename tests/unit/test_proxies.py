@@ -9,7 +9,7 @@ import pytest
 import yaml
 from support.api_server import ApiServer
 from support.certificates import certificate, serving
-from support.socks_proxy import SocksProxy
+from support.proxy_servers import HttpProxy, SocksProxy
 
 from canarylab.errors import MachineError
 from canarylab.kube.client import ApiError, Cluster
@@ -146,6 +146,17 @@ def test_what_speaks_no_socks_is_an_error_of_the_connection(case, answer):
         threading.Thread(target=reply, daemon=True).start()
         cluster = case(**{"proxy-url": f"socks5://127.0.0.1:{server.getsockname()[1]}"})
         assert "the proxy doesn't speak SOCKS5" in str(cluster.ready())
+
+
+def test_a_certificate_of_another_name_is_verified_through_an_http_proxy_too(case, tmp_path):
+    named = certificate(tmp_path, "DNS:api.internal.example.com")
+    with ApiServer(serving(*named)) as api, HttpProxy(api.port) as http:
+        api.replies["GET /readyz"] = (200, "ok")
+        cluster = {"proxy-url": f"http://127.0.0.1:{http.port}", "certificate-authority": str(named[0])}
+        cluster["insecure-skip-tls-verify"] = False
+        assert case(**cluster, **{"tls-server-name": "api.internal.example.com"}).ready() is None
+        assert "CERTIFICATE_VERIFY_FAILED" in str(case(**cluster).ready())
+    assert http.asked == [("api.team.example.invalid", 6443)] * 2
 
 
 # -- which of them ----------------------------------------------------------------------------------------------------
