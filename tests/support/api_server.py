@@ -63,6 +63,8 @@ class ApiServer:
         self.replies: dict[str, Reply | Callable[[Request], Reply]] = {
             f"GET {path}": (200, {"resources": [_resource(*row) for row in rows]}) for path, rows in DISCOVERY.items()
         }
+        self.authority = ""
+        """The file of the certificate that vouches for it, where it is asked over TLS."""
         self.watched: queue.Queue[Any] = queue.Queue()
         self.watching = threading.Event()
         """Set once a watch has begun."""

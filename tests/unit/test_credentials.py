@@ -124,7 +124,6 @@ def test_it_is_not_run_where_the_user_logs_in_otherwise(api, tmp_path, program, 
 def test_over_plain_http_it_is_not_run_and_nothing_is_sent(tmp_path, program):
     """As client-go: credentials are for TLS alone."""
     with ApiServer() as plain:
-        plain.authority = ""
         plain.replies["GET /readyz"] = (200, "ok")
         assert connect(plain, tmp_path, program).ready() is None
     assert "authorization" not in dict(plain.requests[-1].headers)
