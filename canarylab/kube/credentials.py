@@ -146,10 +146,14 @@ class ExecCredentials(httpx.Auth):
             raise MachineError(f"{program} can't be run", why=str(error), remedy=hint) from error
         by_hand = f"run it by hand: {' '.join(argv)}"
         try:
-            status = dict(json.loads(done.stdout)["status"])
+            answer = json.loads(done.stdout)
+            version, status = answer["apiVersion"], dict(answer["status"])
         except (ValueError, KeyError, TypeError) as error:
             what = f"{program} returned no credentials (exit code {done.returncode})"
             raise MachineError(what, remedy=by_hand) from error
+        if version != self._exec["apiVersion"]:
+            what = f"{program} answers in version {version}, and the kubeconfig says {self._exec['apiVersion']}"
+            raise MachineError(what, remedy="let the cluster's own tool write the kubeconfig again")
         _sendable(str(status.get("token") or ""), f"the token from {program}", by_hand)
         return status
 

@@ -133,7 +133,7 @@ def is_secure(cluster: Mapping[str, Any]) -> bool:
     Source: client-go v0.36.3, tools/clientcmd/client_config.go, "only try to read the auth information if we are
     secure"; rest/url_utils.go takes a server without a scheme to be plain HTTP.
     """
-    return server_url(cluster).startswith("https://")
+    return urlsplit(server_url(cluster)).scheme == "https"
 
 
 def server_url(cluster: Mapping[str, Any]) -> str:

@@ -100,7 +100,7 @@ def _matches(rule: str, host: str, port: str) -> bool:
         return False
     if (named := _address(name)) or address:
         return named == address
-    name = name.removeprefix("*")
+    name = name.removeprefix("*") if name.startswith("*.") else name
     return bool(name) and (host.endswith(name) if name.startswith(".") else host == name or host.endswith(f".{name}"))
 
 

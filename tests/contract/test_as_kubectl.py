@@ -188,6 +188,8 @@ REFUSED_USERS: dict[str, dict[str, Any]] = {
     "number for an argument": {"exec": {**EXEC, "args": ["-c", 5]}},
     "program that is not there": {"exec": {**EXEC, "command": "no-such-program"}},
     "program that gives nothing": {"exec": {**EXEC, "args": ["-c", "true"]}},
+    "program of another version": {"exec": {**EXEC, "args": ["-c", GIVES.replace("k8s.io/v1", "k8s.io/v1beta1")]}},
+    "program without a key": {"exec": {**EXEC, "args": ["-c", GIVES.replace('"token"', '"clientCertificateData"')]}},
     "program with nobody to ask": {"exec": {**EXEC, "args": ["-c", GIVES], "interactiveMode": "Always"}},
 }
 
@@ -234,18 +236,28 @@ def test_what_kubectl_refuses_we_refuse_with_words(
         ({"HTTPS_PROXY": "socks5://PROXY"}, True),
         ({"https_proxy": "socks5h://PROXY"}, True),
         ({"ALL_PROXY": "socks5://PROXY"}, False),
-        ({"HTTPS_PROXY": "socks5://PROXY", "NO_PROXY": f".{NAME.partition('.')[2]}"}, False),
+        *(
+            ({"HTTPS_PROXY": "http://PROXY", "NO_PROXY": rule}, is_asked)
+            for rule, is_asked in [
+                (f".{NAME.partition('.')[2]}.invalid", False),
+                (f"*.{NAME.partition('.')[2]}.invalid", False),
+                (f"*{NAME.partition('.')[2]}.invalid", True),
+                (f"{NAME}.invalid:6443", False),
+                (f"{NAME}.invalid:443", True),
+                (f".{NAME}.invalid", True),
+                ("other.test, INVALID", False),
+                ("*", False),
+            ]
+        ),
     ],
 )
 def test_the_same_proxy_of_the_environment_is_asked(
     api: ApiServer, pki: Path, environment: dict[str, str], is_asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with SocksProxy(api.port) as proxy:
-        file = write(pki, f"https://{NAME}.invalid:6443", {**SECURE, "tls-server-name": NAME}, {"token": "abc"})
-        variables = {
-            name: value.replace("PROXY", f"127.0.0.1:{proxy.port}").replace("example.com", "example.com.invalid")
-            for name, value in environment.items()
-        }
+    kind = HttpProxy if "http://PROXY" in environment.values() else SocksProxy
+    with kind(api.port) as proxy:
+        file = write(pki, f"https://{NAME}.invalid:6443", SECURE, {"token": "abc"})
+        variables = {name: value.replace("PROXY", f"127.0.0.1:{proxy.port}") for name, value in environment.items()}
         assert (kubectl(file, **variables).stdout == "ok") == is_asked
         theirs = list(proxy.asked)
         for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):

@@ -35,7 +35,9 @@ def program(tmp_path):
     script.write_text(
         f"""#!/bin/sh
 echo "$KUBERNETES_EXEC_INFO" >> {tmp_path}/told
-printf '{{"kind": "ExecCredential", "status": {{"token": "%s"}}}}' "$(cat {tmp_path}/token)"
+version=$(echo "$KUBERNETES_EXEC_INFO" | sed 's/.*"apiVersion": "\\([^"]*\\)".*/\\1/')
+token=$(cat {tmp_path}/token)
+printf '{{"kind": "ExecCredential", "apiVersion": "%s", "status": {{"token": "%s"}}}}' "$version" "$token"
 """
     )
     script.chmod(0o755)
@@ -88,7 +90,8 @@ def test_it_is_told_about_the_cluster_only_if_it_wants_to_know(api, tmp_path, pr
 
 
 def test_it_gets_the_environment_that_the_kubeconfig_names(api, tmp_path):
-    words = ["-c", 'printf \'{"status": {"token": "%s"}}\' "$PROFILE"; echo "$PROFILE" > "$0/profile"', str(tmp_path)]
+    answer = json.dumps({"apiVersion": VERSION, "status": {"token": "t"}})
+    words = ["-c", f'echo \'{answer}\'; echo "$PROFILE" > "$0/profile"', str(tmp_path)]
     connect(api, tmp_path, "sh", args=words, env=[{"name": "PROFILE", "value": "team"}])
     assert (tmp_path / "profile").read_text() == "team\n"
 
@@ -138,7 +141,11 @@ def test_one_that_has_to_ask_is_not_run_without_a_terminal(api, tmp_path, progra
 
 def test_one_that_never_asks_does_not_get_what_is_typed(api, tmp_path):
     """Else it would eat the answers that this tool waits for."""
-    words = ["-c", 'cat > "$0/typed"; printf \'{"status": {"token": "t"}}\'', str(tmp_path)]
+    words = [
+        "-c",
+        f'cat > "$0/typed"; printf \'{{"apiVersion": "{VERSION}", "status": {{"token": "t"}}}}\'',
+        str(tmp_path),
+    ]
     connect(api, tmp_path, "sh", args=words, interactiveMode="Never")
     assert (tmp_path / "typed").read_text() == ""
 

@@ -185,6 +185,7 @@ def test_a_certificate_of_another_name_is_verified_through_an_http_proxy_too(cas
                 ("api.team.example.invalid:443", "http://p:1"),
                 (".api.team.example.invalid", "http://p:1"),
                 ("ample.invalid", "http://p:1"),
+                ("*ample.invalid", "http://p:1"),
                 ("10.0.0.0/8", "http://p:1"),
                 (",", "http://p:1"),
             ]
