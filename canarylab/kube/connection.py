@@ -16,7 +16,7 @@ import httpx2 as httpx
 import socksio
 
 from canarylab.errors import CanarylabError, MachineError, NotYetObservableError
-from canarylab.kube import certificates, fields, proxies
+from canarylab.kube import certificates, entries, proxies, refusals
 from canarylab.kube.credentials import ExecCredentials, authentication, impersonation
 from canarylab.yamlfile.reader import load_yaml
 
@@ -88,7 +88,7 @@ class Connection:
         self.context = context
         cluster, user = _entries(kubeconfig, context, config if config is not None else _read(kubeconfig))
         self._route = proxies.route(
-            fields.server_url(cluster), cluster.get("proxy-url"), os.environ if by_proxy else {}
+            entries.server_url(cluster), cluster.get("proxy-url"), os.environ if by_proxy else {}
         )
         self._http = _client(kubeconfig, cluster, user, self._route.proxy)
 
@@ -164,7 +164,7 @@ def _client(kubeconfig: Path, cluster: Mapping[str, Any], user: Mapping[str, Any
     """A client that asks as kubectl would; a file that is no certificate is a cluster that can't be asked yet."""
     auth = authentication(user, cluster)
     try:
-        context = certificates.tls_context(cluster, user if fields.is_secure(cluster) else {})
+        context = certificates.tls_context(cluster, user if entries.is_secure(cluster) else {})
         if isinstance(auth, ExecCredentials):
             auth.load_certificate(context)
     except (OSError, ValueError) as error:
@@ -177,7 +177,7 @@ def _client(kubeconfig: Path, cluster: Mapping[str, Any], user: Mapping[str, Any
     if cluster.get("disable-compression"):
         headers.append((b"Accept-Encoding", b"identity"))
     return httpx.Client(
-        base_url=fields.server_url(cluster),
+        base_url=entries.server_url(cluster),
         headers=headers,
         auth=auth,
         timeout=httpx.Timeout(REQUEST_TIMEOUT),
@@ -209,8 +209,8 @@ def _entries(kubeconfig: Path, context: str, raw: Mapping[str, Any]) -> tuple[di
     if found is None:
         what = f"context {context!r} refers to a cluster the kubeconfig doesn't have: {inner.get('cluster')!r}"
         raise NotYetObservableError(what, where=str(kubeconfig))
-    cluster, user = fields.absolute(found, kubeconfig.parent), fields.absolute(user or {}, kubeconfig.parent)
-    for fault in fields.faults(inner, cluster, user):
+    cluster, user = entries.absolute(found, kubeconfig.parent), entries.absolute(user or {}, kubeconfig.parent)
+    for fault in refusals.faults(inner, cluster, user):
         raise MachineError(fault.what, where=f"{kubeconfig}, {fault.key}", why=fault.why, remedy=fault.remedy)
     return cluster, user
 

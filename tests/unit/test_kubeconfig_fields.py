@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from canarylab.errors import MachineError
-from canarylab.kube.fields import FIELDS, HONOURED, IGNORED, REFUSED, faults
+from canarylab.kube.fields import FIELDS, HONOURED, IGNORED, REFUSED
+from canarylab.kube.refusals import faults
 from canarylab.paths import REPOSITORY, cache_home
 from canarylab.providers.existing import userconfig
 

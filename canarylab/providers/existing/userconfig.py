@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from canarylab.errors import MachineError, UsageError
-from canarylab.kube import fields, kubeconfig
+from canarylab.kube import entries, kubeconfig, refusals
 
 
 def contexts() -> list[str]:
@@ -50,7 +50,7 @@ def single(name: str) -> dict[str, Any]:
             remedy="fix the kubeconfig, or let the cluster's own tool write it again",
         )
     cluster, user = _content(found, "clusters"), _content(found, "users")
-    for fault in fields.faults(inner, cluster, user):
+    for fault in refusals.faults(inner, cluster, user):
         raise MachineError(
             f"context {name!r} can't be used: {fault.what}" if not fault.key else f"{fault.key}: {fault.what}",
             where=_where(found, fault.section, fault.key),
@@ -76,7 +76,7 @@ def _content(found: Mapping[str, _Found | None], section: str) -> Any:
     """What an entry holds, with paths that hold from anywhere; {} where there is none."""
     file, entry = found[section] or (Path(), {})
     content = entry.get(section.removesuffix("s")) or {}
-    return fields.absolute(content, file.parent) if isinstance(content, Mapping) else content
+    return entries.absolute(content, file.parent) if isinstance(content, Mapping) else content
 
 
 def _entry(section: str, name: Any) -> _Found | None:
