@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from canarylab.errors import StageError, UsageError
+from canarylab.errors import MachineError, StageError, UsageError
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -27,6 +29,7 @@ _CONNECT_SECONDS, _SILENCE_SECONDS = 10.0, 30.0
 _CHUNK = 1 << 16
 _BUSY = (429, 500, 502, 503, 504)
 _NOT_FOUND = 404
+_SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 
 
 class NotPublishedError(StageError):
@@ -37,11 +40,13 @@ def fetch(ctx: Context, url: str, *, cache: Path) -> bytes:
     """The whole content of `url`, by way of the mirror and the proxies that the environment names.
 
     `cache` is where the caller keeps it, for the error to say. Raises NotPublishedError where there is no such file,
-    StageError with the URL and the reason for everything else, and CancelledError when the run is interrupted.
+    MachineError for a SOCKS proxy that can't be used yet, StageError with the URL and the reason for everything else,
+    and CancelledError when the run is interrupted.
     """
     import requests
     from urllib3.exceptions import HTTPError
 
+    _require_proxy(url)
     try:
         with _session() as session:
             timeout = (min(_CONNECT_SECONDS, ctx.remaining), min(_SILENCE_SECONDS, ctx.remaining))
@@ -56,6 +61,30 @@ def fetch(ctx: Context, url: str, *, cache: Path) -> bytes:
             remedy=f"check the network and HTTPS_PROXY, then `{ctx.command('up')}` goes on from here; what was fetched "
             f"once is kept in {cache} and needs no network; for a closed network see docs/closed-networks.md",
         ) from error
+
+
+def _require_proxy(url: str) -> None:
+    """Raise MachineError where the environment names a SOCKS proxy that requests can't use.
+
+    Source: requests 2.34, adapters.py, and urllib3 2.8, contrib/socks.py: these schemes, and only with PySocks.
+    """
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(mirrored(url), get_environ_proxies(mirrored(url))) or ""
+    scheme = proxy.partition("://")[0].lower()
+    if not scheme.startswith("socks"):
+        return
+    if scheme not in _SOCKS:
+        remedy = "write it as socks5h://HOST:PORT, or add the host to NO_PROXY"
+        raise MachineError(f"the proxy in the environment has an unsupported scheme, {scheme}://", remedy=remedy)
+    if importlib.util.find_spec("socks") is None:
+        raise MachineError(
+            "downloading through a SOCKS proxy needs the Python package PySocks",
+            where=shown(url),
+            why=f"the environment sets a proxy with {scheme}://",
+            remedy=f"{sys.executable} -m pip install PySocks; if only the cluster is behind that proxy, set it as "
+            "proxy-url in the kubeconfig instead of in the environment",
+        )
 
 
 def mirrored(url: str) -> str:

@@ -1,7 +1,7 @@
 """The one client of the cluster's API. Objects go in and out as the plain dicts that the API speaks.
 
-lightkube's typed models are left out, since the kinds that matter here are Istio's and Argo's, and what isn't in a
-model would be lost on the way (ADR 0003).
+There are no typed models: the kinds that matter here are Istio's and Argo's, and what isn't in a model would be lost
+on the way (ADR 0003).
 """
 
 from __future__ import annotations

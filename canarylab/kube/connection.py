@@ -1,23 +1,23 @@
 """The connection to the cluster's API: requests, answers that go on, and upgrades to another protocol.
 
-lightkube supplies certificates, tokens and credential plugins (ADR 0003).
+It is made of what a kubeconfig says, as kubectl makes its own (ADR 0003).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
-from lightkube.config import client_adapter
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.core.exceptions import ConfigError
+import socksio
 
-from canarylab.errors import CanarylabError, NotYetObservableError
-from canarylab.kube.credentials import ExecCredentials
+from canarylab.errors import CanarylabError, MachineError, NotYetObservableError
+from canarylab.kube import certificates, entries, proxies, refusals
+from canarylab.kube.credentials import ExecCredentials, authentication, impersonation
 from canarylab.yamlfile.reader import load_yaml
 
 REQUEST_TIMEOUT = 15.0
@@ -91,7 +91,11 @@ class Connection:
     ) -> None:
         self.kubeconfig = kubeconfig
         self.context = context
-        self._http = _connected(kubeconfig, context, config, by_proxy=by_proxy)
+        cluster, user = _entries(kubeconfig, context, config if config is not None else _read(kubeconfig))
+        self._route = proxies.route(
+            entries.server_url(cluster), cluster.get("proxy-url"), os.environ if by_proxy else {}
+        )
+        self._http = _client(kubeconfig, cluster, user, self._route.proxy)
 
     def close(self) -> None:
         """Let go of the client's connections; nothing can be asked afterwards."""
@@ -102,7 +106,7 @@ class Connection:
         try:
             response = self._http.get("/readyz")
         except httpx.HTTPError as error:
-            return f"the API server doesn't answer: {error}"
+            return f"the API server doesn't answer: {error}{self._route.note}"
         return None if response.is_success else f"the API server isn't ready: {response.text[:200]}"
 
     def upgrade(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Upgraded:
@@ -111,7 +115,7 @@ class Connection:
         Raises ApiError where it doesn't.
         """
         request = self._http.build_request("GET", path, params=params, headers=headers)
-        with broken_off("no answer from the cluster", f"GET {path}"):
+        with broken_off(f"no answer from the cluster{self._route.note}", f"GET {path}"):
             response = self._http.send(request, stream=True)
             if response.status_code == _SWITCHING:
                 return Upgraded(response, path)
@@ -130,7 +134,7 @@ class Connection:
     ) -> dict[str, Any] | None:
         headers = {"Content-Type": content_type} if body is not None else {}
         content = json.dumps(body) if body is not None else None
-        with broken_off("no answer from the cluster", f"{method} {path}"):
+        with broken_off(f"no answer from the cluster{self._route.note}", f"{method} {path}"):
             response = self._http.request(method, path, params=params, content=content, headers=headers)
         if missing and response.status_code == _NOT_FOUND:
             return None
@@ -151,26 +155,69 @@ class Connection:
             yield from response.iter_lines()
 
 
-def _connected(kubeconfig: Path, context: str, known: Mapping[str, Any] | None, *, by_proxy: bool) -> httpx.Client:
-    raw = known if known is not None else _read(kubeconfig)
+class _Transport(httpx.HTTPTransport):
+    """Whatever answers in a SOCKS proxy's place is an error of the connection, not of this program."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return super().handle_request(request)
+        except (socksio.SOCKSError, AssertionError) as error:
+            raise httpx.ProxyError("the proxy doesn't speak SOCKS5", request=request) from error
+
+
+def _client(kubeconfig: Path, cluster: Mapping[str, Any], user: Mapping[str, Any], proxy: str | None) -> httpx.Client:
+    """A client that asks as kubectl would; a file that is no certificate is a cluster that can't be asked yet."""
+    auth = authentication(user, cluster)
     try:
-        config = KubeConfig.from_dict(dict(raw), fname=kubeconfig).get(context_name=context)
-        assert config is not None  # only without a name is there none
-        cluster, user = (_section(raw, "clusters", config.context.cluster), _section(raw, "users", config.context.user))
-        proxy = cluster.get("proxy-url")
-        parameters = client_adapter.ConnectionParams(
-            timeout=httpx.Timeout(REQUEST_TIMEOUT), trust_env=by_proxy and not proxy, proxy=proxy
-        )
-        settings = parameters.httpx_params(config)
-    except (ConfigError, KeyError) as error:  # no such context in it, or one that names nothing
-        raise NotYetObservableError(str(error), where=str(kubeconfig)) from error
-    except OSError as error:  # a certificate that isn't there, or isn't one
-        what = f"the context's certificates can't be used: {error}"
-        raise NotYetObservableError(what, where=str(kubeconfig)) from error
-    if user.get("exec"):
-        settings["auth"] = ExecCredentials(user["exec"], cluster)
-        settings["auth"].load_certificate(settings["verify"])
-    return httpx.Client(**settings)
+        context = certificates.tls_context(cluster, user if entries.is_secure(cluster) else {})
+        if isinstance(auth, ExecCredentials):
+            auth.load_certificate(context)
+    except (OSError, ValueError) as error:
+        raise NotYetObservableError(
+            f"the context's certificates can't be used: {error}",
+            where=str(kubeconfig),
+            remedy="let the cluster's own tool write the kubeconfig again",
+        ) from error
+    headers = impersonation(user)
+    if cluster.get("disable-compression"):
+        headers.append((b"Accept-Encoding", b"identity"))
+    return httpx.Client(
+        base_url=entries.server_url(cluster),
+        headers=headers,
+        auth=auth,
+        timeout=httpx.Timeout(REQUEST_TIMEOUT),
+        transport=_Transport(verify=context, proxy=proxy, trust_env=False),
+        trust_env=False,
+        event_hooks={"request": [_named(cluster.get("tls-server-name"))]},
+    )
+
+
+def _named(server_name: str | None) -> Callable[[httpx.Request], None]:
+    """Has every request ask for the certificate of that name, and verify it, in place of the address's."""
+
+    def name(request: httpx.Request) -> None:
+        if server_name:
+            request.extensions["sni_hostname"] = server_name
+
+    return name
+
+
+def _entries(kubeconfig: Path, context: str, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The context's cluster and user, their files made absolute.
+
+    Raises NotYetObservableError where there is no such context or cluster, MachineError for one that can't be used.
+    """
+    inner = _entry(raw, "contexts", context)
+    if inner is None:
+        raise NotYetObservableError(f"context {context!r} not found", where=str(kubeconfig))
+    found, user = _entry(raw, "clusters", inner.get("cluster")), _entry(raw, "users", inner.get("user"))
+    if found is None:
+        what = f"context {context!r} refers to a cluster the kubeconfig doesn't have: {inner.get('cluster')!r}"
+        raise NotYetObservableError(what, where=str(kubeconfig))
+    cluster, user = entries.absolute(found, kubeconfig.parent), entries.absolute(user or {}, kubeconfig.parent)
+    for fault in refusals.faults(inner, cluster, user):
+        raise MachineError(fault.what, where=f"{kubeconfig}, {fault.key}", why=fault.why, remedy=fault.remedy)
+    return cluster, user
 
 
 def _read(kubeconfig: Path) -> dict[str, Any]:
@@ -180,10 +227,10 @@ def _read(kubeconfig: Path) -> dict[str, Any]:
         raise NotYetObservableError("the kubeconfig was not found", where=str(kubeconfig)) from error
 
 
-def _section(config: Mapping[str, Any], section: str, name: str | None) -> dict[str, Any]:
-    """The named cluster or user as the kubeconfig has it: lightkube keeps only some of its keys."""
+def _entry(config: Mapping[str, Any], section: str, name: str | None) -> dict[str, Any] | None:
+    """The named context, cluster or user; None where there is none."""
     kind = section.removesuffix("s")
-    return next((entry.get(kind) or {} for entry in config.get(section) or [] if entry.get("name") == name), {})
+    return next((entry.get(kind) or {} for entry in config.get(section) or [] if entry.get("name") == name), None)
 
 
 def _message(response: httpx.Response) -> str:

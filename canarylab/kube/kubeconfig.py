@@ -21,10 +21,36 @@ _SECTIONS = ("clusters", "contexts", "users")
 _LOCK_SECONDS = 10.0
 
 
+def files() -> list[Path]:
+    """Every kubeconfig that kubectl reads, the first to name a thing first. One that isn't there is passed over."""
+    return [path.absolute() for path in _chain() if path.exists()]
+
+
 def user_path() -> Path:
-    """The file that kubectl would write to: the first of $KUBECONFIG, else ~/.kube/config."""
-    named = [part for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    return Path(named[0]) if named else Path.home() / ".kube" / "config"
+    """The file that kubectl writes a new entry to: the first of $KUBECONFIG that is there, else the last of them.
+
+    Source: k8s.io/client-go v0.36.3, tools/clientcmd/config.go, GetDefaultFilename.
+    """
+    chain = _chain()
+    return next((path for path in chain if path.exists()), chain[-1])
+
+
+def first_path() -> Path:
+    """The file that minikube writes to: the first of $KUBECONFIG, whether it is there or not.
+
+    Source: kubernetes/minikube, pkg/minikube/kubeconfig/kubeconfig.go, PathFromEnv.
+    """
+    return _chain()[0]
+
+
+def path_of(profile: str) -> Path:
+    """The file in which this tool has put the profile's entries already, else the one for new entries."""
+    return next((path for path in files() if _is_ours(load(path), profile)), user_path())
+
+
+def _chain() -> list[Path]:
+    named = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return named or [Path.home() / ".kube" / "config"]
 
 
 def renamed(admin: dict[str, Any], profile: str) -> dict[str, Any]:
@@ -46,8 +72,7 @@ def _entries(config: dict[str, Any], section: str, profile: str, *, others: bool
 
 
 def merged(config: dict[str, Any], own: dict[str, Any], profile: str) -> dict[str, Any]:
-    """`config` with the entries of `own`. Raises where a foreign entry has the profile's name. Pure."""
-    refuse_foreign(config, profile)
+    """`config` with the entries of `own`. Pure."""
     result = {"apiVersion": "v1", "kind": "Config", **config}
     return result | {section: _entries(result, section, profile, others=True) + own[section] for section in _SECTIONS}
 
@@ -62,19 +87,25 @@ def without(config: dict[str, Any], profile: str) -> dict[str, Any]:
 
 
 def refuse_foreign(
-    config: dict[str, Any],
     profile: str,
     is_ours: Callable[[dict[str, Any], str], bool] | None = None,
     why: str = "it wasn't made by this tool, so it isn't replaced",
 ) -> None:
-    """Raise where the profile's name belongs to a cluster that isn't ours: by default, that this tool didn't make."""
-    if any(_entries(config, section, profile) for section in _SECTIONS) and not (is_ours or _is_ours)(config, profile):
-        raise CanarylabError(
-            f"the kubeconfig has another cluster, user or context named {profile!r}",
-            where=str(user_path()),
-            why=why,
-            remedy=f"choose another name with --profile, or `kubectl config rename-context {profile} NEW-NAME`",
-        )
+    """Raise where the profile's name belongs to a cluster that isn't ours: by default, that this tool didn't make.
+
+    In whichever kubeconfig: the first file to name a context hides the others'.
+    """
+    for path in files():
+        config = load(path)
+        if any(_entries(config, section, profile) for section in _SECTIONS) and not (is_ours or _is_ours)(
+            config, profile
+        ):
+            raise CanarylabError(
+                f"the kubeconfig has another cluster, user or context named {profile!r}",
+                where=str(path),
+                why=why,
+                remedy=f"choose another name with --profile, or `kubectl config rename-context {profile} NEW-NAME`",
+            )
 
 
 def cluster_extensions(config: dict[str, Any], profile: str) -> list[dict[str, Any]]:
@@ -88,12 +119,25 @@ def _is_ours(config: dict[str, Any], profile: str) -> bool:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A kubeconfig as it is, {} where there is none."""
+    """A kubeconfig as it is, {} where there is none. Raises CanarylabError for one that can't be read."""
     try:
-        content = load_yaml(path.read_text()) if path.exists() else None
+        content = load_yaml(path.read_text("utf-8")) if path.exists() else None
     except yaml.YAMLError as error:
         raise CanarylabError(f"the kubeconfig isn't YAML: {error}", where=str(path), remedy="fix that file") from error
-    return dict(content) if isinstance(content, dict) else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise CanarylabError(
+            f"the kubeconfig can't be read: {getattr(error, 'strerror', None) or error}",
+            where=str(path),
+            remedy="fix that file, or take it out of $KUBECONFIG",
+        ) from error
+    if not isinstance(content, dict):
+        return {}
+    for section in _SECTIONS:
+        entries = content.get(section) or []
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            what = f"the kubeconfig's {section} have to be a list of mappings"
+            raise CanarylabError(what, where=str(path), remedy="fix that file, or take it out of $KUBECONFIG")
+    return content
 
 
 def as_text(config: dict[str, Any]) -> str:
@@ -103,29 +147,29 @@ def as_text(config: dict[str, Any]) -> str:
 
 def is_merged(own: dict[str, Any], profile: str) -> bool:
     """Whether the user's kubeconfig has exactly our entries."""
-    config = load(user_path())
+    config = load(path_of(profile))
     return all(_entries(config, section, profile) == own[section] for section in _SECTIONS)
 
 
 def add(own: dict[str, Any], profile: str) -> None:
     """Add the profile's context; the current context stays what it was."""
-    path = user_path()
+    path = path_of(profile)
+    refuse_foreign(profile)
     with _locked(path):
         write_private(path, as_text(merged(load(path), own, profile)))
 
 
 def remove(profile: str) -> list[Removal]:
     """Take the profile's context out again, if it is ours."""
-    path = user_path()
+    path = path_of(profile)
     if not path.exists() or not _is_ours(load(path), profile):
         return []
-    drop(profile)
+    drop(profile, path)
     return [Removal(f"context, cluster and user {profile} in {path}", "removed")]
 
 
-def drop(profile: str) -> None:
-    """Take the profile's context out, whoever made it; a file in which nothing else is goes with it."""
-    path = user_path()
+def drop(profile: str, path: Path) -> None:
+    """Take the profile's context out of a file, whoever made it; a file in which nothing else is goes with it."""
     with _locked(path):
         rest = without(load(path), profile)
         if any(rest.get(section) for section in _SECTIONS):

@@ -125,10 +125,13 @@ class Helm:
         """Install or upgrade; the release's records carry `labels` from the first moment on.
 
         Without --wait: health is watched by the stage, which knows that a gateway's Service gets no address before
-        there is a tunnel. Conflicts are forced: what somebody changed by hand is what is being put back. (Helm 3 knows
-        no conflicts, and no such flag: it patches.)
+        there is a tunnel. Conflicts are forced: what somebody changed by hand is what is being put back. Helm 4 forces
+        them only where it applies on the server, and by itself does that only if the release's last record says so,
+        which one of Helm 3 doesn't: so it is told to, and takes over what Helm 3 managed (helm v4.2.4,
+        pkg/action/upgrade.go, getUpgradeServerSideValue; pkg/kube/client.go, ClientUpdateOptionServerSideApply).
+        Helm 3 knows no conflicts, and neither flag: it patches, also what Helm 4 applied.
         """
-        forced = ["--force-conflicts"] if self.version >= (4, 0) else []
+        forced = ["--server-side=true", "--force-conflicts"] if self.version >= (4, 0) else []
         marks = [word for key, value in labels.items() for word in ("--labels", f"{key}={value}")]
         flags = ("--install", "--namespace", namespace, "--create-namespace", *forced, *marks)
         return self._argv("upgrade", release, chart, *flags, *_files(values))

@@ -94,6 +94,24 @@ def test_a_release_left_pending_is_repaired(tool: Tool) -> None:
     assert repaired.of("stage-change")[0]["action"] == "repair"
 
 
+def test_a_release_whose_last_record_helm_3_wrote_is_repaired(tool: Tool) -> None:
+    """The same record is made by Helm 4: what isn't applied on the server is what a record of Helm 3 stands for."""
+
+    name = "istio-ingressgateway"
+
+    def helm(*words: str) -> str:
+        argv = [tool.program("helm"), *words, "-n", "istio-ingress", "--kube-context", tool.profile]
+        return subprocess.run(argv, env=tool.env, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    now = json.loads(helm("history", name, "-o", "json"))[-1]["revision"]
+    helm("rollback", name, str(now), "--server-side=false")
+    assert json.loads(helm("get", "metadata", name, "-o", "json"))["applyMethod"] == "csa"
+    tool.kubectl("-n", "istio-ingress", "delete", "serviceaccount", name)
+    assert _healthy(tool).summary["changed"] == [name]
+    assert f"serviceaccount/{name}\n" in tool.kubectl("-n", "istio-ingress", "get", "serviceaccount", "-o", "name")
+    assert json.loads(helm("get", "metadata", name, "-o", "json"))["applyMethod"] == "ssa"
+
+
 def test_a_killed_kubelet_comes_back(tool: Tool) -> None:
     _comes_back(tool, "kubelet")
     _healthy(tool)

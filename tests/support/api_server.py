@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ DISCOVERY = {
     "/apis/apps/v1": [("deployments", "Deployment", True), ("deployments/status", "Deployment", True)],
 }
 
+_PROTOBUF = b"k8s\x00"
+"""What a body begins with that Go's typed clients send: it is kept as it is."""
+
 END = object()
 """Put into `watched`: the watch ends as it does after its time."""
 CUT = object()
@@ -39,6 +43,8 @@ class Request:
     query: dict[str, str]
     content_type: str | None
     body: Any
+    headers: tuple[tuple[str, str], ...] = ()
+    """As they came, names in small letters."""
 
 
 Reply = tuple[int, Any]
@@ -52,11 +58,13 @@ class ApiServer:
     it. A watch gets what is put into `watched`, one line each. `requests` has what came, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.replies: dict[str, Reply | Callable[[Request], Reply]] = {
             f"GET {path}": (200, {"resources": [_resource(*row) for row in rows]}) for path, rows in DISCOVERY.items()
         }
+        self.authority = ""
+        """The file of the certificate that vouches for it, where it is asked over TLS."""
         self.watched: queue.Queue[Any] = queue.Queue()
         self.watching = threading.Event()
         """Set once a watch has begun."""
@@ -64,7 +72,10 @@ class ApiServer:
         """Takes over the connection of a request that asks for another protocol."""
         handler = type("Handler", (_Handler,), {"api": self})
         self._server = _Server(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.port = self._server.server_port
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> ApiServer:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -122,23 +133,26 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query))
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = json.loads(raw) if raw else None
+        body = raw if raw.startswith(_PROTOBUF) else json.loads(raw) if raw else None
         if self.api.upgrade and "Upgrade" in self.headers:
             self.api.requests.append(Request(self.command, url.path, query, None, None))
             self.close_connection = True
             self.api.upgrade(self)
             return
-        code, said = self.api.reply(Request(self.command, url.path, query, self.headers.get("Content-Type"), body))
+        headers = tuple((name.lower(), value) for name, value in self.headers.items())
+        kind = self.headers.get("Content-Type")
+        code, said = self.api.reply(Request(self.command, url.path, query, kind, body, headers))
         if query.get("watch") == "true" and code == 200:
             self._stream()
             return
         content = said.encode() if isinstance(said, str) else json.dumps(said).encode()
         self.send_response(code)
+        self.send_header("Content-Type", "text/plain" if isinstance(said, str) else "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_PATCH = do_DELETE = _answer  # noqa: N815 - the names that http.server looks for
+    do_GET = do_PATCH = do_DELETE = do_POST = do_PUT = _answer  # noqa: N815 - the names that http.server looks for
 
     def _stream(self) -> None:
         self.send_response(200)

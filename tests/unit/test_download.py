@@ -8,7 +8,7 @@ from support.runs import context_of
 
 from canarylab.cancel import Cancel
 from canarylab.download import MIRROR, TRIES, NotPublishedError, fetch, keep, mirrored, shown
-from canarylab.errors import CancelledError, StageError, UsageError
+from canarylab.errors import CancelledError, MachineError, StageError, UsageError
 
 URL = "https://files.example/some/file.yaml"
 PATH = "/files.example/some/file.yaml"
@@ -73,6 +73,28 @@ def test_a_proxy_of_the_environment_is_used_and_named(monkeypatch, tmp_path):
         monkeypatch.setenv("http_proxy", proxy.url)
         assert get(tmp_path) == b"by proxy"
     assert refused(tmp_path).why.startswith("the proxy: ")
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("scheme", "said"),
+    [
+        ("socks5", "-m pip install PySocks"),
+        ("socks5h", "-m pip install PySocks"),
+        ("socks", "write it as socks5h://HOST:PORT"),
+    ],
+)
+def test_a_socks_proxy_that_cannot_be_asked_is_told_with_what_to_install(monkeypatch, tmp_path, variable, scheme, said):
+    monkeypatch.delenv(MIRROR, raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv(variable, f"{scheme}://me:secret@127.0.0.1:1080")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MachineError) as caught:
+        get(tmp_path)
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_it_is_asked_for_as_it_lies_there(server, tmp_path):

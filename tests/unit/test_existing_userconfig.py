@@ -83,23 +83,28 @@ def test_a_user_of_another_file_is_found_and_the_first_of_a_name_wins(write):
     assert userconfig.single("a")["users"][0]["user"] == {"token": "second"}
 
 
-def test_files_named_beside_a_kubeconfig_are_found_from_anywhere(write):
-    user = {"client-certificate": "pki/me.crt", "client-key": "/absolute/me.key", "tokenFile": "token"}
+def test_files_named_beside_a_kubeconfig_are_found_from_anywhere(write, isolated_home):
+    folder, elsewhere = isolated_home / "kube0", isolated_home / "elsewhere.key"
+    user = {"client-certificate": "pki/me.crt", "client-key": str(elsewhere), "tokenFile": "token"}
     [file] = write(config("a", cluster={"server": "https://x", "certificate-authority": "ca.crt"}, user=user))
+    (folder / "pki").mkdir()
+    for path in (folder / "ca.crt", folder / "pki" / "me.crt", elsewhere, folder / "token"):
+        path.write_text("x")
     copy = userconfig.single("a")
     assert copy["clusters"][0]["cluster"]["certificate-authority"] == str(file.parent / "ca.crt")
     assert copy["users"][0]["user"] == {
         "client-certificate": str(file.parent / "pki" / "me.crt"),
-        "client-key": "/absolute/me.key",
+        "client-key": str(elsewhere),
         "tokenFile": str(file.parent / "token"),
     }
 
 
 @pytest.mark.parametrize(("command", "kept"), [("aws", True), ("/opt/bin/login", True), ("./login", False)])
 def test_a_credential_program_is_found_from_anywhere(write, command, kept):
-    [file] = write(config("a", user={"exec": {"command": command, "args": ["x"]}}))
+    program = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": command, "args": ["x"]}
+    [file] = write(config("a", user={"exec": program}))
     found = userconfig.single("a")["users"][0]["user"]["exec"]
-    assert found == {"command": command if kept else str(file.parent / "./login"), "args": ["x"]}
+    assert found == {**program, "command": command if kept else str(file.parent / "./login")}
 
 
 def test_a_context_without_a_user_gets_one_that_says_nothing(write):

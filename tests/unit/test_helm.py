@@ -80,7 +80,7 @@ def test_an_upgrade_installs_too_and_names_its_cluster():
     argv = HELM.upgrade("istiod", Path("/charts/istiod-1.tgz"), "istio-system", values, labels)
     assert words(argv) == [
         *("/programs/helm", "upgrade", "istiod", "/charts/istiod-1.tgz", "--install"),
-        *("--namespace", "istio-system", "--create-namespace", "--force-conflicts"),
+        *("--namespace", "istio-system", "--create-namespace", "--server-side=true", "--force-conflicts"),
         *("--labels", "canarylab.dev/profile=demo"),
         *("--values", "a.yaml", "--values", "b.yaml"),
         *CLUSTER,
@@ -91,9 +91,20 @@ def test_no_upgrade_waits_for_a_load_balancer():
     assert not [word for word in words(HELM.upgrade("gateway", Path("c.tgz"), "ns", [], {})) if "wait" in word]
 
 
-def test_helm_3_which_patches_is_not_asked_to_force_conflicts():
-    old = Helm(Path("helm"), Path("/state/kubeconfig"), "demo", (3, 18))
-    assert "--force-conflicts" not in words(old.upgrade("gateway", Path("c.tgz"), "ns", [], {}))
+@pytest.mark.parametrize(
+    ("version", "flags"),
+    [
+        # By itself Helm 4 goes on as the last record did, and for one of Helm 3 refuses to force conflicts.
+        ((4, 0), ["--server-side=true", "--force-conflicts"]),
+        ((4, 2), ["--server-side=true", "--force-conflicts"]),
+        # Helm 3 knows neither flag, and patches what Helm 4 has applied.
+        ((3, 18), []),
+    ],
+)
+def test_a_release_is_upgraded_whichever_helm_wrote_its_last_record(version, flags):
+    helm = Helm(Path("helm"), Path("/state/kubeconfig"), "demo", version)
+    argv = words(helm.upgrade("gateway", Path("c.tgz"), "ns", [], {}))
+    assert [word for word in argv if word.startswith(("--server-side", "--force"))] == flags
 
 
 def test_what_a_chart_would_make_is_printed_without_a_cluster_being_asked():

@@ -235,9 +235,64 @@ def test_profiles_that_write_at_the_same_time_lose_nothing(shared):
 # -- the path ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_of_several_kubeconfigs_is_the_one_that_kubectl_writes_to(monkeypatch, tmp_path):
-    monkeypatch.setenv("KUBECONFIG", f"{os.pathsep}{tmp_path}/first{os.pathsep}{tmp_path}/second")
-    assert kubeconfig.user_path() == tmp_path / "first"
+@pytest.mark.parametrize(
+    ("there", "written"), [((), "third"), (("first",), "first"), (("second", "third"), "second"), (("third",), "third")]
+)
+def test_of_several_kubeconfigs_a_new_entry_goes_where_kubectl_would_put_it(monkeypatch, tmp_path, there, written):
+    """Into the first that is there, else into the last: client-go, tools/clientcmd/config.go, GetDefaultFilename."""
+    paths = [tmp_path / name for name in ("first", "second", "third")]
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(["", *map(str, paths)]))
+    for name in there:
+        (tmp_path / name).write_text(yaml.safe_dump(OTHER))
+    kubeconfig.add(OWN, "demo")
+    assert [path.name for path in paths if path.exists() and read(path)["contexts"][-1]["name"] == "demo"] == [written]
+    assert kubeconfig.is_merged(OWN, "demo")
+    assert kubeconfig.files() == [path for path in paths if path.exists()]
+
+
+def test_an_entry_stays_in_its_file_and_is_taken_out_of_it(monkeypatch, tmp_path):
+    """As kubectl: what is there already is changed where it is."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    monkeypatch.setenv("KUBECONFIG", f"{first}{os.pathsep}{second}")
+    kubeconfig.add(OWN, "demo")
+    first.write_text(yaml.safe_dump(OTHER))
+    kubeconfig.add(OWN, "demo")
+    assert read(first) == OTHER
+    assert kubeconfig.remove("demo") == [Removal(f"context, cluster and user demo in {second}", "removed")]
+    assert not second.exists()
+
+
+def test_a_foreign_entry_of_our_name_in_any_of_the_files_is_refused(monkeypatch, tmp_path):
+    """Ours in an earlier file would hide it."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    monkeypatch.setenv("KUBECONFIG", f"{first}{os.pathsep}{second}")
+    first.write_text(yaml.safe_dump(OTHER))
+    second.write_text(yaml.safe_dump(ADMIN | {"contexts": [{"name": "demo", "context": {"cluster": "kubernetes"}}]}))
+    with pytest.raises(CanarylabError, match="another cluster, user or context named 'demo'") as caught:
+        kubeconfig.add(OWN, "demo")
+    assert str(second) in str(caught.value)
+    assert read(first) == OTHER
+
+
+def test_minikube_writes_to_the_first_one_whether_it_is_there_or_not(monkeypatch, tmp_path):
+    (tmp_path / "second").write_text("{}")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/first{os.pathsep}{tmp_path}/second")
+    assert kubeconfig.first_path() == tmp_path / "first"
+
+
+@pytest.mark.parametrize("content", [b"clusters: {a: b}", b"users: [me]", b"contexts: text", b"\xff\xfe"])
+def test_a_file_that_is_no_kubeconfig_is_named_and_left_as_it_is(shared, content):
+    shared.write_bytes(content)
+    with pytest.raises(CanarylabError) as caught:
+        kubeconfig.add(OWN, "demo")
+    assert caught.value.where == str(shared)
+    assert "$KUBECONFIG" in str(caught.value.remedy)
+    assert shared.read_bytes() == content
+
+
+def test_a_folder_in_place_of_a_kubeconfig_is_named(tmp_path):
+    with pytest.raises(CanarylabError, match=r"can't be read: Is a directory"):
+        kubeconfig.load(tmp_path)
 
 
 def test_without_the_variable_it_is_the_one_in_the_home(monkeypatch, isolated_home):

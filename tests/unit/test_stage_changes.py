@@ -26,6 +26,7 @@ from canarylab.tools.helm import Release
 
 EMBEDDED = EmbeddedProvider(ClusterSpec(profile="unit-test"))
 BLUE = "localhost/argoproj/rollouts-demo:blue"
+FILE = Path("/home/me/.kube/config")
 STAGES: dict[str, Any] = {
     "helm-release": HelmReleaseStage(
         "istiod", HelmReleaseOptions(chart="istio/istiod", version="1.31.0", namespace="ns")
@@ -196,7 +197,7 @@ TABLE: list[tuple[str, Any, list[Change]]] = [
     ("machine", MachineState(False, True, False), [CREATE_DISK, START_MACHINE]),
     ("machine", MachineState(False, False, False), [CREATE_DISK, CREATE_NETWORK, START_MACHINE]),
     # cluster
-    ("cluster", ClusterState(True, True, True), []),
+    ("cluster", ClusterState(True, True, True, FILE), []),
 ]
 
 
@@ -219,21 +220,21 @@ def test_from_what_is_observed_follows_what_would_change(kind, observed, changes
         ("tunnel", TunnelStatus(False, None, "r", {}), True),
         ("machine", MachineState(False, False, False), True),
         ("machine", MachineState(True, False, False), False),
-        ("cluster", ClusterState(False, False, False), True),
-        ("cluster", ClusterState(True, False, False), False),
+        ("cluster", ClusterState(False, False, False, FILE), True),
+        ("cluster", ClusterState(True, False, False, FILE), False),
     ],
 )
 def test_only_what_nothing_is_there_of_is_absent(kind, observed, absent):
     assert STAGES[kind].is_absent(observed) is absent
 
 
-@pytest.mark.parametrize("observed", [ClusterState(True, False, True), ClusterState(True, True, False)])
-def test_a_context_that_is_missing_in_either_kubeconfig_is_a_change(observed, isolated_home):
+@pytest.mark.parametrize("observed", [ClusterState(True, False, True, FILE), ClusterState(True, True, False, FILE)])
+def test_a_context_that_is_missing_in_either_kubeconfig_is_a_change(observed):
     [change] = STAGES["cluster"].changes(observed)
-    assert (change.action, change.subject) == ("update", f"context in {isolated_home}/kube/config")
+    assert (change.action, change.subject) == ("update", f"context in {FILE}")
 
 
 def test_a_cluster_that_is_not_there_is_created_with_its_context():
-    first, second = STAGES["cluster"].changes(ClusterState(False, False, False))
+    first, second = STAGES["cluster"].changes(ClusterState(False, False, False, FILE))
     assert first == CREATE_KUBERNETES
     assert second.action == "update"

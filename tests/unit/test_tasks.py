@@ -17,7 +17,7 @@ from canarylab.paths import REPOSITORY
 
 TASKS = REPOSITORY / "canarylab" / "tasks.py"
 COMMANDS = {"up", "plan", "demo", "teardown", "status", "watch", "doctor", "tunnel", "images", "env"}
-SLOW = {"pydantic", "lightkube", "rich", "sh", "httpx2", "requests", "supervisor"}
+SLOW = {"pydantic", "socksio", "rich", "sh", "httpx2", "requests", "supervisor"}
 QUICK = {"canarylab", "canarylab.tasks"}
 """All of the package that a list of the commands may import."""
 OWN = """

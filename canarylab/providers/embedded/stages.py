@@ -179,6 +179,8 @@ class ClusterState:
     initialised: bool
     own_kubeconfig: bool
     user_kubeconfig: bool
+    file: Path
+    """The user's kubeconfig that has the profile's context, or is to have it."""
 
 
 class ClusterStage(_Infrastructure):
@@ -187,14 +189,14 @@ class ClusterStage(_Infrastructure):
     kind = "cluster"
 
     def observe(self, ctx: Context) -> ClusterState:
-        machine = self.provider.machine(ctx)
+        machine, file = self.provider.machine(ctx), kubeconfig.path_of(ctx.profile)
         initialised = machine.has_disk and machine.path("etc/kubeadm/done").exists()
         if not initialised:
-            kubeconfig.refuse_foreign(kubeconfig.load(kubeconfig.user_path()), ctx.profile)
-            return ClusterState(False, False, False)
+            kubeconfig.refuse_foreign(ctx.profile)
+            return ClusterState(False, False, False, file)
         own = self._own(machine, ctx.profile)
         has_own = ctx.paths.kubeconfig.exists() and kubeconfig.load(ctx.paths.kubeconfig) == own
-        return ClusterState(True, has_own, kubeconfig.is_merged(own, ctx.profile))
+        return ClusterState(True, has_own, kubeconfig.is_merged(own, ctx.profile), file)
 
     @staticmethod
     def _own(machine: Machine, profile: str) -> dict[str, Any]:
@@ -205,7 +207,7 @@ class ClusterStage(_Infrastructure):
         if not observed.initialised:
             changes.append(Change("create", f"Kubernetes {pins.pins().kubernetes}", "kubeadm hasn't finished here"))
         if not (observed.own_kubeconfig and observed.user_kubeconfig):
-            changes.append(Change("update", f"context in {kubeconfig.user_path()}", "it is missing or another"))
+            changes.append(Change("update", f"context in {observed.file}", "it is missing or another"))
         return changes
 
     def is_absent(self, observed: ClusterState) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError
+from canarylab.kube import kubeconfig
 from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.existing import requirements, userconfig
 from canarylab.providers.existing.registry import Address, is_plain
@@ -55,7 +56,7 @@ def _skopeo() -> Finding:
 def cluster(ctx: Context, spec: ClusterSpec) -> list[Finding]:
     """The cluster alone: its context, version, nodes, and the user's rights. Raises UsageError without a context."""
     name = userconfig.require(spec.context)
-    found = [Finding("context", True, f"{name} in {', '.join(map(str, userconfig.files()))}")]
+    found = [Finding("context", True, f"{name} in {', '.join(map(str, kubeconfig.files()))}")]
     remedy = f"kubectl --context {name} get nodes"
     try:
         client = ctx.cluster
@@ -64,7 +65,13 @@ def cluster(ctx: Context, spec: ClusterSpec) -> list[Finding]:
         version = Finding("cluster", True, f"Kubernetes {'.'.join(map(str, client.version()))}")
         return [*found, version, _nodes(client), _rights(client)]
     except CanarylabError as error:
-        return [*found, Finding("cluster", False, error.what, error.remedy or remedy)]
+        return [*found, Finding("cluster", False, _said(error), error.remedy or remedy)]
+
+
+def _said(error: CanarylabError) -> str:
+    """What is wrong, where, and why if that is known: in one line, as a finding has it."""
+    where = f"{error.where}: " if error.where else ""
+    return f"{where}{error.what}" + (f" ({error.why})" if error.why else "")
 
 
 def _nodes(cluster: Cluster) -> Finding:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from canarylab.errors import CanarylabError, UsageError
-from canarylab.kube import kubeconfig
+import yaml
 
-_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-"""The keys of a cluster or a user that name files, relative to the kubeconfig they stand in."""
-
-
-def files() -> list[Path]:
-    """Every kubeconfig that kubectl reads, the first to name a thing first."""
-    named = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    return [path.absolute() for path in named or [kubeconfig.user_path()] if path.exists()]
+from canarylab.errors import MachineError, UsageError
+from canarylab.kube import entries, kubeconfig, refusals
 
 
 def contexts() -> list[str]:
@@ -30,7 +22,7 @@ def require(name: str | None) -> str:
     known = contexts()
     if name in known:
         return name
-    where = ", ".join(map(str, files())) or str(kubeconfig.user_path())
+    where = ", ".join(map(str, kubeconfig.files())) or str(kubeconfig.user_path())
     listed = ", ".join(known) or "none at all"
     if name is None:
         raise UsageError(
@@ -44,55 +36,81 @@ def require(name: str | None) -> str:
 def single(name: str) -> dict[str, Any]:
     """A kubeconfig with nothing but that context, its cluster and its user; it works from any folder.
 
-    Raises CanarylabError for one that is incomplete or that this tool can't use.
+    Raises MachineError for one that is incomplete, or that kubectl or this tool can't use.
     """
-    context = _entry("contexts", name)
-    inner = context.get("context") or {}
-    cluster, user = _entry("clusters", inner.get("cluster")), _entry("users", inner.get("user"))
-    if not cluster:
-        raise CanarylabError(
+    found = {"contexts": _entry("contexts", name)}
+    inner = _content(found, "contexts")
+    named = inner if isinstance(inner, Mapping) else {}
+    found |= {section: _entry(section, named.get(key)) for section, key in (("clusters", "cluster"), ("users", "user"))}
+    if found["clusters"] is None:
+        raise MachineError(
             f"context {name!r} refers to a cluster the kubeconfig doesn't have",
-            where=", ".join(map(str, files())),
-            why=f"its cluster is {inner.get('cluster')!r}",
+            where=_where(found, "contexts", "cluster"),
+            why=f"its cluster is {named.get('cluster')!r}",
             remedy="fix the kubeconfig, or let the cluster's own tool write it again",
         )
-    if (user.get("user") or {}).get("auth-provider"):
-        raise CanarylabError(
-            f"context {name!r} logs in with `auth-provider`",
-            where=", ".join(map(str, files())),
-            why="Kubernetes dropped it in favour of credential programs (`exec`)",
-            remedy="let the cluster's own tool write the kubeconfig again",
+    cluster, user = _content(found, "clusters"), _content(found, "users")
+    for fault in refusals.faults(inner, cluster, user):
+        raise MachineError(
+            f"context {name!r} can't be used: {fault.what}" if not fault.key else f"{fault.key}: {fault.what}",
+            where=_where(found, fault.section, fault.key),
+            why=fault.why,
+            remedy=fault.remedy,
         )
-    named = user or {"name": f"{name}-nobody", "user": {}}
+    login = named.get("user") if found["users"] else f"{name}-nobody"
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [cluster],
-        "users": [named],
-        "contexts": [{"name": name, "context": {**inner, "user": named["name"]}}],
+        "clusters": [{"name": named["cluster"], "cluster": cluster}],
+        "users": [{"name": login, "user": user}],
+        "contexts": [{"name": name, "context": {**inner, "user": login}}],
         "current-context": name,
     }
 
 
-def _entry(section: str, name: str | None) -> dict[str, Any]:
-    """The first entry of that name, with paths that hold from anywhere; {} where there is none."""
-    for file, entry in _entries(section):
-        if entry["name"] == name:
-            kind = section.removesuffix("s")
-            return {"name": name, kind: _absolute(entry.get(kind) or {}, file.parent)}
-    return {}
+_Found = tuple[Path, Mapping[str, Any]]
+"""An entry, and the file that it stands in."""
 
 
-def _entries(section: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for file in files():
+def _content(found: Mapping[str, _Found | None], section: str) -> Any:
+    """What an entry holds, with paths that hold from anywhere; {} where there is none."""
+    file, entry = found[section] or (Path(), {})
+    content = entry.get(section.removesuffix("s")) or {}
+    return entries.absolute(content, file.parent) if isinstance(content, Mapping) else content
+
+
+def _entry(section: str, name: Any) -> _Found | None:
+    """The first entry of that name."""
+    return next(((file, entry) for file, entry in _entries(section) if entry["name"] == name), None)
+
+
+def _entries(section: str) -> Iterator[_Found]:
+    for file in kubeconfig.files():
         for entry in kubeconfig.load(file).get(section) or []:
-            if isinstance(entry, dict) and entry.get("name"):
+            if entry.get("name"):
                 yield file, entry
 
 
-def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    paths: dict[str, Any] = {key: str(folder / content[key]) for key in _FILES if content.get(key)}
-    program = content.get("exec") or {}
-    if os.sep in str(program.get("command", "")):  # else it is looked for on the PATH
-        paths["exec"] = {**program, "command": str(folder / program["command"])}
-    return {**content, **paths}
+def _where(found: Mapping[str, _Found | None], section: str, key: str) -> str:
+    """FILE:LINE of a field, or of the nearest thing above it that is there."""
+    file, entry = found[section] or (Path(), {})
+    node, place = yaml.compose(file.read_text("utf-8")), [section, entry.get("name"), section.removesuffix("s")]
+    line = 1
+    for step in [*place, *filter(None, key.split("."))]:
+        below = _below(node, step)
+        if below is None:
+            break
+        node, line = below
+    return f"{file}:{line}"
+
+
+def _below(node: yaml.Node | None, step: Any) -> tuple[yaml.Node, int] | None:
+    """What a mapping has for a key, or the element of a list that has that name; and its line, from 1."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return value, key.start_mark.line + 1
+    for element in node.value if isinstance(node, yaml.SequenceNode) else ():
+        if (named := _below(element, "name")) and getattr(named[0], "value", None) == str(step):
+            return element, element.start_mark.line + 1
+    return None

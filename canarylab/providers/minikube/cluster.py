@@ -71,9 +71,9 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             return ClusterState("half-made", "an interrupted start left it half made")
         differs = tuple(differences(profile, self._spec, platform.system()))
         state, reason = condition_of(nodes(ctx))
-        own = user_context.own_kubeconfig(kubeconfig.load(kubeconfig.user_path()), ctx.profile)
+        own = user_context.own_kubeconfig(kubeconfig.load(kubeconfig.first_path()), ctx.profile)
         if state == "running" and own is None:
-            state, reason = "broken", f"its context is missing in {kubeconfig.user_path()}"
+            state, reason = "broken", f"its context is missing in {kubeconfig.first_path()}"
         has_own = own is not None and kubeconfig.load(ctx.paths.kubeconfig) == own
         return ClusterState(state, reason, differs, has_own)
 
@@ -183,11 +183,11 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
 
     def _take_context(self, ctx: Context) -> None:
         """Copy what minikube wrote into the user's kubeconfig to one of our own, which has nothing else."""
-        own = user_context.own_kubeconfig(kubeconfig.load(kubeconfig.user_path()), ctx.profile)
+        own = user_context.own_kubeconfig(kubeconfig.load(kubeconfig.first_path()), ctx.profile)
         if own is None:
             raise StageError(
                 f"minikube left no context {ctx.profile}",
-                where=str(kubeconfig.user_path()),
+                where=str(kubeconfig.first_path()),
                 remedy=f"`{ctx.command('up')}` tries again; check KUBECONFIG if it happens again",
             )
         ctx.paths.create()

@@ -27,20 +27,20 @@ def own_kubeconfig(config: dict[str, Any], profile: str) -> dict[str, Any] | Non
 def refuse_foreign(profile: str) -> None:
     """Raise where the profile's name belongs to a cluster that isn't minikube's: minikube would overwrite it."""
     why = "minikube didn't make it, and would overwrite it"
-    kubeconfig.refuse_foreign(kubeconfig.load(kubeconfig.user_path()), profile, _is_minikubes, why)
+    kubeconfig.refuse_foreign(profile, _is_minikubes, why)
 
 
 def has_minikubes(profile: str) -> bool:
     """Whether entries that minikube made for the profile are there."""
-    return _is_minikubes(kubeconfig.load(kubeconfig.user_path()), profile)
+    return _is_minikubes(kubeconfig.load(kubeconfig.first_path()), profile)
 
 
 def forget(profile: str) -> Removal:
     """What became of entries that were there: `minikube delete` takes them out, unless it was killed before."""
-    config = kubeconfig.load(kubeconfig.user_path())
+    config = kubeconfig.load(kubeconfig.first_path())
     if _is_minikubes(config, profile) or not any(config.get(section) for section in _SECTIONS):
-        kubeconfig.drop(profile)
-    return Removal(f"context, cluster and user {profile} in {kubeconfig.user_path()}", "removed")
+        kubeconfig.drop(profile, kubeconfig.first_path())
+    return Removal(f"context, cluster and user {profile} in {kubeconfig.first_path()}", "removed")
 
 
 def _is_minikubes(config: dict[str, Any], profile: str) -> bool:

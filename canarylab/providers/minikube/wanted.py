@@ -37,7 +37,7 @@ def condition_of(status: Sequence[NodeStatus]) -> tuple[Condition, str]:
         if wrong:
             return "broken", ", ".join(wrong)
         if node.kubeconfig == "Misconfigured":
-            return "broken", f"its context in {kubeconfig.user_path()} leads elsewhere"
+            return "broken", f"its context in {kubeconfig.first_path()} leads elsewhere"
     return "running", ""
 
 
