@@ -14,6 +14,7 @@ from canarylab.contract.provider import Provider
 from canarylab.errors import StageError
 from canarylab.lock import queued
 from canarylab.paths import cache_home, state_home
+from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded.access import NetworkAccess
 from canarylab.providers.embedded.images import MachineImages
 from canarylab.providers.embedded.infrastructure import HostInfrastructure
@@ -92,7 +93,10 @@ class EmbeddedProvider(Provider):
     def machine(self, ctx: Context) -> Machine:
         """The profile's machine, running or not."""
         network, supervisor = self.network(ctx), self.supervisor(ctx)
-        return Machine(ctx.paths.root, built(), network, supervisor, runner=ctx.runner, cancel=ctx.cancel)
+        wanted = ceiling.asked(self.spec)
+        return Machine(
+            ctx.paths.root, built(), network, supervisor, wanted=wanted, runner=ctx.runner, cancel=ctx.cancel
+        )
 
 
 def _owner(profile: str) -> Path:

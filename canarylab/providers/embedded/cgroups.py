@@ -1,19 +1,33 @@
-"""The control groups below which all pods of a profile run: version 1, version 2, or both at once (hybrid)."""
+"""The control groups in which everything of a profile runs: version 1, version 2, or both at once (hybrid).
+
+In the group of the profile's name, which has the limits, are one for containerd and the kubelet, `machine`, and the
+kubelet's own for the pods.
+"""
 
 from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import MachineError
+from canarylab.providers.embedded.ceiling import PROCESSES, Ceiling
 from canarylab.removal import Removal
 
 ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("cpu", "cpuset", "memory", "hugetlb", "pids")
 _INHERITED = ("cpuset.cpus", "cpuset.mems")
+_MACHINE = "machine"
+"""With version 2, a group that has others below it holds no processes itself."""
+_PERIOD = 100_000
+"""Microseconds in which a quota of processor time is counted: the kernel's default."""
+_NO_LIMIT = 1 << 60
+"""Bytes. Version 1 says "no limit" by a number near 2^63."""
+_LIMITS = ("memory.max", "memory.limit_in_bytes")
+_USES = ("memory.current", "memory.usage_in_bytes")
 
 
 class ControlGroups:
@@ -29,19 +43,81 @@ class ControlGroups:
 
         A hierarchy is the root itself with version 2, else one folder a controller; maybe there is none at all.
         """
-        if (self._root / "cgroup.controllers").exists():
+        if self._is_unified:
             return [self._root / self.name]
         return [path / self.name for path in sorted(self._root.glob("*")) if path.is_dir() and not path.is_symlink()]
 
-    def create(self) -> None:
-        """Make the groups. The kubelet wants its root to exist; a version 1 cpuset is useless until it is filled."""
+    @property
+    def _is_unified(self) -> bool:
+        return (self._root / "cgroup.controllers").exists()
+
+    @property
+    def entrances(self) -> list[Path]:
+        """The files to which a process writes its id to be in the groups, it and all that it starts."""
+        return [group / _MACHINE / "cgroup.procs" for group in self.groups]
+
+    def create(self, ceiling: Ceiling) -> None:
+        """Make the groups, with these limits on all that will be in them; before anything runs there.
+
+        The kubelet wants its root to exist; a version 1 cpuset is useless until it is filled.
+        """
         self._delegate()
         for group in self.groups:
-            group.mkdir(exist_ok=True)
-            for name in _INHERITED:
-                own, parent = group / name, group.parent / name
-                if own.exists() and parent.exists() and not own.read_text().strip():
-                    own.write_text(parent.read_text())
+            _remove(group)  # what is left of the last start has its limits, and in version 1 its cpusets
+            _make(group)
+            for name, value in self._settings(group, ceiling):
+                _set(group / name, value)
+            _make(group / _MACHINE)
+
+    def _settings(self, group: Path, ceiling: Ceiling) -> Iterator[tuple[str, str]]:
+        """The files of a group to write, in order. Swap is the host's: a machine has none, and would only be slow."""
+        if self._is_unified:
+            yield "memory.max", str(ceiling.memory)
+            if (group / "memory.swap.max").exists():  # a kernel without swap has no such file
+                yield "memory.swap.max", "0"
+            yield "cpu.max", f"{ceiling.cpus * _PERIOD} {_PERIOD}"
+            yield "pids.max", str(PROCESSES)
+            return
+        controllers = group.parent.name.split(",")
+        if "memory" in controllers:
+            yield "memory.limit_in_bytes", str(ceiling.memory)
+            if (group / "memory.memsw.limit_in_bytes").exists():
+                yield "memory.memsw.limit_in_bytes", str(ceiling.memory)
+        if "pids" in controllers:
+            yield "pids.max", str(PROCESSES)
+        if "cpuset" in controllers:
+            # No quota: version 1 refuses a pod whose own is above it (kernel: tg_cfs_schedulable_down), as a pod with
+            # a sidecar has on one processor. The last ones, since the first has most of the host's interrupts.
+            yield (
+                "cpuset.cpus",
+                ",".join(map(str, _numbers((group.parent / "cpuset.cpus").read_text())[-ceiling.cpus :])),
+            )
+
+    def most_memory(self) -> int | None:
+        """Bytes that all groups of this host together may take, where it is a container with a limit of its own."""
+        roots = [self._root] if self._is_unified else [self._root / "memory"]
+        found = (_number(root / name) for root in roots for name in _LIMITS)
+        return next((limit for limit in found if limit is not None and limit < _NO_LIMIT), None)
+
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes in use and the limit; None where the groups aren't there or have none."""
+        for group in self.groups:
+            used, limit = (
+                next((n for name in names if (n := _number(group / name)) is not None), None)
+                for names in (_USES, _LIMITS)
+            )
+            if used is not None and limit is not None and limit < _NO_LIMIT:
+                return used, limit
+        return None
+
+    def promised(self, prefix: str) -> int:
+        """Bytes that other profiles may still take of this host: their limits, less what they use.
+
+        `prefix` is what the names of all profiles' groups begin with.
+        """
+        names = {path.name for group in self.groups for path in group.parent.glob(f"{prefix}*")} - {self.name}
+        found = (ControlGroups(name, self._root).memory() for name in sorted(names))
+        return sum(max(0, limit - used) for used, limit in filter(None, found))
 
     def _delegate(self) -> None:
         """With version 2, hand the controllers down that the kubelet asks for: cgroupRoot has to have them."""
@@ -77,6 +153,43 @@ class ControlGroups:
         if left:
             return [Removal(f"control groups {', '.join(left)}", "failed", "still in use")]
         return [Removal(f"control groups {self.name} in {len(existing)} hierarchies", "removed")] if existing else []
+
+
+def _make(group: Path) -> None:
+    group.mkdir(exist_ok=True)
+    for name in _INHERITED:
+        own, parent = group / name, group.parent / name
+        if own.exists() and parent.exists() and not own.read_text().strip():
+            own.write_text(parent.read_text())
+
+
+def _set(file: Path, value: str) -> None:
+    try:
+        file.write_text(value)
+    except OSError as error:
+        raise MachineError(
+            f"the limit {value} can't be set: {error.strerror}",
+            where=str(file),
+            why="without it, one pod could take all of this host, so nothing is started",
+            remedy=f"look at that file, and what runs in the group: cat {file.parent}/cgroup.procs",
+        ) from error
+
+
+def _numbers(text: str) -> list[int]:
+    """The processors of a list such as 0-3,6 (kernel: cpuset list format)."""
+    found: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def _number(file: Path) -> int | None:
+    """What a file says; None where it says `max` or isn't there."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _remove(group: Path) -> bool:

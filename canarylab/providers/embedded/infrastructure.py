@@ -28,7 +28,7 @@ class HostInfrastructure(Infrastructure):
         self._provider = provider
 
     def findings(self, ctx: Context) -> list[Finding]:
-        return host.findings(ctx, built(), internet=self._provider.spec.internet)
+        return host.findings(ctx, built(), self._provider.spec)
 
     def require_host(self, ctx: Context) -> None:
         """As every provider; then install what it lacks."""
