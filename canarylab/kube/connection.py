@@ -22,6 +22,7 @@ from canarylab.yamlfile.reader import load_yaml
 
 REQUEST_TIMEOUT = 15.0
 """Seconds until an answer has to begin."""
+_NOT_ALLOWED = (401, 403)
 _SWITCHING, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 101, 404, 429, 500
 
 
@@ -44,7 +45,7 @@ def broken_off(what: str, where: str, by: type[Exception] = httpx.HTTPError) -> 
     try:
         yield
     except by as error:
-        raise ApiError(f"{what}: {error or type(error).__name__}", None, where=where) from error
+        raise ApiError(f"{what}: {str(error) or type(error).__name__}", None, where=where) from error
 
 
 class Upgraded:
@@ -92,13 +93,13 @@ class Connection:
         """Let go of the client's connections; nothing can be asked afterwards."""
         self._http.close()
 
-    def ready(self) -> str | None:
-        """None once the API server says that it is ready, else what it said."""
+    def ready(self, timeout: float = REQUEST_TIMEOUT) -> str | None:
+        """None once the API server says that it is ready, else what it said; `timeout` in seconds."""
         try:
-            response = self._http.get("/readyz")
+            response = self._http.get("/readyz", timeout=timeout)
         except httpx.HTTPError as error:
-            return f"the API server doesn't answer: {error}"
-        return None if response.is_success else f"the API server isn't ready: {response.text[:200]}"
+            return f"the API server doesn't answer: {str(error) or type(error).__name__}"
+        return None if response.is_success else _unready(response)
 
     def upgrade(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Upgraded:
         """A connection that the API server hands over to another protocol, such as a WebSocket.
@@ -179,6 +180,17 @@ def _section(config: Mapping[str, Any], section: str, name: str | None) -> dict[
     """The named cluster or user as the kubeconfig has it: lightkube keeps only some of its keys."""
     kind = section.removesuffix("s")
     return next((entry.get(kind) or {} for entry in config.get(section) or [] if entry.get("name") == name), {})
+
+
+def _unready(response: httpx.Response) -> str:
+    """What stands for its answer to /readyz: its words, and where there are none, the status that it came with."""
+    status = f"{response.status_code} {response.reason_phrase}".strip()
+    if response.status_code in _NOT_ALLOWED:
+        return f"the API server doesn't let this user ask whether it is ready: {status}"
+    if target := response.headers.get("location"):
+        return f"what answers GET /readyz isn't an API server: {status}, to {target}"
+    said = "" if "html" in response.headers.get("content-type", "") else response.text.strip()[:200]
+    return f"the API server isn't ready: {said or f'it answers GET /readyz with {status}, and no word more'}"
 
 
 def _message(response: httpx.Response) -> str:

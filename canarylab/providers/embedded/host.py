@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canarylab import pins
+from canarylab import disks, pins
 from canarylab.contract.provider import Finding
+from canarylab.disks import machine_trouble
 from canarylab.files import existing_parent
 from canarylab.paths import cache_home, state_home
 from canarylab.providers.embedded import ceiling
@@ -19,6 +20,8 @@ from canarylab.providers.embedded.cgroups import ROOT as CGROUPS
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.network import NAME_PREFIX, name_of
 from canarylab.providers.embedded.programs.built import Built
+from canarylab.tools.runner import Result
+from canarylab.tools.supervisord import unfit
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -41,7 +44,8 @@ _INOTIFY_OF_SIDECAR = 3
 def findings(ctx: Context, built: Built, spec: ClusterSpec) -> list[Finding]:
     """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
     found = [_system(), _architecture(), _root(), *_capabilities(), *_programs()]
-    found += [*_size(ctx.paths.root, spec), _disk(built), _control_groups(), _inotify()]
+    found += [*_size(ctx.paths.root, spec), _disk(built), *_full_disks(), *_state_folder(ctx), _control_groups()]
+    found.append(_inotify())
     if spec.internet:
         found.append(_forwarding())
     if all(finding.ok for finding in found[:4]):
@@ -160,6 +164,17 @@ def _disk(built: Built) -> Finding:
     return Finding("disk", free >= needed, f"{free / _GIB:.1f} GiB free at {folder}", remedy)
 
 
+def _full_disks() -> list[Finding]:
+    """Each filesystem that a run writes to and can't: also that of /tmp, and a home that is mounted read-only."""
+    return [Finding("disk", False, str(fault), fault.remedy) for fault in disks.faults()]
+
+
+def _state_folder(ctx: Context) -> list[Finding]:
+    """A folder whose name the machine's supervisor can't work with."""
+    why = unfit(ctx.paths.root)
+    return [Finding("state folder", False, f"{ctx.paths.root}: {why}", "set XDG_STATE_HOME to another")] if why else []
+
+
 def _inotify() -> Finding:
     """Istio's sidecar takes three instances, and all of a host's sidecars are one user's (1337).
 
@@ -199,13 +214,22 @@ def _control_groups() -> Finding:
 def _overlay(ctx: Context) -> Finding:
     """Try it: whether overlayfs can be mounted depends on the filesystem below, not only on the kernel."""
     home = existing_parent(state_home())
-    with tempfile.TemporaryDirectory(dir=home, prefix=".canarylab-probe-") as folder:
-        for name in ("lower", "upper", "work", "merged"):
-            (Path(folder) / name).mkdir()
-        # By names inside it: overlayfs takes no folder with a comma or a colon in its path unescaped. In a mount
-        # namespace of its own, so that nothing is left however it ends.
-        mount = "mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged"
-        done = ctx.runner.run(["unshare", "--mount", *mount.split()], timeout=10, ok=range(256), cwd=Path(folder))
+    subject = f"overlayfs at {home}"
+    try:
+        done = _tried(ctx, home)
+    except OSError as error:
+        trouble = machine_trouble(error)
+        return Finding(subject, False, f"it can't be tried: {trouble.what}", trouble.remedy or "")
     seen = "works" if done.code == 0 else done.stderr.strip() or f"`mount` ended with {done.code}"
     remedy = "set XDG_STATE_HOME to a folder on ext4, xfs or btrfs (overlayfs doesn't work on top of overlayfs)"
-    return Finding(f"overlayfs at {home}", done.code == 0, seen, remedy)
+    return Finding(subject, done.code == 0, seen, remedy)
+
+
+def _tried(ctx: Context, home: Path) -> Result:
+    with tempfile.TemporaryDirectory(dir=home, prefix=".canarylab-probe-", ignore_cleanup_errors=True) as folder:
+        for name in ("lower", "upper", "work", "merged"):
+            (Path(folder) / name).mkdir()
+        # By names inside it, since overlayfs reads commas and colons in a path as its own; in a mount namespace of its
+        # own, so that nothing is left however it ends.
+        mount = "mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged"
+        return ctx.runner.run(["unshare", "--mount", *mount.split()], timeout=10, ok=range(256), cwd=Path(folder))
