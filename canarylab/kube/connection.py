@@ -101,6 +101,14 @@ class Connection:
             return f"the API server doesn't answer: {str(error) or type(error).__name__}"
         return None if response.is_success else _unready(response)
 
+    def answers(self, timeout: float) -> bool:
+        """Whether anything at all is said there in so many seconds."""
+        try:
+            self._http.get("/livez", timeout=timeout)
+        except (httpx.HTTPError, RuntimeError):  # the latter once the client is closed
+            return False
+        return True
+
     def upgrade(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Upgraded:
         """A connection that the API server hands over to another protocol, such as a WebSocket.
 

@@ -211,3 +211,27 @@ def test_a_host_that_is_a_container_has_a_limit_itself(tmp_path):
     assert groups.most_memory() is None
     (tmp_path / "cgroup" / "memory.max").write_text("6442450944\n")
     assert groups.most_memory() == 6 << 30
+
+
+def test_the_processes_of_each_pod_are_counted(tmp_path):
+    version_2(tmp_path / "cgroup")
+    groups = ControlGroups(NAME, tmp_path / "cgroup")
+    groups.create(CEILING)
+    for path, has, may in (("kubepods/poda-1", "3", "1024"), ("kubepods/besteffort/podb-2", "7", "max")):
+        folder = groups.groups[0] / path
+        folder.mkdir(parents=True)
+        (folder / "pids.current").write_text(has)
+        (folder / "pids.max").write_text(may)
+    (groups.groups[0] / "pids.current").write_text("42\n")
+    assert groups.tasks_of_pods() == {"a-1": (3, 1024)}
+    assert groups.tasks() == 42
+
+
+@pytest.mark.parametrize("stat", ["inactive_file 60\ntotal_inactive_file 70\n", "anon 5\ninactive_file 70\n"])
+def test_what_files_only_happen_to_take_is_not_in_use(tmp_path, stat):
+    version_2(tmp_path / "cgroup")
+    groups = ControlGroups(NAME, tmp_path / "cgroup")
+    groups.create(CEILING)
+    (groups.groups[0] / "memory.current").write_text("100")
+    (groups.groups[0] / "memory.stat").write_text(stat)
+    assert groups.memory() == (30, 3 << 30)

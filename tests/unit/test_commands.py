@@ -706,6 +706,20 @@ def test_what_cannot_be_deleted_in_the_end_is_a_line_of_the_receipt(world, event
     assert printed[-1]["event"] == "run-finished"
 
 
+def test_status_of_a_silent_cluster_asks_it_for_nothing_and_says_what_is_below(world, capsys):
+    paths = ProfilePaths("unit-test")
+    paths.create()
+    paths.kubeconfig.touch()
+    world.cluster.unready = "the API server doesn't answer"
+    world.stages[0].is_absent = lambda _observed: False
+    world.stages[0].health = lambda _ctx: "the API server doesn't answer; /x: its filesystem is full"
+    world.add("app", on_observe=lambda _ctx: pytest.fail("it would be waited for"))
+    assert status(TEXT) == EXIT_FAILED
+    printed = capsys.readouterr().out
+    assert "its filesystem is full" in printed
+    assert "unknown: the cluster doesn't answer" in printed
+
+
 def test_the_tunnel_is_started_shown_and_stopped(world, events):
     assert tunnel(JSON, "status") == EXIT_FAILED
     assert tunnel(JSON, "start") == EXIT_DONE

@@ -74,14 +74,6 @@ print(sorted({{"rich", "pydantic"}} & set(sys.modules)), file=sys.stderr)
     assert run.stderr == "[]\n"
 
 
-def test_a_file_on_a_full_disk_does_not_end_what_is_being_done():
-    with Path("/dev/full").open("w") as full:
-        output = Output(full)
-        output.write("lost")
-        output.write("lost, too")
-        full.detach().detach()  # type: ignore[attr-defined]  # or closing it would try once more
-
-
 def test_what_found_no_room_comes_once_there_is_some(tmp_path):
     class Full(io.FileIO):
         is_full = True

@@ -28,7 +28,7 @@ _POD_PROCESSES = 1024
 """Of one pod; a sidecar has about 20, a large JVM a few hundred."""
 _NODE_PROCESSES = 1024
 """Of those, kept free for containerd, the kubelet and their helpers."""
-_HOST_KEEPS = 512 * MIB
+HOST_KEEPS = 512 * MIB
 """Never handed out, so that one can still log in and run a teardown."""
 _NODE_SHARE = 0.1
 _NODE_LEAST = 384 * MIB
@@ -85,9 +85,9 @@ def taken(wanted: Ceiling, host: Host, promised: int = 0, most: int | None = Non
 
     `most` is what this host, if it is a container itself, may take in all.
     """
-    free = host.available - promised - _HOST_KEEPS
+    free = host.available - promised - HOST_KEEPS
     return Ceiling(
-        max(0, min(wanted.memory, free, *([most - _HOST_KEEPS] if most else []))), min(wanted.cpus, host.cpus)
+        max(0, min(wanted.memory, free, *([most - HOST_KEEPS] if most else []))), min(wanted.cpus, host.cpus)
     )
 
 
@@ -96,7 +96,7 @@ def require_enough(wanted: Ceiling, got: Ceiling, host: Host) -> None:
     if got.memory < min(wanted.memory, LEAST):
         raise MachineError(
             f"{gib(host.available)} of memory are available, and {gib(got.memory)} could be handed to the cluster",
-            why=f"the playbook asks for {gib(wanted.memory)}; this host keeps {gib(_HOST_KEEPS)}, and other profiles "
+            why=f"the playbook asks for {gib(wanted.memory)}; this host keeps {gib(HOST_KEEPS)}, and other profiles "
             "have what they were promised",
             remedy="close what isn't needed, or tear another profile down; `free -m` shows what is available",
         )

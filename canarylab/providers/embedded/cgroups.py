@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,15 +99,32 @@ class ControlGroups:
         found = (_number(root / name) for root in roots for name in _LIMITS)
         return next((limit for limit in found if limit is not None and limit < _NO_LIMIT), None)
 
+    def tasks(self) -> int | None:
+        """Processes and threads in the groups; None where they aren't there."""
+        return next((count for group in self.groups if (count := _number(group / "pids.current")) is not None), None)
+
+    def tasks_of_pods(self) -> dict[str, tuple[int, int]]:
+        """By pod's uid: how many processes and threads it has, and how many it may have.
+
+        The kubelet names a pod's group after its uid (pkg/kubelet/cm: GetPodContainerName).
+        """
+        counts = {}
+        for folder in (path for group in self.groups for path in group.glob("kubepods/**/pod*") if path.is_dir()):
+            has, may = _number(folder / "pids.current"), _number(folder / "pids.max")
+            if has is not None and may is not None:
+                counts[folder.name.removeprefix("pod")] = (has, may)
+        return counts
+
     def memory(self) -> tuple[int, int] | None:
-        """Bytes in use and the limit; None where the groups aren't there or have none."""
+        """Bytes in use and the limit; None where the groups aren't there or have none.
+
+        In use is what can't be had back at once: without what of files is kept only since nobody needed the room, as
+        the kubelet counts (cadvisor: working set).
+        """
         for group in self.groups:
-            used, limit = (
-                next((n for name in names if (n := _number(group / name)) is not None), None)
-                for names in (_USES, _LIMITS)
-            )
+            used, limit = _first(group, _USES), _first(group, _LIMITS)
             if used is not None and limit is not None and limit < _NO_LIMIT:
-                return used, limit
+                return max(0, used - _idle(group)), limit
         return None
 
     def promised(self, prefix: str) -> int:
@@ -182,6 +199,19 @@ def _numbers(text: str) -> list[int]:
         first, _, last = part.partition("-")
         found += range(int(first), int(last or first) + 1)
     return found
+
+
+def _first(group: Path, names: Sequence[str]) -> int | None:
+    """What the first of the files says that is there, with a number in it."""
+    return next((number for name in names if (number := _number(group / name)) is not None), None)
+
+
+def _idle(group: Path) -> int:
+    """Bytes of files that are kept in memory and weren't used lately: version 1 sums them under another name."""
+    with suppress(OSError, ValueError):
+        lines = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return int(lines.get("total_inactive_file") or lines.get("inactive_file") or 0)
+    return 0
 
 
 def _number(file: Path) -> int | None:

@@ -140,7 +140,9 @@ def _memory(wanted: Ceiling, got: Ceiling, host: ceiling.Host) -> Finding:
     asked = f"the playbook asks for {ceiling.gib(wanted.memory)}"
     seen = f"{ceiling.gib(host.available)} of {ceiling.gib(host.memory)} available, {asked}"
     remedy = "close what isn't needed; cluster, Istio and demo take about 2 GiB"
-    if host.available < _MEMORY_BYTES or got.memory < min(wanted.memory, ceiling.LEAST):
+    if host.available < min(_MEMORY_BYTES, wanted.memory + ceiling.HOST_KEEPS) or got.memory < min(
+        wanted.memory, ceiling.LEAST
+    ):
         return Finding("memory", False, seen, remedy)
     if got.memory < wanted.memory:
         seen, mebibytes = f"{seen}: it gets {ceiling.gib(got.memory)}", got.memory // ceiling.MIB
@@ -166,7 +168,9 @@ def _disk(built: Built) -> Finding:
 
 def _full_disks() -> list[Finding]:
     """Each filesystem that a run writes to and can't: also that of /tmp, and a home that is mounted read-only."""
-    return [Finding("disk", False, str(fault), fault.remedy) for fault in disks.faults()]
+    folders = {disks.temporary(): False, cache_home(): True, state_home(): True}
+    faults = {str(fault): (fault, fatal) for folder, fatal in folders.items() for fault in disks.faults([folder])}
+    return [Finding("disk", False, said, fault.remedy, fatal=fatal) for said, (fault, fatal) in faults.items()]
 
 
 def _state_folder(ctx: Context) -> list[Finding]:

@@ -13,11 +13,13 @@ from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.events import Notice
 from canarylab.files import delete, write_private
 from canarylab.kube import kubeconfig
+from canarylab.kube.connection import ApiError
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded import network as networks
 from canarylab.providers.embedded.machine import Machine
+from canarylab.providers.embedded.overran import overran
 from canarylab.providers.embedded.programs.build import Builder
 from canarylab.providers.embedded.programs.built import built
 from canarylab.removal import Removal
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from canarylab.providers.embedded import EmbeddedProvider
 
 _KUBEADM_SECONDS = 240.0
+_READY_SECONDS = 5.0
+"""How long the API server may take to say that it is ready, before the machine below it is looked at."""
 _ADMIN = "etc/kubernetes/admin.conf"
 _KUBEADM_MAKES = ("etc/kubernetes", "var/lib/kubelet", "var/lib/etcd", "var/log/pods", "var/log/containers")
 _KUBEADM_CONFIG = "etc/kubeadm/kubeadm.yaml"
@@ -250,8 +254,8 @@ class ClusterStage(_Infrastructure):
     def health(self, ctx: Context) -> str | None:
         """The API server and the node: what everything after this relies on."""
         cluster = self.provider.access.cluster(ctx)
-        if not_ready := cluster.ready():
-            return not_ready
+        if not_ready := cluster.ready(_READY_SECONDS):
+            return "; ".join([not_ready, *self.provider.infrastructure.silence(ctx)])
         ready = condition(cluster.get("v1", "Node", ctx.profile) or {}, "Ready")
         if ready.get("status") != "True":
             return f"the node isn't Ready: {ready.get('message', 'it has not registered yet')}"
@@ -274,7 +278,16 @@ class ClusterStage(_Infrastructure):
         return kubeconfig.remove(ctx.profile)
 
     def facts(self, ctx: Context) -> dict[str, Any]:
-        return {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}
+        known = {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}
+        machine, cluster = self.provider.machine(ctx), self.provider.access.cluster(ctx)
+        try:
+            node = cluster.get("v1", "Node", ctx.profile) or {}
+            over = overran(node, cluster.list("v1", "Pod"), machine.groups.tasks_of_pods())
+        except ApiError:  # its health says so
+            over = []
+        record = machine.ceiling
+        size = {"ceiling": str(record.taken)} if record else {}
+        return {**known, **size, **({"over it": "; ".join(over)} if over else {})}
 
 
 def _other_limits(machine: Machine) -> str:
