@@ -72,10 +72,8 @@ class ClusterSpec(BaseModel):
     profile: ProfileName = Field(description="name of the cluster and of its kubeconfig context")
     provider: str | None = Field(None, description="embedded, minikube or existing; without it, what fits the machine")
     kubernetes: str | None = Field(None, description="Kubernetes version, where the provider lets one choose")
-    memory: str = Field(
-        "8192mb", pattern=_MEMORY, description="memory that the cluster's machine may take, such as 8192mb"
-    )
-    cpus: int = Field(4, ge=1, description="processors that the cluster's machine may take")
+    memory: str = Field("8192mb", pattern=_MEMORY, description="memory of the cluster's machine, such as 8192mb")
+    cpus: int = Field(4, ge=1, description="processors of the cluster's machine")
     driver: str | None = Field(None, description="minikube: driver of the virtual machine")
     network: str | None = Field(None, description="minikube: network of the virtual machine")
     container_runtime: str | None = Field(None, description="minikube: docker or containerd")

@@ -81,7 +81,7 @@ class Infrastructure(ABC):
         if problems := [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]:
             raise MachineError(
                 "; ".join(f"{finding.subject}: {finding.seen}" for finding in problems),
-                remedy="; ".join(finding.remedy for finding in problems if finding.remedy),
+                remedy="; ".join(dict.fromkeys(finding.remedy for finding in problems if finding.remedy)),
             )
 
     def faults(self, ctx: Context) -> list[Fault]:  # noqa: ARG002 - where the cluster's disk is elsewhere

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from support.runs import context_of
 
 from canarylab import pins
 from canarylab.contract.playbook import ClusterSpec
+from canarylab.disks import Fault
 from canarylab.errors import MachineError
 from canarylab.providers.embedded import EmbeddedProvider, host
 from canarylab.providers.embedded.ceiling import Ceiling, Host, Record
@@ -182,6 +184,48 @@ def test_a_first_run_needs_more_disk_than_the_next(monkeypatch, tmp_path, free, 
     finding = host._disk(Built(tmp_path / ("built" if built else "absent")))
     assert finding.ok is ok
     assert "XDG_CACHE_HOME" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("full", "built", "found"),
+    [
+        ("state", True, {"disk of state": True}),
+        ("cache", False, {"disk of cache": True}),
+        ("cache", True, {"disk of cache": False, "disk": True}),
+        ("temporary", True, {"disk of temporary files": False, "disk": True}),
+        (None, True, {"disk": True}),
+    ],
+)
+def test_a_disk_that_cannot_be_written_to_is_named_by_what_is_on_it(monkeypatch, tmp_path, full, built, found):
+    folders = {"state": host.state_home(), "cache": host.cache_home(), "temporary": host.disks.temporary()}
+
+    def faults(asked):
+        return [
+            Fault(tmp_path, "its filesystem is full", "free some") for folder in asked if folder == folders.get(full)
+        ]
+
+    monkeypatch.setattr(host.disks, "faults", faults)
+    (tmp_path / "built").mkdir()
+    findings = host._disks(Built(tmp_path / ("built" if built else "absent")))
+    assert {finding.subject: finding.fatal for finding in findings} == found
+    assert all(finding.remedy for finding in findings if not finding.ok)
+
+
+@pytest.mark.parametrize(("name", "ok"), [('a folder, it\'s 100% "odd"', True), ("a #b", False), ("x" * 100, False)])
+def test_a_state_folder_that_the_supervisor_cannot_have_is_told(monkeypatch, name, ok):
+    monkeypatch.setenv("XDG_STATE_HOME", f"/{name}")
+    found = host._state_folder(context_of(runner=FakeRunner()))
+    assert [finding.fatal for finding in found] == ([] if ok else [True])
+
+
+def test_overlayfs_that_cannot_be_tried_for_want_of_room_says_so(monkeypatch):
+    def no_room(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "/home/x")
+
+    monkeypatch.setattr(host.tempfile, "TemporaryDirectory", no_room)
+    finding = host._overlay(context_of(runner=FakeRunner()))
+    assert finding.seen == "it can't be tried: No space left on device: /home/x"
+    assert "doctor" not in finding.remedy
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ _INOTIFY_OF_SIDECAR = 3
 def findings(ctx: Context, built: Built, spec: ClusterSpec) -> list[Finding]:
     """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
     found = [_system(), _architecture(), _root(), *_capabilities(), *_programs()]
-    found += [*_size(ctx.paths.root, spec), _disk(built), *_full_disks(), *_state_folder(ctx), _control_groups()]
+    found += [*_size(ctx.paths.root, spec), *_disks(built), *_state_folder(ctx), _control_groups()]
     found.append(_inotify())
     if spec.internet:
         found.append(_forwarding())
@@ -166,11 +166,20 @@ def _disk(built: Built) -> Finding:
     return Finding("disk", free >= needed, f"{free / _GIB:.1f} GiB free at {folder}", remedy)
 
 
-def _full_disks() -> list[Finding]:
-    """Each filesystem that a run writes to and can't: also that of /tmp, and a home that is mounted read-only."""
-    folders = {disks.temporary(): False, cache_home(): True, state_home(): True}
-    faults = {str(fault): (fault, fatal) for folder, fatal in folders.items() for fault in disks.faults([folder])}
-    return [Finding("disk", False, said, fault.remedy, fatal=fatal) for said, (fault, fatal) in faults.items()]
+def _disks(built: Built) -> list[Finding]:
+    """Each filesystem that a run writes to and can't, be it full or mounted read-only; else whether there is enough.
+
+    What is there already is had from a cache that can't be written to, and little goes into the folder for temporary
+    files: `up` may try.
+    """
+    folders = {"state": (state_home(), True), "cache": (cache_home(), not built.is_complete)}
+    folders["temporary files"] = (disks.temporary(), False)
+    found = {
+        str(fault): Finding(f"disk of {name}", False, str(fault), fault.remedy, fatal=fatal)
+        for name, (folder, fatal) in reversed(folders.items())
+        for fault in disks.faults([folder])
+    }
+    return [*found.values(), *([] if any(finding.fatal for finding in found.values()) else [_disk(built)])]
 
 
 def _state_folder(ctx: Context) -> list[Finding]:
