@@ -75,6 +75,14 @@ def _amount(size: int) -> str:
     return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size >> 20} MiB"
 
 
+def remedy_for(said: str) -> str | None:
+    """What to do about a program's words, where they are the system's for want of room; with the disks that are full."""
+    number = next((number for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) if os.strerror(number) in said), None)
+    if number is None:
+        return None
+    return "; ".join([*map(str, faults()), _REMEDIES[number]])
+
+
 def machine_trouble(error: OSError) -> MachineError:
     """What the operating system refused, such as a full disk or a file of another user, and what to do about it.
 

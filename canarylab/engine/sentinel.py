@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from canarylab.contract.context import Context
-from canarylab.disks import Fault
-from canarylab.errors import EXIT_MACHINE, CanarylabError, CancelledError, MachineError
+from canarylab.disks import Fault, remedy_for
+from canarylab.errors import EXIT_MACHINE, CanarylabError, CancelledError, CommandError, MachineError
 from canarylab.events import Failure, Notice
 from canarylab.kube.client import ApiError
 
@@ -99,7 +99,12 @@ def _answers(ctx: Context) -> bool:
 
 
 def explained(ctx: Context, error: BaseException | None) -> BaseException | None:
-    """The error; where no answer came, with what is found of the machine below, which is looked at for that."""
+    """The error, with what a look at the machine adds to it.
+
+    Where no answer came, that is what is found below the cluster; where a program found no room, the disks that are full.
+    """
     if isinstance(error, ApiError) and error.code is None and error.why is None:
         error.why = "; ".join(ctx.provider.infrastructure.silence(ctx)) or None
+    if isinstance(error, CommandError) and error.remedy is None:
+        error.remedy = remedy_for(error.tail)
     return error

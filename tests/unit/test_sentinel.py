@@ -9,10 +9,11 @@ from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import context_of
 
+from canarylab import disks
 from canarylab.disks import Fault
 from canarylab.engine import sentinel as sentinels
 from canarylab.engine.sentinel import Sentinel, explained, guarded
-from canarylab.errors import EXIT_DONE, EXIT_MACHINE, StageError
+from canarylab.errors import EXIT_DONE, EXIT_MACHINE, CommandError, StageError
 from canarylab.kube.client import ApiError
 
 
@@ -104,6 +105,19 @@ def test_an_error_for_want_of_an_answer_is_explained_and_no_other(world):
     for other in (ApiError("forbidden", 403, where="GET /api"), StageError("x"), None):
         assert explained(world.ctx, other) is other
         assert getattr(other, "why", None) is None
+
+
+def test_a_program_that_found_no_room_is_told_with_what_to_do(world, monkeypatch):
+    monkeypatch.setattr(disks, "faults", lambda: [world.full])
+    failed = CommandError("cp --archive a b", 1, "cp: error writing 'b/x': No space left on device")
+    explained(world.ctx, failed)
+    assert f"next: {world.full}; free some there; `invoke teardown` needs no room" in str(failed)
+    other = CommandError("cp --archive a b", 1, "cp: cannot stat 'a': No such file or directory")
+    explained(world.ctx, other)
+    assert other.remedy is None
+    known = CommandError("x", 1, "No space left on device", remedy="as it was")
+    explained(world.ctx, known)
+    assert known.remedy == "as it was"
 
 
 def test_where_nothing_is_found_no_cause_is_made_up(world):

@@ -259,6 +259,8 @@ class ClusterStage(_Infrastructure):
         ready = condition(cluster.get("v1", "Node", ctx.profile) or {}, "Ready")
         if ready.get("status") != "True":
             return f"the node isn't Ready: {ready.get('message', 'it has not registered yet')}"
+        if faults := self.provider.infrastructure.faults(ctx):  # it still answers from memory
+            return str(faults[0])
         return self._stale(ctx, cluster)
 
     def _stale(self, ctx: Context, cluster: Cluster) -> str | None:
