@@ -76,7 +76,7 @@ def _amount(size: int) -> str:
 
 
 def remedy_for(said: str) -> str | None:
-    """What to do about a program's words, where they are the system's for want of room; with the disks that are full."""
+    """What to do about a program's words that are the system's for want of room, with the disks that are full."""
     number = next((number for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) if os.strerror(number) in said), None)
     if number is None:
         return None

@@ -101,7 +101,7 @@ def _answers(ctx: Context) -> bool:
 def explained(ctx: Context, error: BaseException | None) -> BaseException | None:
     """The error, with what a look at the machine adds to it.
 
-    Where no answer came, that is what is found below the cluster; where a program found no room, the disks that are full.
+    Where no answer came, that is what is found below the cluster; where a program found no room, the full disks.
     """
     if isinstance(error, ApiError) and error.code is None and error.why is None:
         error.why = "; ".join(ctx.provider.infrastructure.silence(ctx)) or None

@@ -54,7 +54,7 @@ def test_too_little_to_start_with_is_refused_and_little_that_was_asked_for_is_no
 
 @pytest.mark.parametrize(("taken", "node"), [(Ceiling(8 * GIB, 4), 8 * GIB // 10), (Ceiling(2 * GIB, 1), 384 * MIB)])
 def test_the_kubelet_is_left_the_ceiling_without_the_nodes_own_share(taken, node):
-    config = yaml.safe_load(ceiling.kubelet(taken, HOST))
+    config = yaml.safe_load(ceiling.kubelet(taken, HOST, quotas=True))
     reserved = config["systemReserved"]
     assert abs(HOST.memory - int(reserved["memory"]) - (taken.memory - node)) <= 1
     assert HOST.cpus - int(reserved["cpu"]) == taken.cpus
@@ -62,6 +62,11 @@ def test_the_kubelet_is_left_the_ceiling_without_the_nodes_own_share(taken, node
     assert config["enforceNodeAllocatable"] == ["pods"], "without it nothing but the scheduler keeps to it"
     assert config["podPidsLimit"] == 1024
     assert (config["apiVersion"], config["kind"]) == ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration")
+
+
+@pytest.mark.parametrize("quotas", [True, False])
+def test_where_the_kernel_refuses_a_pods_quota_above_the_ceiling_no_pod_gets_one(quotas):
+    assert yaml.safe_load(ceiling.kubelet(Ceiling(8 * GIB, 4), HOST, quotas=quotas))["cpuCFSQuota"] is quotas
 
 
 def test_the_host_is_read_from_proc(tmp_path):

@@ -58,8 +58,8 @@ def test_a_new_group_of_version_1_may_use_what_its_parent_may(tmp_path):
     own.mkdir()
     (own / "cpuset.cpus").write_text("\n")
     (own / "cpuset.mems").write_text("1\n")
-    groups.create(Ceiling(memory=3 << 30, cpus=64))
-    assert (own / "cpuset.cpus").read_text() == "0,1,4,5"
+    groups.create(CEILING)
+    assert (own / "cpuset.cpus").read_text() == "0-1,4-5\n"
     assert (own / "cpuset.mems").read_text() == "1\n", "what was set already stays"
 
 
@@ -132,7 +132,8 @@ def test_version_1_limits_memory_processes_and_processors_each_in_its_hierarchy(
         "memory.limit_in_bytes": "3221225472",
         "memory.memsw.limit_in_bytes": "3221225472",
         "pids.max": "8192",
-        "cpuset.cpus": "4,5",
+        "cpu.cfs_period_us": "100000",
+        "cpu.cfs_quota_us": "200000",
     }
 
 

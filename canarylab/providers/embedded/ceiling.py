@@ -112,11 +112,12 @@ def shortage(wanted: Ceiling, got: Ceiling) -> str:
     return " and ".join(parts)
 
 
-def kubelet(ceiling: Ceiling, host: Host) -> str:
+def kubelet(ceiling: Ceiling, host: Host, *, quotas: bool) -> str:
     """A drop-in for the kubelet's configuration: its capacity is the host's, so what isn't ours is reserved.
 
     What is left, allocatable, is also the limit of all pods together (kubelet: enforceNodeAllocatable), and one that
-    comes near it is evicted.
+    comes near it is evicted. Without `quotas`, pods are held below the ceiling together, and not each below its own
+    limit of processor time.
     """
     pods = ceiling.memory - max(_NODE_LEAST, int(ceiling.memory * _NODE_SHARE))
     reserved = {
@@ -131,6 +132,7 @@ def kubelet(ceiling: Ceiling, host: Host) -> str:
             "enforceNodeAllocatable": ["pods"],
             "systemReserved": reserved,
             "podPidsLimit": _POD_PROCESSES,
+            "cpuCFSQuota": quotas,
             "evictionPressureTransitionPeriod": f"{_PRESSURE_SECONDS}s",
         }
     )

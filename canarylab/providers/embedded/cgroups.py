@@ -52,6 +52,14 @@ class ControlGroups:
         return (self._root / "cgroup.controllers").exists()
 
     @property
+    def nests_quotas(self) -> bool:
+        """Whether a group's quota of processor time may be above its parent's, which then counts.
+
+        Version 1 refuses that (kernel: tg_cfs_schedulable_down), and with it every pod whose limit is above the ceiling.
+        """
+        return self._is_unified
+
+    @property
     def entrances(self) -> list[Path]:
         """The files to which a process writes its id to be in the groups, it and all that it starts."""
         return [group / _MACHINE / "cgroup.procs" for group in self.groups]
@@ -85,13 +93,9 @@ class ControlGroups:
                 yield "memory.memsw.limit_in_bytes", str(ceiling.memory)
         if "pids" in controllers:
             yield "pids.max", str(PROCESSES)
-        if "cpuset" in controllers:
-            # No quota: version 1 refuses a pod whose own is above it (kernel: tg_cfs_schedulable_down), as a pod with
-            # a sidecar has on one processor. The last ones, since the first has most of the host's interrupts.
-            yield (
-                "cpuset.cpus",
-                ",".join(map(str, _numbers((group.parent / "cpuset.cpus").read_text())[-ceiling.cpus :])),
-            )
+        if "cpu" in controllers:
+            yield "cpu.cfs_period_us", str(_PERIOD)
+            yield "cpu.cfs_quota_us", str(ceiling.cpus * _PERIOD)
 
     def most_memory(self) -> int | None:
         """Bytes that all groups of this host together may take, where it is a container with a limit of its own."""
@@ -190,15 +194,6 @@ def _set(file: Path, value: str) -> None:
             why="without it, one pod could take all of this host, so nothing is started",
             remedy=f"look at that file, and what runs in the group: cat {file.parent}/cgroup.procs",
         ) from error
-
-
-def _numbers(text: str) -> list[int]:
-    """The processors of a list such as 0-3,6 (kernel: cpuset list format)."""
-    found: list[int] = []
-    for part in filter(None, text.strip().split(",")):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
 
 
 def _first(group: Path, names: Sequence[str]) -> int | None:

@@ -141,7 +141,7 @@ class Machine:
         taken = ceiling.taken(self.wanted, host, promised, self.groups.most_memory())
         ceiling.require_enough(self.wanted, taken, host)
         self.groups.create(taken)
-        self.write(_KUBELET_DROP_IN, ceiling.kubelet(taken, host))
+        self.write(_KUBELET_DROP_IN, ceiling.kubelet(taken, host, quotas=self.groups.nests_quotas))
         ceiling.Record(self.wanted, taken).save(self.folder)
 
     def _not_up(self) -> StageError:
