@@ -54,14 +54,6 @@ class MachineError(CanarylabError):
     exit_code = EXIT_MACHINE
 
 
-def machine_trouble(error: OSError) -> MachineError:
-    """What the operating system refused, such as a full disk or a file of another user."""
-    return MachineError(
-        f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error),
-        remedy="`invoke doctor` checks the disk and permissions; what a run as root made needs root again",
-    )
-
-
 class LockedError(CanarylabError):
     """Another run holds the profile."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import tarfile
 from collections.abc import Collection
+from io import FileIO
 from pathlib import Path
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What the kernel says where a disk, or a user's share of it, is full."""
 
 
 def link_tree(source: Path, target: Path, *, copied: Collection[str] = ()) -> None:
@@ -79,14 +84,29 @@ def write_private(path: Path, content: str) -> None:
     """Replace a file in one step, readable by its owner only from its first moment on.
 
     A link to it stays a link. It keeps its owner, a new one gets that of its folder: with sudo it is a user's own.
+    On a full disk, what isn't longer than the file is written over it: a teardown takes entries out.
     """
-    path = path.resolve()
+    path, data = path.resolve(), content.encode()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-    _give(temporary, path if path.exists() else path.parent)
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            _write_all(file, data)
+        _give(temporary, path if path.exists() else path.parent)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno not in NO_ROOM or not path.exists() or len(data) > path.stat().st_size:
+            raise
+        with path.open("r+b", buffering=0) as file:
+            _write_all(file, data)
+            file.truncate()
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Without a buffer: what finds no room must not be tried once more when the file is closed."""
+    while data:
+        data = data[file.write(data) :]
 
 
 def private_folder(path: Path) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from canarylab.cancel import Cancel
 from canarylab.errors import LockedError
+from canarylab.files import NO_ROOM, existing_parent
 from canarylab.paths import make_home
 
 _PAUSE = 0.2
@@ -23,32 +25,47 @@ _PAUSE = 0.2
 @contextmanager
 def locked(path: Path, command: str) -> Iterator[None]:
     """Hold the profile's lock. Raises LockedError with who holds it and since when."""
-    make_home(path.parent)
-    with _acquire(path) as file:
-        file.truncate(0)
-        json.dump({"pid": os.getpid(), "command": command, "since": time.time()}, file)
-        file.flush()
-        try:
-            yield
-        finally:
+    descriptor = _acquire(path)
+    try:
+        holder = {"pid": os.getpid(), "command": command, "since": time.time()}
+        with suppress(OSError):  # without room it is held all the same, and only doesn't say by whom
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(holder).encode())
+        yield
+    finally:
+        with suppress(OSError):  # the disk may be read-only since
             path.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
-def _acquire(path: Path) -> IO[str]:
+def _acquire(path: Path) -> int:
     """Open and lock the file. Its former holder deletes it, so the file that was locked may not be the one there."""
     while True:
         try:
-            file = path.open("a+")
-        except FileNotFoundError:  # a teardown deleted the folder that it left empty
-            make_home(path.parent)
+            make_home(path.parent)  # maybe again: a teardown deletes the folder that it left empty
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
             continue
-        if not _try(file):
-            file.close()
+        except OSError as error:
+            if error.errno not in (*NO_ROOM, errno.EROFS):
+                raise
+            # A teardown must run on a full disk, too: there the folder serves as the file that can't be made.
+            descriptor = os.open(existing_parent(path.parent), os.O_RDONLY)
+        if not _try(descriptor):
+            os.close(descriptor)
             raise _held(path)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                return file
-        file.close()
+        if _is_current(path, descriptor):
+            return descriptor
+        os.close(descriptor)
+
+
+def _is_current(path: Path, descriptor: int) -> bool:
+    """Whether this is the file that others would lock now, or a folder, which nobody deletes meanwhile."""
+    status = os.fstat(descriptor)
+    try:
+        return stat.S_ISDIR(status.st_mode) or os.path.samestat(path.stat(), status)
+    except FileNotFoundError:
+        return False
 
 
 def _held(path: Path) -> LockedError:
@@ -68,9 +85,9 @@ def queued(path: Path, cancel: Cancel, waiting: Callable[[], None]) -> Iterator[
     """Hold a lock that others let go of soon; `waiting` is called once if it isn't free at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        if not _try(file):
+        if not _try(file.fileno()):
             waiting()
-            while not _try(file):
+            while not _try(file.fileno()):
                 cancel.sleep(_PAUSE)
         yield
 
@@ -79,13 +96,13 @@ def is_held(path: Path) -> bool:
     """Whether somebody holds such a lock at this moment."""
     if not path.exists():
         return False
-    with path.open("a") as file:
-        return not _try(file)
+    with path.open() as file:
+        return not _try(file.fileno())
 
 
-def _try(file: IO[str]) -> bool:
+def _try(descriptor: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

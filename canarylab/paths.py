@@ -43,7 +43,8 @@ def make_home(home: Path) -> None:
     made = [folder for folder in home.parents if not folder.exists()]
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if made:
-        (home / _MADE).write_text("".join(f"{folder}\n" for folder in made))
+        with suppress(OSError):  # no room for it: they stay when the last profile goes
+            (home / _MADE).write_text("".join(f"{folder}\n" for folder in made))
 
 
 def drop_home(home: Path) -> None:

@@ -17,6 +17,7 @@ from canarylab.demo.side_by_side import Demonstration, DemoResult, attempt, run_
 from canarylab.engine import bring_up
 from canarylab.engine.look import absent_stages
 from canarylab.engine.outcome import Run
+from canarylab.engine.sentinel import guarded
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, StageError, UsageError
 from canarylab.events import DemoInfo, Failure, Notice, RunStarted
 from canarylab.lock import locked
@@ -49,7 +50,11 @@ def demo(options: Options, *, start_over: bool) -> int:
                 bring_up.examine(ctx, absent)
                 return _run(ctx, "demo", absent, _contexts(ctx, options), lambda one: perform(one, one.playbook.demo))
 
-    return run(options, work)
+    def watched(ctx: Context) -> int:
+        with guarded(ctx, answered=True) as sentinel:
+            return sentinel.code(work(ctx))
+
+    return run(options, watched)
 
 
 def _reset(ctx: Context, options: Options) -> int:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
 from canarylab.contract.provider import Finding
-from canarylab.errors import EXIT_DONE, EXIT_MACHINE, CanarylabError, CancelledError
+from canarylab.disks import machine_trouble
+from canarylab.errors import EXIT_DONE, EXIT_MACHINE, CanarylabError, CancelledError, MachineError
 from canarylab.events import Notice
 from canarylab.report import findings as report
 from canarylab.terminal import confirmed
@@ -34,7 +35,7 @@ def doctor(options: Options, *, fix: bool) -> int:
     findings: list[Finding] = []
 
     def work(ctx: Context) -> int:
-        findings.extend(ctx.provider.infrastructure.findings(ctx))
+        findings.extend(_look(ctx))
         if fix:
             findings[:] = _fixed(ctx, findings)
         return EXIT_MACHINE if any(finding.fatal and not finding.ok for finding in findings) else EXIT_DONE
@@ -45,11 +46,21 @@ def doctor(options: Options, *, fix: bool) -> int:
     return code
 
 
+def _look(ctx: Context) -> list[Finding]:
+    """What stands in the way of looking is a finding as well: nobody is sent from here to where they are."""
+    try:
+        return list(ctx.provider.infrastructure.findings(ctx))
+    except (OSError, MachineError) as error:
+        trouble = machine_trouble(error) if isinstance(error, OSError) else error
+        remedy = trouble.remedy or ""
+        return [Finding("this machine", False, trouble.what, "" if "doctor" in remedy else remedy)]
+
+
 def _fixed(ctx: Context, findings: list[Finding]) -> list[Finding]:
     """Fix what can be fixed, and look again."""
     done = _fix(ctx, findings)
     for _ in range(_LOOKS if done else 0):
-        findings = ctx.provider.infrastructure.findings(ctx)
+        findings = _look(ctx)
         if not set(done).intersection(_repairs(findings)):
             break
         ctx.cancel.sleep(_PAUSE)

@@ -20,6 +20,7 @@ from canarylab.cancel import Cancel
 from canarylab.contract.context import Consent, Context
 from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.provider import Provider
+from canarylab.disks import temporary
 from canarylab.engine.outcome import exit_code, translated
 from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabError, UsageError
 from canarylab.events import Bus, Failure
@@ -150,7 +151,7 @@ def _writable() -> Path:
     """The folder of all profiles, or the system's for temporary files where it can't be written to."""
     with suppress(OSError):
         make_home(state_home())
-    return state_home() if os.access(state_home(), os.W_OK) else Path(tempfile.gettempdir())
+    return state_home() if os.access(state_home(), os.W_OK) else temporary()
 
 
 def report_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
@@ -173,11 +174,13 @@ def record(ctx: Context, playbooks: Sequence[Playbook], what_is_up: str) -> int:
 
 def keep_traceback(error: BaseException) -> str:
     """Write the traceback of a bug to a file of its own, away from the screen; what to say of it, with the path."""
-    prefix = f"bug-{time.strftime('%Y%m%d-%H%M%S')}-"
-    descriptor, path = tempfile.mkstemp(".txt", prefix, _writable())  # two stages may come upon bugs in one second
-    with os.fdopen(descriptor, "w") as file:
-        file.write("".join(traceback.format_exception(error)))
-    return (
-        f"this is a bug: {type(error).__name__}: {error}\nwhere: {path}\n"
-        "next: please report it with that file; the same command may still work if it is run again"
-    )
+    prefix, text = f"bug-{time.strftime('%Y%m%d-%H%M%S')}-", "".join(traceback.format_exception(error))
+    what = f"this is a bug: {type(error).__name__}: {error}"
+    try:
+        descriptor, path = tempfile.mkstemp(".txt", prefix, _writable())  # two stages may come upon bugs in one second
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    except OSError as no_room:
+        return f"{what}\nwhere: {text}\nnext: please report it with these lines; no file could be made: {no_room}"
+    report = "please report it with that file; the same command may still work if it is run again"
+    return f"{what}\nwhere: {path}\nnext: {report}"

@@ -20,6 +20,9 @@ from canarylab.report.status import RolloutCause, StageStatus, StatusReport
 from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.view import API_VERSION
 
+_ANSWER_SECONDS = 2.0
+"""How long a sign of life may take; a cluster that is busy has two tries."""
+_SILENT = "the cluster doesn't answer"
 _SHOWN = 3
 """How many changes are named as the reason."""
 _STAGE = f"{FIELD_MANAGER}/"
@@ -44,15 +47,17 @@ def status(options: Options) -> int:
 
 
 def _report(ctx: Context) -> StatusReport:
-    names = _names_shown(ctx)
-    tree, missing = _trees(ctx, names)
+    stages = look_at(ctx, ctx.playbook.stages)
+    silent = any(stage["reason"] == _SILENT for stage in stages)
+    names = [] if silent else _names_shown(ctx)
+    tree, missing = (None, None) if silent else _trees(ctx, names)
     return StatusReport(
         profile=ctx.profile,
         provider=ctx.provider.name,
         kubeconfig=str(ctx.paths.kubeconfig),
         context=_context_name(ctx),
-        gateway=_gateway(ctx),
-        stages=look_at(ctx, ctx.playbook.stages),
+        gateway=None if silent else _gateway(ctx),
+        stages=stages,
         rollout=tree,
         rollout_problem=missing,
         causes=_causes(ctx, names),
@@ -67,8 +72,25 @@ def _context_name(ctx: Context) -> str:
 
 
 def look_at(ctx: Context, stages: Sequence[AnyStage]) -> list[StageStatus]:
-    """Each stage: absent where nothing of it is there; else whether it is healthy and drifted, and why."""
-    return [found.seen or _unseen(found) for found in look(ctx, stages, _see, float("inf"))]
+    """Each stage: absent where nothing of it is there; else whether it is healthy and drifted, and why.
+
+    In a cluster that doesn't answer nothing is asked for, stage by stage, that would be waited for as long each time.
+    """
+    if not _is_silent(ctx):
+        return [found.seen or _unseen(found) for found in look(ctx, stages, _see, float("inf"))]
+    looked = look(ctx, [stage for stage in stages if not stage.in_cluster], _see, float("inf"))
+    below = {found.stage.name: found.seen or _unseen(found) for found in looked}
+    return [below.get(stage.name) or _status(stage, "unknown", _SILENT) for stage in stages]
+
+
+def _is_silent(ctx: Context) -> bool:
+    """Whether there is a cluster that gives no sign of life, asked twice."""
+    if not ctx.paths.kubeconfig.exists():
+        return False
+    try:
+        return not any(ctx.cluster.answers(_ANSWER_SECONDS) for _ in range(2))
+    except CanarylabError:  # the stages say why nobody can connect
+        return False
 
 
 def _see(ctx: Context, stage: AnyStage) -> StageStatus:

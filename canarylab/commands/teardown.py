@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from canarylab import applied
 from canarylab.commands.run import Options, report_bugs, run
@@ -87,9 +87,9 @@ def _remove_all(
             if not ctx.ownership.is_deleted_whole:
                 receipt.write(ctx, "applied", applied.remove(ctx))
             if not shared:
-                receipt.write(ctx, "rest", ctx.provider.infrastructure.leftovers(ctx))
+                receipt.write(ctx, "rest", _attempt(ctx, "files", ctx.provider.infrastructure.leftovers))
         if purge:
-            receipt.write(ctx, "cache", ctx.provider.infrastructure.purge(ctx))
+            receipt.write(ctx, "cache", _attempt(ctx, "cache", ctx.provider.infrastructure.purge))
     except CanarylabError as error:
         code = error.exit_code
         ctx.emit(Failure(str(error), code))
@@ -136,15 +136,19 @@ def _shared(ctx: Context) -> dict[str, Removal]:
 
 
 def _remove(ctx: Context, stage: AnyStage) -> list[Removal]:
+    return _attempt(ctx, f"stage {stage.name}", stage.remove)
+
+
+def _attempt(ctx: Context, subject: str, remove: Callable[[Context], list[Removal]]) -> list[Removal]:
     """What can't be removed is listed in the receipt, and the rest is removed all the same."""
     try:
-        return stage.remove(ctx)
+        return remove(ctx)
     except NotYetObservableError:
         return []  # there is no cluster that it could be in
     except (CanarylabError, OSError) as error:
         if ctx.cancel.is_set:
             raise
-        return [Removal(f"stage {stage.name}", "failed", str(translated(error)))]
+        return [Removal(subject, "failed", str(translated(error)))]
 
 
 def _outcome(removals: Sequence[Removal]) -> Outcome:

@@ -10,6 +10,7 @@ from canarylab.contract.context import Context
 from canarylab.engine import bring_up
 from canarylab.engine.outcome import Run
 from canarylab.engine.select import select
+from canarylab.engine.sentinel import guarded
 from canarylab.errors import EXIT_DONE
 from canarylab.events import Notice
 from canarylab.lock import locked
@@ -21,12 +22,16 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
     def work(ctx: Context) -> int:
         stages = select(ctx.playbook, only, start)
         bring_up.preflight(ctx, stages)
-        with locked(ctx.paths.lock, "up"), ctx.provider.infrastructure.session(ctx, "up"):
+        with (
+            locked(ctx.paths.lock, "up"),
+            ctx.provider.infrastructure.session(ctx, "up"),
+            guarded(ctx) as sentinel,
+        ):
             outcome = bring_up.up(ctx, stages)
             code = EXIT_DONE
             if outcome.exit_code == EXIT_DONE and "cluster" in outcome.outcomes:
                 code = _conclude(ctx, is_all=len(stages) == len(ctx.playbook.stages))
-            return _end(ctx, outcome, code)
+            return sentinel.code(_end(ctx, outcome, code))
 
     return run(options, work)
 

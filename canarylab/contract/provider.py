@@ -20,6 +20,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.ownership import Ownership
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.stage import AnyStage
+from canarylab.disks import Fault
 from canarylab.errors import MachineError, NotYetObservableError
 from canarylab.files import delete
 from canarylab.images.image import Image, Wanted
@@ -80,8 +81,22 @@ class Infrastructure(ABC):
         if problems := [finding for finding in self.findings(ctx) if finding.fatal and not finding.ok]:
             raise MachineError(
                 "; ".join(f"{finding.subject}: {finding.seen}" for finding in problems),
-                remedy="; ".join(finding.remedy for finding in problems if finding.remedy),
+                remedy="; ".join(dict.fromkeys(finding.remedy for finding in problems if finding.remedy)),
             )
+
+    def faults(self, ctx: Context) -> list[Fault]:  # noqa: ARG002 - where the cluster's disk is elsewhere
+        """The filesystems that the cluster writes to, and can't now. Reads only, and is asked every few seconds.
+
+        While there is one, a command that brings up or demonstrates is ended: nothing would come of waiting.
+        """
+        return []
+
+    def silence(self, ctx: Context) -> list[str]:  # noqa: ARG002 - where the cluster is elsewhere
+        """What is found below a cluster that doesn't answer, each in words: of disk, memory and the node's processes.
+
+        Reads only, needs no answer of the cluster and takes a second at most; [] where nothing is found.
+        """
+        return []
 
     @contextmanager
     def session(self, ctx: Context, command: str) -> Iterator[None]:  # noqa: ARG002 - for those that need it

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from canarylab.contract.context import Context
 from canarylab.engine import outcome
+from canarylab.engine.sentinel import explained
 from canarylab.errors import CanarylabError, CancelledError
 from canarylab.events import DemoFinished, DemoStarted, DemoState, Emit, Event, Fact, Notice, StageProgress
 
@@ -94,7 +95,7 @@ def _run(demo: Demonstration, work: Callable[[Context], None]) -> DemoResult:
 def attempt(ctx: Context, work: Callable[[Context], None]) -> DemoResult:
     """Do `work` for the context's playbook, and say how it ended; its events belong to that playbook."""
     name, emit = ctx.playbook.name, _TaggedEmit(ctx.emit, ctx.playbook.name)
-    error = outcome.attempt(lambda: work(dataclasses.replace(ctx, emit=emit)))
+    error = explained(ctx, outcome.attempt(lambda: work(dataclasses.replace(ctx, emit=emit))))
     interrupted = isinstance(error, CancelledError)
     state: DemoState = "passed" if error is None else "interrupted" if interrupted else "failed"
     return DemoResult(name, state, emit.facts, emit.held, error)

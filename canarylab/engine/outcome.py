@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from canarylab import graph
-from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabError, machine_trouble
+from canarylab.disks import machine_trouble
+from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabError
 from canarylab.events import RunFinished, StageState
 
 

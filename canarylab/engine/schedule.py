@@ -12,6 +12,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
 from canarylab.contract.stage import AnyStage
 from canarylab.engine.outcome import Outcome, Run, attempt, reason
+from canarylab.engine.sentinel import explained
 from canarylab.events import Notice, StageFinished, StageStarted
 
 Work = Callable[[Context, AnyStage, Limits], Outcome]
@@ -96,7 +97,7 @@ def _work(ctx: Context, stage: AnyStage, work: Work, ended: _Ended) -> None:
         limits = ctx.playbook.limits[stage.name]
         outcome = work(ctx.for_stage(stage.name, started + limits.deadline), stage, limits)
 
-    if error := attempt(one):
+    if error := explained(ctx, attempt(one)):
         outcome = Outcome("failed", reason=reason(error), error=error)
     ended.put((stage.name, replace(outcome, seconds=time.monotonic() - started)))
 

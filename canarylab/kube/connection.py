@@ -22,7 +22,7 @@ from canarylab.yamlfile.reader import load_yaml
 
 REQUEST_TIMEOUT = 15.0
 """Seconds until an answer has to begin."""
-_SWITCHING, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 101, 403, 404, 429, 500
+_SWITCHING, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 101, 401, 403, 404, 429, 500
 
 
 class ApiError(CanarylabError):
@@ -49,7 +49,7 @@ def broken_off(what: str, where: str, by: type[Exception] = httpx.HTTPError) -> 
     try:
         yield
     except by as error:
-        raise ApiError(f"{what}: {error or type(error).__name__}", None, where=where) from error
+        raise ApiError(f"{what}: {str(error) or type(error).__name__}", None, where=where) from error
 
 
 class Upgraded:
@@ -101,13 +101,21 @@ class Connection:
         """Let go of the client's connections; nothing can be asked afterwards."""
         self._http.close()
 
-    def ready(self) -> str | None:
-        """None once the API server says that it is ready, else what it said."""
+    def ready(self, timeout: float = REQUEST_TIMEOUT) -> str | None:
+        """None once the API server says that it is ready, else what it said; `timeout` in seconds."""
         try:
-            response = self._http.get("/readyz")
+            response = self._http.get("/readyz", timeout=timeout)
         except httpx.HTTPError as error:
-            return f"the API server doesn't answer: {error}{self._route.note}"
-        return None if response.is_success else f"the API server isn't ready: {response.text[:200]}"
+            return f"the API server doesn't answer: {str(error) or type(error).__name__}{self._route.note}"
+        return None if response.is_success else _unready(response)
+
+    def answers(self, timeout: float) -> bool:
+        """Whether anything at all is said there in so many seconds."""
+        try:
+            self._http.get("/livez", timeout=timeout)
+        except (httpx.HTTPError, RuntimeError):  # the latter once the client is closed
+            return False
+        return True
 
     def upgrade(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Upgraded:
         """A connection that the API server hands over to another protocol, such as a WebSocket.
@@ -231,6 +239,17 @@ def _entry(config: Mapping[str, Any], section: str, name: str | None) -> dict[st
     """The named context, cluster or user; None where there is none."""
     kind = section.removesuffix("s")
     return next((entry.get(kind) or {} for entry in config.get(section) or [] if entry.get("name") == name), None)
+
+
+def _unready(response: httpx.Response) -> str:
+    """What stands for its answer to /readyz: its words, and where there are none, the status that it came with."""
+    status = f"{response.status_code} {response.reason_phrase}".strip()
+    if response.status_code in (_UNAUTHORIZED, _FORBIDDEN):
+        return f"the API server doesn't let this user ask whether it is ready: {status}"
+    if target := response.headers.get("location"):
+        return f"what answers GET /readyz isn't an API server: {status}, to {target}"
+    said = "" if "html" in response.headers.get("content-type", "") else response.text.strip()[:200]
+    return f"the API server isn't ready: {said or f'it answers GET /readyz with {status}, and no word more'}"
 
 
 def _message(response: httpx.Response) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from canarylab.errors import CanarylabError
-from canarylab.files import private_folder, write_private
+from canarylab.files import NO_ROOM, private_folder, write_private
 from canarylab.removal import Removal
 from canarylab.yamlfile.reader import load_yaml
 
@@ -188,7 +188,11 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
             break
-        except FileExistsError:
+        except OSError as error:
+            if error.errno in NO_ROOM:  # nobody else can take it either
+                break
+            if not isinstance(error, FileExistsError):
+                raise
             if time.monotonic() > deadline:
                 remedy = f"if no kubectl runs: rm {lock}"
                 raise CanarylabError("the kubeconfig is locked", where=str(lock), remedy=remedy) from None

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from canarylab.files import NO_ROOM
+
 
 def forgiving(stream: TextIO) -> TextIO:
     """The stream, set to print `?` for what its encoding doesn't have, instead of raising."""
@@ -32,3 +34,8 @@ class Output:
             with Path(os.devnull).open("wb") as nowhere:
                 os.dup2(nowhere.fileno(), self._stream.fileno())
             self._gone()
+        except OSError as error:
+            # Into a file on a full disk: the work goes on, and may be what frees it. What is pending comes with the
+            # next line for which there is room.
+            if error.errno not in NO_ROOM:
+                raise

@@ -6,6 +6,7 @@ ours; a process id from a file is never trusted by itself.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,14 +16,19 @@ from configparser import RawConfigParser
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
 from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import StageError
+from canarylab.files import NO_ROOM, write_private
 from canarylab.tools.runner import Runner
 
+_SOCKET = "supervisor.sock"
+_LONGEST_SOCKET = 99
+"""Bytes: the kernel's 107 (unix(7)), less the process id that supervisord adds while it begins to listen."""
 _START_SECONDS = 15.0
 _STOP_SECONDS = 20.0
 _NO_ANSWER = (OSError, HTTPException, ExpatError, xmlrpc.client.Error)
@@ -51,7 +57,7 @@ class Supervisor:
         self.identifier = f"canarylab-{profile}"
         self.folder = folder
         self._runner = runner
-        self.socket = folder / "supervisor.sock"
+        self.socket = folder / _SOCKET
         self.config = folder / "supervisord.conf"
 
     @property
@@ -112,13 +118,21 @@ class Supervisor:
         parser = self._read()
         known = parser.remove_section(f"program:{name}")
         if known:
-            self._write(parser)
+            self._forget(parser)
         if self.pid() is None:
             return known
         with suppress(xmlrpc.client.Fault):
             self._rpc.reloadConfig()
         self._unload(name)
         return known
+
+    def _forget(self, parser: RawConfigParser) -> None:
+        """Without room for the file, the program is ended all the same; a later start writes the file anew."""
+        try:
+            self._write(parser)
+        except OSError as error:
+            if error.errno not in (*NO_ROOM, errno.EROFS):
+                raise
 
     def shutdown(self, cancel: Cancel) -> bool:
         """Stop everything and the supervisor itself; False where there was none."""
@@ -179,7 +193,7 @@ class Supervisor:
             "stopsignal": program.stop_signal,
             "stopwaitsecs": str(program.stop_seconds),
             "redirect_stderr": "true",
-            "stdout_logfile": str(self.log(program.name)),
+            "stdout_logfile": _path(_path(self.log(program.name))),
             "stdout_logfile_maxbytes": "5MB",
             "stdout_logfile_backups": "1",
         }
@@ -190,23 +204,37 @@ class Supervisor:
         return parser
 
     def _write(self, parser: RawConfigParser) -> None:
-        parser["unix_http_server"] = {"file": str(self.socket), "chmod": "0600"}
+        parser["unix_http_server"] = {"file": _path(self.socket), "chmod": "0600"}
         parser["rpcinterface:supervisor"] = {
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         }
         parser["supervisord"] = {
             "identifier": self.identifier,
-            "pidfile": str(self.folder / "supervisord.pid"),
-            "logfile": str(self.folder / "logs" / "supervisord.log"),
+            "pidfile": _path(self.folder / "supervisord.pid"),
+            "logfile": _path(self.folder / "logs" / "supervisord.log"),
             "logfile_maxbytes": "5MB",
             "logfile_backups": "1",
             "nocleanup": "true",
             **({"user": "root"} if os.geteuid() == 0 else {}),
         }
-        temporary = self.config.with_suffix(".tmp")
-        with temporary.open("w") as file:
-            parser.write(file)
-        temporary.replace(self.config)
+        text = StringIO()
+        parser.write(text)
+        write_private(self.config, text.getvalue())
+
+
+def unfit(folder: Path) -> str:
+    """Why a supervisor can't have its files in a folder of that name; "" where it can."""
+    name, socket = str(folder), os.fsencode(folder / _SOCKET)
+    if any(mark in name for mark in (" ;", "\t;", " #", "\t#", "\n", "\r")):
+        return "a `;` or `#` after a space begins a comment in supervisord's file, and a line has to be one"
+    if len(socket) > _LONGEST_SOCKET:
+        return f"the socket in it has a path of {len(socket)} bytes, and {_LONGEST_SOCKET} is the most"
+    return ""
+
+
+def _path(path: str | Path) -> str:
+    """supervisord expands %(...)s in paths, too; in those of a program twice."""
+    return str(path).replace("%", "%%")
 
 
 def _quote(word: str) -> str:

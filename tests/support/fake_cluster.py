@@ -121,8 +121,11 @@ class FakeCluster:
     def namespaced_kinds(self) -> list[tuple[str, str]]:  # type: ignore[valid-type]
         return sorted(kind for kind in self.kinds if kind[1] not in self._cluster_wide)
 
-    def ready(self) -> str | None:
+    def ready(self, timeout: float = 15.0) -> str | None:  # noqa: ARG002
         return self.unready
+
+    def answers(self, timeout: float) -> bool:  # noqa: ARG002
+        return self.unready is None
 
     def version(self) -> tuple[int, int]:
         return self.kubernetes

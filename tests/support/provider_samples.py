@@ -29,7 +29,7 @@ READS: dict[str, dict[str, str | int]] = {
         "ip -j route get": 2,
         "nft -j list tables": '{"nftables": []}',
         "nft list table inet": 1,
-        "unshare --mount sh -c mount -t overlay overlay": 0,  # in a mount namespace of its own
+        "unshare --mount mount -t overlay overlay": 0,  # in a mount namespace of its own
     },
     "minikube": {
         "minikube profile list --light --output=json": '{"invalid":[],"valid":[]}',

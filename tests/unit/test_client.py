@@ -68,6 +68,20 @@ def test_an_api_server_that_is_not_ready_says_what_it_waits_for(cluster, api):
     assert cluster.ready() == "the API server isn't ready: [-]etcd failed"
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "words"),
+    [
+        (503, "", "the API server isn't ready: it answers GET /readyz with 503 Service Unavailable, and no word more"),
+        (500, "  \n", "the API server isn't ready: it answers GET /readyz with 500 Internal Server Error, and no"),
+        (401, "", "the API server doesn't let this user ask whether it is ready: 401 Unauthorized"),
+        (403, "", "the API server doesn't let this user ask whether it is ready: 403 Forbidden"),
+    ],
+)
+def test_an_api_server_that_says_nothing_is_told_by_its_status(cluster, api, code, said, words):
+    api.replies["GET /readyz"] = (code, said)
+    assert (cluster.ready() or "").startswith(words)
+
+
 def test_an_api_server_that_is_not_there_is_not_ready(tmp_path):
     with ApiServer() as api:
         cluster = Cluster(api.kubeconfig(tmp_path), "unit-test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from contextlib import contextmanager
 
@@ -677,6 +678,46 @@ def test_doctor_ends_with_whether_the_machine_can_do_it(world, capsys, finding, 
     printed = capsys.readouterr().out
     assert finding.seen in printed
     assert finding.ok or finding.remedy in printed
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/home/x"), "next: free some there; `invoke teardown` needs"),
+        (OSError(errno.EROFS, "Read-only file system", "/home/x"), "next: have it mounted for writing"),
+        (MachineError("unshare isn't on this machine", remedy="`invoke doctor` says how"), "unshare isn't on this"),
+    ],
+)
+def test_doctor_tells_what_keeps_it_from_looking_and_does_not_send_one_to_itself(world, capsys, error, words):
+    world.provider.infrastructure.findings = fails(error)
+    assert doctor(TEXT, fix=False) == EXIT_MACHINE
+    printed = capsys.readouterr().out
+    assert words in printed
+    assert "invoke doctor" not in printed
+
+
+@pytest.mark.parametrize(("hook", "purge"), [("leftovers", False), ("purge", True)])
+def test_what_cannot_be_deleted_in_the_end_is_a_line_of_the_receipt(world, events, hook, purge):
+    setattr(world.provider, hook, fails(OSError(errno.EROFS, "Read-only file system", "/home/x")))
+    assert teardown(JSON, [], purge=purge) == EXIT_FAILED
+    printed = events()
+    last = of(printed, "removed")[-1]
+    assert (last["outcome"], last["reason"].splitlines()[0]) == ("failed", "Read-only file system: /home/x")
+    assert printed[-1]["event"] == "run-finished"
+
+
+def test_status_of_a_silent_cluster_asks_it_for_nothing_and_says_what_is_below(world, capsys):
+    paths = ProfilePaths("unit-test")
+    paths.create()
+    paths.kubeconfig.touch()
+    world.cluster.unready = "the API server doesn't answer"
+    world.stages[0].is_absent = lambda _observed: False
+    world.stages[0].health = lambda _ctx: "the API server doesn't answer; /x: its filesystem is full"
+    world.add("app", on_observe=lambda _ctx: pytest.fail("it would be waited for"))
+    assert status(TEXT) == EXIT_FAILED
+    printed = capsys.readouterr().out
+    assert "its filesystem is full" in printed
+    assert "unknown: the cluster doesn't answer" in printed
 
 
 def test_the_tunnel_is_started_shown_and_stopped(world, events):

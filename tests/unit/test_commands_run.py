@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from canarylab.commands import run as runs
 from canarylab.commands.run import Options, keep_traceback, run
 from canarylab.errors import (
     EXIT_BUG,
@@ -228,3 +229,10 @@ def test_a_reader_that_is_gone_does_not_stop_the_work(monkeypatch, tmp_path):
         monkeypatch.setattr(sys, "stdout", stream)
         assert run(JSON, work) == EXIT_DONE
     assert done.exists()
+
+
+def test_a_traceback_for_which_there_is_no_room_is_told_instead(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "_writable", lambda: tmp_path / "nowhere")
+    said = keep_traceback(ValueError("x"))
+    assert said.startswith("this is a bug: ValueError: x\nwhere: ValueError: x")
+    assert "no file could be made" in said

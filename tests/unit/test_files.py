@@ -119,6 +119,37 @@ def test_a_private_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     assert path.read_text() == "old"
 
 
+@pytest.fixture
+def full(monkeypatch):
+    """A disk on which no new file finds room; what is there can be written over."""
+    really = os.open
+
+    def no_room(path, flags, *rest):
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return really(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", no_room)
+
+
+def test_on_a_full_disk_what_is_shorter_is_written_over_what_is_there(tmp_path, full):  # noqa: ARG001
+    path = tmp_path / "file"
+    path.write_text("long content")
+    write_private(path, "short")
+    assert path.read_text() == "short"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_on_a_full_disk_what_is_longer_or_new_is_refused_and_the_old_stays(tmp_path, full, before):  # noqa: ARG001
+    path = tmp_path / "file"
+    if before:
+        path.write_text(before)
+    with pytest.raises(OSError, match="No space left"):
+        write_private(path, "something longer")
+    assert (path.read_text() if path.exists() else None) == before
+
+
 def test_a_private_folder_is_made_with_all_above_it(tmp_path):
     private_folder(tmp_path / "a" / "b")
     assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -10,8 +11,10 @@ from support.runs import context_of
 
 from canarylab import pins
 from canarylab.contract.playbook import ClusterSpec
+from canarylab.disks import Fault
 from canarylab.errors import MachineError
 from canarylab.providers.embedded import EmbeddedProvider, host
+from canarylab.providers.embedded.ceiling import Ceiling, Host, Record
 from canarylab.providers.embedded.programs.built import Built
 
 GIB = 1 << 30
@@ -119,12 +122,56 @@ def test_capabilities_that_are_missing_are_named(monkeypatch, effective, seen):
     assert "--privileged" in finding.remedy
 
 
-@pytest.mark.parametrize(("kilobytes", "ok"), [(8 * GIB // 1024, True), (GIB // 1024, False)])
-def test_memory_is_what_is_available_and_not_what_is_free(monkeypatch, kilobytes, ok):
-    reading(monkeypatch, {"/proc/meminfo": f"MemFree: 1 kB\nMemAvailable: {kilobytes} kB\n"})
-    finding = host._memory()
-    assert finding.ok is ok
-    assert finding.seen == f"{kilobytes * 1024 / GIB:.1f} GiB available"
+@pytest.fixture
+def sized(monkeypatch, tmp_path):
+    """The findings about memory and processors of a host of 16 GiB and 8 processors."""
+
+    def look(available, memory="8192mb", cpus=4):
+        monkeypatch.setattr(host, "CGROUPS", tmp_path / "cgroup")
+        monkeypatch.setattr(Host, "read", lambda: Host(16 * GIB, int(available), 8, 32768))
+        monkeypatch.setattr(os, "cpu_count", lambda: 8)
+        spec = ClusterSpec(profile="xx", memory=memory, cpus=cpus)
+        return {finding.subject: finding for finding in host._size(tmp_path, spec)}
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("available", "ok", "fatal", "seen"),
+    [
+        (12 * GIB, True, True, "12.0 GiB of 16.0 GiB available, the playbook asks for 8.0 GiB"),
+        (6 * GIB, False, False, "6.0 GiB of 16.0 GiB available, the playbook asks for 8.0 GiB: it gets 5.5 GiB"),
+        (2 * GIB, False, True, "2.0 GiB of 16.0 GiB available, the playbook asks for 8.0 GiB"),
+    ],
+)
+def test_what_there_is_of_memory_and_what_is_asked_for_is_said(sized, available, ok, fatal, seen):
+    finding = sized(available)["memory"]
+    assert (finding.ok, finding.fatal, finding.seen) == (ok, fatal, seen)
+    assert fatal or "cluster: {memory: 5632mb}" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("cpus", "seen"),
+    [(4, "8 here, the playbook asks for 4"), (16, "8 here, the playbook asks for 16: it gets 8")],
+)
+def test_what_there_is_of_processors_and_what_is_asked_for_is_said(sized, cpus, seen):
+    finding = sized(12 * GIB, cpus=cpus)["processors"]
+    assert (finding.ok, finding.seen) == (True, seen)
+
+
+def test_of_a_cluster_that_is_up_what_it_was_given_and_uses_is_said(sized, tmp_path):
+    """Its own use of memory must not be held against it."""
+    Record(Ceiling(8 * GIB, 4), Ceiling(6 * GIB, 4)).save(tmp_path)
+    group = tmp_path / "cgroup" / "memory" / "canarylab-xx"
+    group.mkdir(parents=True)
+    for name, value in {"memory.usage_in_bytes": 3 * GIB, "memory.limit_in_bytes": 6 * GIB, "cgroup.procs": 1}.items():
+        (group / name).write_text(str(value))
+    finding = sized(GIB)["memory"]
+    assert not finding.fatal
+    assert finding.seen == (
+        "6.0 GiB for this cluster, of which it uses 3.0 GiB; when it was started, this host had "
+        "6.0 GiB of the 8.0 GiB of memory that the playbook asks for"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,6 +184,48 @@ def test_a_first_run_needs_more_disk_than_the_next(monkeypatch, tmp_path, free, 
     finding = host._disk(Built(tmp_path / ("built" if built else "absent")))
     assert finding.ok is ok
     assert "XDG_CACHE_HOME" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("full", "built", "found"),
+    [
+        ("state", True, {"disk of state": True}),
+        ("cache", False, {"disk of cache": True}),
+        ("cache", True, {"disk of cache": False, "disk": True}),
+        ("temporary", True, {"disk of temporary files": False, "disk": True}),
+        (None, True, {"disk": True}),
+    ],
+)
+def test_a_disk_that_cannot_be_written_to_is_named_by_what_is_on_it(monkeypatch, tmp_path, full, built, found):
+    folders = {"state": host.state_home(), "cache": host.cache_home(), "temporary": host.disks.temporary()}
+
+    def faults(asked):
+        return [
+            Fault(tmp_path, "its filesystem is full", "free some") for folder in asked if folder == folders.get(full)
+        ]
+
+    monkeypatch.setattr(host.disks, "faults", faults)
+    (tmp_path / "built").mkdir()
+    findings = host._disks(Built(tmp_path / ("built" if built else "absent")))
+    assert {finding.subject: finding.fatal for finding in findings} == found
+    assert all(finding.remedy for finding in findings if not finding.ok)
+
+
+@pytest.mark.parametrize(("name", "ok"), [('a folder, it\'s 100% "odd"', True), ("a #b", False), ("x" * 100, False)])
+def test_a_state_folder_that_the_supervisor_cannot_have_is_told(monkeypatch, name, ok):
+    monkeypatch.setenv("XDG_STATE_HOME", f"/{name}")
+    found = host._state_folder(context_of(runner=FakeRunner()))
+    assert [finding.fatal for finding in found] == ([] if ok else [True])
+
+
+def test_overlayfs_that_cannot_be_tried_for_want_of_room_says_so(monkeypatch):
+    def no_room(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "/home/x")
+
+    monkeypatch.setattr(host.tempfile, "TemporaryDirectory", no_room)
+    finding = host._overlay(context_of(runner=FakeRunner()))
+    assert finding.seen == "it can't be tried: No space left on device: /home/x"
+    assert "doctor" not in finding.remedy
 
 
 @pytest.mark.parametrize(
@@ -163,9 +252,12 @@ def test_control_groups_of_both_versions_are_understood(monkeypatch, tmp_path, u
     assert (finding.seen, finding.ok) == (seen, "without" not in seen)
 
 
+OVERLAY = "unshare --mount mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged"
+
+
 @pytest.mark.parametrize(("code", "ok"), [(0, True), (32, False)])
 def test_overlayfs_is_tried_in_a_mount_namespace_of_its_own_and_leaves_nothing(isolated_home, code, ok):
-    runner = FakeRunner({"unshare --mount sh -c mount -t overlay overlay": code})
+    runner = FakeRunner({OVERLAY: code})
     before = sorted(isolated_home.rglob("*"))
     finding = host._overlay(context_of(runner=runner))
     assert finding.ok is ok

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -127,6 +128,43 @@ def test_of_many_that_race_for_it_only_one_is_inside_at_a_time(path):
         thread.join()
     assert not errors
     assert set(most) == {1}
+
+
+@pytest.fixture
+def refusing(monkeypatch):
+    """Have the kernel refuse to make files, or to write to them, for want of room or on a read-only disk."""
+
+    def refuse(number, *, make):
+        really = os.open
+
+        def opened(path, flags, *rest):
+            if make and flags & os.O_CREAT:
+                raise OSError(number, os.strerror(number), str(path))
+            return really(path, flags, *rest)
+
+        def written(_descriptor, _data):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "open", opened)
+        monkeypatch.setattr(os, "write", written)
+
+    return refuse
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("make", [True, False])
+def test_it_is_had_without_a_free_byte_and_keeps_others_out(path, refusing, number, make):
+    refusing(number, make=make)
+    for _ in range(2):
+        with locked(path, "teardown"), pytest.raises(LockedError, match="another run"), locked(path, "up"):
+            pass
+    assert not path.exists()
+
+
+def test_where_its_user_may_not_make_it_that_is_an_error(path, refusing):
+    refusing(errno.EACCES, make=True)
+    with pytest.raises(PermissionError), locked(path, "up"):
+        pass
 
 
 # -- a lock that is queued for ----------------------------------------------------------------------------------------

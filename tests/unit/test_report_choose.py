@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pty
@@ -16,6 +17,7 @@ from canarylab.report import choose
 from canarylab.report.console_live import LiveConsole
 from canarylab.report.console_plain import PlainConsole
 from canarylab.report.json_lines import JsonLines
+from canarylab.report.output import Output
 
 
 @pytest.fixture
@@ -70,3 +72,20 @@ print(sorted({{"rich", "pydantic"}} & set(sys.modules)), file=sys.stderr)
     env = {**os.environ, "PYTHONPATH": f"{here.parent.parent}:{here}"}
     run = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
     assert run.stderr == "[]\n"
+
+
+def test_what_found_no_room_comes_once_there_is_some(tmp_path):
+    class Full(io.FileIO):
+        is_full = True
+
+        def write(self, data):  # type: ignore[override]
+            if self.is_full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    raw = Full(tmp_path / "receipt", "w")
+    output = Output(io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8"))
+    output.write("first")
+    raw.is_full = False
+    output.write("second")
+    assert (tmp_path / "receipt").read_text() == "first\nsecond\n"

@@ -84,6 +84,8 @@ def namespace(*, there=True, diff=""):
 CREATE_KUBERNETES = Change("create", f"Kubernetes {pins.pins().kubernetes}", "kubeadm hasn't finished here")
 START_MACHINE = Change("start", "machine", "it isn't running")
 RESTART = Change("start", "machine", "its network changes, and it is restarted for that")
+OTHER_LIMITS = Change("update", "ceiling", "why")
+RESTART_FOR_LIMITS = Change("start", "machine", "its ceiling changes, and it is restarted for that")
 OTHER_RULES = Change("update", "network", "the playbook's `internet` isn't what its rules were made for")
 CREATE_NETWORK = Change("create", "network", "its namespace, link or rules are missing")
 CREATE_DISK = Change("create", "disk", "there is none, or it was left half done")
@@ -194,6 +196,7 @@ TABLE: list[tuple[str, Any, list[Change]]] = [
     ("machine", MachineState(True, False, True), [CREATE_NETWORK, RESTART]),
     ("machine", MachineState(True, False, True, other_rules=True), [OTHER_RULES, RESTART]),
     ("machine", MachineState(True, False, False, other_rules=True), [OTHER_RULES, START_MACHINE]),
+    ("machine", MachineState(True, True, True, other_limits="why"), [OTHER_LIMITS, RESTART_FOR_LIMITS]),
     ("machine", MachineState(False, True, False), [CREATE_DISK, START_MACHINE]),
     ("machine", MachineState(False, False, False), [CREATE_DISK, CREATE_NETWORK, START_MACHINE]),
     # cluster

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import socketserver
 import stat
@@ -18,8 +20,9 @@ from support.fake_time import FakeTime
 
 from canarylab.cancel import Cancel
 from canarylab.errors import StageError
+from canarylab.tools import supervisord
 from canarylab.tools.runner import Runner
-from canarylab.tools.supervisord import Program, Supervisor, _alive
+from canarylab.tools.supervisord import Program, Supervisor, _alive, unfit
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(sys.platform != "linux", reason="only Linux needs it")]
 
@@ -91,6 +94,41 @@ def test_words_and_environment_arrive_as_they_are(supervisor, tmp_path):
     supervisor.start(program, Cancel())
     until(out.exists)
     assert out.read_text().splitlines() == ["zero", word, value]
+
+
+ODD = ["a b", "100% of %(x)s", 'it\'s "q"', "a;b#c", "a, b: c=d\\e", "\u00fcn\u00ef", "[x]"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_its_folder_may_have_any_name_that_people_give(tmp_path_factory, name):
+    folder = tmp_path_factory.getbasetemp() / name
+    odd = supervisor_in(folder)
+    assert unfit(folder) == ""
+    try:
+        odd.start(SLEEP, Cancel())
+        assert odd.log("sleeper").exists()
+    finally:
+        odd.shutdown(Cancel())
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("name", ["a ;b", "a #b", "a\nb", "x" * 90])
+def test_a_folder_whose_name_it_cannot_have_is_told(name):
+    assert unfit(Path("/home") / name)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_program_is_stopped_although_there_is_no_room_to_write_that_down(supervisor, monkeypatch, number):
+    supervisor.start(SLEEP, Cancel())
+    pid = supervisor.process("sleeper")
+
+    def no_room(_path, _content):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(supervisord, "write_private", no_room)
+    assert supervisor.stop("sleeper")
+    assert not _alive(pid)
+    assert supervisor.process("sleeper") is None
 
 
 def test_a_changed_definition_replaces_the_running_one(supervisor):

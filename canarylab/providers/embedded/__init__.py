@@ -14,6 +14,7 @@ from canarylab.contract.provider import Provider
 from canarylab.errors import StageError
 from canarylab.lock import queued
 from canarylab.paths import cache_home, state_home
+from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded.access import NetworkAccess
 from canarylab.providers.embedded.images import MachineImages
 from canarylab.providers.embedded.infrastructure import HostInfrastructure
@@ -91,7 +92,7 @@ class EmbeddedProvider(Provider):
 
     def machine(self, ctx: Context) -> Machine:
         """The profile's machine, running or not."""
-        return Machine(ctx, built(), self.network(ctx), self.supervisor(ctx))
+        return Machine(ctx, built(), self.network(ctx), self.supervisor(ctx), ceiling.asked(self.spec))
 
 
 def _owner(profile: str) -> Path:

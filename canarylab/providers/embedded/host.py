@@ -9,15 +9,23 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canarylab import pins
+from canarylab import disks, pins
 from canarylab.contract.provider import Finding
+from canarylab.disks import machine_trouble
 from canarylab.files import existing_parent
 from canarylab.paths import cache_home, state_home
+from canarylab.providers.embedded import ceiling
+from canarylab.providers.embedded.ceiling import Ceiling
 from canarylab.providers.embedded.cgroups import ROOT as CGROUPS
+from canarylab.providers.embedded.cgroups import ControlGroups
+from canarylab.providers.embedded.network import NAME_PREFIX, name_of
 from canarylab.providers.embedded.programs.built import Built
+from canarylab.tools.runner import Result
+from canarylab.tools.supervisord import unfit
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
+    from canarylab.contract.playbook import ClusterSpec
 
 _GIB = 1 << 30
 _BUILD_BYTES = 12 * _GIB
@@ -33,11 +41,12 @@ _INOTIFY_OF_SIDECAR = 3
 """Two of pilot-agent and one of Envoy, as counted in /proc."""
 
 
-def findings(ctx: Context, built: Built, *, internet: bool) -> list[Finding]:
+def findings(ctx: Context, built: Built, spec: ClusterSpec) -> list[Finding]:
     """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
     found = [_system(), _architecture(), _root(ctx.command("up")), *_capabilities(), *_programs()]
-    found += [_memory(), _disk(built), _control_groups(), _inotify()]
-    if internet:
+    found += [*_size(ctx.paths.root, spec), *_disks(built), *_state_folder(ctx), _control_groups()]
+    found.append(_inotify())
+    if spec.internet:
         found.append(_forwarding())
     if all(finding.ok for finding in found[:4]):
         found.append(_overlay(ctx))
@@ -99,14 +108,53 @@ def install_packages(ctx: Context) -> None:
     ctx.runner.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], timeout=900, env=quiet)
 
 
-def _memory() -> Finding:
-    info = Path("/proc/meminfo")
-    if not info.exists():
-        return Finding("memory", False, "unknown", "", fatal=False)
-    values = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in info.read_text().splitlines()}
-    free = values["MemAvailable"]
+def _size(folder: Path, spec: ClusterSpec) -> list[Finding]:
+    """What the playbook asks for of memory and processors, what this host has, and what is taken."""
+    wanted, groups = ceiling.asked(spec), ControlGroups(name_of(spec.profile), CGROUPS)
+    record = ceiling.Record.load(folder)
+    if record is not None and (now := groups.memory()) and groups.processes():
+        return _running(record, now)
+    try:
+        host = ceiling.Host.read()
+    except (OSError, ValueError, KeyError):
+        return [Finding("memory", False, "unknown", "", fatal=False)]
+    got = ceiling.taken(wanted, host, groups.promised(NAME_PREFIX), groups.most_memory())
+    return [_memory(wanted, got, host), _processors(wanted, got)]
+
+
+def _running(record: ceiling.Record, memory: tuple[int, int]) -> list[Finding]:
+    """Of a cluster that is up: what it was given."""
+    used, limit = memory
+    seen = f"{ceiling.gib(limit)} for this cluster, of which it uses {ceiling.gib(used)}"
+    short = ceiling.shortage(record.asked, record.taken)
+    if short:
+        seen += f"; when it was started, this host had {short} that the playbook asks for"
+    remedy = "if that is too little: close what isn't needed, then `invoke teardown up`"
+    return [
+        Finding("memory", record.taken.memory >= record.asked.memory, seen, remedy, fatal=False),
+        _processors(record.asked, record.taken),
+    ]
+
+
+def _memory(wanted: Ceiling, got: Ceiling, host: ceiling.Host) -> Finding:
+    asked = f"the playbook asks for {ceiling.gib(wanted.memory)}"
+    seen = f"{ceiling.gib(host.available)} of {ceiling.gib(host.memory)} available, {asked}"
     remedy = "close what isn't needed; cluster, Istio and demo take about 2 GiB"
-    return Finding("memory", free >= _MEMORY_BYTES, f"{free / _GIB:.1f} GiB available", remedy)
+    if host.available < min(_MEMORY_BYTES, wanted.memory + ceiling.HOST_KEEPS) or got.memory < min(
+        wanted.memory, ceiling.LEAST
+    ):
+        return Finding("memory", False, seen, remedy)
+    if got.memory < wanted.memory:
+        seen, mebibytes = f"{seen}: it gets {ceiling.gib(got.memory)}", got.memory // ceiling.MIB
+        remedy = f"close what isn't needed, or ask for less in the playbook: cluster: {{memory: {mebibytes}mb}}"
+        return Finding("memory", False, seen, remedy, fatal=False)
+    return Finding("memory", True, seen)
+
+
+def _processors(wanted: Ceiling, got: Ceiling) -> Finding:
+    """Fewer are slower, and no more."""
+    seen = f"{os.cpu_count()} here, the playbook asks for {wanted.cpus}"
+    return Finding("processors", True, f"{seen}: it gets {got.cpus}" if got.cpus < wanted.cpus else seen)
 
 
 def _disk(built: Built) -> Finding:
@@ -116,6 +164,28 @@ def _disk(built: Built) -> Finding:
     what = "to run" if built.is_complete else "to build the programs once"
     remedy = f"free space there, or set XDG_CACHE_HOME and XDG_STATE_HOME to a larger disk; {needed // _GIB} GiB {what}"
     return Finding("disk", free >= needed, f"{free / _GIB:.1f} GiB free at {folder}", remedy)
+
+
+def _disks(built: Built) -> list[Finding]:
+    """Each filesystem that a run writes to and can't, be it full or mounted read-only; else whether there is enough.
+
+    What is there already is had from a cache that can't be written to, and little goes into the folder for temporary
+    files: `up` may try.
+    """
+    folders = {"state": (state_home(), True), "cache": (cache_home(), not built.is_complete)}
+    folders["temporary files"] = (disks.temporary(), False)
+    found = {
+        str(fault): Finding(f"disk of {name}", False, str(fault), fault.remedy, fatal=fatal)
+        for name, (folder, fatal) in reversed(folders.items())
+        for fault in disks.faults([folder])
+    }
+    return [*found.values(), *([] if any(finding.fatal for finding in found.values()) else [_disk(built)])]
+
+
+def _state_folder(ctx: Context) -> list[Finding]:
+    """A folder whose name the machine's supervisor can't work with."""
+    why = unfit(ctx.paths.root)
+    return [Finding("state folder", False, f"{ctx.paths.root}: {why}", "set XDG_STATE_HOME to another")] if why else []
 
 
 def _inotify() -> Finding:
@@ -157,13 +227,22 @@ def _control_groups() -> Finding:
 def _overlay(ctx: Context) -> Finding:
     """Try it: whether overlayfs can be mounted depends on the filesystem below, not only on the kernel."""
     home = existing_parent(state_home())
-    with tempfile.TemporaryDirectory(dir=home, prefix=".canarylab-probe-") as folder:
-        for name in ("lower", "upper", "work", "merged"):
-            (Path(folder) / name).mkdir()
-        options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"
-        mount = f"mount -t overlay overlay -o {options} {folder}/merged"
-        # In a mount namespace of its own, so that nothing is left however it ends.
-        done = ctx.runner.run(["unshare", "--mount", "sh", "-c", mount], timeout=10, ok=range(256))
+    subject = f"overlayfs at {home}"
+    try:
+        done = _tried(ctx, home)
+    except OSError as error:
+        trouble = machine_trouble(error)
+        return Finding(subject, False, f"it can't be tried: {trouble.what}", trouble.remedy or "")
     seen = "works" if done.code == 0 else done.stderr.strip() or f"`mount` ended with {done.code}"
     remedy = "set XDG_STATE_HOME to a folder on ext4, xfs or btrfs (overlayfs doesn't work on top of overlayfs)"
-    return Finding(f"overlayfs at {home}", done.code == 0, seen, remedy)
+    return Finding(subject, done.code == 0, seen, remedy)
+
+
+def _tried(ctx: Context, home: Path) -> Result:
+    with tempfile.TemporaryDirectory(dir=home, prefix=".canarylab-probe-", ignore_cleanup_errors=True) as folder:
+        for name in ("lower", "upper", "work", "merged"):
+            (Path(folder) / name).mkdir()
+        # By names inside it, since overlayfs reads commas and colons in a path as its own; in a mount namespace of its
+        # own, so that nothing is left however it ends.
+        mount = "mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged"
+        return ctx.runner.run(["unshare", "--mount", *mount.split()], timeout=10, ok=range(256), cwd=Path(folder))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from canarylab import disks
 from canarylab.contract.provider import Finding, Infrastructure
 from canarylab.contract.stage import Stage
+from canarylab.disks import Fault
 from canarylab.files import delete
 from canarylab.lock import is_held
 from canarylab.paths import cache_home, state_home
-from canarylab.providers.embedded import host
+from canarylab.providers.embedded import host, standstill
 from canarylab.providers.embedded.machine import STAMP
 from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.embedded.stages import ClusterStage, MachineStage, ProgramsStage
@@ -28,7 +30,13 @@ class HostInfrastructure(Infrastructure):
         self._provider = provider
 
     def findings(self, ctx: Context) -> list[Finding]:
-        return host.findings(ctx, built(), internet=self._provider.spec.internet)
+        return host.findings(ctx, built(), self._provider.spec)
+
+    def faults(self, ctx: Context) -> list[Fault]:
+        return disks.faults([ctx.paths.root])
+
+    def silence(self, ctx: Context) -> list[str]:
+        return [*map(str, disks.faults()), *standstill.found(self._provider.machine(ctx))]
 
     def require_host(self, ctx: Context) -> None:
         """As every provider; then install what it lacks."""

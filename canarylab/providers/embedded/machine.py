@@ -17,8 +17,10 @@ from canarylab.cancel import wait_until
 from canarylab.errors import CommandError, StageError
 from canarylab.files import delete, link_tree, write_private
 from canarylab.pins import NODE
+from canarylab.providers.embedded import ceiling
+from canarylab.providers.embedded.ceiling import Ceiling
 from canarylab.providers.embedded.cgroups import ControlGroups
-from canarylab.providers.embedded.network import Network
+from canarylab.providers.embedded.network import NAME_PREFIX, Network
 from canarylab.providers.embedded.programs.built import Built
 from canarylab.removal import Removal
 from canarylab.tools.runner import Result
@@ -32,6 +34,9 @@ STAMP = "built-from"
 """The file in a profile's folder that names the build its disk was made of."""
 _ENVIRONMENT = ("env", "-i", "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin", "HOME=/root")
 """Nothing of the host's: kubeadm would write its proxy variables into the control plane's manifests."""
+_ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 1; shift; done; shift; exec "$@"'
+"""Into the control groups, by way of the files named before `--`; then the program after it."""
+_KUBELET_DROP_IN = "etc/kubelet.conf.d/10-ceiling.conf"
 _START_SECONDS = 20.0
 _STOP_SECONDS = 20.0
 
@@ -39,8 +44,9 @@ _STOP_SECONDS = 20.0
 class Machine:
     """The machine of one profile, on disk and running."""
 
-    def __init__(self, ctx: Context, built: Built, network: Network, supervisor: Supervisor) -> None:
+    def __init__(self, ctx: Context, built: Built, network: Network, supervisor: Supervisor, wanted: Ceiling) -> None:
         self.folder = ctx.paths.root
+        self.wanted = wanted
         self.groups = ControlGroups(network.name)
         self._built = built
         self._network = network
@@ -106,9 +112,14 @@ class Machine:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
+    @property
+    def ceiling(self) -> ceiling.Record | None:
+        """What it was started with the last time; None where that was without a ceiling."""
+        return ceiling.Record.load(self.folder)
+
     def start(self) -> None:
-        """Bring it up; returns once containerd answers."""
-        self.groups.create()
+        """Bring it up below its ceiling; returns once containerd answers."""
+        self._limit()
         self._supervisor.start(self._program(), self._cancel)
         if not wait_until(self.is_up, deadline=time.monotonic() + _START_SECONDS, cancel=self._cancel, interval=0.02):
             raise self._not_up()
@@ -116,6 +127,18 @@ class Machine:
             self.run(["cri-wait"], timeout=_START_SECONDS + 10)
         except CommandError as error:
             raise self._not_up() from error
+
+    def _limit(self) -> None:
+        """Limit what it may take, by what this host has now; a machine that runs keeps what it has."""
+        if self.init() is not None:
+            return
+        host = ceiling.Host.read()
+        promised = self.groups.promised(NAME_PREFIX)
+        taken = ceiling.taken(self.wanted, host, promised, self.groups.most_memory())
+        ceiling.require_enough(self.wanted, taken, host)
+        self.groups.create(taken)
+        self.write(_KUBELET_DROP_IN, ceiling.kubelet(taken, host, quotas=self.groups.nests_quotas))
+        ceiling.Record(self.wanted, taken).save(self.folder)
 
     def _not_up(self) -> StageError:
         return StageError(
@@ -125,20 +148,23 @@ class Machine:
         )
 
     def _program(self) -> Program:
-        argv = [
-            # Should the supervisor die, so does the machine: nothing runs that nobody watches.
-            *("setpriv", "--pdeathsig", "KILL"),
-            *("nsenter", f"--net={self._network.path}"),
-            *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
-            str(NODE / "machine" / "init.sh"),
-        ]
         environment = {
             "ROOT": str(self._built.root),
             "STATE": str(self.folder),
             "NAME": self._network.profile,
             "SERVICES": str(NODE / "machine" / "services"),
         }
-        return Program(PROGRAM, argv, environment, stop_signal="KILL")
+        argv = [
+            *("sh", "-c", _ENTER, "sh", *map(str, self.groups.entrances), "--"),
+            # Should the supervisor die, so does the machine: nothing runs that nobody watches.
+            *("setpriv", "--pdeathsig", "KILL"),
+            *("nsenter", f"--net={self._network.path}"),
+            *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
+            # Not in supervisord's own way, which knows no quotation marks in a folder's name.
+            *("env", *(f"{name}={value}" for name, value in environment.items())),
+            str(NODE / "machine" / "init.sh"),
+        ]
+        return Program(PROGRAM, argv, stop_signal="KILL")
 
     def init(self) -> int | None:
         """The process id, on the host, of the machine's first process; None while it isn't running."""

@@ -89,6 +89,14 @@ def choose(taken: Iterable[str]) -> Ranges:
     )
 
 
+NAME_PREFIX = "canarylab-"
+
+
+def name_of(profile: str) -> str:
+    """Of a profile's network namespace, nftables table and control groups."""
+    return NAME_PREFIX + profile
+
+
 def link_name(profile: str) -> str:
     """Of the host's end of a profile's link: 15 characters at most, so it holds a digest of the profile."""
     return f"cl-{hashlib.sha256(profile.encode()).hexdigest()[:10]}"
@@ -101,7 +109,7 @@ class Network:
         self.profile = profile
         self.ranges = ranges
         self.internet = internet
-        self.name = f"canarylab-{profile}"
+        self.name = name_of(profile)
         """Of the network namespace, of the nftables table in the family inet, and of the control groups."""
         self.link = link_name(profile)
         """Name of the host's end."""

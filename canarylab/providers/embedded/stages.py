@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab import pins
 from canarylab.contract.stage import Change, Stage, StageOptions
+from canarylab.events import Notice
 from canarylab.files import delete, write_private
 from canarylab.kube import kubeconfig
+from canarylab.kube.connection import ApiError
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
+from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded import network as networks
 from canarylab.providers.embedded.machine import Machine
+from canarylab.providers.embedded.overran import overran
 from canarylab.providers.embedded.programs.build import Builder
 from canarylab.providers.embedded.programs.built import built
 from canarylab.removal import Removal
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from canarylab.providers.embedded import EmbeddedProvider
 
 _KUBEADM_SECONDS = 240.0
+_READY_SECONDS = 5.0
+"""How long the API server may take to say that it is ready, before the machine below it is looked at."""
 _ADMIN = "etc/kubernetes/admin.conf"
 _KUBEADM_MAKES = ("etc/kubernetes", "var/lib/kubelet", "var/lib/etcd", "var/log/pods", "var/log/containers")
 _KUBEADM_CONFIG = "etc/kubeadm/kubeadm.yaml"
@@ -70,12 +76,17 @@ class ProgramsStage(_Infrastructure):
 
 @dataclass(frozen=True)
 class MachineState:
-    """What is there of a machine. `other_rules`: its network lets it out against the playbook's `internet`, or not."""
+    """What is there of a machine.
+
+    `other_rules`: its network lets it out against the playbook's `internet`, or not; `other_limits`: what it runs with,
+    in words, where that isn't what the playbook asks for now.
+    """
 
     disk: bool
     network: bool
     running: bool
     other_rules: bool = False
+    other_limits: str = ""
 
 
 class MachineStage(_Infrastructure):
@@ -87,7 +98,9 @@ class MachineStage(_Infrastructure):
         self.provider.require_owner(ctx)
         machine, network = self.provider.machine(ctx), self.provider.network(ctx)
         whole = network.is_complete()
-        return MachineState(machine.has_disk, whole, machine.is_up(), not whole and network.lets_out_otherwise())
+        running = machine.is_up()
+        limits = _other_limits(machine) if running else ""
+        return MachineState(machine.has_disk, whole, running, not whole and network.lets_out_otherwise(), limits)
 
     def changes(self, observed: MachineState) -> list[Change]:
         changes = []
@@ -97,6 +110,8 @@ class MachineStage(_Infrastructure):
             changes.append(Change("update", "network", "the playbook's `internet` isn't what its rules were made for"))
         elif not observed.network:
             changes.append(Change("create", "network", "its namespace, link or rules are missing"))
+        if observed.other_limits:
+            changes.append(Change("update", "ceiling", observed.other_limits))
         if not observed.running:
             changes.append(Change("start", "machine", "it isn't running"))
         elif changes:
@@ -121,8 +136,11 @@ class MachineStage(_Infrastructure):
             machine.create_disk()
             self._configure(machine, network.ranges)
             machine.finish_disk()
+        if observed.other_limits:
+            machine.stop()
         ctx.progress("starting")
         machine.start()
+        ctx.emit(Notice(_told(machine)))
 
     def _configure(self, machine: Machine, ranges: networks.Ranges) -> None:
         name, versions = self.provider.spec.profile, pins.pins()
@@ -238,11 +256,13 @@ class ClusterStage(_Infrastructure):
     def health(self, ctx: Context) -> str | None:
         """The API server and the node: what everything after this relies on."""
         cluster = self.provider.access.cluster(ctx)
-        if not_ready := cluster.ready():
-            return not_ready
+        if not_ready := cluster.ready(_READY_SECONDS):
+            return "; ".join([not_ready, *self.provider.infrastructure.silence(ctx)])
         ready = condition(cluster.get("v1", "Node", ctx.profile) or {}, "Ready")
         if ready.get("status") != "True":
             return f"the node isn't Ready: {ready.get('message', 'it has not registered yet')}"
+        if faults := self.provider.infrastructure.faults(ctx):  # it still answers from memory
+            return str(faults[0])
         return self._stale(ctx, cluster)
 
     def _stale(self, ctx: Context, cluster: Cluster) -> str | None:
@@ -262,7 +282,33 @@ class ClusterStage(_Infrastructure):
         return kubeconfig.remove(ctx.profile)
 
     def facts(self, ctx: Context) -> dict[str, Any]:
-        return {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}
+        known = {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}
+        machine, cluster = self.provider.machine(ctx), self.provider.access.cluster(ctx)
+        try:
+            node = cluster.get("v1", "Node", ctx.profile) or {}
+            over = overran(node, cluster.list("v1", "Pod"), machine.groups.tasks_of_pods())
+        except ApiError:  # its health says so
+            over = []
+        record = machine.ceiling
+        size = {"ceiling": str(record.taken)} if record else {}
+        return {**known, **size, **({"over it": "; ".join(over)} if over else {})}
+
+
+def _other_limits(machine: Machine) -> str:
+    """What a machine runs with, where that isn't what is asked for."""
+    record = machine.ceiling
+    if record is None:
+        return f"it runs without any; the playbook asks for {machine.wanted}"
+    return "" if record.asked == machine.wanted else f"the playbook asks for {machine.wanted}, not {record.asked}"
+
+
+def _told(machine: Machine) -> str:
+    """What the machine has now of this host."""
+    record = machine.ceiling
+    assert record is not None  # it was just started
+    short = ceiling.shortage(record.asked, record.taken)
+    less = f"; that is {short} that the playbook asks for: this host has no more to give" if short else ""
+    return f"the cluster has {record.taken}{less}; what is over that ends inside, and not on this host"
 
 
 def _fill(template: Path, values: dict[str, str]) -> str:

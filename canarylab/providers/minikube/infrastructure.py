@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from canarylab import disks
 from canarylab.contract.provider import Finding, Infrastructure
 from canarylab.contract.stage import Stage
+from canarylab.disks import Fault
 from canarylab.files import delete
 from canarylab.lock import is_held
 from canarylab.paths import cache_home
@@ -32,6 +34,13 @@ class VirtualMachine(Infrastructure):
 
     def findings(self, ctx: Context) -> list[Finding]:
         return doctor.findings(ctx, self._spec)
+
+    def faults(self, ctx: Context) -> list[Fault]:  # noqa: ARG002 - the machines of all profiles lie there
+        """The machine's disk is a file, which grows."""
+        return disks.faults([vm.home()])
+
+    def silence(self, ctx: Context) -> list[str]:  # noqa: ARG002
+        return [str(fault) for fault in disks.faults([vm.home(), *disks.homes()])]
 
     session = staticmethod(sudo.session)
 
