@@ -13,13 +13,13 @@ import yaml
 from support.api_server import ApiServer
 from support.certificates import certificate, serving
 from support.proxy_servers import HttpProxy, SocksProxy
+from support.real_programs import program
 
 from canarylab.errors import MachineError, NotYetObservableError
 from canarylab.kube.client import Cluster
-from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.existing import userconfig
 
-KUBECTL, HELM = (built().bin / name for name in ("kubectl", "helm"))
+KUBECTL, HELM = program("kubectl"), program("helm")
 pytestmark = [
     pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl isn't built here; `invoke up` builds it"),
     pytest.mark.timeout(120),

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from support.api_server import ApiServer
 from support.helm_records import record
+from support.real_programs import program
 
-from canarylab.providers.embedded.programs.built import built
 from canarylab.tools.helm import Helm
 
-PROGRAM = built().bin / "helm"
+PROGRAM = program("helm")
 pytestmark = [
     pytest.mark.skipif(not PROGRAM.exists(), reason="helm isn't built here; `invoke up` builds it"),
     pytest.mark.timeout(60),
