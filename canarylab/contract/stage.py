@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.errors import CanarylabError, StageError
 from canarylab.kube.client import FIELD_MANAGER
@@ -128,6 +129,10 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     @abstractmethod
     def health(self, ctx: Context) -> str | None:
         """None, or in words why the stage isn't healthy at this moment. Raises StageError where waiting can't help."""
+
+    def cause(self, ctx: Context) -> Cause | None:  # noqa: ARG002 - for kinds that know more than their health says
+        """What is found behind it, once it has been unhealthy for the same reason for some seconds. Reads only."""
+        return None
 
     @abstractmethod
     def remove(self, ctx: Context) -> list[Removal]:

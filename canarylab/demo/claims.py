@@ -7,7 +7,7 @@ from typing import Literal
 from canarylab.contract.step import Claim
 from canarylab.rollouts.causes import injection
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.revisions import RevisionView, listed_images
 from canarylab.rollouts.view import RolloutView
 
 
@@ -31,7 +31,7 @@ def step(view: RolloutView, expected: str) -> Claim:
 
 def stable_is_wanted(view: RolloutView) -> Claim:
     """No update is under way: the stable revision is the one that the Rollout's template asks for."""
-    expected = f"the revision of the template ({', '.join(view.images.values())})"
+    expected = f"the revision of the template ({listed_images(view.images)})"
     return Claim("stable", expected, _named(view.stable), view.stable is not None and not view.updating, cause(view))
 
 

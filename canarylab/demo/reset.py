@@ -7,21 +7,26 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Step, report, unmet
 from canarylab.demo import claims, plugin
 from canarylab.demo.required import Name, require_countable, rollouts_of
 from canarylab.demo.steps.healthy import at_rest, settled
+from canarylab.demo.template import set_images
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
 from canarylab.events import Notice
 from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET, Cause
+from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
 from canarylab.rollouts.causes.pods import image_never_comes
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.view import API_VERSION, RolloutView, get_rollout, read_rollout, view_of, watches
+
+Command = Callable[[], str]
+"""Does something to a Rollout, and says what."""
 
 _TIMEOUT = 180.0
 """Seconds: pods of the stable revision may have to start again, one after the other."""
@@ -73,7 +78,7 @@ def _set_back(ctx: Context, name: Name) -> None:
     back = has_been_healthy(rollout)
     commands = _commands(ctx, view, view.stable) if back else _onward(ctx, view)
     for command in commands:
-        ctx.emit(Notice(plugin.run(ctx, command)))
+        ctx.emit(Notice(command()))
     if dig(rollout, "spec", "paused"):
         # Last, so that nothing goes on before; by hand, since the plugin's `promote` would skip a step, too.
         ctx.cluster.patch(API_VERSION, "Rollout", view.name, {"spec": {"paused": None}}, view.namespace)
@@ -86,22 +91,24 @@ def _up(ctx: Context) -> str:
     return f"fix what stops it in the playbook's manifests, then `{ctx.command('up')}`"
 
 
-def _onward(ctx: Context, view: RolloutView) -> list[list[str]]:
+def _onward(ctx: Context, view: RolloutView) -> list[Command]:
     """Out of a first revision that never was healthy there is no way back, only on to what is wanted instead of it."""
-    return [plugin.plugin(ctx).promote(view.namespace, view.name, full=True)] if view.updating else []
+    promote = plugin.plugin(ctx).promote(view.namespace, view.name, full=True)
+    return [functools.partial(plugin.run, ctx, promote)] if view.updating else []
 
 
-def _commands(ctx: Context, view: RolloutView, stable: RevisionView) -> list[list[str]]:
+def _commands(ctx: Context, view: RolloutView, stable: RevisionView) -> list[Command]:
     """Abort, so that all traffic goes to stable at once; then make stable's images the wanted ones again.
 
     The template may have been changed so lately that the controller hasn't begun: then there is nothing to abort.
     """
-    tool, where = plugin.plugin(ctx), (view.namespace, view.name)
-    abort = [tool.abort(*where)] if view.updating and not view.aborted else []
+    where = (view.namespace, view.name)
+    abort = functools.partial(plugin.run, ctx, plugin.plugin(ctx).abort(*where))
     # A Rollout that refers to a Deployment's template has none of its own.
     named = stable.images.items() if view.images else ()
-    differ = [(container, image) for container, image in named if view.images.get(container) != image]
-    return abort + [tool.set_image(*where, container, image) for container, image in differ]
+    differ = {container: image for container, image in named if view.images.get(container) != image}
+    back = functools.partial(set_images, ctx, *where, differ)
+    return [*([abort] if view.updating and not view.aborted else []), *([back] if differ else [])]
 
 
 def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:

@@ -8,12 +8,12 @@ from typing import TypeVar
 from pydantic import Field
 
 from canarylab.cancel import wait_until
+from canarylab.contract.cause import Standstill, Why
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Step
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import Cause
 from canarylab.rollouts.view import RolloutView, read_rollout, watches
 
 T = TypeVar("T")
@@ -21,37 +21,12 @@ T = TypeVar("T")
 _FAILED = "Degraded"
 
 _ASK_AGAIN = 0.05
-_STILL = 4.0
-"""Seconds without a change after which it is asked why, and between two such questions."""
 
 
 class BeginOptions(RolloutOptions):
     """Options of a step after which Argo's controller has to begin with something."""
 
     timeout: Seconds = Field(30, description="how long the controller may take to begin")
-
-
-Why = Callable[[], Cause | None]
-"""Looks for the cause of a standstill."""
-
-
-class _Standstill:
-    """Asks why, once what is waited for has been the same for some seconds."""
-
-    def __init__(self, why: Why | None, now: Callable[[], float]) -> None:
-        self._why, self._now = why, now
-        self._reason, self._asked = "", now()
-        self._found: Cause | None = None
-
-    def cause(self, reason: str) -> Cause | None:
-        """What was found last for that reason; None as long as it is young, or nothing was found."""
-        now = self._now()
-        if reason != self._reason:
-            self._reason, self._asked, self._found = reason, now, None
-        elif self._why is not None and now - self._asked >= _STILL:
-            self._found = self._why()
-            self._asked = self._now()
-        return self._found
 
 
 def wait_for(
@@ -68,7 +43,7 @@ def wait_for(
     """
     latest: tuple[Claim, ...] = ()
     said = ""
-    standstill = _Standstill(why, ctx.cancel.now)
+    standstill = Standstill(why, ctx.cancel.now)
 
     def check() -> str | None:
         nonlocal latest, said

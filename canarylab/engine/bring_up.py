@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from canarylab.contract.cause import Cause, Standstill
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Limits
 from canarylab.contract.stage import AnyStage, Change
@@ -112,17 +113,24 @@ def _apply(ctx: Context, stage: AnyStage, observed: Any, retries: int) -> None:
 
 
 def _await_health(ctx: Context, stage: AnyStage) -> None:
-    shown = ""
+    shown, found = "", None
+    standstill = Standstill(lambda: stage.cause(ctx), ctx.cancel.now)
 
     def look() -> str | None:
-        nonlocal shown
+        nonlocal shown, found
         try:
             reason = stage.health(ctx)
         except ApiError as error:
             if not error.may_pass:
                 raise
             reason = error.what
-        if reason and reason != shown:
+        if reason is None:
+            return None
+        if (found := standstill.cause(reason)) and found.why not in reason:
+            reason = f"{reason}; {found.why}"
+        if found and found.lasting:
+            raise _stands_still(stage, reason, found)
+        if reason != shown:
             ctx.progress(f"waiting: {reason}")
             shown = reason
         return reason
@@ -132,12 +140,18 @@ def _await_health(ctx: Context, stage: AnyStage) -> None:
         reason = ctx.cluster.wait(watches, look, deadline=ctx.deadline, cancel=ctx.cancel)
     if reason is not None:
         seconds = ctx.playbook.limits[stage.name].deadline
-        raise StageError(
-            f"not healthy within {seconds:.0f} s: {reason}",
-            where=f"stage {stage.name}",
-            remedy=f"`{ctx.command('status')}` shows all stages; `{ctx.command('up')}` goes on from here; a longer "
-            "`deadline` can be set in the playbook",
+        usual = (
+            f"`{ctx.command('status')}` shows all stages; `{ctx.command('up')}` goes on from here; a longer "
+            "`deadline` can be set in the playbook"
         )
+        remedy = found.remedy if found else usual
+        raise StageError(f"not healthy within {seconds:.0f} s: {reason}", where=f"stage {stage.name}", remedy=remedy)
+
+
+def _stands_still(stage: AnyStage, reason: str, found: Cause) -> StageError:
+    """What only a person can mend isn't waited for."""
+    why = "it stays so until somebody acts, so it isn't waited for"
+    return StageError(f"it can't get healthy: {reason}", where=f"stage {stage.name}", why=why, remedy=found.remedy)
 
 
 def _plan_stage(ctx: Context, stage: AnyStage, limits: Limits) -> Outcome:  # noqa: ARG001 - as _bring_up

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,9 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """A definition of 10,000 lines takes libyaml a tenth of the time."""
 PATH_PATTERN = r"^[^.\[\]]+(\[(\*|\d+)\])*(\.[^.\[\]]+(\[(\*|\d+)\])*)*$"
 """A path to a field: names with dots between them, behind each any number of `[*]` or `[0]`."""
+
+Left = Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
+"""Makes the object that is to be applied of the one that is wanted and the one that is there."""
 
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -92,14 +95,24 @@ def in_namespace(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
     return obj if meta.get("namespace") else {**obj, "metadata": {**meta, "namespace": namespace}}
 
 
-def compare(cluster: Cluster, wanted: dict[str, Any], ignored: Sequence[IgnoredFields], manager: str) -> Comparison:
-    """Ask the server what applying `wanted` would change. Writes nothing."""
+def compare(
+    cluster: Cluster,
+    wanted: dict[str, Any],
+    ignored: Sequence[IgnoredFields],
+    manager: str,
+    left: Left = lambda wanted, _: wanted,
+) -> Comparison:
+    """Ask the server what applying `wanted` would change. Writes nothing.
+
+    `left` makes of what is wanted and what is there what is to be applied: with what controllers write as it is.
+    """
     meta, live = wanted["metadata"], live_object(cluster, wanted)
     if live is None:
         return Comparison(wanted, None, diff_of(None, wanted))
     if not live["metadata"].get("namespace"):  # it lives in none, whatever a chart says
         wanted = {**wanted, "metadata": {key: value for key, value in meta.items() if key != "namespace"}}
-    body = with_live_fields(wanted, live, ignored) if _is_others_to_change(live) else wanted
+    body = left(wanted, live)
+    body = with_live_fields(body, live, ignored) if _is_others_to_change(live) else body
     if is_within({key: value for key, value in body.items() if key != "status"}, live):
         return Comparison(body, live, "")
     try:

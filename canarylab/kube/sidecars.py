@@ -5,13 +5,11 @@ As istio/istio decides it: pkg/kube/inject/inject.go and the namespace selectors
 
 from __future__ import annotations
 
+from canarylab.kube.injectors import CHOICE, LABEL, REVISION
 from canarylab.kube.objects import Object
 
 _INJECTED = "sidecar.istio.io/status"
 """The annotation that the injector leaves on every pod that it changed."""
-
-_CHOICE = "sidecar.istio.io/inject"
-_LABEL, _REVISION = "istio-injection", "istio.io/rev"
 
 
 def is_injected(pod: Object) -> bool:
@@ -22,14 +20,14 @@ def is_injected(pod: Object) -> bool:
 def is_exempt(pod: Object) -> bool:
     """Whether the pod itself keeps the sidecar out."""
     meta = pod["metadata"]
-    choice = (meta.get("labels") or {}).get(_CHOICE) or (meta.get("annotations") or {}).get(_CHOICE)
+    choice = (meta.get("labels") or {}).get(CHOICE) or (meta.get("annotations") or {}).get(CHOICE)
     return choice == "false" or bool(pod["spec"].get("hostNetwork"))
 
 
 def are_asked_for(namespace: Object) -> bool:
     """Whether new pods of the namespace get one."""
     labels = namespace.get("metadata", {}).get("labels") or {}
-    return labels.get(_LABEL) == "enabled" or (_LABEL not in labels and _REVISION in labels)
+    return labels.get(LABEL) == "enabled" or (LABEL not in labels and REVISION in labels)
 
 
 def too_early(namespace: Object, pod: Object) -> str:
@@ -37,8 +35,8 @@ def too_early(namespace: Object, pod: Object) -> str:
     began = pod["metadata"].get("creationTimestamp")
     for entry in namespace["metadata"].get("managedFields") or ():
         labels = (entry.get("fieldsV1") or {}).get("f:metadata", {}).get("f:labels", {})
-        if f"f:{_LABEL}" in labels and str(entry.get("time")) > str(began):
-            return f"it began at {began}, and its namespace got the label {_LABEL} only at {entry['time']}"
+        if f"f:{LABEL}" in labels and str(entry.get("time")) > str(began):
+            return f"it began at {began}, and its namespace got the label {LABEL} only at {entry['time']}"
     return (
         f"its namespace asks for one, but when the pod began, at {began}, either the label wasn't there yet or istiod "
         "didn't answer"

@@ -1,4 +1,4 @@
-"""An AnalysisRun of a Rollout: what each metric measured, and what came of it. Pure, except for `read_latest`.
+"""The AnalysisRuns of a Rollout: what each metric measured, and what came of it. Pure, but for what reads.
 
 Argo explains them at https://argo-rollouts.readthedocs.io/en/stable/features/analysis/.
 """
@@ -7,19 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.times import epoch
 from canarylab.kube.watch import Watch
+from canarylab.rollouts.routing import CANARY
+from canarylab.rollouts.strategy import steps_of
 from canarylab.rollouts.view import API_VERSION
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
+    from canarylab.kube.client import Cluster
 
 _KIND = "AnalysisRun"
 _REVISION = "rollout.argoproj.io/revision"
 _STEP_INDEX = "step-index"
+_TYPE = "rollout-type"
+_BLUE_GREEN = ("spec", "strategy", "blueGreen")
+
+Purpose = Literal["step", "background", "pre-promotion", "post-promotion"]
+"""What a Rollout has an analysis for: one of its steps, beside them, or around a promotion with blueGreen."""
+
+_PURPOSES: dict[str, Purpose] = {each.title().replace("-", ""): each for each in get_args(Purpose)}
+"""By the label of a run (argo-rollouts, pkg/apis/rollouts/v1alpha1/types.go: Step, Background, PrePromotion, ...)."""
+_CURRENT: tuple[tuple[Purpose, tuple[str, str]], ...] = (
+    ("step", ("canary", "currentStepAnalysisRunStatus")),
+    ("background", ("canary", "currentBackgroundAnalysisRunStatus")),
+    ("pre-promotion", ("blueGreen", "prePromotionAnalysisRunStatus")),
+    ("post-promotion", ("blueGreen", "postPromotionAnalysisRunStatus")),
+)
+"""Where a Rollout's status names the AnalysisRuns that it looks at."""
 _NOT_BEGUN = "Pending"
 _ENDED = ("Successful", "Failed", "Error", "Inconclusive")
 
@@ -79,6 +97,7 @@ class AnalysisRunView:
     """A run of a Rollout. `step` is the index, from 0, of the step `analysis` that began it; None where none did."""
 
     name: str
+    purpose: Purpose
     revision: int
     step: int | None
     phase: str
@@ -96,6 +115,7 @@ class AnalysisRunView:
         metrics = listed(run, "spec", "metrics")
         return cls(
             name=meta["name"],
+            purpose=_purpose(run) or "step",
             revision=_revision(run),
             step=None if index is None else int(index),
             phase=status.get("phase") or _NOT_BEGUN,
@@ -124,9 +144,19 @@ class AnalysisRunView:
         return f"{self.phase}, {measured}" if measured and not self.ended else self.phase
 
 
-def read_latest(ctx: Context, namespace: str, rollout: str, revision: int) -> AnalysisRunView | None:
-    """The run of a step `analysis` that began last for that revision, as it is now."""
-    return latest(ctx.cluster.list(API_VERSION, _KIND, namespace), rollout, revision)
+def read_latest(
+    ctx: Context, namespace: str, rollout: str, revision: int, purpose: Purpose | None = None
+) -> AnalysisRunView | None:
+    """The run for that purpose that began last for that revision, as it is now."""
+    return latest(ctx.cluster.list(API_VERSION, _KIND, namespace), rollout, revision, purpose)
+
+
+def current(cluster: Cluster, rollout: Object) -> list[tuple[Purpose, Object]]:
+    """The runs that the Rollout's status names, by what it has them for. Raises ApiError without an answer."""
+    named = ((purpose, dig(rollout, "status", *path, "name")) for purpose, path in _CURRENT)
+    namespace = rollout["metadata"]["namespace"]
+    runs = ((purpose, cluster.get(API_VERSION, _KIND, name, namespace)) for purpose, name in named if name)
+    return [(purpose, run) for purpose, run in runs if run is not None]
 
 
 def watch(namespace: str) -> Watch:
@@ -134,17 +164,45 @@ def watch(namespace: str) -> Watch:
     return Watch(API_VERSION, _KIND, namespace)
 
 
-def latest(runs: Iterable[Object], rollout: str, revision: int) -> AnalysisRunView | None:
-    """Of all runs, the last one that a step of this Rollout began for that revision."""
-    own = [run for run in runs if _is_of_step(run, rollout) and _revision(run) == revision]
-    newest = max(own, key=lambda run: run["metadata"].get("creationTimestamp", ""), default=None)
+def latest(
+    runs: Iterable[Object], rollout: str, revision: int, purpose: Purpose | None = None
+) -> AnalysisRunView | None:
+    """Of all runs, the last one that this Rollout began for that revision and that purpose.
+
+    Without a purpose, one of a step comes before one beside the steps, which goes on all the while.
+    """
+    own = [run for run in runs if _is_of(run, rollout) and _revision(run) == revision]
+    own = [run for run in own if purpose in (None, _purpose(run))]
+    newest = max(
+        own, key=lambda run: (_purpose(run) == "step", dig(run, "metadata", "creationTimestamp")), default=None
+    )
     return AnalysisRunView.of(newest) if newest else None
 
 
-def _is_of_step(run: Object, rollout: str) -> bool:
-    owners = dig(run, "metadata", "ownerReferences") or ()
-    owned = any((owner["kind"], owner["name"]) == ("Rollout", rollout) for owner in owners)
-    return owned and dig(run, "metadata", "labels", _STEP_INDEX) is not None
+def purposes(rollout: Object) -> list[Purpose]:
+    """For what the Rollout has analyses."""
+    has = {
+        "step": any(dig(step, "analysis") for step in steps_of(rollout)),
+        "background": bool(dig(rollout, *CANARY, "analysis")),
+        "pre-promotion": bool(dig(rollout, *_BLUE_GREEN, "prePromotionAnalysis")),
+        "post-promotion": bool(dig(rollout, *_BLUE_GREEN, "postPromotionAnalysis")),
+    }
+    return [purpose for purpose in get_args(Purpose) if has[purpose]]
+
+
+def starting_step(rollout: Object) -> int:
+    """How many steps have to be done before the analysis in the background begins."""
+    return dig(rollout, *CANARY, "analysis", "startingStep") or 0
+
+
+def _is_of(run: Object, rollout: str) -> bool:
+    """Whether a Rollout's own: an Experiment has its own, which it tells the Rollout of."""
+    owners = listed(run, "metadata", "ownerReferences")
+    return _purpose(run) is not None and any((one["kind"], one["name"]) == ("Rollout", rollout) for one in owners)
+
+
+def _purpose(run: Object) -> Purpose | None:
+    return _PURPOSES.get(dig(run, "metadata", "labels", _TYPE) or "")
 
 
 def _revision(run: Object) -> int:

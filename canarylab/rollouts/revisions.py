@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from canarylab.kube.objects import Object, condition, dig
+from canarylab.kube.objects import Object, condition, dig, listed
 from canarylab.kube.times import epoch
 from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.strategy import strategy_of
@@ -48,7 +48,7 @@ class RevisionView:
         return bool(self.role or self.wanted or self.pods)
 
     def __str__(self) -> str:
-        return f"revision {self.number} ({', '.join(self.images.values())})"
+        return f"revision {self.number} ({listed_images(self.images)})"
 
 
 def revisions_of(rollout: Object, replica_sets: Iterable[Object], pods: Sequence[Object]) -> tuple[RevisionView, ...]:
@@ -100,8 +100,14 @@ def _replica_set_status(replica_set: Object) -> str:
 
 
 def images_of(template: Object | None) -> dict[str, str]:
-    """Container to image of a pod template."""
-    return {one["name"]: one["image"] for one in dig(template, "spec", "containers") or ()}
+    """Container to image of a pod template; the init containers last."""
+    containers = (*listed(template, "spec", "containers"), *listed(template, "spec", "initContainers"))
+    return {one["name"]: one["image"] for one in containers if one.get("image")}
+
+
+def listed_images(images: Mapping[str, str]) -> str:
+    """Each image once, in words: containers of one release often share one."""
+    return ", ".join(dict.fromkeys(images.values()))
 
 
 def _owned_by(obj: Object, owner: Object) -> bool:

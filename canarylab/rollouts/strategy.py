@@ -14,6 +14,9 @@ Strategy = Literal["canary", "blueGreen"]
 PROGRESS_DEADLINE = 600
 """Seconds that Argo gives an update to make progress, where the Rollout doesn't say."""
 
+INCONCLUSIVE = "InconclusiveAnalysisRun"
+"""Why a Rollout pauses whose analysis can't decide."""
+
 BY_HAND = "manually paused"
 """What Argo's controller says of a Rollout with spec.paused."""
 
@@ -45,11 +48,12 @@ def standstill(rollout: Object) -> str:
         return f"it is {BY_HAND} (spec.paused)"
     if dig(status, "abort") or dig(status, "promoteFull"):
         return ""
-    waiting = (pause for pause in listed(status, "pauseConditions") if _seconds(rollout, pause) is None)
-    if (pause := next(waiting, None)) is None:
+    pauses = (pause for pause in listed(status, "pauseConditions") if _seconds(rollout, pause) is None)
+    waiting = [str(dig(pause, "reason")) for pause in pauses]
+    if not waiting:
         return ""
     where = f" at step {steps_done(rollout)}/{len(steps_of(rollout))}" if steps_of(rollout) else ""
-    return f"it is paused{where} ({dig(pause, 'reason')}) until somebody promotes it"
+    return f"it is paused{where} ({', '.join(waiting)}) until somebody promotes it"
 
 
 def pause_ends_at(rollout: Object) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import ExpectationError
-from canarylab.kube.objects import Object, dig
+from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.revisions import RevisionView, images_of, revisions_of
 from canarylab.rollouts.routing import CANARY, full_weight
@@ -60,6 +60,8 @@ class RolloutView:
     images: Mapping[str, str]
     """Container to image, as the Rollout's template wants them."""
     revisions: tuple[RevisionView, ...]
+    experimental: Mapping[str, float]
+    """What the pods of an experiment get now, by their hash, in percent: stable gets so much less."""
 
     @classmethod
     def of(cls, rollout: Object, replica_sets: Iterable[Object], pods: Iterable[Object]) -> RolloutView:
@@ -89,6 +91,7 @@ class RolloutView:
             standstill=standstill(rollout),
             images=images_of(dig(rollout, "spec", "template")),
             revisions=revisions,
+            experimental=_experimental(rollout),
         )
 
     @property
@@ -173,6 +176,13 @@ def _phase(rollout: Object) -> tuple[str, str]:
     if status.get("controllerPause") and not status.get("pauseConditions"):
         return "Progressing", "waiting for rollout to unpause"
     return status.get("phase", "Progressing"), status.get("message", "")
+
+
+def _experimental(rollout: Object) -> dict[str, float]:
+    """As the controller has given it to the traffic router (rollout/trafficrouting.go)."""
+    whole = full_weight(dig(rollout, *CANARY))
+    additional = listed(rollout, "status", "canary", "weights", "additional")
+    return {str(dig(one, "podTemplateHash") or ""): _ALL * (dig(one, "weight") or 0) / whole for one in additional}
 
 
 def _active_weight(rollout: Object) -> int:

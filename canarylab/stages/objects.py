@@ -20,6 +20,7 @@ from canarylab.kube.objects import OWNER_LABEL, identity, is_going, labels_of, m
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces
 from canarylab.removal import Removal
+from canarylab.rollouts.managed import Managed
 from canarylab.stages import addresses, unknown_kind
 
 _FIRST = ("CustomResourceDefinition", "Namespace", "ServiceAccount", "ClusterRole", "Role")
@@ -65,12 +66,13 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def compared(self, ctx: Context) -> list[Comparison]:
         """The objects beside what is there. Raises StageError for one that somebody else made."""
         cluster, wanted = ctx.cluster, self._wanted(ctx)
+        managed = Managed.read(cluster, wanted)
         going = {name for name in _namespaces(wanted) if namespaces.is_terminating(cluster, name)}
         found = [
             # What is in a namespace that is being deleted is as good as gone, and so is the namespace.
             Comparison(obj, None, diff_of(None, obj))
             if _namespace(obj) in going
-            else compare(cluster, obj, self.kept(), self.manager)
+            else compare(cluster, obj, self.kept(), self.manager, managed.left)
             for obj in wanted
         ]
         for comparison in found:
@@ -119,9 +121,10 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
             unknown_kind.await_definition(ctx, obj, self.origin(ctx, obj))
         if obj["metadata"].get("namespace") and not ctx.cluster.resource(*kind).namespaced:
             obj = self._wanted_in_none(ctx, obj)  # it wasn't known when it was observed
-        if any(rule.kind == obj["kind"] for rule in self.kept()):
+        managed = Managed.read(ctx.cluster, [obj])
+        if managed.concerns(obj) or any(rule.kind == obj["kind"] for rule in self.kept()):
             # With those fields as they are at this moment: somebody may have set it since it was observed.
-            obj = compare(ctx.cluster, obj, self.kept(), self.manager).wanted
+            obj = compare(ctx.cluster, obj, self.kept(), self.manager, managed.left).wanted
         ctx.cluster.apply(obj, manager=self.manager)
 
     def _wanted_in_none(self, ctx: Context, obj: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from canarylab.kube.client import is_served
-from canarylab.kube.objects import Object, dig
+from canarylab.kube.objects import Object
 from canarylab.kube.watch import Watch
 from canarylab.rollouts import analysis, view
 from canarylab.rollouts.routes.objects import weighted_objects
@@ -15,14 +15,6 @@ from canarylab.rollouts.view import API_VERSION, parts_of
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
-
-_RUNS = (
-    ("step", ("canary", "currentStepAnalysisRunStatus")),
-    ("background", ("canary", "currentBackgroundAnalysisRunStatus")),
-    ("pre-promotion", ("blueGreen", "prePromotionAnalysisRunStatus")),
-    ("post-promotion", ("blueGreen", "postPromotionAnalysisRunStatus")),
-)
-"""Where a Rollout's status names the AnalysisRuns that it looks at, and what each is for."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ def take_snapshot(cluster: Cluster, namespace: str, name: str) -> RolloutSnapsho
         rollout,
         *parts_of(cluster, rollout),
         _routes(cluster, rollout),
-        _analysis_runs(cluster, rollout, namespace),
+        analysis.current(cluster, rollout),
     )
 
 
@@ -60,9 +52,3 @@ def _routes(cluster: Cluster, rollout: Object) -> list[Object]:
     """Those that are there (yet); the Rollout says itself which aren't."""
     refs = (ref for ref in weighted_objects(rollout) if is_served(cluster, ref.api_version, ref.kind))
     return [found for ref in refs if (found := cluster.get(*ref)) is not None]
-
-
-def _analysis_runs(cluster: Cluster, rollout: Object, namespace: str) -> list[tuple[str, Object]]:
-    named = ((purpose, dig(rollout, "status", *path, "name")) for purpose, path in _RUNS)
-    runs = ((purpose, cluster.get(API_VERSION, "AnalysisRun", name, namespace)) for purpose, name in named if name)
-    return [(purpose, run) for purpose, run in runs if run is not None]

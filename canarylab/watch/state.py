@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from canarylab.rollouts.causes.cause import Cause
+from canarylab.contract.cause import Cause
 from canarylab.rollouts.routes.objects import RouteWeight
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView

@@ -106,12 +106,16 @@ class WatchView:
 
     @property
     def split(self) -> tuple[tuple[RevisionView, float], ...]:
-        """Who should get which percent of the traffic: the canary, if there is one, then stable; or the active one."""
+        """Who should get which percent of the traffic: the canary, if there is one, then stable; or the active one.
+
+        What an experiment gets is nobody's of these.
+        """
         if self.weights is None:
             return tuple((one, float(_PERCENT)) for one in self.revisions if one.role == "active")
         canary, stable = self.rollout.canary, self.rollout.stable
         share = _PERCENT * self.weights.actual / self.weights.whole if canary else 0.0
-        return tuple((one, part) for one, part in ((canary, share), (stable, _PERCENT - share)) if one)
+        rest = _PERCENT - share - sum(self.rollout.experimental.values())
+        return tuple((one, part) for one, part in ((canary, share), (stable, rest)) if one)
 
     @property
     def split_key(self) -> Hashable:

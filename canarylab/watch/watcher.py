@@ -6,10 +6,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import Cause
 from canarylab.watch.gateways import Gateways
 from canarylab.watch.snapshot import RolloutSnapshot, take_snapshot, watches
 from canarylab.watch.state import Debounce, Screen, Silence, WatchState

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from demo_world import HASHES, IMAGE, Stage, pod, step
+from support.istio_webhooks import webhooks
 from support.runs import playbook_of
 
 from canarylab.contract.step import Claim
@@ -192,7 +193,7 @@ class TestWaits:
     @pytest.fixture
     def refused(self, updating: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
         """The canary's ReplicaSet gets no pod; the clock is in no hurry."""
-        monkeypatch.setattr("canarylab.demo.waiting._STILL", 0)
+        monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
         updating.world.pods = lambda: [pod("blue")]  # type: ignore[method-assign]
         sets = updating.world.replica_sets
         updating.world.replica_sets = lambda: [  # type: ignore[method-assign]
@@ -242,6 +243,32 @@ def test_a_spec_that_argo_refuses_is_for_up_to_put_back(updating: Stage):
     assert "`invoke up` puts it back" in str(error.remedy)
 
 
+class TestRollback:
+    """Back to blue, which was there before yellow: Argo may do that at once."""
+
+    def rolled_back(self, updating: Stage, window: int) -> Stage:
+        world = updating.world
+        world.revisions = {"yellow": {"number": 2, "replicas": 0}, "blue": {"number": 3, "replicas": 1}}
+        world.set_image("blue")
+        world._back()
+        created = {"yellow": "2026-01-01T11:00:00Z", "blue": "2026-01-01T10:00:00Z"}
+        sets, rollout = world.replica_sets(), world.rollout()
+        for one, color in zip(sets, world.revisions, strict=True):
+            one["metadata"]["creationTimestamp"] = created[color]
+        rollout["spec"]["rollbackWindow"] = {"revisions": window}
+        world.replica_sets, world.rollout = lambda: sets, lambda: rollout  # type: ignore[method-assign]
+        return updating
+
+    def test_within_the_window_the_steps_were_skipped(self, updating: Stage):
+        error = expect(self.rolled_back(updating, 2), status="Paused", reason="CanaryPauseStep", timeout=1)
+        assert "goes back to one of the last 2 revisions without steps, pauses or analysis" in str(error.why)
+        assert "take rollbackWindow out of the Rollout" in str(error.remedy)
+
+    def test_without_a_window_that_is_not_the_cause(self, updating: Stage):
+        error = expect(self.rolled_back(updating, 0), status="Paused", reason="CanaryPauseStep", timeout=1)
+        assert "rollbackWindow" not in str(error)
+
+
 class TestInjection:
     @pytest.fixture
     def bare(self, stage: Stage) -> Stage:
@@ -265,6 +292,15 @@ class TestInjection:
         error = expect(bare, status="Healthy", pods="2/2")
         assert "has no sidecar: its namespace asks for one, but when the pod began" in str(error.why)
         assert f"`kubectl argo rollouts restart rollouts-demo {CONTEXT}`" in str(error.remedy)
+
+    def test_a_revision_that_is_not_there_is_told_and_no_restart(self, bare: Stage):
+        self.namespace(bare, **{"istio.io/rev": "1-30"})
+        bare.ctx.cluster.kinds.add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"))  # type: ignore[attr-defined]
+        bare.world.others["MutatingWebhookConfiguration"] = [webhooks()]
+        error = expect(bare, status="Healthy", pods="2/2")
+        assert "has no sidecar: no webhook of Istio is for istio.io/rev=1-30" in str(error.why)
+        assert "there is: default" in str(error.why)
+        assert "restart" not in str(error.remedy)
 
     def test_a_pod_that_asks_for_none_gets_none(self, bare: Stage):
         self.namespace(bare, **{"istio-injection": "enabled"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.fake_cluster import FakeCluster
+from support.istio_webhooks import webhooks
 from support.runs import context_of
 
 from canarylab.commands.status import look_at
@@ -134,6 +135,40 @@ class TestUninjected:
         assert "Pod shop-pod of Rollout app has no sidecar, and stage injection asks for one" in said
         assert "it began at 2026-01-01T10:00:00Z, and its namespace got the label istio-injection only at" in said
         assert "`kubectl argo rollouts restart app --context unit-test --namespace shop`" in said
+
+    @pytest.mark.parametrize(
+        ("labels", "there", "asked", "known"),
+        [
+            ({"istio.io/rev": "1-30"}, [webhooks()], "istio.io/rev=1-30", "default"),
+            ({"istio-injection": "enabled"}, [webhooks("1-31")], "istio-injection=enabled", "1-31"),
+        ],
+    )
+    def test_a_revision_that_is_not_there_is_told_with_those_that_are(self, labelled, labels, there, asked, known):
+        world, _ = labelled
+        world.others = [NamespaceStage("injection", NamespaceOptions(namespace="shop", labels=labels))]
+        world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": labels}})
+        world.cluster.kinds.add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"))
+        for one in there:
+            world.cluster.put(one)
+        with pytest.raises(StageError) as raised:
+            world.health()
+        assert raised.value.why == (f"no webhook of Istio is for {asked}, which namespace shop has; there is: {known}")
+        assert f"write `istio.io/rev: {known}` among the labels of namespace shop" in raised.value.remedy
+        assert "restart" not in str(raised.value)
+
+    def test_a_cluster_without_any_webhook_of_istio_says_so(self, labelled):
+        world, _ = labelled
+        world.cluster.kinds.add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"))
+        with pytest.raises(StageError, match="the cluster has no webhook of Istio that gives sidecars"):
+            world.health()
+
+    def test_where_a_webhook_is_for_it_the_pod_was_too_early(self, labelled):
+        world, _ = labelled
+        world.cluster.kinds.add(("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"))
+        world.cluster.put(webhooks())
+        world.cluster.objects["v1", "Namespace", "", "shop"]["metadata"]["labels"] = {"istio-injection": "enabled"}
+        with pytest.raises(StageError, match="its namespace got the label istio-injection only at"):
+            world.health()
 
     def test_one_that_began_later_missed_istiod(self, labelled):
         world, meta = labelled

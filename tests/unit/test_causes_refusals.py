@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from causes_world import CausesWorld
 
-from canarylab.errors import StageError
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import degraded
 from canarylab.rollouts.causes import rollout as causes
@@ -101,11 +100,11 @@ class TestPodSecurity:
         assert "change the Rollout's template so that it meets `restricted`" in cause(world).remedy
         assert "CNI" not in cause(world).remedy
 
-    def test_up_ends_at_once(self, world):
+    def test_up_asks_for_it(self, world):
         world.refused(BASELINE)
-        with pytest.raises(StageError, match="Rollout shop/web can't get on") as raised:
-            degraded.explained(world.ctx, [world.rollout], "Rollout web is Progressing")
-        assert "Istio's CNI plugin" in str(raised.value.remedy)
+        found = degraded.cause(world.ctx, [world.rollout])
+        assert found == cause(world)
+        assert found.lasting
 
 
 class TestWebhook:
@@ -188,13 +187,15 @@ class TestEvents:
         assert causes.standstill(world.ctx, "shop", "web") is None
 
     def test_who_may_not_read_events_is_told_nothing(self, world):
-        world.cluster.refused["list Event "] = ApiError("forbidden", 403, where="GET")
+        world.event("Rollout", "web", "TrafficRoutingError", "no")
+        world.cluster.refused["list Event"] = ApiError("forbidden", 403, where="GET")
         assert causes.standstill(world.ctx, "shop", "web") is None
 
     def test_up_says_it_too_and_goes_on_waiting(self, world):
         world.event("Rollout", "web", "TrafficRoutingError", "the server refused the weight")
-        said = degraded.explained(world.ctx, [world.rollout], "Rollout web is Progressing: x")
-        assert said.startswith("Rollout web is Progressing: x; Argo's controller says of the Rollout: TrafficRouting")
+        found = degraded.cause(world.ctx, [world.rollout])
+        assert found.why.startswith("Argo's controller says of the Rollout: TrafficRoutingError")
+        assert not found.lasting
 
 
 class TestUndecided:

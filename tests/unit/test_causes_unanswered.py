@@ -160,7 +160,8 @@ class TestUnavailable:
         assert "PeerAuthentication shop/strict takes mutual TLS only" in why
 
     def test_a_cluster_that_does_not_answer_tells_nothing(self, world):
-        world.cluster.refused["list VirtualService "] = ApiError("no answer", None, where="GET")
+        route(world, to("web-gone"))
+        world.cluster.refused["list VirtualService"] = ApiError("no answer", None, where="GET")
         assert look(world, UNAVAILABLE) is None
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from demo_world import IMAGE, Stage, step
+from demo_world import IMAGE, Stage, WorldCluster, step
 from pydantic import ValidationError
+from support.fake_cluster import Key
 
 import canarylab.demo.steps
 from canarylab.contract.step import Step
+from canarylab.demo.reset import reset
 from canarylab.demo.steps.expect_rollout import ExpectRollout
 from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.promote import Promote
 from canarylab.demo.steps.set_image import SetImage, successor
 from canarylab.discovery import discover
 from canarylab.errors import ExpectationError
+from canarylab.kube.client import ApiError
+from canarylab.tools.runner import Result
 
 IMAGES = [f"{IMAGE}:blue", f"{IMAGE}:yellow"]
 HEALTHY = step(Healthy, rollout="rollouts-demo")
@@ -172,6 +178,133 @@ class TestSetImage:
     def test_exactly_one_option_says_which_image(self, which: dict[str, object]):
         with pytest.raises(ValidationError):
             set_image(**which)
+
+
+class HelperCluster(WorldCluster):
+    """The world's API, whose Rollout has a helper among its init containers, of the same release as the rest."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage.world)
+        self.stable = {"rollouts-demo": f"{IMAGE}:blue", "helper": f"{IMAGE}:blue", "proxy": "proxy:1"}
+        self.wanted = dict(self.stable)
+        self.workload: str | None = None
+        self.conflicts = 0
+
+    def _held(self, api_version: str, kind: str) -> dict[Key, dict[str, Any]]:
+        if kind == "Deployment":
+            meta = {"name": "web", "namespace": "default", "resourceVersion": "7"}
+            spec = {"template": self._template(self.wanted)}
+            obj = {"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec}
+            return {self._key(api_version, kind, "web", "default"): obj}
+        held = super()._held(api_version, kind)
+        for one in held.values():
+            if kind == "ReplicaSet":
+                number = int(one["metadata"]["annotations"]["rollout.argoproj.io/revision"])
+                one["spec"]["template"] = self._template(self.stable if number == 1 else self.wanted)
+            elif kind == "Rollout":
+                one["spec"]["template"] = {} if self.workload else self._template(self.wanted)
+                if self.workload:
+                    one["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.workload}
+        return held
+
+    def patch(self, _api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str) -> None:
+        assert namespace == "default"
+        self.conflicts -= 1
+        if self.conflicts >= 0:
+            raise ApiError("it has been modified", where=name, code=409)
+        self.world.patches.append((kind, name, body))
+        spec = body["spec"]["template"]["spec"]
+        self.wanted = {one["name"]: one["image"] for one in spec["containers"] + spec["initContainers"]}
+        self.world.set_image("blue" if self.wanted == self.stable else "yellow")
+
+    def _template(self, images: dict[str, str]) -> dict[str, Any]:
+        containers = [{"name": name, "image": image, "env": [name]} for name, image in images.items()]
+        return {"spec": {"containers": containers[:1], "initContainers": containers[1:]}}
+
+
+class TestSetImagesOfSeveralContainers:
+    @pytest.fixture(autouse=True)
+    def cluster(self, stage: Stage) -> HelperCluster:
+        cluster = HelperCluster(stage)
+        stage.provider.access.cluster = lambda _ctx: cluster  # type: ignore[assignment,method-assign,return-value]
+        return cluster
+
+    def set(self, stage: Stage, **options: Any) -> None:
+        step(SetImage, rollout="rollouts-demo", **options).run(stage.ctx, None)
+
+    def test_an_init_container_is_one_as_any_other(self, stage: Stage, cluster: HelperCluster):
+        def known(argv: Any, **_: Any) -> Result:
+            assert f"helper={IMAGE}:yellow" in argv
+            cluster.wanted["helper"] = f"{IMAGE}:yellow"
+            stage.world.set_image("yellow")
+            return Result("updated", "", 0, 0.1)
+
+        stage.runner.run = known  # type: ignore[method-assign]
+        self.set(stage, container="helper", images=IMAGES)
+        assert stage.facts[-1].holds
+        assert not stage.world.patches
+
+    def test_several_that_get_the_same_are_one_update(self, stage: Stage):
+        self.set(stage, container=["rollouts-demo", "helper"], images=IMAGES)
+        [(kind, name, body)] = stage.world.patches
+        assert (kind, name) == ("Rollout", "rollouts-demo")
+        assert body["spec"]["template"]["spec"] == {
+            "containers": [{"name": "rollouts-demo", "image": f"{IMAGE}:yellow", "env": ["rollouts-demo"]}],
+            "initContainers": [
+                {"name": "helper", "image": f"{IMAGE}:yellow", "env": ["helper"]},
+                {"name": "proxy", "image": "proxy:1", "env": ["proxy"]},
+            ],
+        }
+        assert stage.facts[-1].seen == f"revision 2 ({IMAGE}:yellow, proxy:1)"
+        assert stage.runner.commands == []
+
+    def test_each_may_have_its_own(self, stage: Stage, cluster: HelperCluster):
+        self.set(stage, container="rollouts-demo", images=IMAGES, also={"proxy": {"image": "proxy:2"}})
+        assert cluster.wanted == {"rollouts-demo": f"{IMAGE}:yellow", "helper": f"{IMAGE}:blue", "proxy": "proxy:2"}
+
+    def test_all_of_them_go_back_together(self, stage: Stage):
+        self.set(stage, container=["rollouts-demo", "helper"], images=IMAGES)
+        self.set(stage, container=["rollouts-demo", "helper"], back=True)
+        assert stage.facts[-1].text == "set image back"
+        assert stage.facts[-1].seen == f"revision 1 ({IMAGE}:blue, proxy:1)"
+
+    def test_the_template_of_a_deployment_is_set_there(self, stage: Stage, cluster: HelperCluster):
+        cluster.workload = "web"
+        self.set(stage, container=["rollouts-demo", "helper"], images=IMAGES)
+        [(kind, name, body)] = stage.world.patches
+        assert (kind, name, body["metadata"]) == ("Deployment", "web", {"resourceVersion": "7"})
+
+    def test_what_the_deployment_asks_for_already_begins_nothing(self, stage: Stage, cluster: HelperCluster):
+        cluster.workload = "web"
+        with pytest.raises(ExpectationError, match="already asks for"):
+            self.set(stage, container=["rollouts-demo", "helper"], image=f"{IMAGE}:blue")
+
+    def test_one_that_somebody_else_writes_meanwhile_is_read_again(self, stage: Stage, cluster: HelperCluster):
+        cluster.conflicts = 4
+        self.set(stage, container=["rollouts-demo", "helper"], images=IMAGES)
+        assert len(stage.world.patches) == 1
+
+    def test_one_that_never_stands_still_is_given_up(self, stage: Stage, cluster: HelperCluster):
+        cluster.conflicts = 5
+        with pytest.raises(ApiError):
+            self.set(stage, container=["rollouts-demo", "helper"], images=IMAGES)
+
+    def test_one_that_is_not_there_is_told_with_the_init_containers(self, stage: Stage):
+        with pytest.raises(ExpectationError, match="one of: rollouts-demo, helper, proxy"):
+            self.set(stage, container=["rollouts-demo", "halper"], images=IMAGES)
+
+    def test_a_reset_sets_all_of_them_back_at_once(self, stage: Stage, cluster: HelperCluster):
+        self.set(stage, container=["rollouts-demo", "helper"], images=IMAGES)
+        while stage.world.pending:
+            stage.world.pending.popleft()()
+        reset(stage.ctx, [HEALTHY])
+        assert stage.runner.commands == ["abort rollouts-demo"]
+        assert cluster.wanted == cluster.stable
+
+    @pytest.mark.parametrize("also", [{"helper": {}}, {"helper": {"image": "a", "back": True}}])
+    def test_each_needs_exactly_one_option(self, also: dict[str, object]):
+        with pytest.raises(ValidationError):
+            set_image(image="a", also=also)
 
 
 class TestExpectRollout:

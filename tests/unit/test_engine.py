@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import pytest
@@ -7,6 +8,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_time import FakeTime
 from support.runs import Heard, Scripted, context_of
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.playbook import Limits
 from canarylab.engine import bring_up, outcome
 from canarylab.engine.select import select
@@ -232,6 +234,41 @@ def test_what_is_not_healthy_at_its_deadline_has_failed_with_the_last_reason():
     assert "not healthy within 90 s: 0 of 1 pods available" in run.outcomes["a"].reason
     assert "invoke status" in run.outcomes["a"].reason
     assert run.exit_code == EXIT_FAILED
+
+
+class Explained(Scripted):
+    """Never gets healthy, and knows why."""
+
+    found = Cause("exceeded quota: few", "`raise it`")
+
+    def cause(self, _ctx):
+        return self.found
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """A standstill is one at the second look."""
+    monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_stands_still_is_told_with_its_cause_and_the_remedy_for_that():
+    cluster = FakeCluster()
+    cluster.pending.extend([lambda: None] * 3)
+    run, heard = up(Explained("a", ill=["no pod"] * 9), cluster=cluster, limits={"a": Limits(90.0, 0)})
+    assert "waiting: no pod; exceeded quota: few" in [event.message for event in heard.of(StageProgress)]
+    assert "not healthy within 90 s: no pod; exceeded quota: few" in run.outcomes["a"].reason
+    assert "next: `raise it`" in run.outcomes["a"].reason
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_only_a_person_can_mend_is_not_waited_for():
+    cluster, stage = FakeCluster(), Explained("a", ill=["no pod"] * 9)
+    stage.found = dataclasses.replace(stage.found, lasting=True)
+    cluster.pending.extend([lambda: None, lambda: pytest.fail("waited on")])
+    run, _ = up(stage, cluster=cluster)
+    assert "it can't get healthy: no pod; exceeded quota: few" in run.outcomes["a"].reason
+    assert "next: `raise it`" in run.outcomes["a"].reason
 
 
 @pytest.mark.parametrize("code", [None, 429, 500, 503])

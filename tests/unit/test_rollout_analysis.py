@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from demo_world import IMAGE, Stage, WorldCluster, step
+from demo_world import IMAGE, STEPS, Stage, WorldCluster, step
 from pydantic import ValidationError
 
 from canarylab.contract.step import Session
@@ -44,7 +44,7 @@ def analysis_run(phase: str = "Running", *results: dict[str, Any], message: str 
             "name": of.get("name", f"{rollout}-6877dff844-{revision}-1"),
             "creationTimestamp": of.get("created", BEGAN),
             "annotations": {"rollout.argoproj.io/revision": str(revision)},
-            "labels": {"rollout-type": "Step", "step-index": "1"} if of.get("of_step", True) else {},
+            "labels": of.get("labels", {"rollout-type": "Step", "step-index": "1"}),
             "ownerReferences": [{"kind": "Rollout", "name": rollout, "uid": "ro"}],
         },
         "spec": {
@@ -65,6 +65,16 @@ class Cluster(WorldCluster):
         super().__init__(stage.world)
         self.kinds.add(("argoproj.io/v1alpha1", "AnalysisRun"))
         self.runs: list[dict[str, Any]] = []
+        self.strategy: dict[str, Any] = {
+            "canary": {"steps": [STEPS[0], {"analysis": {"templates": [{"templateName": "success"}]}}]}
+        }
+        """What the Rollout's says of its analyses."""
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Any:
+        found = super().get(api_version, kind, name, namespace)
+        if kind == "Rollout" and found:
+            return {**found, "spec": {**found["spec"], "strategy": self.strategy}}
+        return found
 
     def list(self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, **_: Any) -> Any:
         if (api_version, kind) == ("argoproj.io/v1alpha1", "AnalysisRun"):
@@ -232,7 +242,25 @@ class TestNoRun:
         stage.world.pending.append(lambda: pytest.fail("waited on"))
         said = disappointment(stage, "Successful")
         assert "saw no AnalysisRun of the newest revision" in said
-        assert "it has no `analysis` among its steps" in said
+        assert "it was promoted past its analysis, or no update has begun" in said
+
+    def test_a_rollout_that_has_none_is_not_waited_for(self, stage: Analysed):
+        stage.cluster.strategy = {"canary": {"steps": STEPS}}
+        stage.world.pending.append(lambda: pytest.fail("waited on"))
+        assert "it has no `analysis` among its steps, none beside them" in disappointment(stage, "Successful")
+
+    def test_a_rollout_that_has_none_of_the_kind_says_which_it_has(self, stage: Analysed):
+        stage.world.pending.append(lambda: pytest.fail("waited on"))
+        said = disappointment(stage, "Successful", kind="pre-promotion")
+        assert "no AnalysisRun of the newest revision for pre-promotion" in said
+        assert "its analyses are: step" in said
+
+    def test_one_in_the_background_that_begins_at_a_later_step_is_not_waited_for_in_a_pause(self, stage: Analysed):
+        stage.cluster.strategy = {"canary": {"steps": STEPS, "analysis": {"startingStep": 2}}}
+        stage.world._weigh()
+        stage.world.pending.append(lambda: pytest.fail("waited on"))
+        said = disappointment(stage, "Successful")
+        assert "it begins once 2 steps are done (startingStep), and it is paused at step 1/2" in said
 
     def test_a_template_that_is_not_there_is_in_the_rollouts_words(self, stage: Analysed):
         stage.world.phase, stage.world.message = "Degraded", "InvalidSpec: AnalysisTemplate 'x' not found"
@@ -242,6 +270,107 @@ class TestNoRun:
     def test_another_revisions_run_is_none(self, stage: Analysed):
         stage.becomes(analysis_run("Failed", BAD_RATE, revision=1))
         assert "no AnalysisRun" in disappointment(stage, "Failed")
+
+
+UNSURE = result("success-rate", "Inconclusive", measurement(8, "93", "Inconclusive"))
+UNSURE_FOR = 'Metric "success-rate" assessed Inconclusive due to inconclusive (1) > inconclusiveLimit (0)'
+LABELS = {
+    "step": {"rollout-type": "Step", "step-index": "1"},
+    "background": {"rollout-type": "Background"},
+    "pre-promotion": {"rollout-type": "PrePromotion"},
+    "post-promotion": {"rollout-type": "PostPromotion"},
+}
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "step": {"canary": {"steps": [STEPS[0], {"analysis": {"templates": [{"templateName": "a"}]}}]}},
+    "background": {"canary": {"steps": STEPS, "analysis": {"templates": [{"templateName": "a"}]}}},
+    "pre-promotion": {"blueGreen": {"prePromotionAnalysis": {"templates": [{"templateName": "a"}]}}},
+    "post-promotion": {"blueGreen": {"postPromotionAnalysis": {"templates": [{"templateName": "a"}]}}},
+}
+KINDS = sorted(LABELS)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, stage: Analysed) -> str:
+    stage.cluster.strategy = STRATEGIES[request.param]
+    return str(request.param)
+
+
+class TestEveryKind:
+    def test_one_that_succeeds_lets_the_rollout_go_on(self, stage: Analysed, kind: str):
+        stage.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY, labels=LABELS[kind]))
+        stage.world._finish()
+        said = expect(stage, "Successful")
+        assert f"{'' if kind == 'step' else kind + ' '}analysis of revision 2" in said
+        assert "decision of the Rollout" in said
+        assert "False" not in said
+
+    @pytest.mark.parametrize("phase", ["Failed", "Error"])
+    def test_one_that_fails_aborts_the_update(self, stage: Analysed, kind: str, phase: str):
+        bad = result("success-rate", phase, measurement(8, "80", phase))
+        stage.becomes(analysis_run(phase, bad, GOOD_LATENCY, message=FAILED, labels=LABELS[kind]))
+        stage.aborts()
+        said = expect(stage, phase, metrics={"success-rate": phase})
+        assert f"decision of the Rollout: aborted for: {FAILED}" in said
+        assert "False" not in said
+
+    def test_one_that_can_not_decide_pauses_the_rollout(self, stage: Analysed, kind: str):
+        stage.becomes(analysis_run("Inconclusive", UNSURE, GOOD_LATENCY, message=UNSURE_FOR, labels=LABELS[kind]))
+        stage.world._weigh()
+        stage.world.pause.append({"reason": "InconclusiveAnalysisRun"})
+        said = expect(stage, "Inconclusive", metrics={"success-rate": "Inconclusive"})
+        assert "decision of the Rollout: paused until somebody decides (InconclusiveAnalysisRun)" in said
+        assert "False" not in said
+
+    def test_that_it_can_not_decide_is_told_with_both_ways_to_decide(self, stage: Analysed, kind: str):
+        stage.becomes(analysis_run("Inconclusive", UNSURE, GOOD_LATENCY, message=UNSURE_FOR, labels=LABELS[kind]))
+        stage.world._weigh()
+        stage.world.pending.append(lambda: pytest.fail("waited on"))
+        said = disappointment(stage, "Successful")
+        assert f"somebody has to decide: {UNSURE_FOR}" in said
+        assert "Inconclusive: 93 (Inconclusive) after 8 s" in stage.said
+        assert "`kubectl argo rollouts promote rollouts-demo --context" in said
+        assert "`kubectl argo rollouts abort rollouts-demo --context" in said
+
+    @pytest.mark.parametrize("phase", ["Pending", "Running"])
+    def test_one_that_is_under_way_may_be_expected(self, stage: Analysed, kind: str, phase: str):
+        stage.becomes(analysis_run(phase, result("success-rate", "Running"), labels=LABELS[kind]))
+        said = expect(stage, phase, metrics={"success-rate": "Running"})
+        assert "decision" not in said
+
+    def test_one_that_has_ended_is_under_way_no_more(self, stage: Analysed, kind: str):
+        stage.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY, labels=LABELS[kind]))
+        stage.world.pending.append(lambda: pytest.fail("waited on"))
+        assert "expected Running, saw Successful" in disappointment(stage, "Running")
+
+    def test_it_can_be_chosen_among_others(self, stage: Analysed, kind: str):
+        stage.cluster.strategy = {"canary": STRATEGIES["step"]["canary"] | STRATEGIES["background"]["canary"]}
+        stage.cluster.strategy["blueGreen"] = {
+            key: value for each in KINDS for key, value in STRATEGIES[each].get("blueGreen", {}).items()
+        }
+        stage.cluster.runs = [analysis_run("Running", name=each, labels=LABELS[each]) for each in KINDS]
+        assert f"analysis of revision 2, {kind}: Running" in expect(stage, "Running", kind=kind)
+
+
+class TestBackground:
+    def test_the_end_of_the_update_is_its_end_too(self, stage: Analysed):
+        stage.cluster.strategy = STRATEGIES["background"]
+        ended = {"message": "Run Terminated", "terminate": True, "labels": LABELS["background"]}
+        stage.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY, **ended))
+        stage.world._finish()
+        assert "decision of the Rollout: not aborted" in expect(stage, "Successful")
+
+    def test_an_abort_by_hand_ends_it_too_early(self, stage: Analysed):
+        stage.cluster.strategy = STRATEGIES["background"]
+        ended = {"message": "Run Terminated", "terminate": True, "labels": LABELS["background"]}
+        stage.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY, **ended))
+        stage.aborts(why="")
+        assert "expected not aborted" in disappointment(stage, "Successful")
+
+    def test_while_a_step_has_one_that_comes_first(self):
+        later = analysis_run("Running", labels=LABELS["background"], created="2026-01-01T12:05:00Z")
+        found = latest([later, analysis_run("Failed")], "rollouts-demo", 2)
+        assert found is not None
+        assert found.purpose == "step"
 
 
 def test_a_metric_that_the_run_does_not_have_is_not_waited_for(stage: Analysed):
@@ -260,7 +389,7 @@ def test_of_several_runs_of_a_revision_the_last_one_counts():
     assert found.name == "again"
 
 
-@pytest.mark.parametrize("other", [{"rollout": "other"}, {"revision": 3}, {"of_step": False}])
+@pytest.mark.parametrize("other", [{"rollout": "other"}, {"revision": 3}, {"labels": {}}])
 def test_a_run_of_another_rollout_revision_or_kind_is_not_taken(other: dict[str, Any]):
     assert latest([analysis_run("Failed", **other)], "rollouts-demo", 2) is None
 
@@ -287,7 +416,9 @@ def test_an_image_is_named_by_the_revision(stage: Analysed):
     assert f"revision 2 ({IMAGE}:yellow) is stable" in expect(stage, "Successful")
 
 
-@pytest.mark.parametrize("wrong", [{"phase": "Error"}, {"phase": "Failed", "metrics": {"a": "Fine"}}])
+@pytest.mark.parametrize(
+    "wrong", [{"phase": "Fine"}, {"phase": "Failed", "kind": "hourly"}, {"phase": "Failed", "metrics": {"a": "Fine"}}]
+)
 def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]):
     with pytest.raises(ValidationError):
         step(ExpectAnalysis, rollout="x", **wrong)

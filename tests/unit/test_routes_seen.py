@@ -47,6 +47,9 @@ class TestShares:
         shares = expected("aaa", "bbb", percent)
         assert shares == pytest.approx({"aaa": 100 - percent, "bbb": percent})
 
+    def test_what_an_experiment_gets_is_taken_from_stable(self):
+        assert expected("aaa", "bbb", 20, {"ccc": 10.0, "ddd": 5.0}) == {"aaa": 65, "bbb": 20, "ccc": 10, "ddd": 5}
+
     @given(PERCENT)
     def test_where_both_are_one_revision_everything_is_its(self, percent: float):
         assert math.isclose(expected("aaa", "aaa", percent)["aaa"], 100)

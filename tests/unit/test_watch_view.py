@@ -47,6 +47,15 @@ def test_weights_may_have_another_whole_than_100():
     assert [share for _, share in WatchView.of(snapshot).split] == [25.0, 75.0]
 
 
+def test_what_an_experiment_gets_is_not_stables():
+    snapshot = paused(weight=25)
+    additional = [{"weight": 10, "serviceName": "web-experiment", "podTemplateHash": "5d4c"}]
+    snapshot.rollout["status"]["canary"]["weights"]["additional"] = additional
+    view = WatchView.of(snapshot)
+    assert view.rollout.experimental == {"5d4c": 10.0}
+    assert [(one.role, share) for one, share in view.split] == [("canary", 25.0), ("stable", 65.0)]
+
+
 def test_at_rest_stable_gets_everything_and_all_steps_are_done():
     view = WatchView.of(at_rest())
     assert [(one.number, share) for one, share in view.split] == [(1, 100.0)]

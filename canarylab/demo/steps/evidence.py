@@ -149,7 +149,7 @@ class _Scene:
                 yield self._claim(PROXY, named, view, "the proxy was not given, or refused, what the route objects say")
 
     def _claim(self, layer: str, seen: Seen, view: RolloutView, cause: str) -> Claim:
-        shares = expected(view.stable_hash, view.current_hash, self.options.canary)
+        shares = expected(view.stable_hash, view.current_hash, self.options.canary, view.experimental)
         copied: Shares = {view.current_hash: self.options.mirrored} if self.options.mirrored else {}
         wanted, found = _who(shares, copied, view), f"{seen.words} ({_who(seen.shares, seen.mirrored, view)})"
         return Claim(f"{layer}: {seen.where}", wanted, found, seen.agrees(shares, copied), seen.cause or cause)
@@ -217,6 +217,7 @@ def _who(shares: Shares, copied: Shares, view: RolloutView) -> str:
 
 def _revisions(shares: Shares, view: RolloutView) -> str:
     numbers = {revision.hash: f"revision {revision.number}" for revision in view.revisions}
+    numbers |= dict.fromkeys(view.experimental, "the experiment")
     named = [(numbers.get(digest, "others"), share) for digest, share in shares.items() if share]
     ranked = sorted(named, key=lambda each: (-each[1], each[0]))
     return ", ".join(f"{name} {share:g} %" for name, share in ranked) or "nobody"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step, StepOptions
-from canarylab.demo import claims, plugin
+from canarylab.demo import claims
 from canarylab.demo.required import require_images
+from canarylab.demo.template import set_images, template_owner
 from canarylab.demo.waiting import BeginOptions, expect
 from canarylab.errors import ExpectationError
-from canarylab.rollouts.view import RolloutView, read_rollout
+from canarylab.rollouts.revisions import images_of, listed_images
+from canarylab.rollouts.view import RolloutView, get_rollout, view_of
 
 
 def _distinct(images: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -22,10 +24,9 @@ def _distinct(images: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return images
 
 
-class SetImageOptions(BeginOptions):
+class WhichImage(StepOptions):
     """Exactly one of `images`, `image` and `back` says which image."""
 
-    container: str = Field(description="container of the pod template whose image is set")
     images: Annotated[tuple[str, ...] | None, AfterValidator(_distinct), Field(min_length=2)] = Field(
         None, description="the one after the stable image is set; after the last comes the first"
     )
@@ -33,42 +34,73 @@ class SetImageOptions(BeginOptions):
     back: Literal[True] | None = Field(None, description="the stable image is set again, which ends an update")
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> SetImageOptions:
+    def _one_of_them(self) -> Self:
         if sum(option is not None for option in (self.images, self.image, self.back)) != 1:
             raise ValueError("expected exactly one of images, image and back: which image is to be set")
         return self
 
+    def wanted(self, ctx: Context, stable: str) -> str:
+        """The image to set, given the stable one."""
+        if self.images is not None:
+            return successor(stable, [ctx.provider.images.reference(image) for image in self.images])
+        return ctx.provider.images.reference(self.image) if self.image is not None else stable
+
+    def require(self, ctx: Context, step: Step) -> None:
+        """Raise ExpectationError, with the playbook's line, for an image that the cluster can't have."""
+        require_images(ctx, step, "images", self.images or ())
+        require_images(ctx, step, "image", [self.image] if self.image else [])
+
+
+class SetImageOptions(WhichImage, BeginOptions):
+    """Exactly one of `images`, `image` and `back` says which image; `also` has those of further containers."""
+
+    container: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="container of the pod template whose image is set, or a list of those that get the same; init "
+        "containers count"
+    )
+    also: dict[str, WhichImage] = Field(
+        {}, description="by container: what is set in the same update, each by `images`, `image` or `back`"
+    )
+
+    @property
+    def containers(self) -> dict[str, WhichImage]:
+        """What is to be set, by container."""
+        same = (self.container,) if isinstance(self.container, str) else self.container
+        return {**dict.fromkeys(same, self), **self.also}
+
 
 class SetImage(Step):
-    """Sets the image by the plugin, and waits until the controller has begun: not for how it ends."""
+    """Sets the image, or several in one update, and waits until the controller has begun: not for how it ends."""
 
     kind: ClassVar[str] = "set-image"
     Options: ClassVar[type[StepOptions]] = SetImageOptions
     options: SetImageOptions
 
     def check(self, ctx: Context) -> None:
-        require_images(ctx, self, "images", self.options.images or ())
-        require_images(ctx, self, "image", [self.options.image] if self.options.image else [])
+        for each in (self.options, *self.options.also.values()):
+            each.require(ctx, self)
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
-        view = read_rollout(ctx, options.namespace, options.rollout)
-        old = stable_image(ctx, view, options.container)
-        new = self._wanted(ctx, old)
-        if view.images.get(options.container) == new:
+        rollout = get_rollout(ctx, options.namespace, options.rollout)
+        view = view_of(ctx, rollout)
+        old = {container: stable_image(ctx, view, container) for container in options.containers}
+        new = {container: which.wanted(ctx, old[container]) for container, which in options.containers.items()}
+        asked = images_of(template_owner(ctx, rollout)["spec"]["template"])
+        if new.items() <= asked.items():
             raise _already(ctx, view, new, "no update has begun" if new == old else "its update has begun before")
-        command = plugin.plugin(ctx).set_image(options.namespace, options.rollout, options.container, new)
-        plugin.run(ctx, command)
+        set_images(ctx, options.namespace, options.rollout, new)
 
         def look(now: RolloutView) -> Iterable[Claim]:
-            return [_ended(now, new) if new == old else _begun(now, options.container, old, new)]
+            return [_ended(now, new) if _is_stable(view, new) else _begun(now, old, new)]
 
         expect(ctx, self, options, look, options.timeout)
 
-    def _wanted(self, ctx: Context, stable: str) -> str:
-        if self.options.images is not None:
-            return successor(stable, [ctx.provider.images.reference(image) for image in self.options.images])
-        return ctx.provider.images.reference(self.options.image) if self.options.image is not None else stable
+
+def _is_stable(view: RolloutView, images: Mapping[str, str]) -> bool:
+    """Whether all of the template's images are those of the stable revision again, once these are set."""
+    stable = dict(view.stable.images) if view.stable else {}
+    return {**stable, **view.images, **images} == stable
 
 
 def stable_image(ctx: Context, view: RolloutView, container: str) -> str:
@@ -92,22 +124,24 @@ def successor(image: str, images: Sequence[str]) -> str:
     return images[(images.index(image) + 1) % len(images)] if image in images else images[0]
 
 
-def _already(ctx: Context, view: RolloutView, image: str, why: str) -> ExpectationError:
+def _already(ctx: Context, view: RolloutView, images: Mapping[str, str], why: str) -> ExpectationError:
     return ExpectationError(
-        f"setting the image would change nothing: the template of Rollout {view.name} already asks for {image}",
+        f"setting the image would change nothing: the template of Rollout {view.name} already asks for "
+        f"{listed_images(images)}",
         where="demo step set-image",
         why=f"{why}: it is {view}",
         remedy=f"name another image, or bring it to rest first with `{ctx.command('demo --reset')}`",
     )
 
 
-def _begun(view: RolloutView, container: str, old: str, new: str) -> Claim:
+def _begun(view: RolloutView, old: Mapping[str, str], new: Mapping[str, str]) -> Claim:
     canary = view.canary
-    holds = canary is not None and canary.images.get(container) == new
-    return Claim(f"set image, from {old}", f"{new} in a new revision", str(canary or view), holds, claims.cause(view))
+    holds = canary is not None and new.items() <= canary.images.items()
+    text, wanted = f"set image, from {listed_images(old)}", f"{listed_images(new)} in a new revision"
+    return Claim(text, wanted, str(canary or view), holds, claims.cause(view))
 
 
-def _ended(view: RolloutView, image: str) -> Claim:
+def _ended(view: RolloutView, images: Mapping[str, str]) -> Claim:
     """The controller has seen that the stable revision is the wanted one again; its pods may still have to start."""
-    wanted, seen = f"{image}, of the stable revision", str(view.canary or view.stable or view)
+    wanted, seen = f"{listed_images(images)}, of the stable revision", str(view.canary or view.stable or view)
     return Claim("set image back", wanted, seen, not view.updating, claims.cause(view))

@@ -50,7 +50,7 @@ def _revision(one: RevisionView, traffic: GatewayTraffic) -> dict[str, Any]:
     return {
         "revision": one.number,
         **_fields(one, "role", "hash", "status"),
-        "images": tuple(one.images.values()),
+        "images": tuple(dict.fromkeys(one.images.values())),
         **_fields(one, "wanted", "ready"),
         "created": _time(one.created),
         "scales_down_at": _time(one.scales_down_at),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from canarylab.report.lines import Line, line
 from canarylab.report.marks import PHASE_STYLES
 from canarylab.report.text import count, time_of_day
-from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.revisions import RevisionView, listed_images
 from canarylab.watch.state import WatchState
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
@@ -98,7 +98,7 @@ def _of_revision(before: RevisionView | None, after: RevisionView) -> Iterator[L
     name = _name(after)
     if before is None or before.role != after.role:
         lost = before.role if before and not after.role else ""
-        yield line(f"{name} isn't {lost} any more" if lost else f"{name}: {', '.join(after.images.values())}")
+        yield line(f"{name} isn't {lost} any more" if lost else f"{name}: {listed_images(after.images)}")
     if before is None or (before.ready, before.wanted) != (after.ready, after.wanted):
         yield line(f"{name}: {_pods(after)}")
     if after.trouble and (before is None or before.trouble != after.trouble):

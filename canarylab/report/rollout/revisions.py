@@ -184,7 +184,8 @@ class _Table:
 def _images(one: RevisionView, among: Sequence[RevisionView]) -> str:
     """Those in which it differs from the other revisions, as a sidecar's doesn't; without registry and path."""
     common = set.intersection(*(set(each.images.values()) for each in among))
-    own = [image for image in one.images.values() if image not in common] or [*one.images.values()]
+    images = [*dict.fromkeys(one.images.values())]
+    own = [image for image in images if image not in common] or images
     return ", ".join(_bare(image) for image in own)
 
 

@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset, plugin
+from canarylab.rollouts import analysis
+from canarylab.rollouts.causes.cause import kubectl, or_reset, plugin
 from canarylab.rollouts.causes.measuring import unreachable
+from canarylab.rollouts.strategy import INCONCLUSIVE
 from canarylab.rollouts.view import API_VERSION, RolloutView, read_rollout
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
-_OPEN = ("InconclusiveAnalysisRun", "InconclusiveExperiment")
+_OPEN = (INCONCLUSIVE, "InconclusiveExperiment")
 """Why Argo's controller waits for somebody after an analysis (argo-rollouts, pkg/apis/rollouts/v1alpha1/types.go)."""
-_RUN_STATUSES = (
-    ("canary", "currentStepAnalysisRunStatus"),
-    ("canary", "currentBackgroundAnalysisRunStatus"),
-    ("blueGreen", "prePromotionAnalysisRunStatus"),
-    ("blueGreen", "postPromotionAnalysisRunStatus"),
-)
 
 
 def undecided(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
@@ -60,13 +57,10 @@ def no_answer(ctx: Context, namespace: str, rollout: str, run: str) -> Cause | N
 
 def _runs(ctx: Context, rollout: Object) -> Iterable[Object]:
     """Those that its status names, the steps' first."""
-    namespace = rollout["metadata"]["namespace"]
-    names = [dig(rollout, "status", *path, "name") for path in _RUN_STATUSES]
     try:
-        runs = [ctx.cluster.get(API_VERSION, "AnalysisRun", name, namespace) for name in names if name]
+        return [run for _, run in analysis.current(ctx.cluster, rollout)]
     except ApiError:
         return []
-    return [run for run in runs if run is not None]
 
 
 def _of(run: Object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,16 +14,6 @@ INVALID_SPEC = "InvalidSpec: "
 
 RESET = "reset"
 """What `demo --reset` is called among the steps."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why it is so, and what to do about it, with commands to paste."""
-
-    why: str
-    remedy: str
-    lasting: bool = False
-    """Whether it stays so until somebody acts, so that waiting is of no use."""
 
 
 def kubectl(ctx: Context, view: RolloutView, words: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, condition, dig
-from canarylab.rollouts.causes.cause import Cause
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube.health import rollout_health
 from canarylab.rollouts.causes import invalid
@@ -16,29 +18,28 @@ if TYPE_CHECKING:
 _ABORTED = "RolloutAborted: "
 
 
-def explained(ctx: Context, objects: Iterable[dict[str, Any]], reason: str) -> str:
-    """Why the objects aren't in health, with what is found about the first Rollout among them that isn't.
+def refuse_lasting(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
+    """Raise StageError for the first Rollout among the objects that stays as it is until somebody acts."""
+    for rollout in _unhealthy(ctx, objects):
+        _refuse_lasting(ctx, rollout)
 
-    Raises StageError for one that stays as it is until somebody acts.
-    """
+
+def cause(ctx: Context, objects: Iterable[dict[str, Any]]) -> Cause | None:
+    """What is found about the first Rollout among the objects that isn't in health, and doesn't get on."""
+    for rollout in _unhealthy(ctx, objects):
+        if found := causes.trouble(ctx, rollout["metadata"]["namespace"], rollout["metadata"]["name"]):
+            may_come = invalid.is_refused(rollout)  # other stages may bring what it refers to
+            return replace(found, lasting=found.lasting and not may_come)
+    return None
+
+
+def _unhealthy(ctx: Context, objects: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for obj in objects:
         if obj["kind"] == "Rollout":
             meta = obj["metadata"]
             live = ctx.cluster.get(obj["apiVersion"], "Rollout", meta["name"], meta.get("namespace"))
-            if live is None or rollout_health(live, meta["name"]) is None:
-                continue
-            _refuse_lasting(ctx, live)
-            cause = causes.trouble(ctx, live["metadata"]["namespace"], meta["name"])
-            if cause and cause.lasting and not invalid.is_refused(live):  # other stages may bring what it refers to
-                raise StageError(
-                    f"Rollout {live['metadata']['namespace']}/{meta['name']} can't get on: {cause.why}",
-                    where=f"stage {ctx.stage}",
-                    why="it stays so until somebody acts",
-                    remedy=cause.remedy,
-                )
-            if cause and cause.why not in reason:
-                return f"{reason}; {cause.why}"
-    return reason
+            if live is not None and rollout_health(live, meta["name"]) is not None:
+                yield live
 
 
 def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
@@ -48,9 +49,9 @@ def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
     subject, up = f"Rollout {meta['namespace']}/{meta['name']}", ctx.command("up")
     message = str(status.get("message", ""))
     if message.startswith(_ABORTED):
-        cause = causes.trouble(ctx, meta["namespace"], meta["name"])
+        found = causes.trouble(ctx, meta["namespace"], meta["name"])
         what = f"{subject} is in the middle of an update that was aborted"
-        why = cause.why if cause and cause.lasting else message
+        why = found.why if found and found.lasting else message
         remedy = f"`{ctx.command('demo --reset')}` sets it back to its stable revision, then `{up}`"
     elif invalid.is_of_own_spec(message):
         what, why = (

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.causes.cause import kubectl, or_reset
 from canarylab.rollouts.causes.refusals import refusal
 from canarylab.rollouts.view import RolloutView
 

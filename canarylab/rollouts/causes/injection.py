@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.kube import sidecars
 from canarylab.kube.objects import Object
-from canarylab.rollouts.causes.cause import Cause, kubectl, plugin
+from canarylab.rollouts.causes import revision
+from canarylab.rollouts.causes.cause import kubectl, plugin
 from canarylab.rollouts.causes.pods import Pods, pods_of
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView
@@ -21,19 +23,19 @@ _REPLACING = ("rollout is restarting", "waiting for rollout spec update to be ob
 """What Argo's controller says while pods may be made anew."""
 
 
-def may_come(view: RolloutView, revision: RevisionView) -> bool:
-    """Whether the revision's pods may still be replaced: by a restart under way, or by the update's own end. Pure.
+def may_come(view: RolloutView, shown: RevisionView) -> bool:
+    """Whether a revision's pods may still be replaced: by a restart under way, or by the update's own end. Pure.
 
     A pod never gets another container.
     """
     if view.phase != "Progressing":
         return False
-    return revision.hash != view.current_hash or view.message in _REPLACING
+    return shown.hash != view.current_hash or view.message in _REPLACING
 
 
 def missed(ctx: Context, view: RolloutView, pods: Pods) -> Cause | None:
     """Why the first pod in use has none; None where every one has."""
-    its = [pod for revision in view.revisions if revision.role for pod in pods_of(revision, pods)]
+    its = [pod for one in view.revisions if one.role for pod in pods_of(one, pods)]
     without = next((pod for pod in its if not sidecars.is_injected(pod)), None)
     if without is None:
         return None
@@ -51,5 +53,7 @@ def _why(ctx: Context, view: RolloutView, namespace: Object, pod: Object) -> Cau
         why = f"Pod {name} has no sidecar: namespace {view.namespace} doesn't have the label istio-injection=enabled"
         stage = "a stage of kind namespace with `labels: {istio-injection: enabled}`"
         return Cause(why, f"`{up}` sets it, if the playbook has {stage}; then `{restart}` makes the pods anew")
+    if found := revision.unanswered(ctx, namespace, pod):
+        return Cause(f"Pod {name} has no sidecar: {found.why}", found.remedy)
     why = f"Pod {name} has no sidecar: {sidecars.too_early(namespace, pod)}"
     return Cause(why, f"`{restart}` makes the pods anew, with sidecars; then the same command again")

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause
+from canarylab.rollouts.causes.cause import INVALID_SPEC
 from canarylab.rollouts.validation.known import Known
 from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.validation.references import is_rollout, lasting, mistakes

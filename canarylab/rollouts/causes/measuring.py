@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from canarylab.contract.cause import Cause
 from canarylab.kube import sidecars
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.causes import controller
-from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.causes.cause import kubectl, or_reset
 from canarylab.rollouts.causes.mesh.authorization import Call, denial
 from canarylab.rollouts.causes.mesh.peers import STRICT, peer_mode
 from canarylab.rollouts.causes.mesh.ports import pod_port

@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, condition, container_statuses, dig, last_ending, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
-from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.causes.cause import kubectl, or_reset
 from canarylab.rollouts.causes.refusals import refusal
-from canarylab.rollouts.revisions import RevisionView
+from canarylab.rollouts.revisions import RevisionView, images_of
 from canarylab.rollouts.strategy import PROGRESS_DEADLINE
 from canarylab.rollouts.validation import images
 from canarylab.rollouts.view import RolloutView
@@ -83,7 +84,7 @@ def _unready(ctx: Context, rollout: Object, view: RolloutView, pod: Object) -> C
 
 def _no_image(ctx: Context, view: RolloutView, pod: Object, trouble: str) -> Cause:
     name = pod["metadata"]["name"]
-    for image in (str(container["image"]) for container in pod["spec"]["containers"]):
+    for image in images_of(pod).values():
         if missing := images.absent(ctx, image):
             return Cause(f"{missing.what}, which Pod {name} wants: {missing.why}", or_reset(ctx, missing.remedy))
     describe = kubectl(ctx, view, f"describe pod {name}")

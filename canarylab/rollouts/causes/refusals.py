@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, condition, dig, labels_of
-from canarylab.rollouts.causes.cause import Cause, kubectl, or_reset
+from canarylab.rollouts.causes.cause import kubectl, or_reset
 from canarylab.rollouts.routes.backends import pods_behind
 from canarylab.rollouts.view import RolloutView
 

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.step import Claim
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes import analyses, controller, events, injection, invalid
 from canarylab.rollouts.causes import pods as pod_causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, Cause, kubectl, or_reset, plugin
+from canarylab.rollouts.causes.cause import INVALID_SPEC, kubectl, or_reset, plugin
 from canarylab.rollouts.strategy import BY_HAND
 from canarylab.rollouts.view import RolloutView, get_rollout, parts_of
 
@@ -96,6 +97,7 @@ def cause_of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Ca
 def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
     yield from _troubles(ctx, rollout, view, pods)
     yield _waits_for_somebody(ctx, view)
+    yield _rolled_back(rollout, view)
 
 
 def _troubles(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
@@ -131,6 +133,22 @@ def _waits_for_somebody(ctx: Context, view: RolloutView) -> Cause | None:
         return None
     promote = plugin(ctx, view, f"promote {view.name}")
     return Cause(f"it is in the middle of an update: {view}", or_reset(ctx, f"`{promote}` lets it go on"))
+
+
+def _rolled_back(rollout: Object, view: RolloutView) -> Cause | None:
+    """That the steps were skipped, since the revision was there before (rollout/sync.go, isRollbackWithinWindow)."""
+    window, wanted = dig(rollout, "spec", "rollbackWindow", "revisions") or 0, view.wanted
+    former = next((one for one in view.revisions if one is not wanted), None)
+    if not window or wanted is None or former is None or not wanted.created or not former.created:
+        return None
+    between = [one for one in view.revisions if one.created and wanted.created < one.created < former.created]
+    if wanted.created >= former.created or len(between) >= window:
+        return None
+    why = (
+        f"{wanted} was there before, and Argo goes back to one of the last {window} revisions without steps, pauses or "
+        "analysis (spec.rollbackWindow)"
+    )
+    return Cause(why, "set an image that none of them had, or take rollbackWindow out of the Rollout")
 
 
 def _by(rollout: Object) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import CanarylabError
 from canarylab.kube import sidecars
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, condition, dig, listed
 from canarylab.rollouts.causes import authorities
-from canarylab.rollouts.causes.cause import Cause
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
 from canarylab.rollouts.causes.mesh.destinations import (
     Destination,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube import sidecars
 from canarylab.kube.objects import dig
+from canarylab.rollouts.causes import revision
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -51,12 +53,17 @@ def _without(ctx: Context, obj: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _error(ctx: Context, obj: dict[str, Any], stage: str, pod: dict[str, Any]) -> StageError:
-    meta, live = obj["metadata"], ctx.cluster.get("v1", "Namespace", obj["metadata"]["namespace"])
+    meta, live = obj["metadata"], ctx.cluster.get("v1", "Namespace", obj["metadata"]["namespace"]) or {"metadata": {}}
     where = f"--context {ctx.cluster.context} --namespace {meta['namespace']}"
+    restart = f"`kubectl {_RESTART[obj['kind']]} {meta['name']} {where}`"
+    found = revision.unanswered(ctx, live, pod) or Cause(
+        sidecars.too_early(live, pod),
+        f"{restart} makes its pods anew, with sidecars; if it happens at each `{ctx.command('up')}`, {stage} and "
+        "istiod are missing among the stage's `needs`",
+    )
     return StageError(
         f"Pod {pod['metadata']['name']} of {obj['kind']} {meta['name']} has no sidecar, and stage {stage} asks for one",
         where=f"stage {ctx.stage}",
-        why=sidecars.too_early(live or {"metadata": {}}, pod),
-        remedy=f"`kubectl {_RESTART[obj['kind']]} {meta['name']} {where}` makes its pods anew, with sidecars; if it "
-        f"happens at each `{ctx.command('up')}`, {stage} and istiod are missing among the stage's `needs`",
+        why=found.why,
+        remedy=found.remedy,
     )

@@ -50,6 +50,8 @@ def evenly(revisions: Iterable[str]) -> Shares:
     return {revision: 100 * count / counted.total() for revision, count in counted.items()}
 
 
-def expected(stable: str, canary: str, percent: float) -> Shares:
-    """So many percent for the canary, the rest for stable; where both are one revision, everything is its."""
-    return joined([(100 - percent, {stable: 100}), (percent, {canary: 100})])
+def expected(stable: str, canary: str, percent: float, experimental: Shares | None = None) -> Shares:
+    """So many percent for the canary, what an experiment gets, the rest for stable; one revision may be both."""
+    others = experimental or {}
+    rest = 100 - percent - sum(others.values())
+    return joined([(rest, {stable: 100}), (percent, {canary: 100}), (100, others)])

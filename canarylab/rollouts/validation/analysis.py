@@ -1,7 +1,8 @@
 """Analyses of a Rollout that Argo refuses, or that could never end: a template missing, an argument nobody gives.
 
-The rules are those of argo-rollouts, pkg/apis/rollouts/validation/validation_references.go and utils/analysis/helpers.go
-(v1.10.1): what a step or a promotion waits for has to end by itself; what runs in the background is ended by the update.
+The rules are those of argo-rollouts, pkg/apis/rollouts/validation/validation_references.go and
+utils/analysis/helpers.go (v1.10.1): what a step or a promotion waits for has to end by itself; what runs in the
+background is ended by the update.
 """
 
 from __future__ import annotations

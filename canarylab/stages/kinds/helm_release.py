@@ -22,6 +22,7 @@ from canarylab.kube.watch import Watch
 from canarylab.ownership import namespaces
 from canarylab.paths import normal
 from canarylab.removal import Removal
+from canarylab.rollouts.managed import Managed
 from canarylab.stages import addresses, certificates
 from canarylab.tools import helm
 from canarylab.tools.helm import Helm, Release
@@ -257,10 +258,11 @@ def _chart_version(chart: Path) -> str:
 
 def _drift(cluster: Cluster, release: Release) -> tuple[Comparison, ...]:
     """What differs from the chart's objects, asked by a dry run in Helm's own name."""
+    managed = Managed.read(cluster, release.objects)
     found = (
         Comparison(obj, live_object(cluster, obj), "")
         if obj["kind"] in _UNCOMPARED
-        else compare(cluster, obj, (), "helm")
+        else compare(cluster, obj, (), "helm", managed.left)
         for obj in release.objects
     )
     return tuple(comparison for comparison in found if comparison.diff or comparison.live is None)

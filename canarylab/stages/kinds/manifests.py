@@ -9,15 +9,18 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, StageOptions
 from canarylab.errors import StageError
+from canarylab.events import Notice
 from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
 from canarylab.kube.objects import dig, identity
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
+from canarylab.rollouts.validation import replicas
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.others import refuse_lost
@@ -67,6 +70,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         refuse_absent(ctx, documents)
         refuse_dangling(ctx, documents, lambda: self._of_all_stages(ctx))
         refuse_lost(ctx, documents, lambda: self._of_all_stages(ctx))
+        for words in replicas.told(ctx, documents, [obj for _, obj in self._of_all_stages(ctx)]):
+            ctx.emit(Notice(words))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
         found = (placed(ctx.cluster, obj, self.options.namespace) for _, obj in self._documents())
@@ -75,9 +80,13 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def health(self, ctx: Context) -> str | None:
         if reason := super().health(ctx):
             invalid.refuse_lasting(ctx, self.objects(ctx), lambda: self._of_all_stages(ctx))
-            return degraded.explained(ctx, self.objects(ctx), reason)
-        refuse_uninjected(ctx, self.objects(ctx))
-        return None
+            degraded.refuse_lasting(ctx, self.objects(ctx))
+        else:
+            refuse_uninjected(ctx, self.objects(ctx))
+        return reason
+
+    def cause(self, ctx: Context) -> Cause | None:
+        return degraded.cause(ctx, self.objects(ctx))
 
     def observe(self, ctx: Context) -> list[Comparison]:
         ctx.ownership.refuse_shared_gateways(ctx, self.name, self.objects(ctx))
