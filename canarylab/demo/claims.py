@@ -31,7 +31,8 @@ def step(view: RolloutView, expected: str) -> Claim:
 
 def stable_is_wanted(view: RolloutView) -> Claim:
     """No update is under way: the stable revision is the one that the Rollout's template asks for."""
-    expected = f"the revision of the template ({listed_images(view.images)})"
+    named = f" ({listed_images(view.images)})" if view.images else ""  # the template may be a Deployment's
+    expected = f"the revision of the template{named}"
     return Claim("stable", expected, _named(view.stable), view.stable is not None and not view.updating, cause(view))
 
 
@@ -40,7 +41,10 @@ def old_scaled_down(view: RolloutView) -> Claim:
     old = [revision for revision in view.revisions if not revision.role]
     seen = ", ".join(f"{revision} {revision.status}" for revision in old) or "no old revision"
     holds = all(revision.status == "ScaledDown" for revision in old)
-    late = "an old ReplicaSet stays up for spec.strategy.canary.scaleDownDelaySeconds, 30 s by default"
+    late = (
+        "an old ReplicaSet stays up for scaleDownDelaySeconds of the strategy, 30 s by default; after an abort for "
+        "abortScaleDownDelaySeconds, of which 0 means for good"
+    )
     return Claim("old revisions", "ScaledDown", seen, holds, late)
 
 

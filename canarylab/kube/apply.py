@@ -26,8 +26,8 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 PATH_PATTERN = r"^[^.\[\]]+(\[(\*|\d+)\])*(\.[^.\[\]]+(\[(\*|\d+)\])*)*$"
 """A path to a field: names with dots between them, behind each any number of `[*]` or `[0]`."""
 
-Left = Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
-"""Makes the object that is to be applied of the one that is wanted and the one that is there."""
+Left = Callable[[dict[str, Any], Mapping[str, Any] | None], dict[str, Any]]
+"""Makes the object that is to be applied of the one that is wanted and the one that is there, if there is one."""
 
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -108,7 +108,8 @@ def compare(
     """
     meta, live = wanted["metadata"], live_object(cluster, wanted)
     if live is None:
-        return Comparison(wanted, None, diff_of(None, wanted))
+        body = left(wanted, None)
+        return Comparison(body, None, diff_of(None, body))
     if not live["metadata"].get("namespace"):  # it lives in none, whatever a chart says
         wanted = {**wanted, "metadata": {key: value for key, value in meta.items() if key != "namespace"}}
     body = left(wanted, live)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.client import ApiError, is_served
-from canarylab.kube.objects import Object, dig, listed
+from canarylab.kube.objects import Object, dig, has_been_healthy, listed
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes.route import service_of
 from canarylab.rollouts.routing import (
@@ -83,9 +83,17 @@ class Managed:
         """The autoscaler that the cluster has for it."""
         return scaled_by(self._scalers, workload)
 
-    def left(self, wanted: dict[str, Any], live: Object) -> dict[str, Any]:
-        """`wanted`, with what is managed as it is in `live`. Pure; live is the object of that name."""
+    def left(self, wanted: dict[str, Any], live: Object | None) -> dict[str, Any]:
+        """`wanted`, with what is managed as it is in `live`, the object of that name. Pure.
+
+        Where there is none (any more), a Deployment begins as Argo has left it: it scales one down only at the first
+        revision of its Rollout.
+        """
         result = copy.deepcopy(wanted)
+        if live is None:
+            if dig(wanted, "spec", "replicas") and any(_has_moved(rollout, wanted) for rollout in self._rollouts):
+                result["spec"]["replicas"] = 0
+            return result
         if dig(wanted, "spec", "replicas") is not None and self._is_scaled(wanted):
             result["spec"]["replicas"] = dig(live, "spec", "replicas")
         if leave := _BY_KIND.get(wanted["kind"]):
@@ -95,6 +103,10 @@ class Managed:
 
     def _is_scaled(self, workload: Object) -> bool:
         return bool(self.scaler_of(workload)) or any(scales_down(rollout, workload) for rollout in self._rollouts)
+
+
+def _has_moved(rollout: Object, workload: Object) -> bool:
+    return scales_down(rollout, workload) and has_been_healthy(rollout)
 
 
 def _all(cluster: Cluster, api_version: str, kind: str, namespaces: Sequence[str]) -> list[Object]:

@@ -114,6 +114,16 @@ class TestReplicas:
         spec = world.live("apps/v1", "Deployment", "from-deployment")["spec"]
         assert (spec["replicas"], spec["template"]["metadata"]["labels"]["app"]) == (0, "from-deployment")
 
+    def test_one_that_was_deleted_since_begins_without_pods(self, tmp_path):
+        world = World(tmp_path, DEPLOYMENT, FROM_DEPLOYMENT)
+        world.up()
+        assert world.live("apps/v1", "Deployment", "from-deployment")["spec"]["replicas"] == 2
+        rollout = world.live("argoproj.io/v1alpha1", "Rollout", "from-deployment")
+        rollout["status"] = {"conditions": [{"type": "Healthy", "status": "True"}]}
+        world.cluster.delete("apps/v1", "Deployment", "from-deployment", "shop")
+        world.up()
+        assert world.live("apps/v1", "Deployment", "from-deployment")["spec"]["replicas"] == 0
+
     @pytest.mark.parametrize("scale_down", ["never", ""])
     def test_of_a_deployment_that_argo_leaves_alone_are_put_back(self, tmp_path, scale_down):
         rollout = FROM_DEPLOYMENT.replace("scaleDown: onsuccess", f"scaleDown: '{scale_down}'")
@@ -135,6 +145,7 @@ class TestReplicas:
         kind = yaml.safe_load(scaler)["kind"]
         assert f"Rollout autoscaled: {kind} auto sets how many pods it has, so `replicas: 1` (" in words
         assert "m/all.yaml:5) counts only when it is created" in words
+        assert words.endswith("take `replicas` out to have the number in one place")
 
     @pytest.mark.parametrize(
         "kind", [("autoscaling/v2", "HorizontalPodAutoscaler"), ("keda.sh/v1alpha1", "ScaledObject")]

@@ -11,6 +11,7 @@ from support.fake_provider import FakeProvider
 from support.runs import context_of
 
 from canarylab.errors import StageError
+from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 ROLLOUT = """\
@@ -60,14 +61,16 @@ def template(args: str = "", **metric: object) -> str:
     return yaml.safe_dump(found, sort_keys=False)
 
 
-def refusal(base: Path, *texts: str, cluster: FakeCluster | None = None) -> StageError | None:
-    """What the preflight of one stage says, whose objects stand in a file each."""
+def refusal(base: Path, *texts: str, cluster: FakeCluster | None = None, charts: bool = False) -> StageError | None:
+    """What the preflight of one stage says, whose objects stand in a file each; `charts` bring others beside them."""
     (base / "m").mkdir()
     for number, text in enumerate(texts):
         (base / "m" / f"{number}.yaml").write_text(text)
     stage = ManifestsStage("app", ManifestsOptions(path="m", namespace="shop"))
     try:
-        stage.preflight(context_of(stage, provider=FakeProvider(cluster), base=base))
+        chart = HelmReleaseStage("chart", HelmReleaseOptions(chart="x/y", version="1", namespace="shop"))
+        stages = [stage, chart] if charts else [stage]
+        stage.preflight(context_of(*stages, provider=FakeProvider(cluster), base=base))
     except StageError as error:
         return error
     return None
@@ -90,6 +93,15 @@ def test_what_a_step_or_a_promotion_waits_for_needs_a_count(tmp_path, strategy):
     assert "InvalidSpec: AnalysisTemplate endless has metric age which runs indefinitely" in error.why
     assert "`count: N`" in error.remedy
     assert "0.yaml:7)" in error.remedy  # where the Rollout asks for it
+
+
+def test_a_chart_beside_it_changes_nothing_of_a_template_that_is_there(tmp_path):
+    assert "measured for ever" in refusal(tmp_path, rollout(STEP), TEMPLATE, charts=True).what
+
+
+def test_a_template_that_a_chart_may_bring_may_have_the_value_too(tmp_path):
+    both = "{templates: [{templateName: endless}, {templateName: of-the-chart}]}"
+    assert refusal(tmp_path, rollout(STEP, both), template("[{name: service}]", count=1), charts=True) is None
 
 
 @pytest.mark.parametrize("metric", [{"count": 3}, {"count": "3"}, {"interval": None}])
@@ -231,6 +243,7 @@ class TestExperiment:
     def test_its_template_has_to_be_there(self, tmp_path):
         error = refusal(tmp_path, rollout(EXPERIMENT, "{name: a, templateName: endles}"), TEMPLATE)
         assert "there is no AnalysisTemplate endles" in error.what
+        assert "the experiment would end with Error" in error.why
 
     def test_its_arguments_have_to_be_given(self, tmp_path):
         named = "{name: a, templateName: endless}"

@@ -45,15 +45,18 @@ def mistakes(rollout: Object, known: Known) -> Iterator[Mistake]:
     """Of a Rollout that names its namespace: of all its analyses, those of experiments included."""
     for use in _uses(rollout):
         templates: list[Object] = []
-        for found in _templates(use.named, dig(rollout, "metadata", "namespace"), known):
+        complete = True
+        for found in _templates(use, use.named, dig(rollout, "metadata", "namespace"), known):
             if isinstance(found, Mistake):
+                complete = False
                 yield found
             elif found not in templates:
                 templates.append(found)
         check = _Check(rollout, use, templates, known)
         yield from check.doubled()
         yield from check.unnamed_arguments()
-        yield from check.unresolved_arguments()
+        if complete:  # one that isn't there (yet) may have the value
+            yield from check.unresolved_arguments()
         if use.must_end:
             yield from check.endless()
 
@@ -78,7 +81,11 @@ def _use(place: Place, runs: Literal["step", "background", "promotion"], analysi
 
 
 def _templates(
-    named: Sequence[tuple[Place, Any]], namespace: str | None, known: Known, seen: frozenset[str] = frozenset()
+    use: _Use,
+    named: Sequence[tuple[Place, Any]],
+    namespace: str | None,
+    known: Known,
+    seen: frozenset[str] = frozenset(),
 ) -> Iterator[Object | Mistake]:
     """Those that are named, each before those that it names itself; for one that isn't there, that it isn't."""
     for place, reference in named:
@@ -89,11 +96,12 @@ def _templates(
         where = None if cluster_wide else namespace
         found = known.find(API_VERSION, kind, name, where)
         if found is None:
-            yield missing(known, (*place, "templateName"), kind, name, where)
+            of_experiment = use.runs == "experiment"
+            yield missing(known, (*place, "templateName"), kind, name, where, of_experiment=of_experiment)
             continue
         yield found
         inner = [(("spec", "templates", index), one) for index, one in enumerate(listed(found, "spec", "templates"))]
-        for below in _templates(inner, namespace, known, seen | {key}):
+        for below in _templates(use, inner, namespace, known, seen | {key}):
             yield _inside(known, found, below, place) if isinstance(below, Mistake) and not below.inside else below
 
 

@@ -38,7 +38,7 @@ def told(ctx: Context, documents: Sequence[tuple[Path, Object]], declared: Itera
             by, only = f"{scaler['kind']} {scaler['metadata']['name']}", dig(obj, *_REPLICAS)
             yield (
                 f"{subject}: {by} sets how many pods it has, so `replicas: {only}` ({where}) counts only when it is "
-                "created, and is left alone afterwards; without it there would be one word on it"
+                "created, and is left alone afterwards; take `replicas` out to have the number in one place"
             )
         elif rollout := next((one for one in everything if scales_down(one, obj)), None):
             yield (
