@@ -96,8 +96,8 @@ def _templates(
         where = None if cluster_wide else namespace
         found = known.find(API_VERSION, kind, name, where)
         if found is None:
-            text = "not-there-for-experiment" if use.runs == "experiment" else "not-there"
-            yield missing(known, (*place, "templateName"), kind, name, where, text=text)
+            of_experiment = use.runs == "experiment"
+            yield missing(known, (*place, "templateName"), kind, name, where, of_experiment=of_experiment)
             continue
         yield found
         inner = [(("spec", "templates", index), one) for index, one in enumerate(listed(found, "spec", "templates"))]

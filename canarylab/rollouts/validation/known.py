@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,13 +82,18 @@ def missing(
     namespace: str | None,
     *,
     instead: str | None = None,
-    text: str = "not-there",
+    of_experiment: bool = False,
 ) -> Mistake:
     """That there is no such object, with what was probably meant, which `instead` says better if there is one."""
-    where = f" in namespace {namespace}" if namespace else ""
-    instead = instead or _beside(known, kind, name) or choose(name, known.names(kind, namespace))
-    found = mistake(text, place, kind=kind, name=name, where=where, choose=instead)
-    return dataclasses.replace(found, absent_from=namespace or "")
+    found = mistake(
+        "not-there-for-experiment" if of_experiment else "not-there",
+        place,
+        kind=kind,
+        name=name,
+        where=f" in namespace {namespace}" if namespace else "",
+        choose=instead or _beside(known, kind, name) or choose(name, known.names(kind, namespace)),
+    )
+    return replace(found, absent_from=namespace or "")
 
 
 def _beside(known: Known, kind: str, name: str) -> str:
