@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mesh_world import ADDRESSES, APP, HASH, HASHES, VSVC1, VSVC2, Mesh
+from mesh_world import ADDRESSES, APP, CANARY, HASH, HASHES, STABLE, VSVC1, VSVC2, Mesh
 from support.fake_cluster import FakeCluster, Key
 from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
@@ -29,12 +29,22 @@ STEPS = [{"setWeight": 5}, {"pause": {}}]
 
 
 class World:
-    """The Rollout, its ReplicaSets and pods, at rest on blue; and the mesh before them."""
+    """The Rollout, its ReplicaSets and pods, at rest on blue; and the mesh before them.
+
+    What it shows of them is held against recordings of the real controller (test_demo_world_recorded.py).
+    """
 
     def __init__(self) -> None:
         self.revisions: dict[str, dict[str, int]] = {"blue": {"number": 1, "replicas": 1}}
         self.wanted = self.current = self.stable = "blue"
-        self.index = len(STEPS)
+        self.steps: list[dict[str, Any]] = STEPS
+        self.blue_green = False
+        """Whether the strategy is blueGreen; else it is a canary of `steps`."""
+        self.active = "blue"
+        """Of blueGreen: what the active Service selects."""
+        self.missing: set[str] = set()
+        """Colors whose image isn't there."""
+        self.index = len(self.steps)
         self.generation = self.observed = 1
         self.phase, self.message = "Healthy", ""
         self.abort = self.controller_pause = False
@@ -58,11 +68,17 @@ class World:
 
     def set_image(self, color: str) -> None:
         self.wanted, self.generation = color, self.generation + 1
-        self.pending += [self._back] if color == self.stable else [self._begin, self._weigh]
+        if color == self.stable:
+            self.pending += [self._back]
+        else:
+            self.pending += [self._begin, self._time_out if color in self.missing else self._go_on]
 
     def promote(self) -> None:
         self.pause, self.controller_pause = [], True
-        self.pending += [self._finish, self._reroute, self._scale_down]
+        self.pending += [self._go_past]
+
+    def promote_fully(self) -> None:
+        self.pending += self._end
 
     def aborted(self) -> None:
         self.abort, self.weight, self.index = True, 0, 0
@@ -71,7 +87,7 @@ class World:
 
     def retried(self) -> None:
         self.abort = False
-        self.pending += [self._resume, self._weigh]
+        self.pending += [self._resume, self._go_on]
 
     def undone(self, number: int) -> None:
         """To the revision of that number, as it was when the command was given."""
@@ -79,6 +95,15 @@ class World:
 
     def paused_by_hand(self) -> None:
         self.paused, self.phase, self.message = True, "Paused", "manually paused"
+
+    def refused(self, complaint: str = "") -> None:
+        """The controller finds the spec invalid."""
+        self.phase, self.message = "Degraded", f'InvalidSpec: The Rollout "rollouts-demo" is invalid: {complaint}'
+
+    def analysis_failed(self, why: str) -> None:
+        """The controller aborts the update, since an AnalysisRun failed."""
+        self.aborted()
+        self.message += f": Step-based analysis phase error/failed: {why}"
 
     def patched(self, kind: str, name: str, body: dict[str, Any]) -> None:
         self.patches.append((kind, name, body))
@@ -98,13 +123,48 @@ class World:
         self.current, self.observed, self.index = self.wanted, self.generation, 0
         self.phase, self.message = "Progressing", "more replicas need to be updated"
 
-    def _weigh(self) -> None:
-        self.weight, self.index, self.controller_pause = 5, 1, True
-        self.pause = [{"reason": "CanaryPauseStep", "startTime": "2026-01-01T00:00:00Z"}]
-        self.phase, self.message = "Paused", "CanaryPauseStep"
+    def _go_past(self) -> None:
+        """The step at hand is over."""
+        self.index += 1
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Perform the steps up to the next that waits."""
+        for step in self.steps[self.index :]:
+            match step:
+                case {"setWeight": weight}:
+                    self.weight = weight
+                case {"setHeaderRoute": route}:
+                    self.mesh.testers = "match" in route
+                case {"setMirrorRoute": route}:
+                    self.mesh.mirror = route["percentage"] if "match" in route else 0
+                case {"pause": _}:
+                    self._pause("CanaryPauseStep")
+                    return
+                case {"analysis": _}:
+                    self.phase, self.message = "Progressing", "waiting for all steps to complete"
+                    return
+            self.index += 1
+        self.pending.extendleft(reversed(self._end))
+
+    def _pause(self, reason: str) -> None:
+        self.controller_pause = True
+        self.pause = [{"reason": reason, "startTime": "2026-01-01T00:00:00Z"}]
+        self.phase, self.message = "Paused", reason
+
+    def _time_out(self) -> None:
+        name = f"rollouts-demo-{HASHES[self.current]}"
+        self.phase, self.message = (
+            "Degraded",
+            f'ProgressDeadlineExceeded: ReplicaSet "{name}" has timed out progressing.',
+        )
+
+    @property
+    def _end(self) -> list[Callable[[], None]]:
+        return [self._finish, self._reroute, self._scale_down]
 
     def _finish(self) -> None:
-        self.stable, self.index, self.weight, self.controller_pause = self.current, len(STEPS), 100, False
+        self.stable, self.index, self.weight, self.controller_pause = self.current, len(self.steps), 100, False
         self.phase, self.message = "Healthy", ""
 
     def _reroute(self) -> None:
@@ -125,20 +185,12 @@ class World:
 
     def rollout(self) -> dict[str, Any]:
         up = sum(one["replicas"] for one in self.revisions.values())
-        listed = [{"name": name, "routes": routes} for name, routes in self.route_names.items()]
         return {
             "metadata": {"name": "rollouts-demo", "namespace": "default", "uid": "ro", "generation": self.generation},
             "spec": {
                 "replicas": 1,
                 "selector": {"matchLabels": {"app": "rollouts-demo"}},
-                "strategy": {
-                    "canary": {
-                        "stableService": "rollouts-demo-stable",
-                        "canaryService": "rollouts-demo-canary",
-                        "steps": STEPS,
-                        "trafficRouting": {"istio": {"virtualServices": listed}},
-                    }
-                },
+                "strategy": self._strategy(),
                 "template": _template(self.wanted),
                 **({"paused": True} if self.paused else {}),
             },
@@ -150,16 +202,35 @@ class World:
                 "abort": self.abort,
                 "controllerPause": self.controller_pause,
                 "pauseConditions": self.pause,
-                "currentStepIndex": self.index,
                 "currentPodHash": HASHES[self.current],
                 "stableRS": HASHES[self.stable],
                 "replicas": up,
                 "readyReplicas": up,
                 "availableReplicas": up,
                 "updatedReplicas": self.revisions.get(self.current, {}).get("replicas", 0),
-                "canary": {"weights": {"canary": {"weight": self.weight}, "stable": {"weight": 100 - self.weight}}},
+                **self._strategy_status(),
             },
         }
+
+    def _strategy(self) -> dict[str, Any]:
+        if self.blue_green:
+            return {"blueGreen": {"activeService": "active", "previewService": "preview"}}
+        listed = [{"name": name, "routes": routes} for name, routes in self.route_names.items()]
+        return {
+            "canary": {
+                "stableService": STABLE,
+                "canaryService": CANARY,
+                "steps": self.steps,
+                "trafficRouting": {"istio": {"virtualServices": listed}},
+            }
+        }
+
+    def _strategy_status(self) -> dict[str, Any]:
+        if self.blue_green:
+            selectors = {"activeSelector": HASHES[self.active], "previewSelector": HASHES[self.current]}
+            return {"blueGreen": selectors, "canary": {}}
+        weights = {"canary": {"weight": self.weight}, "stable": {"weight": 100 - self.weight}}
+        return {"currentStepIndex": self.index, "canary": {"weights": weights}}
 
     def objects(self, kind: str) -> list[dict[str, Any]]:
         """All of a kind, of whatever namespace."""
@@ -283,9 +354,11 @@ class PluginRunner(FakeRunner):
             f"set image rollouts-demo rollouts-demo={IMAGE}:{color}": lambda color=color: self.world.set_image(color)
             for color in HASHES
         }
-        known["promote rollouts-demo"] = known["promote rollouts-demo --full"] = self.world.promote
+        known["promote rollouts-demo"] = self.world.promote
+        known["promote rollouts-demo --full"] = self.world.promote_fully
         known["abort rollouts-demo"] = self.world.aborted
         known["retry rollout rollouts-demo"] = self.world.retried
+        known["pause rollouts-demo"] = self.world.paused_by_hand
         for number in {one["number"] for one in self.world.revisions.values()}:
             known[f"undo rollouts-demo --to-revision={number}"] = lambda number=number: self.world.undone(number)
         known[line]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from support.fake_cluster import FakeCluster, Object
 
@@ -126,7 +127,8 @@ class FollowedCluster(FakeCluster):
 
     def bookmark(self, kind: str) -> None:
         with self._moved:
-            self._events.append(("BOOKMARK", {"kind": kind, "metadata": {"resourceVersion": str(self.resource_version)}}))
+            meta = {"resourceVersion": str(self.resource_version)}
+            self._events.append(("BOOKMARK", {"kind": kind, "metadata": meta}))
             self._moved.notify_all()
 
     def fail(self, kind: str, error: Exception) -> None:
