@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mesh_world import ADDRESSES, APP, HASH, HASHES, VSVC1, VSVC2, Mesh
+from mesh_world import ADDRESSES, APP, CANARY, HASH, HASHES, STABLE, VSVC1, VSVC2, Mesh
 from support.fake_cluster import FakeCluster, Key
 from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
@@ -29,15 +29,27 @@ STEPS = [{"setWeight": 5}, {"pause": {}}]
 
 
 class World:
-    """The Rollout, its ReplicaSets and pods, at rest on blue; and the mesh before them."""
+    """The Rollout, its ReplicaSets and pods, at rest on blue; and the mesh before them.
+
+    What it shows of them is held against recordings of the real controller (test_demo_world_recorded.py).
+    """
 
     def __init__(self) -> None:
         self.revisions: dict[str, dict[str, int]] = {"blue": {"number": 1, "replicas": 1}}
         self.wanted = self.current = self.stable = "blue"
-        self.index = len(STEPS)
+        self.steps: list[dict[str, Any]] = STEPS
+        self.blue_green = False
+        """Whether the strategy is blueGreen; else it is a canary of `steps`."""
+        self.active = "blue"
+        """Of blueGreen: what the active Service selects."""
+        self.verdict: list[Callable[[], None]] = []
+        """What an analysis leads to; nothing as long as it goes on."""
+        self.missing: set[str] = set()
+        """Colors whose image isn't there."""
+        self.index = len(self.steps)
         self.generation = self.observed = 1
         self.phase, self.message = "Healthy", ""
-        self.abort = self.controller_pause = False
+        self.abort = self.promote_full = self.controller_pause = False
         self.pause: list[dict[str, str]] = []
         self.weight = 0
         self.route_names = {VSVC1: ["primary"], VSVC2: ["secondary"]}
@@ -58,20 +70,31 @@ class World:
 
     def set_image(self, color: str) -> None:
         self.wanted, self.generation = color, self.generation + 1
-        self.pending += [self._back] if color == self.stable else [self._begin, self._weigh]
+        if color == self.stable:
+            self.pending += [self._back]
+        else:
+            goes_on = self._preview if self.blue_green else self._go_on
+            self.pending += [self._begin, self._time_out if color in self.missing else goes_on]
 
     def promote(self) -> None:
         self.pause, self.controller_pause = [], True
+        self.pending += [self._switch, self._scale_down] if self.blue_green else [self._go_past]
+
+    def promote_fully(self) -> None:
+        self.promote_full = True
         self.pending += [self._finish, self._reroute, self._scale_down]
 
     def aborted(self) -> None:
         self.abort, self.weight, self.index = True, 0, 0
         self.pause, self.controller_pause = [], False
-        self.phase, self.message = "Degraded", "RolloutAborted: Rollout aborted update to revision 2"
+        number = self.revisions[self.current]["number"]
+        self.phase, self.message = "Degraded", f"RolloutAborted: Rollout aborted update to revision {number}"
+        if self.blue_green:
+            self.pending.append(self._scale_down)
 
     def retried(self) -> None:
         self.abort = False
-        self.pending += [self._resume, self._weigh]
+        self.pending += [self._resume, self._go_on]
 
     def undone(self, number: int) -> None:
         """To the revision of that number, as it was when the command was given."""
@@ -80,31 +103,95 @@ class World:
     def paused_by_hand(self) -> None:
         self.paused, self.phase, self.message = True, "Paused", "manually paused"
 
+    def refused(self, complaint: str = "") -> None:
+        """The controller finds the spec invalid."""
+        self.observed = self.generation
+        self.phase, self.message = "Degraded", f'InvalidSpec: The Rollout "rollouts-demo" is invalid: {complaint}'
+
+    def analysis_failed(self, why: str) -> None:
+        """The controller aborts the update, since an AnalysisRun failed."""
+        self.aborted()
+        self.message += f": Step-based analysis phase error/failed: {why}"
+
     def patched(self, kind: str, name: str, body: dict[str, Any]) -> None:
         self.patches.append((kind, name, body))
         if kind == "Rollout":
-            self.paused, self.generation = bool(body["spec"]["paused"]), self.generation + 1
-            self.pending.append(self._back)
+            self.generation += 1
+            self._take(body["spec"])
         else:
             self.delays = False
             self._scale_down()
 
+    def _take(self, spec: dict[str, Any]) -> None:
+        if "paused" in spec:
+            self.paused = bool(spec["paused"])
+        service = spec.get("strategy", {}).get("canary", {}).get("canaryService", CANARY)
+        why = f'spec.strategy.canary.canaryService: Invalid value: "{service}": service "{service}" not found'
+        self.pending.append(self._back if service == CANARY else lambda: self.refused(why))
+
     def _resume(self) -> None:
-        self.phase, self.message = "Progressing", "more replicas need to be updated"
+        to_come = "active service cutover pending" if self.blue_green else "waiting for all steps to complete"
+        self.phase, self.message = "Progressing", to_come
 
     def _begin(self) -> None:
         number = 1 + max(one["number"] for one in self.revisions.values())
         self.revisions[self.wanted] = {"number": number, "replicas": 1}
         self.current, self.observed, self.index = self.wanted, self.generation, 0
-        self.phase, self.message = "Progressing", "more replicas need to be updated"
+        self._resume()
 
-    def _weigh(self) -> None:
-        self.weight, self.index, self.controller_pause = 5, 1, True
-        self.pause = [{"reason": "CanaryPauseStep", "startTime": "2026-01-01T00:00:00Z"}]
-        self.phase, self.message = "Paused", "CanaryPauseStep"
+    def _go_past(self) -> None:
+        """The step at hand is over."""
+        self.index += 1
+        self.controller_pause = False
+        self._resume()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Perform the steps up to the next that waits."""
+        for step in self.steps[self.index :]:
+            match step:
+                case {"setWeight": weight}:
+                    self.weight = weight
+                case {"setHeaderRoute": route}:
+                    self.mesh.testers = "match" in route
+                case {"setMirrorRoute": route}:
+                    self.mesh.mirror = route["percentage"] if "match" in route else 0
+                case {"pause": _}:
+                    self._pause("CanaryPauseStep")
+                    return
+                case {"analysis": _}:
+                    self.pending += self.verdict
+                    return
+            self.index += 1
+        self.pending.extendleft([self._scale_down, self._reroute, self._shift])
+
+    def _preview(self) -> None:
+        self._pause("BlueGreenPause")
+
+    def _pause(self, reason: str) -> None:
+        self.controller_pause = True
+        self.pause = [{"reason": reason, "startTime": "2026-01-01T00:00:00Z"}]
+        self.phase, self.message = "Paused", reason
+
+    def _time_out(self) -> None:
+        name = f"rollouts-demo-{HASHES[self.current]}"
+        self.phase, self.message = (
+            "Degraded",
+            f'ProgressDeadlineExceeded: ReplicaSet "{name}" has timed out progressing.',
+        )
+
+    def _shift(self) -> None:
+        """All steps are done: the canary gets everything, and is stable at the same moment."""
+        self.weight = 100
+        self._finish()
+
+    def _switch(self) -> None:
+        self.active = self.current
+        self._finish()
 
     def _finish(self) -> None:
-        self.stable, self.index, self.weight, self.controller_pause = self.current, len(STEPS), 100, False
+        self.stable, self.index, self.pause, self.controller_pause = self.current, len(self.steps), [], False
+        self.promote_full = False
         self.phase, self.message = "Healthy", ""
 
     def _reroute(self) -> None:
@@ -125,20 +212,13 @@ class World:
 
     def rollout(self) -> dict[str, Any]:
         up = sum(one["replicas"] for one in self.revisions.values())
-        listed = [{"name": name, "routes": routes} for name, routes in self.route_names.items()]
+        ready = sum(one["replicas"] for color, one in self.revisions.items() if color not in self.missing)
         return {
             "metadata": {"name": "rollouts-demo", "namespace": "default", "uid": "ro", "generation": self.generation},
             "spec": {
                 "replicas": 1,
                 "selector": {"matchLabels": {"app": "rollouts-demo"}},
-                "strategy": {
-                    "canary": {
-                        "stableService": "rollouts-demo-stable",
-                        "canaryService": "rollouts-demo-canary",
-                        "steps": STEPS,
-                        "trafficRouting": {"istio": {"virtualServices": listed}},
-                    }
-                },
+                "strategy": self._strategy(),
                 "template": _template(self.wanted),
                 **({"paused": True} if self.paused else {}),
             },
@@ -146,20 +226,49 @@ class World:
                 "observedGeneration": str(self.observed),
                 "phase": self.phase,
                 "message": self.message,
-                "conditions": [{"type": "Healthy", "status": "True"}] if self.has_been_healthy else [],
+                "conditions": self._conditions(),
                 "abort": self.abort,
+                "promoteFull": self.promote_full,
                 "controllerPause": self.controller_pause,
                 "pauseConditions": self.pause,
-                "currentStepIndex": self.index,
                 "currentPodHash": HASHES[self.current],
                 "stableRS": HASHES[self.stable],
                 "replicas": up,
-                "readyReplicas": up,
-                "availableReplicas": up,
+                "readyReplicas": ready,
+                "availableReplicas": ready,
                 "updatedReplicas": self.revisions.get(self.current, {}).get("replicas", 0),
-                "canary": {"weights": {"canary": {"weight": self.weight}, "stable": {"weight": 100 - self.weight}}},
+                **self._strategy_status(),
             },
         }
+
+    def _conditions(self) -> list[dict[str, Any]]:
+        others_up = any(one["replicas"] for color, one in self.revisions.items() if color != self.stable)
+        at_rest = self.stable == self.current and (self.blue_green or not others_up)
+        refused = self.message.startswith("InvalidSpec")
+        is_healthy = at_rest and (refused or self.phase == "Healthy")
+        healthy = {"type": "Healthy", "status": str(is_healthy), "reason": "RolloutHealthy"}
+        invalid = {"type": "InvalidSpec", "status": "True", "reason": "InvalidSpec"}
+        return [*([healthy] if self.has_been_healthy else []), *([invalid] if refused else [])]
+
+    def _strategy(self) -> dict[str, Any]:
+        if self.blue_green:
+            return {"blueGreen": {"activeService": "active", "previewService": "preview"}}
+        listed = [{"name": name, "routes": routes} for name, routes in self.route_names.items()]
+        return {
+            "canary": {
+                "stableService": STABLE,
+                "canaryService": CANARY,
+                "steps": self.steps,
+                "trafficRouting": {"istio": {"virtualServices": listed}},
+            }
+        }
+
+    def _strategy_status(self) -> dict[str, Any]:
+        if self.blue_green:
+            selectors = {"activeSelector": HASHES[self.active], "previewSelector": HASHES[self.current]}
+            return {"blueGreen": selectors, "canary": {}}
+        weights = {"canary": {"weight": self.weight}, "stable": {"weight": 100 - self.weight}}
+        return {"currentStepIndex": self.index, "canary": {"weights": weights}}
 
     def objects(self, kind: str) -> list[dict[str, Any]]:
         """All of a kind, of whatever namespace."""
@@ -167,18 +276,21 @@ class World:
         return known[kind]() if kind in known else self.mesh.objects(kind)
 
     def replica_sets(self) -> list[dict[str, Any]]:
-        return [_replica_set(color, **revision) for color, revision in self.revisions.items()]
+        return [
+            _replica_set(color, **revision, available=0 if color in self.missing else revision["replicas"])
+            for color, revision in self.revisions.items()
+        ]
 
     def pods(self) -> list[dict[str, Any]]:
         up = [color for color, revision in self.revisions.items() if revision["replicas"]]
-        return [pod(color, sidecar=self.sidecar) for color in up]
+        return [pod(color, sidecar=self.sidecar, ready=color not in self.missing) for color in up]
 
 
 def _template(color: str) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": "rollouts-demo", "image": f"{IMAGE}:{color}"}]}}
 
 
-def _replica_set(color: str, number: int, replicas: int) -> dict[str, Any]:
+def _replica_set(color: str, number: int, replicas: int, available: int) -> dict[str, Any]:
     name = f"rollouts-demo-{HASHES[color]}"
     return {
         "metadata": {
@@ -191,7 +303,7 @@ def _replica_set(color: str, number: int, replicas: int) -> dict[str, Any]:
             "ownerReferences": [{"uid": "ro"}],
         },
         "spec": {"replicas": replicas, "template": _template(color)},
-        "status": {"observedGeneration": 1, "replicas": replicas, "availableReplicas": replicas},
+        "status": {"observedGeneration": 1, "replicas": replicas, "availableReplicas": available},
     }
 
 
@@ -284,9 +396,11 @@ class PluginRunner(FakeRunner):
             f"set image rollouts-demo rollouts-demo={IMAGE}:{color}": lambda color=color: self.world.set_image(color)
             for color in HASHES
         }
-        known["promote rollouts-demo"] = known["promote rollouts-demo --full"] = self.world.promote
+        known["promote rollouts-demo"] = self.world.promote
+        known["promote rollouts-demo --full"] = self.world.promote_fully
         known["abort rollouts-demo"] = self.world.aborted
         known["retry rollout rollouts-demo"] = self.world.retried
+        known["pause rollouts-demo"] = self.world.paused_by_hand
         for number in {one["number"] for one in self.world.revisions.values()}:
             known[f"undo rollouts-demo --to-revision={number}"] = lambda number=number: self.world.undone(number)
         known[line]()

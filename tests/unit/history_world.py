@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from support.fake_cluster import FakeCluster, Object
+
 from canarylab.demo.history.states import RolloutState, WatchEvent, replay
 from canarylab.kube.client import Snapshot
 from canarylab.kube.watch import Watch
-
-Object = dict[str, Any]
+from canarylab.rollouts.view import API_VERSION
 
 ROLLOUT = "ro"
 OLD, NEW = "c5d6b64c6", "6877dff844"
@@ -28,6 +29,7 @@ def rollout(replicas: int = 4, weights: tuple[int, int] | None = None, stable: s
         for role, digest, weight in zip(("stable", "canary"), (OLD, NEW), weights or (), strict=False)
     }
     return {
+        "apiVersion": API_VERSION,
         "kind": "Rollout",
         "metadata": {"name": "demo", "namespace": "default", "uid": ROLLOUT},
         "spec": {"replicas": replicas, "strategy": {"canary": canary}},
@@ -40,8 +42,11 @@ def replica_set(
 ) -> Object:
     """`counted` and `available` are what its status says, by default as many as are wanted."""
     return {
+        "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
         "metadata": {
+            "name": digest,
+            "namespace": "default",
             "uid": digest,
             "generation": 2,
             "labels": {"rollouts-pod-template-hash": digest},
@@ -58,9 +63,11 @@ def replica_set(
 
 
 def pod(digest: str, number: int, *, ready: bool = True, leaving: bool = False, phase: str = "Running") -> Object:
+    name = f"{digest}-{number}"
     found: Object = {
+        "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"uid": f"{digest}-{number}", "ownerReferences": [{"uid": digest}]},
+        "metadata": {"name": name, "namespace": "default", "uid": name, "ownerReferences": [{"uid": digest}]},
         "status": {"phase": phase, "conditions": [{"type": "Ready", "status": str(ready)}]},
     }
     if leaving:
@@ -90,7 +97,7 @@ def _event(change: Object | tuple[str, Object]) -> tuple[bool, Object]:
     return (True, change[1]) if isinstance(change, tuple) else (False, change)
 
 
-class FollowedCluster:
+class FollowedCluster(FakeCluster):
     """Lists and follows what a test puts into it. Each kind's watch brings the changes in their order.
 
     What is `late` isn't brought by the watches that go on, what is `lost` by none at all. `errors` are raised by a
@@ -98,7 +105,7 @@ class FollowedCluster:
     """
 
     def __init__(self, objects: Iterable[Object]) -> None:
-        self.version = START - 10
+        self.resource_version = START - 10
         self.listed: list[str] = []
         self.late: set[str] = set()
         self.lost: set[str] = set()
@@ -106,23 +113,22 @@ class FollowedCluster:
         self.overs: list[threading.Event] = []
         self.on_list: Callable[[], None] = lambda: None
         self.on_drain: Callable[[str], None] = lambda _kind: None
-        self._objects: dict[str, Object] = {}
         self._events: list[tuple[str, Object]] = []
         self._moved = threading.Condition()
-        for obj in objects:
-            self.put(obj)
+        super().__init__(*objects, kinds=[(API_VERSION, "Rollout")])
 
     def put(self, obj: Object) -> None:
-        self._add("MODIFIED", obj)
-        self._objects[obj["metadata"]["uid"]] = self._events[-1][1]
+        super().put(self._add("MODIFIED", obj))
 
     def drop(self, obj: Object) -> None:
-        self._add("DELETED", obj)
-        del self._objects[obj["metadata"]["uid"]]
+        """Have it deleted by somebody else."""
+        meta = self._add("DELETED", obj)["metadata"]
+        del self.objects[self._key(obj["apiVersion"], obj["kind"], meta["name"], meta["namespace"])]
 
     def bookmark(self, kind: str) -> None:
         with self._moved:
-            self._events.append(("BOOKMARK", {"kind": kind, "metadata": {"resourceVersion": str(self.version)}}))
+            meta = {"resourceVersion": str(self.resource_version)}
+            self._events.append(("BOOKMARK", {"kind": kind, "metadata": meta}))
             self._moved.notify_all()
 
     def fail(self, kind: str, error: Exception) -> None:
@@ -130,25 +136,22 @@ class FollowedCluster:
             self.errors[kind] = error
             self._moved.notify_all()
 
-    def _add(self, event: str, obj: Object) -> None:
+    def _add(self, event: str, obj: Object) -> Object:
         with self._moved:
-            self.version += 1
+            self.resource_version += 1
             found = copy.deepcopy(obj)
-            found["metadata"]["resourceVersion"] = str(self.version)
+            found["metadata"]["resourceVersion"] = str(self.resource_version)
             self._events.append((event, found))
             self._moved.notify_all()
+        return found
 
-    # -- what the recorder uses ---------------------------------------------------------------------------------------
-
-    def get(self, _api_version: str, kind: str, name: str, namespace: str) -> Object | None:
-        wanted = (kind, name, namespace)
-        return next((one for one in self._objects.values() if _named(one) == wanted), None)
+    # -- what follows changes -----------------------------------------------------------------------------------------
 
     def snapshot(self, watch: Watch) -> Snapshot:
         self.listed.append(watch.kind)
         self.on_list()
-        items = tuple(one for one in self._objects.values() if one["kind"] == watch.kind)
-        return Snapshot(str(self.version), items)
+        items = tuple(self.list(watch.api_version, watch.kind, watch.namespace))
+        return Snapshot(str(self.resource_version), items)
 
     def follow(self, watch: Watch, version: str, over: threading.Event) -> Iterator[tuple[str, Object]]:
         self.overs.append(over)
@@ -175,7 +178,3 @@ def _after(version: str, watch: Watch, events: Iterable[tuple[str, Object]]) -> 
     for event, obj in events:
         if obj["kind"] == watch.kind and int(obj["metadata"]["resourceVersion"]) > int(version):
             yield event, obj
-
-
-def _named(obj: Object) -> tuple[str, str | None, str | None]:
-    return obj["kind"], obj["metadata"].get("name"), obj["metadata"].get("namespace")

@@ -118,10 +118,12 @@ class Mesh:
         route = [{"destination": {"host": host}, "weight": weight} for host, weight in weights]
         http: list[dict[str, Any]] = [{"name": {VSVC1: "primary", VSVC2: "secondary"}[name], "route": route}]
         if self.mirror:
-            http[0] |= {"mirror": {"host": CANARY}, "mirrorPercentage": {"value": self.mirror}}
+            copies = {"mirror": {"host": CANARY}, "mirrorPercentage": {"value": self.mirror}}
+            http.insert(0, {"name": "shadow", "match": [{"uri": {"prefix": "/"}}], "route": route, **copies})
         if self.testers:
             match = {"headers": {TESTERS[0]: {"exact": TESTERS[1]}}}
-            http.insert(0, {"name": "testers", "match": [match], "route": [{"destination": {"host": CANARY}}]})
+            to_canary = [{"destination": {"host": CANARY}, "weight": 100}]
+            http.insert(0, {"name": "testers", "match": [match], "route": to_canary})
         tls = {"match": [{"port": _TLS_PORT, "sniHosts": [SNI[name]]}], "route": route}
         spec = {"gateways": ["demo"], "hosts": [f"*.{name}.bookinfo.com"], "http": http, "tls": [tls]}
         return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
@@ -166,11 +168,11 @@ class Mesh:
         return routes({f"*.{name}.bookinfo.com": self._http(_PORTS[name], weight) for name in self.known})
 
     def _http(self, port: int, weight: int) -> list[dict[str, Any]]:
-        action: dict[str, Any] = _split(port, weight)
-        if self.mirror:
-            action["request_mirror_policies"] = [mirrored(cluster(CANARY, port), self.mirror)]
+        split = _split(port, weight)
+        copies = {"request_mirror_policies": [mirrored(cluster(CANARY, port), self.mirror)]}
+        shadow = http_route({**split, **copies})
         testers = http_route(_split(port, 100), headers=[with_header(*TESTERS)])
-        return [*([testers] if self.testers else []), http_route(action)]
+        return [*([testers] if self.testers else []), *([shadow] if self.mirror else []), http_route(split)]
 
     def _listener_dump(self) -> dict[str, Any]:
         weight = 0 if self.late else self._configured

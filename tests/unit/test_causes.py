@@ -179,17 +179,17 @@ class TestStandstill:
         assert "somebody paused it" in str(expect(never_waits(updating), status="Paused", reason="CanaryPauseStep"))
 
     def test_a_pause_that_nobody_expected_is_reported_with_the_way_on(self, updating: Stage):
-        updating.world._weigh()
+        updating.world._go_on()
         error = expect(never_waits(updating), status="Healthy")
         assert "it is in the middle of an update: Paused (CanaryPauseStep), step 1/2" in str(error.why)
         assert f"`kubectl argo rollouts promote rollouts-demo {CONTEXT}` lets it go on" in str(error.remedy)
 
     def test_another_step_than_the_one_it_waits_at_never_comes(self, updating: Stage):
-        updating.world._weigh()
+        updating.world._go_on()
         assert "expected 2/2, saw 1/2" in str(expect(never_waits(updating), status="Paused", step="2/2"))
 
     def test_one_that_was_promoted_a_moment_ago_does_not_stand_still(self, updating: Stage):
-        updating.world._weigh()
+        updating.world._go_on()
         updating.world.promote()
         assert not causes.is_lasting(view(updating), "Healthy")
 
@@ -244,9 +244,9 @@ def test_an_abort_is_reported_with_its_reason_and_how_to_restart_it(updating: St
 
 
 def test_a_spec_that_argo_refuses_is_for_up_to_put_back(updating: Stage):
-    updating.world.phase, updating.world.message = "Degraded", 'InvalidSpec: The Rollout "x" is invalid: spec.steps: no'
+    updating.world.refused("spec.steps: no")
     error = expect(never_waits(updating), status="Paused")
-    assert error.why == 'Argo refuses its spec: The Rollout "x" is invalid: spec.steps: no'
+    assert error.why == 'Argo refuses its spec: The Rollout "rollouts-demo" is invalid: spec.steps: no'
     assert "`invoke up` puts it back" in str(error.remedy)
 
 

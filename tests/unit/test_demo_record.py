@@ -79,7 +79,7 @@ def stage():
 
 def test_a_recording_says_where_it_begins(stage):
     (fact,) = stage.record("start")
-    assert (fact.text, fact.seen) == ("recording", f"from resourceVersion {stage.cluster.version} on")
+    assert (fact.text, fact.seen) == ("recording", f"from resourceVersion {stage.cluster.resource_version} on")
 
 
 def test_in_the_end_it_tells_the_history_and_claims_the_bounds(stage):
@@ -195,7 +195,7 @@ def test_kinds_that_are_counted_apart_are_not_recorded(stage):
     versions = iter([7000, 12, 7000])
 
     def count_apart():
-        stage.cluster.version = next(versions)
+        stage.cluster.resource_version = next(versions)
 
     stage.cluster.on_list = count_apart
     with pytest.raises(ExpectationError, match="aren't from one counter"):

@@ -177,7 +177,7 @@ def test_an_image_that_never_comes_is_not_waited_for(stage: Stage):
 
 def test_a_spec_that_argo_refuses_is_not_waited_for(paused: Stage):
     paused.world._back = lambda: None  # type: ignore[method-assign]
-    paused.world.phase, paused.world.message = "Degraded", 'InvalidSpec: The Rollout "x" is invalid: spec.steps: no'
+    paused.world.refused("spec.steps: no")
     paused.world.current = paused.world.wanted = "blue"
     paused.world.pending.append(lambda: pytest.fail("waited on"))
     with pytest.raises(ExpectationError) as raised:

@@ -90,10 +90,9 @@ class Analysed(Stage):
         super().__init__()
         self.cluster: Cluster = Cluster(self)
         self.provider.there = self.cluster
+        self.world.steps = [{"setWeight": 5}, {"analysis": {}}]
         self.world.set_image("yellow")
         self.let_everything_happen()
-        self.world.phase, self.world.message, self.world.pause = "Progressing", "waiting for all steps", []
-        self.world.controller_pause = False
 
     def let_everything_happen(self) -> None:
         while self.world.pending:
@@ -108,9 +107,8 @@ class Analysed(Stage):
     def fails(self) -> None:
         self.becomes(analysis_run("Failed", BAD_RATE, GOOD_LATENCY, message=FAILED))
 
-    def aborts(self, why: str = f": Step-based analysis phase error/failed: {FAILED}") -> None:
-        self.world.aborted()
-        self.world.message += why
+    def aborts(self) -> None:
+        self.world.analysis_failed(FAILED)
 
 
 @pytest.fixture
@@ -177,7 +175,7 @@ class TestFailure:
 
     def test_an_abort_by_hand_is_somebody_elses_decision(self, stage: Analysed):
         stage.fails()
-        stage.aborts(why="")
+        stage.world.aborted()
         assert "aborted by hand: the analysis isn't its reason" in disappointment(stage, "Failed")
 
     def test_the_background_traffic_learns_of_the_moment(self, stage: Analysed):
@@ -263,7 +261,7 @@ class TestNoRun:
         assert "it begins once 2 steps are done (startingStep), and it is paused at step 1/2" in said
 
     def test_a_template_that_is_not_there_is_in_the_rollouts_words(self, stage: Analysed):
-        stage.world.phase, stage.world.message = "Degraded", "InvalidSpec: AnalysisTemplate 'x' not found"
+        stage.world.refused("AnalysisTemplate 'x' not found")
         stage.world.pending.append(lambda: pytest.fail("waited on"))
         assert "AnalysisTemplate 'x' not found" in disappointment(stage, "Failed")
 

@@ -169,10 +169,9 @@ class TestRollingUpdate:
 
 class TestBlueGreen:
     def view(self, world: World, active: str, **status: str) -> RolloutView:
+        world.blue_green, world.active = True, active
         rollout = world.rollout()
-        rollout["spec"]["strategy"] = {"blueGreen": {"activeService": "active", "previewService": "preview"}}
-        selectors = {"activeSelector": HASHES[active], "previewSelector": HASHES[world.current]}
-        rollout["status"] |= {"blueGreen": selectors, "currentStepIndex": None, "canary": {}, **status}
+        rollout["status"] |= status
         return RolloutView.of(rollout, world.replica_sets(), world.pods())
 
     def roles(self, seen: RolloutView) -> dict[int, str]:
