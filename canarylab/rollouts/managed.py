@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.objects import Object, dig, has_been_healthy, listed
 from canarylab.rollouts.revisions import HASH_LABEL
-from canarylab.rollouts.routes.route import service_of
+from canarylab.rollouts.routes.virtual_services import target
 from canarylab.rollouts.routing import (
     ISTIO,
     ListedVirtualService,
@@ -217,20 +217,14 @@ def _keep_weight(wanted: dict[str, Any], live: Object) -> None:
 
 def _keep_destinations(rollout: Object, wanted: dict[str, Any], live: Object) -> None:
     """The weights of stable and canary, and what an experiment has put beside them."""
-    sides, there = Sides.of(rollout), {_target(one): one for one in listed(live, "route")}
+    sides, there = Sides.of(rollout), {target(one): one for one in listed(live, "route")}
     for destination in listed(wanted, "route"):
-        target = _target(destination)
-        if sides.side(*target) and target in there:
-            _keep_weight(destination, there[target])
-    extra = [one for target, one in there.items() if set(target) & set(_experimental(rollout))]
+        to = target(destination)
+        if sides.side(*to) and to in there:
+            _keep_weight(destination, there[to])
+    extra = [one for to, one in there.items() if set(to) & set(_experimental(rollout))]
     if extra and dig(wanted, "route"):
         wanted["route"] = [*wanted["route"], *(one for one in copy.deepcopy(extra) if one not in wanted["route"])]
-
-
-def _target(destination: Any) -> tuple[str, str]:
-    """Service and subset."""
-    to = dig(destination, "destination")
-    return service_of(str(dig(to, "host") or ""))[0], dig(to, "subset") or ""
 
 
 def _experimental(rollout: Object) -> list[str]:

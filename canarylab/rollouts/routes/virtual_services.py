@@ -153,6 +153,12 @@ def _destination(found: Any, namespace: str, percent: float = ALL) -> Destinatio
     return Destination(service, percent, dig(to, "subset") or "", where, dig(found, "weight"))
 
 
+def target(found: Any) -> tuple[str, str]:
+    """Service and subset of a destination as it is written."""
+    to = _destination(found, "")
+    return to.service, to.subset
+
+
 def _mirrors(found: Any, namespace: str) -> Iterator[Destination]:
     """The list `mirrors`, and `mirror` with its percentage, which is all by default."""
     alone = {"destination": dig(found, "mirror"), "percentage": dig(found, "mirrorPercentage")}
