@@ -48,8 +48,12 @@ def link_file(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     """A copy of a file, a link or a device: reading a device node would never end."""
     status = source.lstat()
-    if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
-        shutil.copy2(source, target, follow_symlinks=False)
+    if stat.S_ISLNK(
+        status.st_mode
+    ):  # shutil looks at what it leads to, such as /dev/stderr at a pipe, and refuses that
+        target.symlink_to(source.readlink())
+    elif stat.S_ISREG(status.st_mode):
+        shutil.copy2(source, target)
     else:
         os.mknod(target, status.st_mode, status.st_rdev)
     if os.geteuid() == 0:

@@ -178,3 +178,17 @@ def test_what_leads_out_of_the_folder_is_not_unpacked(tmp_path):
     with pytest.raises(tarfile.TarError):
         extract(tmp_path / "bad.tar", tmp_path / "unpacked")
     assert not (tmp_path / "outside").exists()
+
+
+def test_on_another_filesystem_a_link_to_a_pipe_is_copied_as_a_link(tmp_path, monkeypatch):
+    """An image's /dev/stderr, while the tool's own goes through a pipe."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "stderr").symlink_to(tmp_path / "pipe")
+
+    def elsewhere(*_, **__):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", elsewhere)
+    link_tree(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target" / "stderr").readlink() == tmp_path / "pipe"
