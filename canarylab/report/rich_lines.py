@@ -16,6 +16,11 @@ from canarylab.report.marks import Marks
 from canarylab.report.output import forgiving
 from canarylab.report.text import clean
 
+_BESIDE_LEAST = 24
+"""Cells that a text has to have beside its lead: with less it would be cut into words, or letters, one a line."""
+_BELOW = 4
+"""Cells by which a text is indented below its lead."""
+
 Draw = Callable[[ConsoleDimensions], Iterable[Text]]
 """The rows of a live view, from the columns and rows that it may fill."""
 
@@ -49,16 +54,37 @@ def console_for(stream: TextIO) -> Console:
 
 
 def print_lines(console: Console, lines: Iterable[Line]) -> None:
-    """Print each line; what is wrapped hangs below its text, a verbatim line is never wrapped."""
+    """Print each line; what is wrapped hangs below its text, a verbatim line is never wrapped.
+
+    Where the window leaves too little beside the lead, the text goes below it, so that it stays readable.
+    """
     for each in lines:
-        if each.verbatim or not each.body:
+        lead, body = _text(each.lead), _text(each.body)
+        if each.verbatim or not body.plain:
             console.print(_text((*each.lead, *each.body)), soft_wrap=True)
-        elif not any(piece.text for piece in each.lead):
-            console.print(_text(each.body))
+        elif not lead.plain:
+            console.print(body)
+        elif not lead.plain.strip() or console.width - lead.cell_len >= min(_BESIDE_LEAST, body.cell_len):
+            console.print(_hanging(lead, body))
         else:
-            grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
-            grid.add_row(_text(each.lead), _text(each.body))
-            console.print(grid)
+            indentation = " " * (cell_len(lead.plain) - cell_len(lead.plain.lstrip()))
+            mark, *columns = _close_up(each.lead)
+            console.print(_hanging(_text((Piece(indentation), mark)), _text(columns)))
+            console.print(_hanging(Text(indentation + " " * _BELOW), body))
+
+
+def _hanging(lead: Text, body: Text) -> Table | Text:
+    if not lead.plain or not body.plain:
+        return lead + body
+    grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
+    grid.add_row(lead, body)
+    return grid
+
+
+def _close_up(lead: Iterable[Piece]) -> list[Piece]:
+    """A lead that stands alone: nothing is lined up with it, so its columns need no padding."""
+    *pieces, last = (Piece(f"{piece.text.strip()} ", piece.style) for piece in lead if piece.text.strip())
+    return [*pieces, Piece(last.text.rstrip(), last.style)]
 
 
 def _text(pieces: Iterable[Piece]) -> Text:
