@@ -24,6 +24,18 @@ REQUEST_TIMEOUT = 15.0
 """Seconds until an answer has to begin."""
 _SWITCHING, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 101, 404, 429, 500
 
+_MAY_PASS = "the API server has trouble of its own, which may pass: run the command again"
+_REFUSED = "correct what it refuses; `invoke plan` shows what would be sent"
+_STEPS: Mapping[int | None, str] = {
+    None: "`invoke doctor` looks at the way to the cluster; the same command then goes on from here",
+    401: "log in again, as for kubectl: `kubectl auth whoami` with this context says who you are to the cluster",
+    403: "ask whoever runs the cluster for that permission: `kubectl auth can-i --list` shows those that you have",
+    404: "`invoke status` shows what is missing, and `invoke up` brings it up",
+    409: "somebody else changed it at the same moment: run the command again",
+    **dict.fromkeys((429, 500, 502, 503, 504), _MAY_PASS),
+}
+"""What to do next about an answer with such a code, None for no answer (Kubernetes: api-conventions.md)."""
+
 
 class ApiError(CanarylabError):
     """The API server refused a request, or couldn't be reached (`code` is None)."""
@@ -31,6 +43,7 @@ class ApiError(CanarylabError):
     def __init__(self, what: str, code: int | None, *, where: str) -> None:
         super().__init__(what, where=where)
         self.code = code
+        self.otherwise = _STEPS.get(code, _REFUSED)
 
     @property
     def may_pass(self) -> bool:
@@ -158,10 +171,12 @@ def _connected(kubeconfig: Path, context: str, known: Mapping[str, Any] | None, 
         )
         settings = parameters.httpx_params(config)
     except (ConfigError, KeyError) as error:  # no such context in it, or one that names nothing
-        raise NotYetObservableError(str(error), where=str(kubeconfig)) from error
+        remedy = "`invoke up` writes it; for a cluster of your own, `kubectl config get-contexts` lists what there is"
+        raise NotYetObservableError(str(error), where=str(kubeconfig), remedy=remedy) from error
     except OSError as error:  # a certificate that isn't there, or isn't one
         what = f"the context's certificates can't be used: {error}"
-        raise NotYetObservableError(what, where=str(kubeconfig)) from error
+        remedy = "log in to the cluster again, so that they are written anew, or correct their paths in that file"
+        raise NotYetObservableError(what, where=str(kubeconfig), remedy=remedy) from error
     if user.get("exec"):
         settings["auth"] = ExecCredentials(user["exec"], cluster)
         settings["auth"].load_certificate(settings["verify"])
@@ -172,7 +187,8 @@ def _read(kubeconfig: Path) -> dict[str, Any]:
     try:
         return dict(load_yaml(kubeconfig.read_text()))
     except FileNotFoundError as error:
-        raise NotYetObservableError("the kubeconfig was not found", where=str(kubeconfig)) from error
+        what, remedy = "the kubeconfig was not found", "`invoke up` makes the cluster, and writes it"
+        raise NotYetObservableError(what, where=str(kubeconfig), remedy=remedy) from error
 
 
 def _section(config: Mapping[str, Any], section: str, name: str | None) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class ContextAccess(NoTunnel):
         except CanarylabError as error:
             raise CanarylabError(
                 f"no request is sent to {address}: the cluster can't be asked whether it is one of its own",
-                why=str(error),
-                remedy="invoke doctor",
+                why=error.what,
+                remedy=error.next_step,
             ) from error
         if address not in map(load_balancer_address, balanced.values()):
             raise CanarylabError(
