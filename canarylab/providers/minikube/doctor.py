@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError, CancelledError
-from canarylab.providers.minikube.checks import driver, firewall, local_network, machine, programs, routes, socket_vmnet
+from canarylab.providers.minikube.checks import (
+    driver,
+    firewall,
+    local_network,
+    machine,
+    programs,
+    routes,
+    socket_vmnet,
+    vmnet,
+)
 from canarylab.providers.minikube.checks.host import Host, look
 
 if TYPE_CHECKING:
@@ -27,6 +36,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     *((each.name, partial(programs.program, each)) for each in programs.ALL),
     ("driver", driver.driver),
     ("socket_vmnet", socket_vmnet.socket_vmnet),
+    ("Internet Sharing", vmnet.internet_sharing),
     ("firewall", firewall.firewall),
     ("Local Network", local_network.local_network),
     ("routes", routes.routes),

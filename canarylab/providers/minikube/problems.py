@@ -21,6 +21,8 @@ _TAIL_LINES = 8
 SOCKET_VMNET_START = "sudo $(brew --prefix)/bin/brew services start socket_vmnet"
 """As its makers say it: the service of root's Homebrew services, but the user's Homebrew."""
 
+SOCKET_VMNET_RESTART = SOCKET_VMNET_START.replace(" start ", " restart ")
+
 UNBLOCK_BOOTPD = (
     "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --add /usr/libexec/bootpd && "
     "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblock /usr/libexec/bootpd"
@@ -44,7 +46,12 @@ class Problem:
 
 
 def _trap(remedy: str, **known: Any) -> Problem:
-    commands = {"socket_vmnet_start": SOCKET_VMNET_START, "unblock_bootpd": UNBLOCK_BOOTPD, "recreate": RECREATE}
+    commands = {
+        "socket_vmnet_start": SOCKET_VMNET_START,
+        "socket_vmnet_restart": SOCKET_VMNET_RESTART,
+        "unblock_bootpd": UNBLOCK_BOOTPD,
+        "recreate": RECREATE,
+    }
     return Problem(remedy=remedy.format_map(commands), **known)
 
 
