@@ -17,6 +17,7 @@ from mesh_world import ADDRESSES, APP, HASH, HASHES, VSVC1, VSVC2, Mesh
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
 from canarylab.contract.ownership import Ownership
+from canarylab.contract.provider import Access
 from canarylab.contract.step import Step
 from canarylab.events import Event, Fact
 from canarylab.kube.client import Resource, UnknownKindError
@@ -339,6 +340,8 @@ class FakeProvider:
 
     def check_route(self, _ctx: Context, address: str) -> None:
         self.checked.append(address)
+
+    reach = Access.reach
 
 
 class Stage:
