@@ -68,14 +68,17 @@ def print_lines(console: Console, lines: Iterable[Line]) -> None:
             console.print(_hanging(lead, body))
         else:
             indentation = " " * (cell_len(lead.plain) - cell_len(lead.plain.lstrip()))
-            mark, *columns = _close_up(each.lead)
-            console.print(_hanging(_text((Piece(indentation), mark)), _text(columns)))
+            first, *columns = _close_up(each.lead)
+            if columns:  # below the mark, if it has to be wrapped
+                console.print(_hanging(_text((Piece(indentation), first)), _text(columns)))
+            else:
+                console.print(_hanging(Text(indentation), _text((first,))))
             console.print(_hanging(Text(indentation + " " * _BELOW), body))
 
 
 def _hanging(lead: Text, body: Text) -> Table | Text:
-    if not lead.plain or not body.plain:
-        return lead + body
+    if not lead.plain:
+        return body
     grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
     grid.add_row(lead, body)
     return grid

@@ -134,3 +134,20 @@ def test_what_the_api_server_refuses_has_a_next_step_for_its_code(code, step):
     error = ApiError("refused", code, where="GET /api")
     assert step in error.next_step
     assert error.report.endswith(f"next: {error.next_step}")
+
+
+def findings_without_a_remedy() -> Iterator[str]:
+    for file, source in SOURCES.items():
+        for call in ast.walk(source):
+            if isinstance(call, ast.Call) and name_of(call.func) == "Finding":
+                words = {word.arg: word.value for word in call.keywords}
+                given = dict(zip(("subject", "ok", "seen", "remedy"), call.args, strict=False)) | words
+                well = given.get("ok")
+                remedy = given.get("remedy")
+                is_bad = isinstance(well, ast.Constant) and well.value is False
+                if is_bad and (remedy is None or (isinstance(remedy, ast.Constant) and not remedy.value)):
+                    yield f"{file.relative_to(REPOSITORY)}:{call.lineno}"
+
+
+def test_every_finding_that_is_not_well_says_what_to_do_next():
+    assert list(findings_without_a_remedy()) == []

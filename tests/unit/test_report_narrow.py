@@ -11,7 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions, Group
 from test_report_rollout_frame import STATES, shown
 
-from canarylab.contract.provider import Finding
+from canarylab.commands import tunnel
+from canarylab.contract.provider import Finding, TunnelStatus
 from canarylab.events import Fact
 from canarylab.removal import Removal
 from canarylab.report import findings, live_table, receipt, status, wording
@@ -60,6 +61,16 @@ RECEIPT = (
     ("machine", [Removal("mount /var/lib/canarylab/profiles/argo-istio-canary/rootfs", "failed", "device is busy")]),
 )
 
+TUNNEL = TunnelStatus(
+    running=True,
+    pid=None,
+    route="the cluster's load balancer",
+    addresses={"istio-ingress/istio-ingressgateway": "pending"},
+    problems=(
+        "Service istio-ingress/istio-ingressgateway has no address yet: its pod of k3s' servicelb doesn't start",
+    ),
+)
+
 
 def view(events) -> RunView:
     seen = RunView()
@@ -98,6 +109,7 @@ TABLES = {
     "live view": lambda width: live(report_samples.failed_up(), width),
     "demonstrations": lambda width: live(report_samples.demos(), width),
     "claims": facts,
+    "tunnel": lambda width: printed(tunnel.lines("argo-istio-canary", TUNNEL), width),
     **{f"watch, {name}": lambda width, seen=seen: shown(seen, width) for name, seen in STATES.items()},
 }
 

@@ -102,7 +102,9 @@ def install_packages(ctx: Context) -> None:
 def _memory() -> Finding:
     info = Path("/proc/meminfo")
     if not info.exists():
-        return Finding("memory", False, "unknown", "", fatal=False)
+        return Finding(
+            "memory", False, "unknown: there is no /proc/meminfo", "mount /proc: mount -t proc proc /proc", fatal=False
+        )
     values = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in info.read_text().splitlines()}
     free = values["MemAvailable"]
     remedy = "close what isn't needed; cluster, Istio and demo take about 2 GiB"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from canarylab.contract.provider import Finding
-from canarylab.errors import CanarylabError, CancelledError
+from canarylab.errors import CanarylabError, CancelledError, CommandError
 from canarylab.providers.minikube.checks import (
     driver,
     firewall,
@@ -63,4 +63,5 @@ def _made(host: Host, subject: str, check: Check) -> list[Finding]:
         raise
     except (CanarylabError, OSError) as error:
         what = error.what if isinstance(error, CanarylabError) else str(error)
-        return [Finding(subject, False, f"can't be looked at: {what}", fatal=False)]
+        by_hand = error.command if isinstance(error, CommandError) else f"look at {subject} by hand: this check can't"
+        return [Finding(subject, False, f"can't be looked at: {what}", by_hand, fatal=False)]
