@@ -64,16 +64,27 @@ def print_lines(console: Console, lines: Iterable[Line]) -> None:
             console.print(_text((*each.lead, *each.body)), soft_wrap=True)
         elif not lead.plain:
             console.print(body)
-        elif not lead.plain.strip() or console.width - lead.cell_len >= min(_BESIDE_LEAST, body.cell_len):
+        elif not lead.plain.strip() or _fits_beside(lead, body, console.width):
             console.print(_hanging(lead, body))
         else:
-            indentation = " " * (cell_len(lead.plain) - cell_len(lead.plain.lstrip()))
+            indentation = " " * _indentation(lead)
             first, *columns = _close_up(each.lead)
             if columns:  # below the mark, if it has to be wrapped
                 console.print(_hanging(_text((Piece(indentation), first)), _text(columns)))
             else:
                 console.print(_hanging(Text(indentation), _text((first,))))
             console.print(_hanging(Text(indentation + " " * _BELOW), body))
+
+
+def _fits_beside(lead: Text, body: Text, width: int) -> bool:
+    """Whether a text is readable beside its lead: wide enough, and without a word cut that below would be whole."""
+    room, below = width - lead.cell_len, width - _indentation(lead) - _BELOW
+    longest = max(map(cell_len, body.plain.split()), default=0)
+    return room >= min(_BESIDE_LEAST, body.cell_len) and not room < longest <= below
+
+
+def _indentation(lead: Text) -> int:
+    return cell_len(lead.plain) - cell_len(lead.plain.lstrip())
 
 
 def _hanging(lead: Text, body: Text) -> Table | Text:
