@@ -156,7 +156,7 @@ def test_a_class_that_nothing_serves_is_named():
 
 def test_who_may_see_neither_nodes_nor_events_gets_what_can_be_said():
     cluster = FakeCluster(node("kind://docker/lab/x"))
-    cluster.refused = {f"list {kind} ": ApiError("forbidden", 403, where="GET") for kind in ("Event", "Node")}
+    cluster.refused = {f"list {kind} ": ApiError("forbidden", 403, where="GET") for kind in ("Event", "Node", "Pod")}
     assert balancer.pending(cluster, service()).what == "Service mesh/gateway has no address yet"
 
 

@@ -6,11 +6,11 @@ Nothing is said that wasn't found: who makes addresses differs by cluster, and e
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from canarylab.errors import CanarylabError
+from canarylab.kube.connection import ApiError
 from canarylab.kube.objects import Object, condition, dig, is_going, listed, load_balancer_address, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
@@ -78,7 +78,7 @@ def _servicelb(cluster: Cluster, service: Object) -> _Found:
     """k3s and k3d open the Service's ports on the nodes, by a pod on each: one Service a port (k3d-io/k3d#104)."""
     meta = service["metadata"]
     labels = {f"{_SERVICELB}/svcname": meta["name"], f"{_SERVICELB}/svcnamespace": meta["namespace"]}
-    pods = [pod for pod in cluster.list("v1", "Pod", None, labels) if not is_going(pod)]
+    pods = [pod for pod in _seen(cluster, "Pod", labels=labels) if not is_going(pod)]
     if not pods:
         return None
     stuck = next(((pod, said) for pod in pods if (said := pod_trouble(pod))), None)
@@ -107,17 +107,13 @@ def _another_port(holder: str) -> str:
 def _holder(cluster: Cluster, service: Object) -> str:
     """Who has one of the Service's ports on the nodes: another Service, or a pod by its hostPort; "" where nobody."""
     wanted = {(port.get("protocol", "TCP"), port["port"]) for port in listed(service, "spec", "ports")}
-    for other in cluster.list("v1", "Service"):
+    for other in _seen(cluster, "Service"):
         balanced = dig(other, "spec", "type") == "LoadBalancer" and load_balancer_address(other)
         if balanced and full_name(other) != full_name(service):
             for port in listed(other, "spec", "ports"):
                 if (port.get("protocol", "TCP"), port["port"]) in wanted:
                     return f"Service {full_name(other)} has port {port['port']}"
-    try:
-        pods = cluster.list("v1", "Pod")
-    except CanarylabError:  # a guest may not see all namespaces
-        return ""
-    for pod in pods:
+    for pod in _seen(cluster, "Pod"):
         if dig(pod, "spec", "nodeName"):
             for protocol, port in _host_ports(pod):
                 if (protocol, port) in wanted:
@@ -138,11 +134,7 @@ def _said(cluster: Cluster, service: Object) -> _Found:
         return warning.partition(": ")[2], f"see to what it says; {describe(service)} shows all of it", False
     meta = service["metadata"]
     about = {"involvedObject.kind": "Service", "involvedObject.name": meta["name"], "reason": _AT_WORK}
-    try:
-        at_work = cluster.list("v1", "Event", meta["namespace"], fields=about)
-    except CanarylabError:  # not everybody may read them, and they would only have explained
-        at_work = []
-    if at_work:
+    if _seen(cluster, "Event", meta["namespace"], fields=about):
         return "the cluster's cloud is making its load balancer, which takes minutes", describe(service), False
     return None
 
@@ -184,7 +176,7 @@ _CLOUDS = {
 
 def made_of(cluster: Cluster) -> str:
     """What the cluster is made of, by its first node: "kind", "k3d", "k3s", a cloud's scheme; "" where nobody says."""
-    nodes = _nodes(cluster)
+    nodes = _seen(cluster, "Node")
     if not nodes:
         return ""
     if str(nodes[0]["metadata"]["name"]).startswith("k3d-"):
@@ -192,18 +184,21 @@ def made_of(cluster: Cluster) -> str:
     return str(dig(nodes[0], "spec", "providerID") or "").partition("://")[0]
 
 
-def _nodes(cluster: Cluster) -> Sequence[Object]:
+def _seen(
+    cluster: Cluster, kind: str, namespace: str | None = None, **chosen: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The objects of a kind, as far as this user may see them: they only explain."""
     try:
-        return cluster.list("v1", "Node")
-    except CanarylabError:  # a guest may not see them
-        return ()
+        return cluster.list("v1", kind, namespace, **chosen)
+    except ApiError:
+        return []
 
 
 def node_addresses(cluster: Cluster) -> list[str]:
     """The nodes' addresses within their own network."""
     return [
         str(address["address"])
-        for node in _nodes(cluster)
+        for node in _seen(cluster, "Node")
         for address in listed(node, "status", "addresses")
         if address.get("type") == "InternalIP"
     ]
