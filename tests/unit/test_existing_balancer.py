@@ -20,7 +20,11 @@ from canarylab.providers.existing.access import ContextAccess
 from canarylab.stages.kinds.tunnel import TunnelStage
 
 NO_PORTS = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."
-NOW, LONG_AGO = timestamp(time.time()), "2026-01-01T00:00:00Z"
+LONG_AGO = "2026-01-01T00:00:00Z"
+
+
+def now():
+    return timestamp(time.time())
 
 
 def service(name="gateway", address=None, *, namespace="mesh", ports=(80,), since=LONG_AGO, **spec):
@@ -70,7 +74,7 @@ def event(reason, message, kind="Warning"):
         "type": kind,
         "reason": reason,
         "message": message,
-        "lastTimestamp": NOW,
+        "lastTimestamp": now(),
     }
 
 
@@ -240,7 +244,7 @@ def test_an_address_that_answers_is_the_way(listening):
 
 def test_a_name_that_never_is_resolvable_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    error = refused(service(address="not-yet.elb.example.invalid", since=NOW))
+    error = refused(service(address="not-yet.elb.example.invalid", since=now()))
     assert "not-yet.elb.example.invalid" in error.what
     assert "isn't resolvable on this machine" in error.what
     assert "Name or service not known" in error.why
@@ -250,7 +254,7 @@ def test_a_name_that_may_come_is_waited_for(monkeypatch, listening):
     left = [unknown, unknown]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: left.pop()() if left else [])
     monkeypatch.setattr(socket, "create_connection", lambda *_: socket.socket())
-    live = service(address="lb.elb.example.test", ports=(listening,), since=NOW)
+    live = service(address="lb.elb.example.test", ports=(listening,), since=now())
     cluster = FakeCluster(live, pod())
     cluster.pending.extend([lambda: None] * 3)
     heard = []
@@ -315,7 +319,7 @@ def test_on_a_mac_the_network_of_containers_is_not_open(monkeypatch, provider_id
     """kubernetes-sigs/kind#3482."""
     silent(monkeypatch)
     monkeypatch.setattr("platform.system", lambda: "Darwin")
-    error = refused(service(address="172.18.255.200", since=NOW), pod(), node(provider_id, name))
+    error = refused(service(address="172.18.255.200", since=now()), pod(), node(provider_id, name))
     assert "which Docker on a Mac doesn't open to the Mac" in error.why
     assert remedy in error.remedy
 
@@ -338,7 +342,7 @@ def test_elsewhere_what_lies_between_is_all_that_can_be_said(monkeypatch, system
 
 def test_a_new_address_gets_a_minute_to_be_served(closed, listening):
     live = service(address="127.0.0.1", ports=(closed, listening))
-    live["metadata"]["managedFields"] = [{"subresource": "status", "time": NOW}]
+    live["metadata"]["managedFields"] = [{"subresource": "status", "time": now()}]
     found = reaching._trouble(FakeCluster(live, pod()), live, closed)
     assert not found.is_final
     assert 50 < found.until - time.time() <= 60

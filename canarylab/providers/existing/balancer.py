@@ -184,9 +184,7 @@ def made_of(cluster: Cluster) -> str:
     return str(dig(nodes[0], "spec", "providerID") or "").partition("://")[0]
 
 
-def _seen(
-    cluster: Cluster, kind: str, namespace: str | None = None, **chosen: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _seen(cluster: Cluster, kind: str, namespace: str | None = None, **chosen: Mapping[str, str]) -> Sequence[Object]:
     """The objects of a kind, as far as this user may see them: they only explain."""
     try:
         return cluster.list("v1", kind, namespace, **chosen)
