@@ -56,7 +56,8 @@ def _import(name: str) -> ModuleType:
 def _add(found: dict[str, type[T]], name: str | None, cls: type[T]) -> None:
     where = inspect.getsourcefile(cls)
     if not name:
-        raise CanarylabError(f"class {cls.__name__} has no name to be found under", where=where)
+        raise CanarylabError(f"class {cls.__name__} has no name to be found under", where=where, remedy="give it one")
     if name in found:
-        raise CanarylabError(f"{name!r} is taken by {inspect.getsourcefile(found[name])}", where=where)
+        other = inspect.getsourcefile(found[name])
+        raise CanarylabError(f"{name!r} is taken by {other}", where=where, remedy="give one of them another name")
     found[name] = cls

@@ -19,6 +19,8 @@ class CanarylabError(Exception):
     """Something the user can understand and act on."""
 
     exit_code = EXIT_FAILED
+    otherwise: str = "`invoke doctor` looks at what may be in the way; then run the command again"
+    """What to do next where whoever raised it couldn't know. A class that is raised without a remedy has its own."""
 
     def __init__(
         self, what: str, *, where: str | None = None, why: str | None = None, remedy: str | None = None
@@ -36,6 +38,16 @@ class CanarylabError(Exception):
         if self.remedy:
             lines.append(f"next: {self.remedy}")
         return "\n".join(lines)
+
+    @property
+    def next_step(self) -> str:
+        """What to do next, "" only where there is nothing to be done."""
+        return self.remedy or self.otherwise
+
+    @property
+    def report(self) -> str:
+        """All of it, as a user sees it: never without what to do next, as long as there is anything to be done."""
+        return str(self) if self.remedy or not self.otherwise else f"{self}\nnext: {self.otherwise}"
 
 
 class UsageError(CanarylabError):
@@ -76,10 +88,16 @@ class CancelledError(CanarylabError):
     """The run was interrupted while this waited."""
 
     exit_code = EXIT_INTERRUPTED
+    otherwise = ""
 
 
 class CommandError(CanarylabError):
     """An external program failed: its command line can be pasted, its last words are kept."""
+
+    otherwise = (
+        "paste the command above: it fails by itself, too, and says all that it has to say; once it ends well, "
+        "run this again"
+    )
 
     def __init__(self, command: str, code: int | None, tail: str, *, remedy: str | None = None) -> None:
         ended = f"ended with {code}" if code is not None else "did not end in time"

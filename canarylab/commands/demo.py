@@ -115,7 +115,8 @@ def _blocked(playbook: Playbook, up: Run) -> CanarylabError | None:
         for stage in playbook.stages:
             if stage.name in up.names(state):
                 reason = first_line(up.outcomes[stage.name].reason)
-                return StageError(f"stage {stage.name} {state}: {reason}")
+                remedy = f"see to stage {stage.name} first: `invoke status --all` shows how it is now"
+                return StageError(f"stage {stage.name} {state}: {reason}", remedy=remedy)
     return None
 
 
@@ -127,7 +128,7 @@ def _alone(ctx: Context, up: Run, work: Work) -> list[DemoResult]:
         remedy = f"`{ctx.command('demo --reset')}` brings the Rollout back to rest, wherever it is now"
         ctx.emit(Failure(str(CancelledError(ended.error.what, remedy=remedy)), ended.exit_code))
     elif isinstance(ended.error, CanarylabError):
-        ctx.emit(Failure(str(ended.error), ended.exit_code))
+        ctx.emit(Failure(ended.error.report, ended.exit_code))
     return [ended]
 
 

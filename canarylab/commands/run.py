@@ -74,7 +74,7 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
     try:
         reader = choose(options.output, sys.stdout)
     except UsageError as error:
-        print(error, file=sys.stderr)
+        print(error.report, file=sys.stderr)
         return error.exit_code
     with reader:
         bus = Bus([reader])
@@ -87,7 +87,7 @@ def run(options: Options, work: Callable[[Context], int]) -> int:
             return EXIT_INTERRUPTED
         except Exception as error:
             ended = translated(error)
-            said = str(ended) if isinstance(ended, CanarylabError) else keep_traceback(ended)
+            said = ended.report if isinstance(ended, CanarylabError) else keep_traceback(ended)
             bus(Failure(said, exit_code(ended)))
             return exit_code(ended)
 

@@ -24,6 +24,7 @@ from canarylab.removal import Removal
 from canarylab.report import receipt as report
 
 _SECONDS = 300.0
+_AGAIN = "see to what is said of each; `invoke teardown` then goes on with what is left"
 
 
 def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
@@ -92,7 +93,7 @@ def _remove_all(
             receipt.write(ctx, "cache", _attempt(ctx, "cache", ctx.provider.infrastructure.purge))
     except CanarylabError as error:
         code = error.exit_code
-        ctx.emit(Failure(str(error), code))
+        ctx.emit(Failure(error.report, code))
     code = code or removed.exit_code or (EXIT_FAILED if receipt.failed else EXIT_DONE)
     seconds = round(time.monotonic() - started, 3)
     ctx.emit(dataclasses.replace(removed.summary, ok=code == EXIT_DONE, seconds=seconds))
@@ -154,5 +155,5 @@ def _attempt(ctx: Context, subject: str, remove: Callable[[Context], list[Remova
 def _outcome(removals: Sequence[Removal]) -> Outcome:
     failed = [removal.reason for removal in removals if removal.outcome == "failed"]
     if failed:
-        return Outcome("failed", reason="; ".join(failed), error=StageError("; ".join(failed)))
+        return Outcome("failed", reason="; ".join(failed), error=StageError("; ".join(failed), remedy=_AGAIN))
     return Outcome("changed" if any(removal.outcome == "removed" for removal in removals) else "unchanged")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import sys
 
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
 from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from canarylab.lock import locked
+from canarylab.report import page
+from canarylab.report.lines import Line, Piece, line
 
 _ACTIONS = ("start", "stop", "status")
 
@@ -25,14 +27,14 @@ def tunnel(options: Options, action: str) -> int:
             with locked(ctx.paths.lock, command), ctx.provider.infrastructure.session(ctx, command):
                 (access.tunnel_start if action == "start" else access.tunnel_stop)(ctx)
         status = ctx.provider.access.tunnel_status(ctx)
-        print(json.dumps(dataclasses.asdict(status)) if options.output == "json" else as_text(ctx.profile, status))
+        page.show(dataclasses.asdict(status), lambda _: lines(ctx.profile, status), options.output, sys.stdout)
         is_well = not status.running if action == "stop" else status.running and not status.problems
         return EXIT_DONE if is_well else EXIT_FAILED
 
     return run(options, work)
 
 
-def as_text(profile: str, status: TunnelStatus) -> str:
+def lines(profile: str, status: TunnelStatus) -> list[Line]:
     """The block that `minikube tunnel` prints, with the addresses."""
     rows = [
         ("machine", profile),
@@ -42,4 +44,4 @@ def as_text(profile: str, status: TunnelStatus) -> str:
         *((("note", status.note),) if status.note else ()),
         ("errors", "; ".join(status.problems) or "no errors"),
     ]
-    return "\n".join(["Status:", *(f"  {key}: {value}" for key, value in rows)])
+    return [line("Status:"), *(Line((Piece(str(value)),), (Piece(f"  {key}: "),)) for key, value in rows)]

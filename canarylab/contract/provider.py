@@ -21,7 +21,7 @@ from canarylab.contract.ownership import Ownership
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.contract.stage import AnyStage
 from canarylab.disks import Fault
-from canarylab.errors import MachineError, NotYetObservableError
+from canarylab.errors import ExpectationError, MachineError, NotYetObservableError
 from canarylab.files import delete
 from canarylab.images.image import Image, Wanted
 from canarylab.kube.client import Cluster
@@ -55,6 +55,8 @@ class TunnelStatus:
     problems: tuple[str, ...] = ()
     note: str = ""
     """What a user should know of it although it works, such as that it is a way around."""
+    lasting: bool = False
+    """Whether the first of the problems stays until somebody acts, so that nobody should wait for it to go."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,19 @@ class Access(ABC):
         """Address and port at which a port of a LoadBalancer Service answers; None while it has no address."""
         address = load_balancer_address(service)
         return (address, port) if address else None
+
+    def reach(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int]:
+        """Address and port for requests to a port of a LoadBalancer Service, which lead into this cluster.
+
+        Raises ExpectationError where the Service has no address, CanarylabError where it leads elsewhere.
+        """
+        endpoint = self.endpoint(ctx, service, port)
+        if endpoint is None:
+            why, remedy = ctx.ownership.without_address(ctx)
+            where = f"Service {service['metadata']['namespace']}/{service['metadata']['name']}"
+            raise ExpectationError("the gateway has no address", where=where, why=why, remedy=remedy)
+        self.check_route(ctx, endpoint[0])
+        return endpoint
 
     @abstractmethod
     def check_route(self, ctx: Context, address: str) -> None:

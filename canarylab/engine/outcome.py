@@ -36,8 +36,10 @@ def exit_code(error: BaseException | None) -> int:
 
 def reason(error: BaseException | None) -> str:
     """The error in words, "" for none."""
-    if error is None or isinstance(error, CanarylabError):
-        return str(error or "")
+    if error is None:
+        return ""
+    if isinstance(error, CanarylabError):
+        return error.report
     return f"{type(error).__name__}: {error}"
 
 

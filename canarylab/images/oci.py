@@ -17,6 +17,7 @@ from canarylab.images.image import Image
 OpenBlob = Callable[[str], IO[bytes]]
 """Opens a blob by its digest, `sha256:...`."""
 
+_BUILD_AGAIN = "delete that file: `invoke up` writes it anew"
 _ELF_MACHINES = {62: "amd64", 183: "arm64"}
 """e_machine of the ELF header as Go names the architecture: EM_X86_64, EM_AARCH64."""
 
@@ -92,5 +93,7 @@ def _json(open_blob: OpenBlob, digest: str) -> dict[str, Any]:
 def _member(tar: tarfile.TarFile, name: str, archive: Path) -> IO[bytes]:
     file = tar.extractfile(name) if name in tar.getnames() else None
     if file is None:
-        raise StageError(f"the archive has no {name}", where=str(archive), why="it isn't an OCI archive")
+        raise StageError(
+            f"the archive has no {name}", where=str(archive), why="it isn't an OCI archive", remedy=_BUILD_AGAIN
+        )
     return file

@@ -153,7 +153,10 @@ class Cluster(Connection):
                     self._resources[(api_version, entry["kind"])] = known
             if found := self._resources.get((api_version, kind)):
                 return found
-        raise UnknownKindError(f"the cluster has no kind {kind} in {api_version}")
+        raise UnknownKindError(
+            f"the cluster has no kind {kind} in {api_version}",
+            remedy="`invoke up` installs what defines it; of another's kind, install its CustomResourceDefinition",
+        )
 
     def _kinds(self, api_version: str) -> Iterator[dict[str, Any]]:
         """What the API says of each kind of a group and version, subresources left out."""

@@ -24,6 +24,18 @@ REQUEST_TIMEOUT = 15.0
 """Seconds until an answer has to begin."""
 _SWITCHING, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 101, 401, 403, 404, 429, 500
 
+_MAY_PASS = "the API server has trouble of its own, which may pass: run the command again"
+_REFUSED = "correct what it refuses; `invoke plan` shows what would be sent"
+_STEPS: Mapping[int | None, str] = {
+    None: "`invoke doctor` looks at the way to the cluster; the same command then goes on from here",
+    401: "log in again, as for kubectl: `kubectl auth whoami` with this context says who you are to the cluster",
+    403: "ask whoever runs the cluster for that permission: `kubectl auth can-i --list` shows those that you have",
+    404: "`invoke status` shows what is missing, and `invoke up` brings it up",
+    409: "somebody else changed it at the same moment: run the command again",
+    **dict.fromkeys((429, 500, 502, 503, 504), _MAY_PASS),
+}
+"""What to do next about an answer with such a code, None for no answer (Kubernetes: api-conventions.md)."""
+
 
 class ApiError(CanarylabError):
     """The API server refused a request, or couldn't be reached (`code` is None)."""
@@ -31,6 +43,7 @@ class ApiError(CanarylabError):
     def __init__(self, what: str, code: int | None, *, where: str) -> None:
         super().__init__(what, where=where)
         self.code = code
+        self.otherwise = _STEPS.get(code, _REFUSED)
 
     @property
     def is_forbidden(self) -> bool:
@@ -184,7 +197,7 @@ def _client(kubeconfig: Path, cluster: Mapping[str, Any], user: Mapping[str, Any
         raise NotYetObservableError(
             f"the context's certificates can't be used: {error}",
             where=str(kubeconfig),
-            remedy="let the cluster's own tool write the kubeconfig again",
+            remedy="log in to the cluster again, so that they are written anew, or correct their paths in that file",
         ) from error
     headers = impersonation(user)
     if cluster.get("disable-compression"):
@@ -217,11 +230,13 @@ def _entries(kubeconfig: Path, context: str, raw: Mapping[str, Any]) -> tuple[di
     """
     inner = _entry(raw, "contexts", context)
     if inner is None:
-        raise NotYetObservableError(f"context {context!r} not found", where=str(kubeconfig))
+        remedy = "`invoke up` writes it; for a cluster of your own, `kubectl config get-contexts` lists what there is"
+        raise NotYetObservableError(f"context {context!r} not found", where=str(kubeconfig), remedy=remedy)
     found, user = _entry(raw, "clusters", inner.get("cluster")), _entry(raw, "users", inner.get("user"))
     if found is None:
         what = f"context {context!r} refers to a cluster the kubeconfig doesn't have: {inner.get('cluster')!r}"
-        raise NotYetObservableError(what, where=str(kubeconfig))
+        remedy = "fix the kubeconfig, or let the cluster's own tool write it again"
+        raise NotYetObservableError(what, where=str(kubeconfig), remedy=remedy)
     cluster, user = entries.absolute(found, kubeconfig.parent), entries.absolute(user or {}, kubeconfig.parent)
     for fault in refusals.faults(inner, cluster, user):
         raise MachineError(fault.what, where=f"{kubeconfig}, {fault.key}", why=fault.why, remedy=fault.remedy)
@@ -232,7 +247,8 @@ def _read(kubeconfig: Path) -> dict[str, Any]:
     try:
         return dict(load_yaml(kubeconfig.read_text()))
     except FileNotFoundError as error:
-        raise NotYetObservableError("the kubeconfig was not found", where=str(kubeconfig)) from error
+        what, remedy = "the kubeconfig was not found", "`invoke up` makes the cluster, and writes it"
+        raise NotYetObservableError(what, where=str(kubeconfig), remedy=remedy) from error
 
 
 def _entry(config: Mapping[str, Any], section: str, name: str | None) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ _PROTOCOL = "v4.channel.k8s.io"
 _DATA, _ERROR = b"\x00", b"\x01"
 _CHUNK = 1 << 16
 _TIMEOUT = 10.0
+_NOT_IT = "see that the port is the right one: `kubectl get pod -o yaml` names those of the pod's containers"
 _OK = 200
 
 
@@ -61,7 +62,8 @@ class PodPort:
         try:
             return json.loads(self.get(path))
         except ValueError as error:
-            raise StageError(f"the answer to {path} isn't JSON: {error}", where=self._where) from error
+            what = f"the answer to {path} isn't JSON: {error}"
+            raise StageError(what, where=self._where, remedy=_NOT_IT) from error
 
     def close(self) -> None:
         """End the connection; `get` opens it again."""
@@ -99,7 +101,7 @@ class PodPort:
             self._http.start_next_cycle()
         if status != _OK:
             said = body[:200].decode(errors="replace")
-            raise StageError(f"{path} returned status {status}", where=self._where, why=said)
+            raise StageError(f"{path} returned status {status}", where=self._where, why=said, remedy=_NOT_IT)
         return body
 
     def _event(self, channel: _Channel) -> Any:

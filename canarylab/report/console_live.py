@@ -12,7 +12,7 @@ from rich.text import Text
 
 from canarylab.events import Event, Fact, Failure, Notice, RunFinished, RunStarted, StageChange, StageStarted
 from canarylab.report import wording
-from canarylab.report.lines import Line, line
+from canarylab.report.lines import Line, is_command, line
 from canarylab.report.live_table import frame, table
 from canarylab.report.marks import marks_of
 from canarylab.report.reader import Reader
@@ -75,7 +75,9 @@ class LiveConsole(Reader):
             case Fact():
                 return [*self._heading(event.step), wording.fact(event, self._marks).after("  ")]
             case Notice():
-                return [line(each, verbatim=True) for each in wording.notice(event, self._view).splitlines()]
+                return [
+                    line(each, verbatim=is_command(each)) for each in wording.notice(event, self._view).splitlines()
+                ]
             case Failure() if self._closed:
                 return wording.run_failed(event, self._marks)
         return []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from canarylab.report import page
-from canarylab.report.lines import Line, Piece, line
+from canarylab.report.lines import Line, Piece, is_command, line
 from canarylab.report.marks import Marks
 from canarylab.report.text import count
 
@@ -49,7 +49,8 @@ def _finding(finding: Finding, width: int, marks: Marks) -> Iterator[Line]:
     yield Line((Piece(finding.seen),), (Piece(f"{mark} ", style), Piece(f"{finding.subject:{width}}  ")))
     if finding.remedy and not finding.ok:
         for number, each in enumerate(finding.remedy.strip().splitlines()):
-            yield Line((Piece(each, "cyan"),), (Piece("          " if number else "    next: ", "dim"),), verbatim=True)
+            lead = Piece("          " if number else "    next: ", "dim")
+            yield Line((Piece(each, "cyan"),), (lead,), verbatim=is_command(each))
 
 
 def _fixable(findings: Sequence[Finding]) -> Iterator[Line]:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from canarylab.report.text import clean
 
+_PROGRAMS = frozenset(
+    ("sudo", "brew", "invoke", "kubectl", "helm", "minikube", "docker", "curl", "open", "export", "arch", "pip")
+)
+"""With which the commands begin that remedies and notices give."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -44,6 +49,11 @@ def marked(sign: tuple[str, str], text: str, detail: str = "") -> Line:
     """A line behind a mark with its style. `detail` follows the text, dimmed."""
     mark, style = sign
     return Line((Piece(text), Piece(detail, "dim")), (Piece(f"{mark} ", style),))
+
+
+def is_command(text: str) -> bool:
+    """Whether the line is a command of a program that remedies name: it is to be pasted, so it stays in one piece."""
+    return text.lstrip().removeprefix("command: ").partition(" ")[0].rpartition("/")[2] in _PROGRAMS
 
 
 def block(text: str, indent: int) -> list[Line]:

@@ -13,7 +13,7 @@ from rich.console import ConsoleDimensions
 from rich.text import Text
 
 from canarylab.report import wording
-from canarylab.report.lines import all_text
+from canarylab.report.lines import all_text, is_command
 from canarylab.report.marks import Marks
 from canarylab.report.rich_lines import cut, fit
 from canarylab.report.run_view import RunView, StageView, Status, Work
@@ -32,6 +32,8 @@ _CLOCK_WIDTH = 7
 _NAME_MIN, _NAME_MAX = 8, 28
 _ROOM_BESIDE_KIND = 40
 """Columns that must be left for what a stage does, or its kind isn't shown."""
+_ROOM_BESIDE_NAME = 24
+"""Cells that what a stage does must have beside its name; with less it goes below, where there are lines enough."""
 _BAR_MIN, _BAR_MAX = 6, 24
 _MESSAGE_MIN = 10
 
@@ -76,7 +78,10 @@ class _Drawing:
             shown = max(0, room - len(activities) - 1)
         by_importance = sorted(stages, key=lambda stage: _IMPORTANCE.index(stage.status))
         kept = {stage.name for stage in by_importance[:shown]}
-        rows = [self.row(stage) for stage in stages if stage.name in kept]
+        seen = [stage for stage in stages if stage.name in kept]
+        rows = [row for stage in seen for row in self.folded(stage)]
+        if room is not None and len(rows) + len(activities) > room:
+            rows = [self.row(stage) for stage in seen]
         if hidden := Counter(stage.status for stage in stages if stage.name not in kept):
             counts = ", ".join(f"{number} {status}" for status, number in hidden.items())
             rows.append(Text(cut(f"{_INDENT}and {counts}", self.width, self.marks), "dim"))
@@ -88,26 +93,42 @@ class _Drawing:
         message = clean(activity.doing)
         if activity.work or cell_len(message) <= room:
             return [self.row(activity)]
-        lines = textwrap.wrap(message, max(_NAME_MIN, self.width), initial_indent=_INDENT, subsequent_indent=_INDENT)
-        below = [Text(cut(each, self.width, self.marks)) for each in lines]
-        return [self.row(dataclasses.replace(activity, doing="")), *below]
+        return [self.row(dataclasses.replace(activity, doing="")), *self._below(message)]
+
+    def folded(self, stage: StageView) -> list[Text]:
+        """A row, and below it what the stage does or came to, where a narrow window would cut that to a few letters."""
+        row, room = self._head(stage), self.width - self._head(stage).cell_len
+        said = clean(self._condition(stage, self.width))
+        if room >= _ROOM_BESIDE_NAME or cell_len(said) <= room or (stage.work and not stage.ended):
+            return [self.row(stage)]
+        style = self.marks.of(stage.status, self.now)[1] if stage.ended else ""
+        return [fit(row, self.width), *self._below(said, style)]
+
+    def _below(self, words: str, style: str = "") -> list[Text]:
+        """What doesn't fit into a row, wrapped, below it."""
+        lines = self._wrapped(_INDENT + words, _INDENT)
+        return [Text(cut(each, self.width, self.marks), style) for each in lines]
 
     def row(self, stage: StageView) -> Text:
         """Mark, name, kind, seconds, and what the stage does, waits for or came to."""
-        mark, style = self.marks.of(stage.status, self.now)
-        name, kind = self.widths
-        row = Text.assemble(
-            (f"{mark} ", style),
-            (self._cell(stage.name, name), "dim" if style == "dim" else ""),
-            (self._cell(stage.kind, kind), "dim"),
-            self._time(stage).rjust(_CLOCK_WIDTH) + _GAP,
-        )
+        row, style = self._head(stage), self.marks.of(stage.status, self.now)[1]
         room = self.width - row.cell_len
         if stage.status == "running" and stage.work:
             row.append_text(self._progress(stage.work, stage.doing, room))
         else:
             row.append(cut(self._condition(stage, room), room, self.marks), style if stage.ended else "")
         return fit(row, self.width)
+
+    def _head(self, stage: StageView) -> Text:
+        """A row up to its seconds."""
+        mark, style = self.marks.of(stage.status, self.now)
+        name, kind = self.widths
+        return Text.assemble(
+            (f"{mark} ", style),
+            (self._cell(stage.name, name), "dim" if style == "dim" else ""),
+            (self._cell(stage.kind, kind), "dim"),
+            self._time(stage).rjust(_CLOCK_WIDTH) + _GAP,
+        )
 
     def _cell(self, text: str, width: int) -> str:
         return set_cell_size(cut(text, width, self.marks), width) + _GAP if width else ""
@@ -151,10 +172,20 @@ class _Drawing:
     def reasons(self, room: int) -> list[Text]:
         """As much of why stages failed as there is room for; at the end of the run it is printed in full."""
         text = all_text([each for stage in self.view.failed for each in wording.stage_failed(stage, self.marks)])
-        lines = text.split("\n") if text else []
+        lines = [folded for each in text.splitlines() for folded in self._folded(each)]
         if len(lines) > room:
             lines = [*lines[: room - 1], f"    {self.marks.ellipsis}"] if room > 1 else []
         return [Text(cut(each, self.width, self.marks), "red") for each in lines]
+
+    def _folded(self, text: str) -> list[str]:
+        """A line of a reason, wrapped below itself; a command is cut instead: it is printed in one piece at the end."""
+        indent = text[: len(text) - len(text.lstrip())]
+        if is_command(text):
+            return [text]
+        return self._wrapped(text, indent) or [text]
+
+    def _wrapped(self, text: str, indent: str) -> list[str]:
+        return textwrap.wrap(text, max(_NAME_MIN, self.width), subsequent_indent=indent, break_on_hyphens=False)
 
     def footer(self) -> Text:
         """How many have ended, and how long the run has taken."""

@@ -16,6 +16,11 @@ from canarylab.report.marks import Marks
 from canarylab.report.output import forgiving
 from canarylab.report.text import clean
 
+_BESIDE_LEAST = 24
+"""Cells that a text has to have beside its lead: with less it would be cut into words, or letters, one a line."""
+_BELOW = 4
+"""Cells by which a text is indented below its lead."""
+
 Draw = Callable[[ConsoleDimensions], Iterable[Text]]
 """The rows of a live view, from the columns and rows that it may fill."""
 
@@ -49,16 +54,51 @@ def console_for(stream: TextIO) -> Console:
 
 
 def print_lines(console: Console, lines: Iterable[Line]) -> None:
-    """Print each line; what is wrapped hangs below its text, a verbatim line is never wrapped."""
+    """Print each line; what is wrapped hangs below its text, a verbatim line is never wrapped.
+
+    Where the window leaves too little beside the lead, the text goes below it, so that it stays readable.
+    """
     for each in lines:
-        if each.verbatim or not each.body:
+        lead, body = _text(each.lead), _text(each.body)
+        if each.verbatim or not body.plain:
             console.print(_text((*each.lead, *each.body)), soft_wrap=True)
-        elif not any(piece.text for piece in each.lead):
-            console.print(_text(each.body))
+        elif not lead.plain:
+            console.print(body)
+        elif not lead.plain.strip() or _fits_beside(lead, body, console.width):
+            console.print(_hanging(lead, body))
         else:
-            grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
-            grid.add_row(_text(each.lead), _text(each.body))
-            console.print(grid)
+            indentation = " " * _indentation(lead)
+            first, *columns = _close_up(each.lead)
+            if columns:  # below the mark, if it has to be wrapped
+                console.print(_hanging(_text((Piece(indentation), first)), _text(columns)))
+            else:
+                console.print(_hanging(Text(indentation), _text((first,))))
+            console.print(_hanging(Text(indentation + " " * _BELOW), body))
+
+
+def _fits_beside(lead: Text, body: Text, width: int) -> bool:
+    """Whether a text is readable beside its lead: wide enough, and without a word cut that below would be whole."""
+    room, below = width - lead.cell_len, width - _indentation(lead) - _BELOW
+    longest = max(map(cell_len, body.plain.split()), default=0)
+    return room >= min(_BESIDE_LEAST, body.cell_len) and not room < longest <= below
+
+
+def _indentation(lead: Text) -> int:
+    return cell_len(lead.plain) - cell_len(lead.plain.lstrip())
+
+
+def _hanging(lead: Text, body: Text) -> Table | Text:
+    if not lead.plain:
+        return body
+    grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
+    grid.add_row(lead, body)
+    return grid
+
+
+def _close_up(lead: Iterable[Piece]) -> list[Piece]:
+    """A lead that stands alone: nothing is lined up with it, so its columns need no padding."""
+    *pieces, last = (Piece(f"{piece.text.strip()} ", piece.style) for piece in lead if piece.text.strip())
+    return [*pieces, Piece(last.text.rstrip(), last.style)]
 
 
 def _text(pieces: Iterable[Piece]) -> Text:

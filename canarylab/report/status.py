@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypedDict
 
@@ -9,6 +10,9 @@ from canarylab.report import page
 from canarylab.report.lines import EMPTY, Line, Piece, block, line, marked
 from canarylab.report.marks import Marks
 from canarylab.report.text import clean
+
+_COLUMNS = re.compile(r"([\s│├└─]*\S.*?)(\s{2,})(\S.*)")
+"""A row of the plugin's tree: its branches and the name, the padding, the other columns."""
 
 
 class StageStatus(TypedDict):
@@ -93,10 +97,16 @@ def _rollout(report: StatusReport, marks: Marks) -> Iterator[Line]:
     """The tree, and what is missing to show it."""
     if report["rollout"]:
         yield EMPTY
-        yield from (line(each, verbatim=True) for each in clean(report["rollout"]).rstrip().split("\n"))
+        yield from (_row(each) for each in clean(report["rollout"]).rstrip().split("\n"))
     if report["rollout_problem"]:
         first, _, rest = report["rollout_problem"].partition("\n")
         yield from (EMPTY, marked(marks.of("warning"), first), *block(rest, indent=2))
     for cause in report["causes"]:
         yield from (EMPTY, marked(marks.of("warning"), clean(f"Rollout {cause['rollout']}: {cause['why']}")))
         yield line(clean(f"next: {cause['remedy']}"), indent=2)
+
+
+def _row(row: str) -> Line:
+    """A row of the tree: where the window is too narrow for it, the other columns stand below its name."""
+    found = _COLUMNS.match(row)
+    return Line((Piece(found[3]),), (Piece(found[1] + found[2]),)) if found else line(row, verbatim=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from canarylab.errors import StageError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.kube.workloads import GATEWAY_NAME
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
+    from canarylab.contract.provider import TunnelStatus
 
 _PENDING = "pending"
 
@@ -30,8 +32,16 @@ def why_no_address(ctx: Context, objects: Iterable[dict[str, Any]]) -> str | Non
             continue
         status = ctx.provider.access.tunnel_status(ctx)
         if status.running and status.addresses.get(name) == _PENDING:
+            refuse_lasting(ctx, status)
             return next((problem for problem in status.problems if name in problem), f"no address yet for {name}")
     return None
+
+
+def refuse_lasting(ctx: Context, status: TunnelStatus) -> None:
+    """Raise StageError for a problem that stays until somebody acts: there is no use in waiting for it to go."""
+    if status.lasting:
+        what, _, remedy = status.problems[0].partition("; next: ")
+        raise StageError(what, where=f"stage {ctx.stage}", remedy=f"{remedy}; then `{ctx.command('up')}`")
 
 
 def _services(ctx: Context, obj: dict[str, Any]) -> list[dict[str, Any]]:

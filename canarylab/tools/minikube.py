@@ -321,8 +321,12 @@ class TunnelBlock:
 _TUNNEL = re.compile(
     r"Status:\s*\n\s*machine: (.*)\n\s*pid: (\d+)\n\s*route: (\S+) -> (\S+)\n"
     r"\s*minikube: (.*)\n\s*services: \[(.*)\]\n\s*errors:[ \t]*\n"
-    r"((?:[ \t]+(?:minikube|router|loadbalancer emulator): .*(?:\n|$))+)"
+    r"((?:(?!Status:).*\n)*?[ \t]+loadbalancer emulator: .*(?:\n|$))"
 )
+
+_PARTS = r"[ \t]+(minikube|router|loadbalancer emulator): "
+_PART = re.compile(rf"^{_PARTS}(.*(?:\n(?!{_PARTS}).*)*)", re.MULTILINE)
+"""A part with its error, which may go on for many lines, as ifconfig's words do (kubernetes/minikube#13749)."""
 
 
 def parse_tunnel(output: str) -> TunnelBlock | None:
@@ -331,7 +335,7 @@ def parse_tunnel(output: str) -> TunnelBlock | None:
     if not blocks:
         return None
     machine, pid, destination, gateway, state, services, said = blocks[-1].groups()
-    errors = dict(line.strip().split(": ", 1) for line in said.splitlines())
+    errors = {found[1]: found[2].strip() for found in _PART.finditer(said)}
     wrong = {part: error for part, error in errors.items() if error != "no errors"}
     names = tuple(re.findall(r"[^\s,]+", services))
     return TunnelBlock(machine.strip(), int(pid), destination, gateway, state.strip(), names, wrong)

@@ -88,7 +88,11 @@ class Runner:
         try:
             process = _command(words[0])(*words[1:], **settings)
         except sh.ForkException as error:  # its text is the child's traceback; the last line of it says why
-            raise MachineError(f"{words[0]} can't be started", why=tail(str(error), 1).strip()) from error
+            raise MachineError(
+                f"{words[0]} can't be started",
+                why=tail(str(error), 1).strip(),
+                remedy=f"`ls -l {words[0]}` shows whether it is there and may be run; `invoke doctor` looks further",
+            ) from error
         in_time = self._wait(process, timeout)
         if listener:
             listener.check()

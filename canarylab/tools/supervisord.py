@@ -96,7 +96,10 @@ class Supervisor:
         deadline = cancel.now() + _START_SECONDS
         if not wait_until(lambda: self.is_running(program.name), deadline=deadline, cancel=cancel):
             raise StageError(
-                f"{program.name} doesn't stay up", where=str(self.log(program.name)), why=self._last_words(program.name)
+                f"{program.name} doesn't stay up",
+                where=str(self.log(program.name)),
+                why=self._last_words(program.name),
+                remedy="that file has all its words; `invoke doctor` looks at this machine, `invoke up` tries again",
             )
 
     def is_running(self, name: str) -> bool:
@@ -142,7 +145,8 @@ class Supervisor:
         with suppress(*_NO_ANSWER):  # it may end before it has answered
             self._rpc.shutdown()
         if not wait_until(lambda: not _alive(pid), deadline=cancel.now() + _STOP_SECONDS, cancel=cancel):
-            raise StageError(f"supervisord {pid} doesn't stop", where=str(self.folder / "logs" / "supervisord.log"))
+            what, remedy = f"supervisord {pid} doesn't stop", f"`kill -9 {pid}` ends it; then run this again"
+            raise StageError(what, where=str(self._own_log), remedy=remedy)
         return True
 
     def _kill_unreachable(self) -> bool:
@@ -155,6 +159,10 @@ class Supervisor:
                     os.kill(int(process.name), signal.SIGKILL)
                     found = True
         return found
+
+    @property
+    def _own_log(self) -> Path:
+        return self.folder / "logs" / "supervisord.log"
 
     def log(self, name: str) -> Path:
         """Where a program's output is written."""
@@ -170,7 +178,8 @@ class Supervisor:
         self._runner.run(self._argv, cwd=Path("/"), timeout=_START_SECONDS)
         deadline = cancel.now() + _START_SECONDS
         if not wait_until(lambda: self.pid() is not None, deadline=deadline, cancel=cancel, interval=0.02):
-            raise StageError("supervisord doesn't answer", where=str(self.folder / "logs" / "supervisord.log"))
+            remedy = "that file says why; `invoke doctor` looks at this machine, `invoke up` tries again"
+            raise StageError("supervisord doesn't answer", where=str(self._own_log), remedy=remedy)
 
     def _outdated(self) -> list[str]:
         """What the file defines otherwise than it runs. Asked of supervisord: a killed run may have left it so."""

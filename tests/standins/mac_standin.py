@@ -29,6 +29,7 @@ HEALTHY: dict[str, Any] = {
         "hw.memsize": "17179869184",
         "hw.ncpu": "10",
         "hw.optional.arm64": "1",
+        "hw.optional.arm.FEAT_SME": "0",
         "kern.hv_support": "1",
         "sysctl.proc_translated": "0",
     },

@@ -18,6 +18,7 @@ from support.fake_runner import FakeRunner
 
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
+from canarylab.contract.provider import Access
 from canarylab.contract.step import Step
 from canarylab.events import Event, Fact
 from canarylab.kube.objects import load_balancer_address
@@ -422,6 +423,8 @@ class GatewayProvider(FakeProvider):
 
     def check_route(self, _ctx: Context, address: str) -> None:
         self.checked.append(address)
+
+    reach = Access.reach
 
 
 class Stage:

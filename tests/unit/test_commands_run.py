@@ -151,7 +151,7 @@ def test_the_code_of_the_work_is_the_exit_code(code):
 def test_an_error_is_told_whole_and_gives_the_exit_code(error, events):
     assert run(JSON, raises(error)) == error.exit_code
     [failure] = events()
-    assert (failure["event"], failure["message"], failure["exit_code"]) == ("failure", str(error), error.exit_code)
+    assert (failure["event"], failure["message"], failure["exit_code"]) == ("failure", error.report, error.exit_code)
 
 
 def test_a_bug_keeps_its_traceback_in_a_file_and_off_the_screen(events, isolated_home, capsys):

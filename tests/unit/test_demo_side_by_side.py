@@ -94,11 +94,12 @@ def test_neither_does_a_bug_or_a_machine_that_refuses(error, code, said):
 
 
 def test_one_that_cannot_be_performed_is_failed_with_the_reason_and_not_begun():
+    blocked = StageError("stage istiod failed: no memory", remedy="see to it")
     world = World(a=1, b=1)
-    world.demos[0] = dataclasses.replace(world.demos[0], blocked=StageError("stage istiod failed: no memory"))
+    world.demos[0] = dataclasses.replace(world.demos[0], blocked=blocked)
     world.run(a=fails(AssertionError("it was performed")))
     assert [event.playbook for event in world.heard.of(DemoStarted)] == ["b"]
-    assert (world.finished()["a"].state, world.finished()["a"].reason) == ("failed", "stage istiod failed: no memory")
+    assert (world.finished()["a"].state, world.finished()["a"].reason) == ("failed", blocked.report)
 
 
 def test_once_interrupted_those_that_have_not_begun_are_skipped():

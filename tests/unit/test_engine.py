@@ -285,8 +285,9 @@ def test_an_api_server_that_is_in_trouble_for_a_moment_is_waited_for(code):
 def test_an_api_server_that_says_no_is_not_asked_again(code):
     cluster = FakeCluster()
     cluster.pending.append(lambda: None)
-    run, _ = up(Scripted("a", on_health=fails_once(ApiError("forbidden", code, where="GET /x"))), cluster=cluster)
-    assert run.outcomes["a"].reason == "GET /x: forbidden"
+    error = ApiError("forbidden", code, where="GET /x")
+    run, _ = up(Scripted("a", on_health=fails_once(error)), cluster=cluster)
+    assert run.outcomes["a"].reason == f"GET /x: forbidden\nnext: {error.next_step}"
 
 
 def test_what_cannot_be_watched_has_to_be_healthy_at_once():

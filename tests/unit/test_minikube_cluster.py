@@ -22,6 +22,7 @@ from canarylab.errors import CanarylabError, CommandError, MachineError, StageEr
 from canarylab.events import StageProgress
 from canarylab.kube import kubeconfig
 from canarylab.providers.minikube import processes, teardown
+from canarylab.providers.minikube.checks import host
 from canarylab.providers.minikube.processes import Process
 from canarylab.providers.minikube.wanted import condition_of, differences, start_options
 from canarylab.tools.minikube import NodeStatus, parse_profiles
@@ -373,6 +374,29 @@ def test_the_machines_address_helps_to_explain_a_failed_start(world):
     world.have("stopped", Nodes=[{"IP": "10.0.2.15"}])
     with pytest.raises(StageError, match="builtin network"):
         apply(world.context())
+
+
+def test_the_daemons_log_helps_to_explain_a_failed_start(world, monkeypatch, tmp_path):
+    """A stopped cluster is started without doctor's checks: minikube only knows that nobody answered."""
+    world.have("stopped")
+    said = 'Failed to connect to "/opt/homebrew/var/run/socket_vmnet": Connection refused: exit status 1'
+    world.hooks["start"] = lambda: refusal("GUEST_PROVISION", 80, said)
+    with pytest.raises(MachineError) as caught:
+        apply(world.context())
+    assert "its daemon isn't running" in caught.value.why
+    monkeypatch.setattr(host, "ROOT", tmp_path)
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    for path, text in {
+        "run/socket_vmnet": "",
+        "log/socket_vmnet/stderr": "start(): vmnet_return_t VMNET_FAILURE",
+    }.items():
+        file = tmp_path / "opt/homebrew/var" / path
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    with pytest.raises(MachineError) as caught:
+        apply(world.context())
+    assert "macOS refused the virtual network" in caught.value.why
+    assert "restart the Mac" in caught.value.remedy
 
 
 def test_under_sudo_minikube_is_not_run_at_all(world, monkeypatch):

@@ -131,6 +131,15 @@ def test_errors_of_the_block_are_reported():
     assert kept.reports[-2].errors == {"router": "conflicting route: x"}
 
 
+def test_an_error_of_the_block_may_be_longer_than_the_last_words_that_are_kept():
+    """kubernetes/minikube#13749 has 25 lines of ifconfig in it."""
+    error = "\n".join(["couldn't find member in bridge100 interface: bridge100: flags=8a63", *["\tinet 1.2.3.4"] * 25])
+    lines = status_block(router=error).splitlines()
+    kept = Kept_(routed(), Child(lines, code=0))
+    kept.serve()
+    assert kept.reports[-2].errors["router"].startswith("couldn't find member in bridge100")
+
+
 def test_one_that_ends_is_started_again():
     kept = Kept_(routed(), Child(RIGHT_LINES, code=0), Child(RIGHT_LINES, code=0))
     assert kept.serve() == ["the virtual machine isn't running: minikube ended the tunnel"] * 2

@@ -92,6 +92,42 @@ SIGNS = [
     (83, "", "", "NOT_RUNNING", "invoke up"),
     (85, "", "", "NO_PROFILE", "invoke up"),
     (103, "", "", "APISERVER_DOWN", "invoke up"),
+    (
+        80,
+        "GUEST_PROVISION",
+        "creating host: create: creating: qemu-system-aarch64: Property 'host-arm-cpu.sme' not found: exit status 1",
+        "QEMU_TOO_OLD",
+        "brew upgrade qemu",
+    ),
+    (80, "GUEST_PROVISION", "Property 'max-arm-cpu.sve' not found", "QEMU_TOO_OLD", "driver: vfkit"),
+    (
+        80,
+        "GUEST_PROVISION",
+        "ERROR:../target/arm/hvf/sysreg.c.inc:149:hvf_arch_init_vcpu:\n  assertion failed: (HV_SYS_REG_SMCR_EL1 == x)",
+        "QEMU_AND_HYPERVISOR",
+        "brew upgrade qemu",
+    ),
+    (
+        80,
+        "GUEST_PROVISION",
+        "Error: ret = HV_BAD_ARGUMENT (0xfae94003, at ../target/arm/hvf/hvf.c:1075)",
+        "QEMU_AND_HYPERVISOR",
+        "driver: vfkit",
+    ),
+    (80, "GUEST_PROVISION", "start(): vmnet_return_t VMNET_FAILURE", "VMNET_REFUSED", "restart the Mac"),
+    (80, "GUEST_PROVISION", "ERROR| vmnet_start_interface: [1001] VMNET_FAILURE", "VMNET_REFUSED", "invoke doctor"),
+    (80, "GUEST_PROVISION", "start(): vmnet_return_t 1009", "VMNET_SHARING_BUSY", "Internet Sharing off"),
+    (
+        80,
+        "GUEST_PROVISION",
+        "getting MAC address from UUID: vmnet: error from vmnet.framework: -1",
+        "VMNET_REFUSED",
+        "invoke doctor",
+    ),
+    (0, "", "couldn't find member in bridge100 interface: bridge100: flags=8a63", "BRIDGE_WITHOUT_MEMBER", "ifconfig"),
+    (80, "NOT_FOUND_VMNET_HELPER", "", "NOT_FOUND_VMNET_HELPER", "brew install vmnet-helper"),
+    (80, "NOT_CONFIGURED_VMNET_HELPER", "", "NOT_CONFIGURED_VMNET_HELPER", "`network: nat`"),
+    (80, "GUEST_PROVISION", 'unsupported network: "socket_vmnet"', "UNSUPPORTED_NETWORK", "`vmnet-shared`"),
     (1, "", "[sudo route -n add] requires a password, and --interactive=false", "SUDO_PASSWORD", "sudo -v"),
 ]
 
@@ -102,6 +138,17 @@ def test_each_sign_is_recognised_and_says_what_to_do(code, reason, text, expecte
     assert problem.name == expected
     assert problem.why
     assert remedy in problem.remedy_for(CONTEXT)
+
+
+def test_a_daemon_that_macos_refuses_is_not_only_started_again():
+    """The log is a hint beside minikube's own words, which know of a connection that was refused only."""
+    printed = 'Failed to connect to "/opt/homebrew/var/run/socket_vmnet": Connection refused'
+    refused = "start(): vmnet_return_t VMNET_FAILURE"
+    error = failure("start the cluster", printed, 80, "canary", hints=[refused, "Internet Sharing is on"])
+    assert "switch Internet Sharing off" in error.remedy
+    error = failure("start the cluster", printed, 80, "canary", hints=[refused])
+    assert "restart the Mac" in error.remedy
+    assert "services start" in failure("start the cluster", printed, 80, "canary").remedy
 
 
 def test_what_is_not_known_has_no_explanation():

@@ -175,6 +175,32 @@ def test_the_last_whole_block_counts_and_its_errors_are_by_part():
     assert block.services == ()
 
 
+IFCONFIG = """bridge100: flags=8a63<UP,BROADCAST,SMART,RUNNING,ALLMULTI,SIMPLEX,MULTICAST> mtu 1500
+\toptions=3<RXCSUM,TXCSUM>
+\tether 16:7d:da:4d:32:64
+\tinet 192.168.64.1 netmask 0xffffff00 broadcast 192.168.64.255
+\tConfiguration:
+\t\tid 0:0:0:0:0:0 priority 0 hellotime 0 fwddelay 0
+\tmember: vmenet0 flags=3<LEARNING,DISCOVER>
+\t        ifmaxaddr 0 port 18 priority 0 path cost 0
+\tmedia: autoselect
+\tstatus: active
+"""
+
+
+def test_an_error_of_many_lines_is_read_as_one():
+    """kubernetes/minikube#13749: all that ifconfig printed is the router's error."""
+    block = minikube.parse_tunnel(
+        "Status:\t\n\tmachine: canary\n\tpid: 14870\n\troute: 10.96.0.0/12 -> 192.168.64.7\n\tminikube: Running\n"
+        "\tservices: []\n    errors: \n\t\tminikube: no errors\n"
+        f"\t\trouter: couldn't find member in bridge100 interface: {IFCONFIG}\n\t\tloadbalancer emulator: no errors\n"
+    )
+    assert block is not None
+    assert list(block.errors) == ["router"]
+    assert block.errors["router"].startswith("couldn't find member in bridge100 interface: bridge100: flags=8a63")
+    assert "member: vmenet0" in block.errors["router"]
+
+
 def test_before_the_first_block_there_is_none():
     assert minikube.parse_tunnel("* Tunnel successfully started\n") is None
 

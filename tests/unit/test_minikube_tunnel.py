@@ -610,6 +610,28 @@ def test_an_error_in_minikubes_status_block_is_reported_with_its_explanation(mon
     assert "another profile's tunnel" in problem
 
 
+def test_a_bridge_without_member_is_told_in_one_line_with_its_explanation(monkeypatch):
+    """kubernetes/minikube#13749."""
+    host = Host()
+    host.table[SERVICES] = VM
+    said = "couldn't find member in bridge100 interface: bridge100: flags=8a63 mtu 1500\n\tether 16:7d:da:4d:32:64"
+    [problem] = kept_status(monkeypatch, host, KeeperReport(route=str(OURS), errors={"router": said})).problems
+    assert problem.startswith("router: couldn't find member in bridge100 interface: bridge100: flags=8a63 mtu 1500 (")
+    assert "vmenet" in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize(("driver", "network"), [("vfkit", ""), ("vfkit", "nat"), ("vfkit", "vmnet-shared")])
+def test_vfkits_machine_is_reached_by_a_tunnel_as_qemus_is(driver, network):
+    write_profile(Driver=driver, Network=network)
+    machine = vm.find(PROFILE)
+    assert not machine.has_builtin_network
+    assert not machine.is_hidden
+    host = Host()
+    assert starting.make_route(context(host), machine) == ""
+    assert host.table == {SERVICES: VM}
+
+
 def test_a_conflicting_route_is_reported_with_what_to_do(monkeypatch):
     host = Host()
     host.table[SERVICES] = "192.168.105.9"

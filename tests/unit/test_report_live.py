@@ -76,7 +76,7 @@ def test_a_failed_stage_shows_its_reason_below_while_the_others_go_on() -> None:
     assert rows[1] == "✖ rollouts-demo  manifests       3.2 s  failed: rollouts-demo-vsvc1: Istio refu…"
     assert rows[3] == "✖ rollouts-demo failed after 3.2 s"
     assert rows[4] == "    rollouts-demo-vsvc1: Istio refused it"
-    assert rows[6].startswith("    next: give the VirtualService the host *.rollouts-demo")
+    assert rows[7].startswith("    next: give the VirtualService the host *.rollouts-demo")
 
 
 def test_what_a_step_of_the_demonstration_waits_for_is_shown_in_full() -> None:

@@ -255,7 +255,7 @@ class TestNoRun:
 
     def test_one_in_the_background_that_begins_at_a_later_step_is_not_waited_for_in_a_pause(self, stage: Analysed):
         stage.cluster.strategy = {"canary": {"steps": STEPS, "analysis": {"startingStep": 2}}}
-        stage.world._weigh()
+        stage.world._go_on()
         stage.world.pending.append(lambda: pytest.fail("waited on"))
         said = disappointment(stage, "Successful")
         assert "it begins once 2 steps are done (startingStep), and it is paused at step 1/2" in said
@@ -313,7 +313,7 @@ class TestEveryKind:
 
     def test_one_that_can_not_decide_pauses_the_rollout(self, stage: Analysed, kind: str):
         stage.becomes(analysis_run("Inconclusive", UNSURE, GOOD_LATENCY, message=UNSURE_FOR, labels=LABELS[kind]))
-        stage.world._weigh()
+        stage.world._go_on()
         stage.world.pause.append({"reason": "InconclusiveAnalysisRun"})
         said = expect(stage, "Inconclusive", metrics={"success-rate": "Inconclusive"})
         assert "decision of the Rollout: paused until somebody decides (InconclusiveAnalysisRun)" in said
@@ -321,7 +321,7 @@ class TestEveryKind:
 
     def test_that_it_can_not_decide_is_told_with_both_ways_to_decide(self, stage: Analysed, kind: str):
         stage.becomes(analysis_run("Inconclusive", UNSURE, GOOD_LATENCY, message=UNSURE_FOR, labels=LABELS[kind]))
-        stage.world._weigh()
+        stage.world._go_on()
         stage.world.pending.append(lambda: pytest.fail("waited on"))
         said = disappointment(stage, "Successful")
         assert f"somebody has to decide: {UNSURE_FOR}" in said
@@ -361,7 +361,7 @@ class TestBackground:
         stage.cluster.strategy = STRATEGIES["background"]
         ended = {"message": "Run Terminated", "terminate": True, "labels": LABELS["background"]}
         stage.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY, **ended))
-        stage.aborts(why="")
+        stage.world.aborted()
         assert "expected not aborted" in disappointment(stage, "Successful")
 
     def test_while_a_step_has_one_that_comes_first(self):

@@ -56,12 +56,12 @@ def test_one_goes_at_a_time():
 def test_a_failure_skips_nothing_and_keeps_its_reason():
     def work(ctx, stage, limits):
         if stage.name == "d":
-            raise StageError("it clings")
+            raise StageError("it clings", remedy="pull")
         return done(ctx, stage, limits)
 
     run, _ = removed(work)
     assert (run.names("failed"), run.names("changed"), run.names("skipped")) == (("d",), ("c", "b", "a"), ())
-    assert run.outcomes["d"].reason == "it clings"
+    assert run.outcomes["d"].reason == "it clings\nnext: pull"
     assert run.exit_code == EXIT_FAILED
 
 

@@ -178,8 +178,9 @@ def _kind(error: OSError, *, connecting_by_tls: bool) -> str:
 
 _CAUSES = {
     REFUSED: "nothing listens at {address}:{port}: the gateway has no ready pod, or its Service doesn't have that port",
-    UNREACHABLE: "this machine has no way to {address}: the tunnel isn't running",
-    TIMEOUT: "no answer from {address}:{port}: the tunnel isn't running, or no ready pod stands behind the gateway",
+    UNREACHABLE: "this machine has no way to {address}: `invoke tunnel status` looks at it",
+    TIMEOUT: "no answer from {address}:{port}: the way there (`invoke tunnel status` looks at it) loses it, or no "
+    "ready pod stands behind the gateway",
     HANDSHAKE: "the gateway has no TLS route for the SNI host {host}: it must be among the sniHosts of a "
     "VirtualService that names the Gateway, and the Gateway must have a TLS server in PASSTHROUGH mode on port "
     "{gateway_port}",

@@ -65,12 +65,12 @@ class HostsOptions(StepOptions):
 def targets(ctx: Context, options: HostsOptions) -> list[Target]:
     """Every host where the gateway answers, once the route there is known to lead into the cluster's own network.
 
-    Raises ExpectationError if the gateway has no address.
+    Raises ExpectationError if the gateway has no address, or one that leads nowhere.
     """
     gateway = service(ctx, options.gateway)
     asked = [(host, options.http_port, False) for host in options.http]
     asked += [(host, options.tls_port, True) for host in options.tls]
-    at = {port: _endpoint(ctx, gateway, port) for port in {port for _, port, _ in asked}}
+    at = {port: ctx.provider.access.reach(ctx, gateway, port) for port in {port for _, port, _ in asked}}
     by_connection, headers = is_of_rollout(ctx, gateway), tuple(options.headers.items())
     return [Target(*at[port], host, tls, options.path, headers, by_connection, port) for host, port, tls in asked]
 
@@ -90,17 +90,3 @@ def service(ctx: Context, gateway: Gateway) -> dict[str, Any]:
 def is_of_rollout(ctx: Context, gateway: Mapping[str, Any]) -> bool:
     """Whether a Rollout's own pods stand behind the Service, and no gateway."""
     return any(HASH_LABEL in (pod["metadata"].get("labels") or {}) for pod in pods_behind(ctx.cluster, gateway))
-
-
-def _endpoint(ctx: Context, gateway: dict[str, Any], port: int) -> tuple[str, int]:
-    endpoint = ctx.provider.access.endpoint(ctx, gateway, port)
-    if endpoint is None:
-        why, remedy = ctx.ownership.without_address(ctx)
-        raise ExpectationError(
-            "the gateway has no address",
-            where=f"Service {gateway['metadata']['namespace']}/{gateway['metadata']['name']}",
-            why=why,
-            remedy=remedy,
-        )
-    ctx.provider.access.check_route(ctx, endpoint[0])
-    return endpoint

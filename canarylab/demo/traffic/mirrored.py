@@ -21,6 +21,7 @@ _PORT, _PATH = 8080, "/stats"
 _SECONDS = 5.0
 """How long the last copies may take: nobody waits for their answers."""
 _ALL = 100
+_START = "write a step that begins a rollout above this one, such as `set-image`"
 
 
 def count(ctx: Context, view: RolloutView) -> int:
@@ -29,7 +30,7 @@ def count(ctx: Context, view: RolloutView) -> int:
     Raises ExpectationError where there is no canary, or a pod of it doesn't say.
     """
     if view.canary is None:
-        raise ExpectationError(f"Rollout {view.name} has no canary to mirror to", why=f"it is {view}")
+        raise ExpectationError(f"Rollout {view.name} has no canary to mirror to", why=f"it is {view}", remedy=_START)
     return sum(_of_pod(ctx, view.namespace, pod.name) for pod in view.canary.pods if not pod.terminating)
 
 

@@ -123,5 +123,6 @@ class Survey:
         try:
             return self.proxies.counts(request, self.backends)
         except (ApiError, StageError) as error:
-            why = f"{error}; the answers don't say who gave them, so they are needed"
-            raise ExpectationError("the gateway's counters can't be read", where=error.where, why=why) from error
+            why = f"{error.what}; the answers don't say who gave them, so they are needed"
+            what, remedy = "the gateway's counters can't be read", error.next_step
+            raise ExpectationError(what, where=error.where, why=why, remedy=remedy) from error

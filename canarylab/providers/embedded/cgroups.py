@@ -54,7 +54,8 @@ class ControlGroups:
     def nests_quotas(self) -> bool:
         """Whether a group's quota of processor time may be above its parent's, which then counts.
 
-        Version 1 refuses that (kernel: tg_cfs_schedulable_down), and with it each pod whose limit is above the ceiling.
+        Version 1 refuses that (kernel: tg_cfs_schedulable_down), and with it every pod whose limit is above the
+        ceiling.
         """
         return self._is_unified
 

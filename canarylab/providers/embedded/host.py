@@ -117,7 +117,15 @@ def _size(folder: Path, spec: ClusterSpec) -> list[Finding]:
     try:
         host = ceiling.Host.read()
     except (OSError, ValueError, KeyError):
-        return [Finding("memory", False, "unknown", "", fatal=False)]
+        return [
+            Finding(
+                "memory",
+                False,
+                "unknown: there is no /proc/meminfo",
+                "mount /proc: mount -t proc proc /proc",
+                fatal=False,
+            )
+        ]
     got = ceiling.taken(wanted, host, groups.promised(NAME_PREFIX), groups.most_memory())
     return [_memory(wanted, got, host), _processors(wanted, got)]
 

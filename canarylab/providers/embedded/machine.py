@@ -200,7 +200,13 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if not wait_until(lambda: not self._strays(), deadline=time.monotonic() + _STOP_SECONDS, cancel=self._cancel):
-            raise StageError(f"processes of the machine don't stop: {sorted(self._strays())}")
+            strays = sorted(self._strays())
+            raise StageError(
+                f"processes of the machine don't stop: {strays}",
+                why="they were killed, so they wait in the kernel, for a disk or a network file system as a rule",
+                remedy=f"`ps -o pid,stat,wchan,args -p {','.join(map(str, strays))}` shows for what (stat D); then run "
+                "this again. Only a restart of this machine ends those that stay",
+            )
         return was_running or bool(found)
 
     def _strays(self) -> set[int]:

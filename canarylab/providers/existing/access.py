@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from canarylab.contract.absent import NoTunnel
 from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import load_balancer_address, load_balancers
 from canarylab.ownership import foreign
-from canarylab.providers.existing import userconfig
+from canarylab.providers.existing import balancer, reaching, userconfig
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
     from canarylab.kube.client import Cluster
+    from canarylab.providers.existing.balancer import Trouble
 
 NOTE = "no tunnel is needed: addresses are those that the cluster's load balancer gives"
 _PENDING = "pending"
@@ -40,8 +41,8 @@ class ContextAccess(NoTunnel):
         except CanarylabError as error:
             raise CanarylabError(
                 f"no request is sent to {address}: the cluster can't be asked whether it is one of its own",
-                why=str(error),
-                remedy=ctx.command("doctor"),
+                why=error.what,
+                remedy=error.next_step,
             ) from error
         if address not in map(load_balancer_address, balanced.values()):
             raise CanarylabError(
@@ -60,14 +61,20 @@ class ContextAccess(NoTunnel):
             return TunnelStatus(False, None, "none", {}, (error.what,), NOTE)
         ours = {name: service for name, service in balanced.items() if foreign.is_of_playbook(ctx, service)}
         addresses = {name: load_balancer_address(service) or _PENDING for name, service in ours.items()}
-        waiting = [_explained(name) for name, address in addresses.items() if address == _PENDING]
-        return TunnelStatus(True, None, "the cluster's load balancer", addresses, tuple(waiting), NOTE)
+        looks = [_trouble(ctx, service) for service in ours.values()]
+        found = sorted(filter(None, looks), key=lambda trouble: not trouble.lasting)
+        lasting = bool(found) and found[0].lasting
+        problems = tuple(map(str, found))
+        return TunnelStatus(True, None, "the cluster's load balancer", addresses, problems, NOTE, lasting)
+
+    def reach(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int]:
+        """Waits as long as an address, its name or its answer may well come."""
+        endpoint = reaching.await_answer(ctx, service, port)
+        self.check_route(ctx, endpoint[0])
+        return endpoint
 
 
-def _explained(name: str) -> str:
-    namespace, _, service = name.partition("/")
-    return (
-        f"Service {name} has no address yet: the cluster's load balancer gives it one, or there is none "
-        "(clouds have one; kind has cloud-provider-kind, bare machines MetalLB). "
-        f"`kubectl -n {namespace} describe service {service}` shows what it says"
-    )
+def _trouble(ctx: Context, service: dict[str, Any]) -> Trouble | None:
+    if load_balancer_address(service) is None:
+        return balancer.pending(ctx.cluster, service)
+    return reaching.unresolved(service)

@@ -78,7 +78,7 @@ def _nodes(cluster: Cluster) -> Finding:
     try:
         found = requirements.architectures(cluster)
     except CanarylabError as error:
-        return Finding("nodes", False, error.what, error.remedy or "")
+        return Finding("nodes", False, error.what, f"kubectl --context {cluster.context} get nodes")
     return Finding("nodes", True, f"of {' and '.join(found)}")
 
 
@@ -96,5 +96,5 @@ def _registry(spec: ClusterSpec) -> Finding:
     try:
         plain = is_plain(Address.parse(spec.registry))
     except CanarylabError as error:
-        return Finding("registry", False, f"{error.what}: {error.why or ''}", error.remedy or "")
+        return Finding("registry", False, f"{error.what}: {error.why or ''}", error.next_step)
     return Finding("registry", True, f"{spec.registry}, over {'plain HTTP' if plain else 'HTTPS'}")

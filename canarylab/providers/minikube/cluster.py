@@ -15,6 +15,7 @@ from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.providers.minikube import strays, teardown, user_context
 from canarylab.providers.minikube.call import Reporter, call, call_or_raise, nodes, profiles
+from canarylab.providers.minikube.checks import vmnet
 from canarylab.providers.minikube.problems import failure, recreation
 from canarylab.providers.minikube.wanted import Condition, condition_of, differences, start_options
 from canarylab.removal import Removal
@@ -177,7 +178,8 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             ) from error
         if result.code:
             made = profiles(ctx).get(ctx.profile)
-            hints, what = made.addresses if made else (), "start the cluster"
+            network = vmnet.hints(ctx.profile) if "vmnet" in result.output and platform.system() == "Darwin" else []
+            hints, what = [*(made.addresses if made else ()), *network], "start the cluster"
             where = f"stage {self.name}"
             raise failure(what, result.output, result.code, ctx, hints=hints, otherwise=otherwise, where=where)
 

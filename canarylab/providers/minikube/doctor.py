@@ -8,8 +8,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from canarylab.contract.provider import Finding
-from canarylab.errors import CanarylabError, CancelledError
-from canarylab.providers.minikube.checks import driver, firewall, local_network, machine, programs, routes, socket_vmnet
+from canarylab.errors import CanarylabError, CancelledError, CommandError
+from canarylab.providers.minikube.checks import (
+    driver,
+    firewall,
+    local_network,
+    machine,
+    programs,
+    routes,
+    socket_vmnet,
+    vmnet,
+)
 from canarylab.providers.minikube.checks.host import Host, look
 
 if TYPE_CHECKING:
@@ -27,6 +36,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     *((each.name, partial(programs.program, each)) for each in programs.ALL),
     ("driver", driver.driver),
     ("socket_vmnet", socket_vmnet.socket_vmnet),
+    ("Internet Sharing", vmnet.internet_sharing),
     ("firewall", firewall.firewall),
     ("Local Network", local_network.local_network),
     ("routes", routes.routes),
@@ -53,4 +63,5 @@ def _made(host: Host, subject: str, check: Check) -> list[Finding]:
         raise
     except (CanarylabError, OSError) as error:
         what = error.what if isinstance(error, CanarylabError) else str(error)
-        return [Finding(subject, False, f"can't be looked at: {what}", fatal=False)]
+        by_hand = error.command if isinstance(error, CommandError) else f"look at {subject} by hand: this check can't"
+        return [Finding(subject, False, f"can't be looked at: {what}", by_hand, fatal=False)]

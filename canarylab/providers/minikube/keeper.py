@@ -40,6 +40,8 @@ _WAIT_SECONDS = 0.5
 _PAUSES = (2.0, 5.0, 10.0, 30.0)
 """Seconds before it is started again: after it worked, after the first failure and so on."""
 _LAST_LINES = 15
+_BLOCK_LINES = 100
+"""More than a status block has, in whose errors there may be all that ifconfig printed."""
 
 
 Start = Callable[[Sequence[str], Callable[[str], None]], Background]
@@ -164,13 +166,13 @@ class _Output:
         print(line, flush=True)
         if line.startswith("Status:"):
             self._lines.clear()
-        self._lines = [*self._lines, line][-_LAST_LINES:]
+        self._lines = [*self._lines, line][-_BLOCK_LINES:]
         if line.strip().startswith(_LAST_ENTRY) and (block := parse_tunnel("\n".join([*self._lines, ""]))):
             self._lines.clear()
             self.add(route=f"{block.destination} -> {block.gateway}", errors=dict(block.errors))
 
     def last_words(self) -> str:
-        return "\n".join(line for line in self._lines if line.strip())
+        return "\n".join([line for line in self._lines if line.strip()][-_LAST_LINES:])
 
 
 def meaning(code: int, said: str) -> str:

@@ -24,6 +24,8 @@ _TAIL_LINES = 8
 SOCKET_VMNET_START = "sudo $(brew --prefix)/bin/brew services start socket_vmnet"
 """As its makers say it: the service of root's Homebrew services, but the user's Homebrew."""
 
+SOCKET_VMNET_RESTART = SOCKET_VMNET_START.replace(" start ", " restart ")
+
 UNBLOCK_BOOTPD = (
     "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --add /usr/libexec/bootpd && "
     "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblock /usr/libexec/bootpd"
@@ -48,6 +50,7 @@ class Problem:
         """The remedy with its commands filled in: those of this tool are for the same playbook and cluster."""
         return self.remedy.format(
             socket_vmnet_start=SOCKET_VMNET_START,
+            socket_vmnet_restart=SOCKET_VMNET_RESTART,
             unblock_bootpd=UNBLOCK_BOOTPD,
             recreation=recreation(ctx),
             up=ctx.command("up"),

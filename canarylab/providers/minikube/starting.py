@@ -108,7 +108,7 @@ def _failure(ctx: Context, report: KeeperReport) -> CanarylabError:
     if report.code:
         return problems.failure("hold a tunnel", report.said, report.code, ctx, where=where)
     said = report.problem or report.errors["router"]
-    problem = problems.explain(0, "", said)
+    problem, said = problems.explain(0, "", said), said.partition("\n")[0]
     remedy = problem.remedy_for(ctx) or f"`{ctx.command('up')}` checks the cluster and repairs what is missing"
     return StageError(said, where=where, why=problem.why or None, remedy=remedy)
 

@@ -145,7 +145,8 @@ def _problems(ctx: Context, machine: Vm, report: KeeperReport) -> list[str]:
     if found is None:
         said.append(f"the route {machine.route} is missing: `{ctx.command('tunnel start')}` puts it back")
     whys = [explain(report.code or 0, "", each).why for each in said]
-    return [f"{each} ({why})" if why else each for each, why in zip(said, whys, strict=True)]
+    first = [each.partition("\n")[0] for each in said]
+    return [f"{each} ({why})" if why else each for each, why in zip(first, whys, strict=True)]
 
 
 def _addresses(ctx: Context, said: Callable[[dict[str, Any]], str]) -> tuple[dict[str, str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -16,6 +17,7 @@ from canarylab.watch.view import Weights
 
 _MIN, _MAX = 10, 40
 _GAP = "  "
+_ALARM = "bold red"
 _AT_REST = ("stable", "active")
 
 Segments = Sequence[tuple[Role, float]]
@@ -24,8 +26,11 @@ Remark = Sequence[tuple[str, str]]
 """Words with a style each, the most important first: the last ones go where there is no room."""
 
 
-def bars(state: WatchState, marks: Marks, width: int) -> dict[str, Text]:
-    """`weight` and `traffic`, the ones that there are, each in `width` columns if that is possible at all."""
+def bars(state: WatchState, marks: Marks, width: int) -> dict[str, list[Text]]:
+    """`weight` and `traffic`, the ones that there are, each in `width` columns if that is possible at all.
+
+    What alarms is never left out: where it doesn't fit beside the bar, it stands below.
+    """
     drawn = {"weight": (_wanted(state), 0, _weight_remark(state)), "traffic": (_got(state), 1, _traffic_remark(state))}
     room = max(len(_numbers(shares, decimals)) for shares, decimals, _ in drawn.values())
     size = max(_MIN, min(_MAX, (width - room - 2 * len(_GAP)) // 2))
@@ -61,15 +66,16 @@ def _numbers(shares: Segments, decimals: int) -> str:
     return " : ".join(f"{share:.{decimals}f}" for _, share in shares)
 
 
-def _line(bar: Text, numbers: str, remark: Remark, width: int) -> Text:
+def _line(bar: Text, numbers: str, remark: Remark, width: int) -> list[Text]:
     bar.append(f"{_GAP}{numbers}", "bold")
-    gap = _GAP
+    gap, shown = _GAP, 0
     for words, style in remark:
         if cell_len(bar.plain) + len(gap) + cell_len(words) > width:
             break
         bar.append(gap, "dim").append(words, style)
-        gap = ", "
-    return bar
+        gap, shown = ", ", shown + 1
+    alarming = [(words, style) for words, style in remark[shown:] if style == _ALARM]
+    return [bar, *(Text(line, style) for words, style in alarming for line in textwrap.wrap(words, max(_MIN, width)))]
 
 
 def _bar(shares: Segments, width: int, marks: Marks) -> Text:
@@ -90,7 +96,7 @@ def _weight_remark(state: WatchState) -> Remark:
     if state.mismatched:
         others = len(state.mismatched) - 1
         more = f" and {count(others, 'other')}" if others else ""
-        return [(f"{state.mismatched[0].where} says {state.mismatched[0].canary:g}{more}", "bold red")]
+        return [(f"{state.mismatched[0].where} says {state.mismatched[0].canary:g}{more}", _ALARM)]
     return [(words, "dim") for words in [*(_weight_words(weights) if weights else ()), roles]]
 
 
@@ -107,6 +113,6 @@ def _traffic_remark(state: WatchState) -> Remark:
     traffic = state.traffic
     return [
         (f"{traffic.rate:,.1f}/s", "bold"),
-        (f"{traffic.errors:,} failed", "bold red" if traffic.errors else "dim"),
+        (f"{traffic.errors:,} failed", _ALARM if traffic.errors else "dim"),
         (f"{traffic.requests:,} in {traffic.seconds:.0f} s", "dim"),
     ]

@@ -12,7 +12,7 @@ from canarylab.report.marks import PHASE_STYLES, Marks
 from canarylab.report.rich_lines import cut, fit
 from canarylab.report.rollout import revisions
 from canarylab.report.rollout.bars import bars, no_traffic
-from canarylab.report.rollout.rail import rail
+from canarylab.report.rollout.rail import at_hand, rail
 from canarylab.report.text import clean, left, time_of_day
 from canarylab.rollouts.view import Replicas
 from canarylab.watch.state import WatchState
@@ -64,7 +64,7 @@ class _Page:
         if silence is None:
             return []
         said = f"no answer since {time_of_day(silence.since)}, this is how it was then: {silence.why}"
-        return [Text(cut(f"{self.marks.warning} {said}", self.width, self.marks), "bold yellow")]
+        return [Text(line, "bold yellow") for line in self._wrapped(clean(f"{self.marks.warning} {said}"), self.width)]
 
     def body(self) -> list[Text]:
         view = self.state.view
@@ -72,7 +72,8 @@ class _Page:
         selected = (f"{name} selects " + (f"revision {one}" if one else "none") for name, one in view.services)
         lines += self._said("services", ", ".join(selected))
         drawn = bars(self.state, self.marks, self.width - _LABEL)
-        lines += [self._labelled(label, bar) for label, bar in drawn.items()]
+        for label, bar in drawn.items():
+            lines += [self._labelled("" if below else label, line) for below, line in enumerate(bar)]
         if "traffic" not in drawn:
             lines += self._said("traffic", no_traffic(self.state.traffic), "dim")
         lines += self._said("replicas", _counts(view.rollout.replicas))
@@ -88,11 +89,13 @@ class _Page:
             return []
         done = f"{view.steps.index}/{len(view.steps.words)} done"
         line = Text(f"aborted, {done}", "red") if view.rollout.aborted else Text(done)
-        if view.steps.current and not view.rollout.aborted:
-            line.append("  ")
-            room = self.width - _LABEL - len(line)
-            line.append_text(rail(view.steps, self._waits(), self.marks, room))
-        return [self._labelled("steps", line)]
+        if not view.steps.current or view.rollout.aborted:
+            return [self._labelled("steps", line)]
+        waits, room = self._waits(), self.width - _LABEL
+        beside = room - len(line) - len("  ")
+        if at_hand(view.steps, waits, self.marks).cell_len <= beside:
+            return [self._labelled("steps", line.append("  ").append_text(rail(view.steps, waits, self.marks, beside)))]
+        return [self._labelled("steps", line), self._labelled("", rail(view.steps, waits, self.marks, room))]
 
     def _waits(self) -> str:
         """How long the step at hand takes, where it is a pause."""

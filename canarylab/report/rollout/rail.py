@@ -32,6 +32,11 @@ def rail(steps: Steps, waits: str, marks: Marks, width: int) -> Text:
             return _line(items, first, last, marks)
 
 
+def at_hand(steps: Steps, waits: str, marks: Marks) -> Text:
+    """The step that the Rollout is at, alone."""
+    return _item(steps, steps.index, waits, marks)
+
+
 def _line(items: Sequence[Text], first: int, last: int, marks: Marks) -> Text:
     more = Text(marks.ellipsis, "dim")
     before, after = [more] * (first > 0), [more] * (last < len(items) - 1)

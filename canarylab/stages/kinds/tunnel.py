@@ -10,6 +10,7 @@ from canarylab.contract.provider import TunnelStatus
 from canarylab.contract.stage import Change, Stage, StageOptions
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
+from canarylab.stages import addresses
 
 
 class TunnelStage(Stage[StageOptions, TunnelStatus]):
@@ -30,6 +31,7 @@ class TunnelStage(Stage[StageOptions, TunnelStatus]):
 
     def health(self, ctx: Context) -> str | None:
         status = ctx.provider.access.tunnel_status(ctx)
+        addresses.refuse_lasting(ctx, status)
         if status.problems:
             return status.problems[0]
         if not status.running:

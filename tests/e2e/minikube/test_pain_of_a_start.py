@@ -23,6 +23,7 @@ SIGNS = {
     "no-route-to-host": ("this terminal isn't allowed to reach it", "Privacy & Security > Local Network", "23691"),
     "hvf-unknown": ("runs translated by Rosetta", "must say arm64", "17020"),
     "hvf-invalid": ("runs translated by Rosetta", "must say arm64", "18712"),
+    "qemu-too-old": ("a feature that the processor has", "brew upgrade qemu", "20169"),
     "qemu-missing": ("qemu isn't on the PATH", "brew install qemu", ""),
     "as-root": ("minikube refuses to make a virtual machine as root", "without sudo", "5146"),
 }

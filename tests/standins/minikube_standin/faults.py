@@ -20,6 +20,7 @@ KNOWN = {
     "no-route-to-host": "a lease, yet the Mac may not talk to it: macOS' Local Network permission (mk#23691)",
     "hvf-unknown": "an amd64 minikube on arm64 (mk#17020)",
     "hvf-invalid": "a qemu that can't do hvf, such as an amd64 one under Rosetta (mk#18712)",
+    "qemu-too-old": "a qemu that doesn't know a feature of the processor (mk#20169)",
     "qemu-missing": "no qemu: PROVIDER_QEMU2_NOT_FOUND, 65",
     "as-root": "DRV_AS_ROOT, 57, as root gets it from most drivers; without this fault the stand-in takes root",
     # -- start, with a machine

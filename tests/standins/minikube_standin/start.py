@@ -287,6 +287,7 @@ def _driver_error(config: dict[str, Any]) -> _DriverError | None:
     printed = {
         "hvf-unknown": "qemu-system-x86_64: -accel hvf: Unknown Error",
         "hvf-invalid": "qemu-system-aarch64: -accel hvf: invalid accelerator hvf",
+        "qemu-too-old": "qemu-system-aarch64: Property 'host-arm-cpu.sme' not found",
     }
     if config["Network"] == "socket_vmnet":
         brew = config["SocketVMnetPath"] or "/opt/homebrew/var/run/socket_vmnet"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.host import CONTAINER_DRIVERS, Host, fixable
-from canarylab.providers.minikube.checks.programs import wrong_architecture
+from canarylab.providers.minikube.checks.programs import numbers, semantic, wrong_architecture
+from canarylab.providers.minikube.checks.vmnet_helper import helper_network
 from canarylab.tools.runner import tail
 
 _PROCESSOR = {"arm64": "aarch64", "amd64": "x86_64"}
 """Go's name to qemu's."""
 _FORMULAS = {"vfkit": "vfkit", "krunkit": "libkrun/krun/krunkit"}
+_LAST_WITHOUT_SME = [9, 2, 1]
 _INVALID = "`-accel hvf: invalid accelerator hvf`"
 
 
@@ -22,8 +25,9 @@ def driver(host: Host) -> Iterator[Finding]:
         name = f"qemu-system-{_PROCESSOR.get(host.architecture, host.architecture)}"
         otherwise = "install qemu with the package manager"
         yield _program(host, "qemu", name, "qemu", sign=_INVALID, otherwise=otherwise)
-        if host.is_mac and host.program(name):
+        if host.is_mac and (path := host.program(name)):
             yield _firmware(host)
+            yield from _knows_the_processor(host, path)
     elif host.driver in CONTAINER_DRIVERS:
         yield _engine(host, host.driver)
     elif host.driver == "kvm2":
@@ -32,6 +36,7 @@ def driver(host: Host) -> Iterator[Finding]:
         name, formula = host.driver, _FORMULAS[host.driver]
         sign, otherwise = "the hypervisor refuses it", f"install {name}"
         yield _program(host, "driver", name, formula, sign=sign, otherwise=otherwise)
+        yield from helper_network(host)
     else:
         seen = f"{host.driver}: minikube checks it when it starts" if host.driver else "none named: minikube chooses"
         yield Finding("driver", True, seen)
@@ -42,6 +47,20 @@ def _program(host: Host, subject: str, name: str, formula: str, *, sign: str, ot
     if path is None:
         return fixable(subject, f"{name} isn't on the PATH", host.brewed("install", formula), otherwise)
     return wrong_architecture(host, subject, path, formula, sign) or Finding(subject, True, str(path))
+
+
+def _knows_the_processor(host: Host, path: Path) -> Iterator[Finding]:
+    """SME came with the M4 and macOS 15.2; qemu 9.2.1 is the newest that was seen to end of it (lima-vm/lima#3226)."""
+    if host.facts.get("hw.optional.arm.FEAT_SME") != "1":
+        return
+    version = semantic(host.ask(path, "--version").stdout)
+    if version and numbers(version) <= _LAST_WITHOUT_SME:
+        seen = (
+            f"{version}, and this processor has SME: with such a qemu `Property 'host-arm-cpu.sme' not found` was seen "
+            "(kubernetes/minikube#20169)"
+        )
+        otherwise = "install a newer qemu; or in the playbook: cluster: {driver: vfkit, network: nat}"
+        yield fixable("qemu version", seen, host.brewed("upgrade", "qemu"), otherwise, fatal=False)
 
 
 def _firmware(host: Host) -> Finding:

@@ -28,12 +28,20 @@ ROOT = Path("/")
 _SECONDS = 10.0
 """How long a program may take to answer: macOS scans a new one before it lets it run."""
 _CONNECT_SECONDS = 2.0
-_SYSCTL = ("hw.memsize", "hw.ncpu", "hw.optional.arm64", "kern.hv_support", "sysctl.proc_translated")
+_SYSCTL = (
+    *("hw.memsize", "hw.ncpu", "hw.optional.arm64", "hw.optional.arm.FEAT_SME"),
+    *("kern.hv_support", "sysctl.proc_translated"),
+)
 CONTAINER_DRIVERS = ("docker", "podman")
 _PID_FILES = {"qemu2": "qemu.pid", "vfkit": "vfkit.pid", "krunkit": "krunkit.pid"}
 """Driver to the file in the machine's folder that has the virtual machine's process."""
 _VM_DRIVERS = ("vfkit", "krunkit")
 """The drivers whose virtual machines get their address from macOS, on whatever network."""
+
+
+def system_file(path: str) -> Path:
+    """A file of the system by its absolute path, below `ROOT`."""
+    return ROOT / path.lstrip("/")
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Host:
 
     def file(self, path: str) -> Path:
         """A file of the system by its absolute path, below `ROOT`."""
-        return ROOT / path.lstrip("/")
+        return system_file(path)
 
     def program(self, name: str, *folders: str) -> Path | None:
         """Where a program is: on the PATH, else in one of those folders."""

@@ -52,7 +52,7 @@ def _version(host: Host, which: HostProgram, path: Path) -> Finding:
         said = tail(answer.stderr or answer.stdout, 1) or f"ended with {answer.code}"
         seen = f"{path} doesn't say its version: {said}"
         return fixable(which.name, seen, host.brewed("reinstall", which.formula), which.site, fatal=False)
-    if _numbers(version) < _numbers(which.least):
+    if numbers(version) < numbers(which.least):
         seen = f"{version} at {path}: {which.too_old}"
         upgrade = host.brewed("upgrade", which.formula)
         return fixable(which.name, seen, upgrade, which.site, fatal=which.old_is_fatal)
@@ -65,7 +65,8 @@ def semantic(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def _numbers(version: str) -> list[int]:
+def numbers(version: str) -> list[int]:
+    """A version's numbers, to be compared."""
     return [int(part) for part in version.split(".")]
 
 

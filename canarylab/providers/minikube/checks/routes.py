@@ -28,7 +28,8 @@ def routes(host: Host) -> Iterator[Finding]:
     known = host.profiles()
     services = _service_range(host, known)
     found = [*_machines(host, table), *_services(host, table, known, services), *_shared(host, known, services)]
-    yield from found or [Finding("routes", True, f"{MACHINES} and {services} are nobody else's")]
+    ranges = f"{MACHINES} and {services} are" if host.needs_socket_vmnet else f"{services} is"
+    yield from found or [Finding("routes", True, f"{ranges} nobody else's")]
 
 
 def _service_range(host: Host, known: Mapping[str, Profile]) -> IPv4Network:

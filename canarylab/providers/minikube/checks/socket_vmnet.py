@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from canarylab.contract.provider import Finding
+from canarylab.providers.minikube.checks import vmnet
 from canarylab.providers.minikube.checks.host import Host, fixable, shown
 
 _PREFIXES = ("", "/opt/homebrew", "/usr/local")
@@ -147,7 +148,20 @@ def _silent(host: Host, client: Path | None, path: Path, owner: Owner, failure: 
         return fixable(_DAEMON, seen, ("rm", str(path)), sudo=True)
     if owner.user != "root":
         seen += f"; it was started by {owner.user}, without sudo, and macOS gives its network to root only"
+    elif refused := vmnet.refusal(vmnet.log_beside(path), since=path.stat().st_mtime):
+        return _refused(host, client, path, refused)
     return _service(host, client, "restart", seen)
+
+
+def _refused(host: Host, client: Path | None, path: Path, refused: str) -> Finding:
+    """macOS gave it no network, so it ended (lima-vm/socket_vmnet#7). Starting it again is no remedy by itself."""
+    restart = _service(host, client, "restart", "").remedy
+    seen = f"macOS refused it a network: {vmnet.log_beside(path)} says `{refused}`"
+    if vmnet.shares_internet():
+        seen += "; and Internet Sharing is on, which uses the same service of macOS (kubernetes/minikube#12840)"
+        return Finding(_DAEMON, False, seen, f"{vmnet.SHARING_SETTINGS}\n{restart}")
+    seen += "; Internet Sharing is off"
+    return Finding(_DAEMON, False, seen, f"{restart}\nif that log says it again: restart the Mac, as vmnet is stuck")
 
 
 def _hidden(host: Host, first: Path) -> Path | None:
