@@ -104,18 +104,18 @@ def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[R
     complete = [
         playbook
         for playbook in ctx.playbook.performances
-        if made.intersection(stage.name for stage in playbook.stages) and _blocked(playbook, up) is None
+        if made.intersection(stage.name for stage in playbook.stages) and _blocked(ctx, playbook, up) is None
     ]
     return up, record(ctx, complete, "all of it is up") if complete else EXIT_DONE
 
 
-def _blocked(playbook: Playbook, up: Run) -> CanarylabError | None:
+def _blocked(ctx: Context, playbook: Playbook, up: Run) -> CanarylabError | None:
     """Why the playbook can't be performed: the first of its stages that didn't come up, already reported."""
     for state in ("failed", "skipped"):
         for stage in playbook.stages:
             if stage.name in up.names(state):
                 reason = first_line(up.outcomes[stage.name].reason)
-                remedy = f"see to stage {stage.name} first: `invoke status --all` shows how it is now"
+                remedy = f"see to stage {stage.name} first: `{ctx.command('status')}` shows how it is now"
                 return StageError(f"stage {stage.name} {state}: {reason}", remedy=remedy)
     return None
 

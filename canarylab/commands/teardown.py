@@ -24,7 +24,6 @@ from canarylab.removal import Removal
 from canarylab.report import receipt as report
 
 _SECONDS = 300.0
-_AGAIN = "see to what is said of each; `invoke teardown` then goes on with what is left"
 
 
 def teardown(options: Options, only: Sequence[str], *, purge: bool) -> int:
@@ -75,7 +74,7 @@ def _remove_all(
         left = shared.get(stage.name)
         removals = [left] if left else _remove(ctx.for_stage(stage.name, time.monotonic() + _SECONDS), stage)
         receipt.write(ctx, stage.name, removals)
-        return _outcome(removals)
+        return _outcome(ctx, removals)
 
     try:
         shared = {} if _with_cluster(ctx, only) else _shared(ctx)
@@ -152,8 +151,9 @@ def _attempt(ctx: Context, subject: str, remove: Callable[[Context], list[Remova
         return [Removal(subject, "failed", str(translated(error)))]
 
 
-def _outcome(removals: Sequence[Removal]) -> Outcome:
+def _outcome(ctx: Context, removals: Sequence[Removal]) -> Outcome:
     failed = [removal.reason for removal in removals if removal.outcome == "failed"]
     if failed:
-        return Outcome("failed", reason="; ".join(failed), error=StageError("; ".join(failed), remedy=_AGAIN))
+        again = f"see to what is said of each; `{ctx.command('teardown')}` then goes on with what is left"
+        return Outcome("failed", reason="; ".join(failed), error=StageError("; ".join(failed), remedy=again))
     return Outcome("changed" if any(removal.outcome == "removed" for removal in removals) else "unchanged")

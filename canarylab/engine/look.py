@@ -59,7 +59,7 @@ def survey(ctx: Context, stages: Sequence[AnyStage]) -> None:
         raise StageError(
             f"{len(found)} stages can't work with what is there; nothing was changed",
             why="\n".join(str(error) for error in found),
-            remedy="see to each of them as it says; `invoke plan` looks again without changing anything",
+            remedy=f"see to each of them as it says; `{ctx.command('plan')}` looks again without changing anything",
         )
 
 

@@ -18,12 +18,17 @@ BARE = re.compile(r"\binvoke (up|plan|demo|teardown|status|watch|doctor|tunnel|i
 
 WITHOUT_A_RUN = {
     "errors.py": {"invoke doctor"},  # raised for whatever the operating system refuses, with or without a run
-    "images/oci.py": {"invoke images --platform linux/"},  # reads an image, and knows nothing of a run
+    "demo/traffic/client.py": {"invoke tunnel status"},  # knows a request alone
+    "disks.py": {"invoke teardown"},  # whatever wrote, with or without a run
+    "images/oci.py": {"invoke images --platform linux/", "invoke up"},  # reads an image, and knows nothing of a run
+    "kube/client.py": {"invoke up"},  # the same of the API
+    "kube/connection.py": {"invoke doctor", "invoke plan", "invoke status", "invoke up"},
     "providers/embedded/network.py": {"invoke teardown --profile NAME"},  # of whichever profile can go
     "providers/embedded/tunnel.py": {"invoke up"},  # a process of its own
     "providers/minikube/tunnels.py": {"invoke tunnel stop --profile "},  # of the profile that is in the way
     "report/findings.py": {"invoke doctor --fix runs "},  # knows events alone
     "stages/kinds/minikube_addon.py": {"invoke up --playbook istio-canary"},  # another playbook
+    "tools/supervisord.py": {"invoke doctor", "invoke up"},  # runs programs, and knows nothing of a run
     "tools/runner.py": {"invoke doctor"},  # runs programs, and knows nothing of a run
 }
 """What may be written out, and why: no context is at hand there, or the command is for something else."""

@@ -44,7 +44,7 @@ _INOTIFY_OF_SIDECAR = 3
 def findings(ctx: Context, built: Built, spec: ClusterSpec) -> list[Finding]:
     """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
     found = [_system(), _architecture(), _root(ctx.command("up")), *_capabilities(), *_programs()]
-    found += [*_size(ctx.paths.root, spec), *_disks(built), *_state_folder(ctx), _control_groups()]
+    found += [*_size(ctx, spec), *_disks(built), *_state_folder(ctx), _control_groups()]
     found.append(_inotify())
     if spec.internet:
         found.append(_forwarding())
@@ -108,12 +108,12 @@ def install_packages(ctx: Context) -> None:
     ctx.runner.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], timeout=900, env=quiet)
 
 
-def _size(folder: Path, spec: ClusterSpec) -> list[Finding]:
+def _size(ctx: Context, spec: ClusterSpec) -> list[Finding]:
     """What the playbook asks for of memory and processors, what this host has, and what is taken."""
     wanted, groups = ceiling.asked(spec), ControlGroups(name_of(spec.profile), CGROUPS)
-    record = ceiling.Record.load(folder)
+    record = ceiling.Record.load(ctx.paths.root)
     if record is not None and (now := groups.memory()) and groups.processes():
-        return _running(record, now)
+        return _running(ctx, record, now)
     try:
         host = ceiling.Host.read()
     except (OSError, ValueError, KeyError):
@@ -130,14 +130,14 @@ def _size(folder: Path, spec: ClusterSpec) -> list[Finding]:
     return [_memory(wanted, got, host), _processors(wanted, got)]
 
 
-def _running(record: ceiling.Record, memory: tuple[int, int]) -> list[Finding]:
+def _running(ctx: Context, record: ceiling.Record, memory: tuple[int, int]) -> list[Finding]:
     """Of a cluster that is up: what it was given."""
     used, limit = memory
     seen = f"{ceiling.gib(limit)} for this cluster, of which it uses {ceiling.gib(used)}"
     short = ceiling.shortage(record.asked, record.taken)
     if short:
         seen += f"; when it was started, this host had {short} that the playbook asks for"
-    remedy = "if that is too little: close what isn't needed, then `invoke teardown up`"
+    remedy = f"if that is too little: close what isn't needed, then `{ctx.command('teardown')}` and `{ctx.command('up')}`"
     return [
         Finding("memory", record.taken.memory >= record.asked.memory, seen, remedy, fatal=False),
         _processors(record.asked, record.taken),

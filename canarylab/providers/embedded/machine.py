@@ -53,7 +53,7 @@ class Machine:
         self._supervisor = supervisor
         self._runner = ctx.runner
         self._cancel = ctx.cancel
-        self._command = ctx.command
+        self.command = ctx.command
 
     # -- disk ---------------------------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ class Machine:
         """
         made_of = self._stamp.read_text() if self._stamp.exists() else None
         if made_of not in (None, self._built.folder.name):
-            teardown, up = self._command("teardown"), self._command("up")
+            teardown, up = self.command("teardown"), self.command("up")
             raise StageError(
                 f"this profile was made of other programs ({made_of}) than this version's ({self._built.folder.name})",
                 where=str(self._stamp),
@@ -144,7 +144,7 @@ class Machine:
         return StageError(
             "containerd doesn't answer in the machine",
             where=str(self.path("var/log/containerd/current")),
-            remedy=f"look there and at {self._supervisor.log(PROGRAM)}, then `{self._command('up')}` again",
+            remedy=f"look there and at {self._supervisor.log(PROGRAM)}, then `{self.command('up')}` again",
         )
 
     def _program(self) -> Program:
@@ -187,7 +187,7 @@ class Machine:
         """Run a program inside."""
         init = self.init()
         if init is None:
-            raise StageError("the machine isn't running", remedy=self._command("up"))
+            raise StageError("the machine isn't running", remedy=self.command("up"))
         enter = ["nsenter", f"--target={init}", "--mount", "--uts", "--ipc", "--net", "--pid", *_ENVIRONMENT]
         return self._runner.run([*enter, *argv], timeout=timeout, ok=ok)
 
