@@ -61,7 +61,7 @@ def faults(folders: Iterable[Path] | None = None) -> list[Fault]:
 
 def _fault(folder: Path) -> Fault | None:
     status = os.statvfs(folder)
-    # Some is kept for root, and some by ext4 for itself, which it counts as free (kernel: ext4_calculate_resv_clusters).
+    # Some is kept for root, and some by ext4 for itself, which it counts as free (ext4_calculate_resv_clusters).
     for_root = status.f_bfree - _KEPT_BLOCKS if os.geteuid() == 0 else 0
     free = max(status.f_bavail, for_root) * status.f_frsize
     size = status.f_blocks * status.f_frsize

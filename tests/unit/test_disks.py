@@ -31,7 +31,7 @@ def disk(monkeypatch):
     [
         ({}, None),
         ({"f_bfree": 3, "f_bavail": 0}, "its filesystem of 4.0 GiB is full: 0 KiB are left"),
-        ({"f_bfree": 0, "f_blocks": 4096}, "its filesystem of 16 MiB is full: 0 KiB are left"),
+        ({"f_bfree": 0, "f_bavail": 0, "f_blocks": 4096}, "its filesystem of 16 MiB is full: 0 KiB are left"),
         ({"f_bfree": 4096, "f_bavail": 0}, "its filesystem of 4.0 GiB is full: 0 KiB are left"),
         ({"f_ffree": 0}, "its filesystem has no room for another file: all 9 are taken"),
         ({"f_files": 0, "f_ffree": 0}, None),
