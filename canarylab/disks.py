@@ -14,6 +14,7 @@ from canarylab.paths import cache_home, state_home
 
 _LEAST = 1 << 20
 """Bytes: with fewer, a filesystem is full for all that is done here."""
+_KEPT_BLOCKS = 4096
 _FREE = "free some there; `invoke teardown` needs no room, and gives back what the cluster takes"
 _REMEDIES = {
     errno.ENOSPC: _FREE,
@@ -60,7 +61,9 @@ def faults(folders: Iterable[Path] | None = None) -> list[Fault]:
 
 def _fault(folder: Path) -> Fault | None:
     status = os.statvfs(folder)
-    free = (status.f_bfree if os.geteuid() == 0 else status.f_bavail) * status.f_frsize  # some is kept for root
+    # Some is kept for root, and some by ext4 for itself, which it counts as free (ext4_calculate_resv_clusters).
+    for_root = status.f_bfree - _KEPT_BLOCKS if os.geteuid() == 0 else 0
+    free = max(status.f_bavail, for_root) * status.f_frsize
     size = status.f_blocks * status.f_frsize
     if status.f_flag & os.ST_RDONLY:
         return Fault(folder, "its filesystem is mounted read-only", _REMEDIES[errno.EROFS])

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tool import UP_SECONDS, Ended, Tool, parse
+from tool import UP_SECONDS, Ended, Tool, parse, read_until
 
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.network import name_of
@@ -216,6 +216,8 @@ def fill(disk: Path) -> Path:
     """Take the last byte."""
     file = disk / "filler"
     with contextlib.suppress(OSError), file.open("ab", buffering=0) as filler:
+        os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(disk).free - 8 * MIB)  # at once
+        filler.seek(0, os.SEEK_END)
         for size in (MIB, 4096, 1):
             with contextlib.suppress(OSError):
                 while filler.write(b"x" * size) == size:
@@ -232,12 +234,12 @@ def test_a_disk_that_fills_while_up_runs_is_named_soon_and_teardown_needs_no_byt
     tool = on(small_disk, tmp_path)
     try:
         with tool.started("up") as process:
-            time.sleep(6)
+            before = read_until(process, "cluster")
             fill(small_disk)
             filled = time.monotonic()
             out, errors = process.communicate(timeout=60)
             took = time.monotonic() - filled
-        ended = Ended(process.returncode, parse(out.splitlines()), errors)
+        ended = Ended(process.returncode, [*before, *parse(out.splitlines())], errors)
         assert ended.code == 3, ended.explain()
         told = [event["message"] for event in ended.of("failure")]
         assert any("its filesystem of 3." in said and "is full" in said for said in told), ended.explain()

@@ -30,14 +30,24 @@ def disk(monkeypatch):
     ("status", "what"),
     [
         ({}, None),
-        ({"f_bfree": 3, "f_bavail": 0}, "its filesystem of 4.0 GiB is full: 12 KiB are left"),
-        ({"f_bfree": 0, "f_blocks": 4096}, "its filesystem of 16 MiB is full: 0 KiB are left"),
+        ({"f_bfree": 3, "f_bavail": 0}, "its filesystem of 4.0 GiB is full: 0 KiB are left"),
+        ({"f_bfree": 0, "f_bavail": 0, "f_blocks": 4096}, "its filesystem of 16 MiB is full: 0 KiB are left"),
+        ({"f_bfree": 4096, "f_bavail": 0}, "its filesystem of 4.0 GiB is full: 0 KiB are left"),
         ({"f_ffree": 0}, "its filesystem has no room for another file: all 9 are taken"),
         ({"f_files": 0, "f_ffree": 0}, None),
         ({"f_blocks": 0, "f_bfree": 0}, None),
         ({"f_flag": os.ST_RDONLY, "f_bfree": 0}, "its filesystem is mounted read-only"),
     ],
-    ids=["room", "full", "small and full", "no inodes", "btrfs counts none", "no size, such as of proc", "read-only"],
+    ids=[
+        "room",
+        "full",
+        "small and full",
+        "ext4 keeps some",
+        "no inodes",
+        "btrfs counts none",
+        "no size, such as of proc",
+        "read-only",
+    ],
 )
 def test_a_filesystem_on_which_nothing_can_be_written_is_named(disk, monkeypatch, tmp_path, status, what):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
