@@ -134,7 +134,7 @@ def _alone(ctx: Context, up: Run, work: Work) -> list[DemoResult]:
 
 def _all(ctx: Context, contexts: Sequence[Context], up: Run, work: Work) -> list[DemoResult]:
     """How each of them ended, in the order in which they did."""
-    ended = run_all([Demonstration(one, _blocked(one.playbook, up)) for one in contexts], work)
+    ended = run_all([Demonstration(one, _blocked(one, one.playbook, up)) for one in contexts], work)
     if ctx.cancel.is_set:
         remedy = f"`{ctx.command('demo --reset')}` brings all Rollouts back to rest, wherever they are now"
         error = CancelledError("interrupted", remedy=remedy)

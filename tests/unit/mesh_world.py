@@ -256,6 +256,9 @@ def _slice(service: str, colors: list[str]) -> dict[str, Any]:
 def connect(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have ports of pods answer for the world."""
     for module in (
-        "rollouts.routes.proxies", "demo.traffic.mirrored", "rollouts.causes.unanswered", "rollouts.causes.authorities"
+        "rollouts.routes.proxies",
+        "demo.traffic.mirrored",
+        "rollouts.causes.unanswered",
+        "rollouts.causes.authorities",
     ):
         monkeypatch.setattr(f"canarylab.{module}.PodPort", FakePodPort)

@@ -44,9 +44,13 @@ from canarylab.ownership.policy import GuestCluster
 from canarylab.paths import ProfilePaths
 from canarylab.removal import Removal
 
-BLOCKED = "stage app failed: no memory\nnext: see to stage app first: `invoke status --all` shows how it is now"
 JSON = Options(output="json")
 TEXT = Options(output="text")
+
+
+def blocked(playbook: str) -> str:
+    shows = f"`invoke status --playbook {playbook} --profile lab` shows how it is now"
+    return f"stage app failed: no memory\nnext: see to stage app first: {shows}"
 
 
 def fails(error):
@@ -620,8 +624,8 @@ def test_a_demonstration_whose_stage_failed_is_failed_with_the_reason_and_others
     assert demo(ALL, start_over=False) == EXIT_MACHINE
     ended = {event["playbook"]: (event["state"], event["reason"]) for event in of(events(), "demo-finished")}
     assert ended == {
-        "first": ("failed", BLOCKED),
-        "second": ("failed", BLOCKED),
+        "first": ("failed", blocked("first")),
+        "second": ("failed", blocked("second")),
         "third": ("passed", ""),
     }
 

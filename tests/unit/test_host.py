@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.fake_runner import FakeRunner
@@ -131,7 +132,8 @@ def sized(monkeypatch, tmp_path):
         monkeypatch.setattr(Host, "read", lambda: Host(16 * GIB, int(available), 8, 32768))
         monkeypatch.setattr(os, "cpu_count", lambda: 8)
         spec = ClusterSpec(profile="xx", memory=memory, cpus=cpus)
-        return {finding.subject: finding for finding in host._size(tmp_path, spec)}
+        ctx = SimpleNamespace(paths=SimpleNamespace(root=tmp_path), command="invoke {}".format)
+        return {finding.subject: finding for finding in host._size(ctx, spec)}
 
     return look
 

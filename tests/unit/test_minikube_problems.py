@@ -144,11 +144,11 @@ def test_a_daemon_that_macos_refuses_is_not_only_started_again():
     """The log is a hint beside minikube's own words, which know of a connection that was refused only."""
     printed = 'Failed to connect to "/opt/homebrew/var/run/socket_vmnet": Connection refused'
     refused = "start(): vmnet_return_t VMNET_FAILURE"
-    error = failure("start the cluster", printed, 80, "canary", hints=[refused, "Internet Sharing is on"])
+    error = failure("start the cluster", printed, 80, CONTEXT, hints=[refused, "Internet Sharing is on"])
     assert "switch Internet Sharing off" in error.remedy
-    error = failure("start the cluster", printed, 80, "canary", hints=[refused])
+    error = failure("start the cluster", printed, 80, CONTEXT, hints=[refused])
     assert "restart the Mac" in error.remedy
-    assert "services start" in failure("start the cluster", printed, 80, "canary").remedy
+    assert "services start" in failure("start the cluster", printed, 80, CONTEXT).remedy
 
 
 def test_what_is_not_known_has_no_explanation():

@@ -255,6 +255,7 @@ class TestNoRun:
 
     def test_one_in_the_background_that_begins_at_a_later_step_is_not_waited_for_in_a_pause(self, stage: Analysed):
         stage.cluster.strategy = {"canary": {"steps": STEPS, "analysis": {"startingStep": 2}}}
+        stage.world.steps = [{"setWeight": 5}, {"pause": {}}]
         stage.world._go_on()
         stage.world.pending.append(lambda: pytest.fail("waited on"))
         said = disappointment(stage, "Successful")

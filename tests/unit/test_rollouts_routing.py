@@ -71,7 +71,6 @@ def test_all_of_the_traffic_is_100_unless_it_is_said():
 READERS = {
     "rollouts/routes/virtual_services.py": "as Istio reads it: where a request goes",
     "rollouts/validation/listed.py": "as Argo reads it: what it weighs, deletes and refuses",
-    "rollouts/managed.py": "what Argo has written there, which is left as it is",
     "rollouts/causes/mesh/destinations.py": "where any of its routes leads",
 }
 

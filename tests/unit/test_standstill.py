@@ -27,7 +27,8 @@ def node(tmp_path):
             (tmp_path / str(pid) / "comm").write_text(f"{name}\n")
         pids = {*range(100, 100 + len(names)), 99}  # one ended meanwhile
         groups = SimpleNamespace(processes=lambda: pids, memory=lambda: memory, tasks=lambda: tasks)
-        machine = SimpleNamespace(init=lambda: init, groups=groups, path=lambda inside: f"/state/{inside}")
+        path = lambda inside: f"/state/{inside}"  # noqa: E731
+        machine = SimpleNamespace(init=lambda: init, groups=groups, path=path, command="invoke {}".format)
         return standstill.found(machine, tmp_path)
 
     return look

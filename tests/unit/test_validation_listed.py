@@ -398,7 +398,10 @@ class TestOthers:
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app}\n"
             "spec: {template: {metadata: {labels: {app: web}}}}\n"
         )
-        assert "selects app=app, and the Rollout's pods don't have that label" in told(playbook, self.ROUTES, workload, text)[0]
+        assert (
+            "selects app=app, and the Rollout's pods don't have that label"
+            in told(playbook, self.ROUTES, workload, text)[0]
+        )
 
 
 class TestRolloutOfTheCluster:

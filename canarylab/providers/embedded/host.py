@@ -137,7 +137,9 @@ def _running(ctx: Context, record: ceiling.Record, memory: tuple[int, int]) -> l
     short = ceiling.shortage(record.asked, record.taken)
     if short:
         seen += f"; when it was started, this host had {short} that the playbook asks for"
-    remedy = f"if that is too little: close what isn't needed, then `{ctx.command('teardown')}` and `{ctx.command('up')}`"
+    remedy = (
+        f"if that is too little: close what isn't needed, then `{ctx.command('teardown')}` and `{ctx.command('up')}`"
+    )
     return [
         Finding("memory", record.taken.memory >= record.asked.memory, seen, remedy, fatal=False),
         _processors(record.asked, record.taken),

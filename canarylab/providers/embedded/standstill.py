@@ -28,7 +28,8 @@ _HOST_LITTLE = 0.03
 def found(machine: Machine, proc: Path = Path("/proc")) -> list[str]:
     """What is seen, in words; [] where all of it runs and has what it needs."""
     if machine.init() is None:
-        return [f"its machine isn't running; `{machine.command('up')}` starts it, {machine.path('logs/machine.log')} says why"]
+        log = machine.path("logs/machine.log")
+        return [f"its machine isn't running; `{machine.command('up')}` starts it, {log} says why"]
     return [*_processes(machine, proc), *_memory(machine, proc)]
 
 

@@ -238,7 +238,7 @@ def _not_told(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | N
                 pod for pod in pods_of(ctx.cluster, service, labels) if condition(pod, "Ready").get("status") == "True"
             ]
             addresses = {str(dig(pod, "status", "podIP")) for pod in ready}
-            if addresses and not addresses & there:
+            if cluster in known and addresses and not addresses & there:
                 why = (
                     f"Envoy of {meta['namespace']}/{meta['name']} knows none of the ready pods of Service "
                     f"{to.namespace}/{to.service} ({', '.join(sorted(there)) or 'no address at all'})"
