@@ -181,7 +181,7 @@ class TestFailures:
             with pytest.raises(ExpectationError, match="all failed: TLS handshake") as raised:
                 ask(Target("127.0.0.1", gateway.server_address[1], HOST, tls=True), 50)
             gateway.shutdown()
-        assert f"no TLS route for the SNI host {HOST}" in str(raised.value)
+        assert f"takes the SNI host {HOST}" in str(raised.value)
 
     def test_fewer_requests_than_it_gives_up_after_must_not_all_fail_either(self):
         with pytest.raises(ExpectationError, match="the first 3 requests all failed"):
@@ -197,7 +197,7 @@ class TestFailures:
         assert HOST in likely_cause(client.HANDSHAKE, target)
         assert "port 3000" in likely_cause(client.HANDSHAKE, target)
         by_node_port = replace(target, port=31234, gateway_port=3000)
-        assert "PASSTHROUGH mode on port 3000" in likely_cause(client.HANDSHAKE, by_node_port)
+        assert "Gateway on port 3000 takes" in likely_cause(client.HANDSHAKE, by_node_port)
         assert "10.96.0.9:31234" in likely_cause(client.REFUSED, by_node_port)
         assert likely_cause("never heard of", target) == ""
 

@@ -181,14 +181,19 @@ _CAUSES = {
     UNREACHABLE: "this machine has no way to {address}: `invoke tunnel status` looks at it",
     TIMEOUT: "no answer from {address}:{port}: the way there (`invoke tunnel status` looks at it) loses it, or no "
     "ready pod stands behind the gateway",
-    HANDSHAKE: "the gateway has no TLS route for the SNI host {host}: it must be among the sniHosts of a "
-    "VirtualService that names the Gateway, and the Gateway must have a TLS server in PASSTHROUGH mode on port "
-    "{gateway_port}",
+    HANDSHAKE: "the gateway ended the TLS handshake: no server of a Gateway on port {gateway_port} takes the SNI host "
+    "{host} (in mode PASSTHROUGH it must be among the sniHosts of a VirtualService that names the Gateway), or it asks "
+    "for a client certificate (mode MUTUAL)",
     CLOSED: "the gateway took the request and closed the connection: the pod behind it went away or answered no HTTP",
     RESET: "the connection was cut: the gateway or the pod behind it went away",
     NO_LOCAL_PORT: "this machine has run out of local ports for {address}:{port}: wait a minute and try again",
     "status 404 from the gateway": "no HTTP route for {host}: it isn't among the hosts of a VirtualService that names "
     "the Gateway, or the Gateway has no HTTP server on port {gateway_port}",
+    **dict.fromkeys(
+        (f"status {code} from the gateway" for code in (301, 302, 307, 308)),
+        "the gateway answers with a redirect: a route's `redirect`, or httpsRedirect of a Gateway's server on port "
+        "{gateway_port}; to ask over HTTPS, list {host} under `tls`",
+    ),
     "status 503 from the gateway": "the gateway has a route for {host}, and reached no pod by it",
     "status 500": "the application itself answers with errors: its image may be one of the bad-* variants",
 }
