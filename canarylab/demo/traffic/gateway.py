@@ -37,9 +37,7 @@ class HostsOptions(StepOptions):
 
     gateway: Gateway = Field(Gateway(), description="the gateway that the requests go through")
     http: tuple[str, ...] = Field((), description="hosts to ask by Host header")
-    tls: tuple[str, ...] = Field(
-        (), description="hosts to ask over TLS, by SNI, wherever it ends"
-    )
+    tls: tuple[str, ...] = Field((), description="hosts to ask over TLS, by SNI, wherever it ends")
     http_port: int = Field(80, ge=1, le=65535, description="port of the gateway for http")
     tls_port: int = Field(3000, ge=1, le=65535, description="port of the gateway for tls")
     path: str = Field(PATH, pattern="^/[!-~]*$", description="what is asked for; anything but status 200 is a failure")
