@@ -1,17 +1,18 @@
 """The fields of a Rollout that say how it is rolled out: as Argo's CRD has them, and as the repository lists them.
 
-After another version of Argo, `python tests/support/rollout_fields.py CRD.yaml` writes the list anew; then
+After another version of Argo, `python -m support.rollout_fields CRD.yaml` in tests/ writes the list anew; then
 docs/rollout-fields.md needs a row for whatever is new in it, as a test says.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+from support.field_tables import leaves
 
 LISTED = Path(__file__).with_name("rollout_fields.txt")
 _KUBERNETES = ("selector", "template")
@@ -23,21 +24,12 @@ def fields_of(crd: Mapping[str, Any]) -> list[str]:
     version = next(one for one in crd["spec"]["versions"] if one["name"] == "v1alpha1")
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     below = {key: value for key, value in spec.items() if key not in ("strategy", *_KUBERNETES)}
-    return sorted([*_leaves(spec["strategy"], ""), *_leaves({"properties": below}, "spec")])
+    return sorted([*leaves(spec["strategy"], ""), *leaves({"properties": below}, "spec")])
 
 
 def listed() -> list[str]:
     """As the repository lists them."""
     return LISTED.read_text().split()
-
-
-def _leaves(schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    item = schema.get("items", schema)
-    path += "[]" if "items" in schema else ""
-    for name, below in item.get("properties", {}).items():
-        yield from _leaves(below, f"{path}.{name}" if path else name)
-    if not item.get("properties"):
-        yield path
 
 
 if __name__ == "__main__":

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
+from support.field_tables import is_of, rows
 from support.rollout_fields import fields_of, listed
 
 from canarylab.paths import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "rollout-fields.md"
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in PAGE.read_text().splitlines()
-    if line.startswith("| `")
-]
+ROWS = rows(PAGE)
 STAND_FOR = {
     "ANALYSIS": (
         "canary.steps[].analysis",
@@ -31,18 +27,7 @@ STAND_FOR = {
 }
 
 
-def patterns(cell: str) -> Iterator[str]:
-    """The fields of a row, each written out."""
-    for written in re.findall(r"`([^`]+)`", cell):
-        word, _, rest = written.partition(".")
-        yield from (f"{one}.{rest}" for one in STAND_FOR[word]) if word in STAND_FOR else (written,)
-
-
-def is_of(field: str, pattern: str) -> bool:
-    return field.startswith(pattern.removesuffix("*")) if pattern.endswith(".*") else field == pattern
-
-
-EVERY = [pattern for row in ROWS for pattern in patterns(row[0])]
+EVERY = [pattern for row in ROWS for pattern in row.patterns(STAND_FOR)]
 
 
 @pytest.mark.parametrize("field", listed())
@@ -55,11 +40,11 @@ def test_no_row_is_of_a_field_that_there_is_none_of():
     assert [pattern for pattern, times in Counter(EVERY).items() if times > 1] == []
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=[row.cells[0] for row in ROWS])
 def test_a_row_says_all_of_it_and_what_holds_it(row):
-    assert len(row) == 6
-    assert all(row)
-    [file] = re.findall(r"`([^`]+)`", row[-1])
+    assert len(row.cells) == 6
+    assert all(row.cells)
+    [file] = re.findall(r"`([^`]+)`", row.cells[-1])
     assert (REPOSITORY / file).is_file()
 
 
