@@ -69,7 +69,8 @@ def _split(draw: st.DrawFn) -> list[Object]:
     return [{"destination": to, "weight": weight} for to, weight in zip(destinations, weights, strict=True)]
 
 
-_NAMED_TEXTS = st.dictionaries(st.sampled_from(("x-canary", "x-user")), _texts(_VALUES) | st.just({}), max_size=2)
+_HEADERS = st.sampled_from((*["x-canary", "x-user"] * 4, "@request.auth.claims.group"))
+_NAMED_TEXTS = st.dictionaries(_HEADERS, _texts(_VALUES) | st.just({}), max_size=2)
 _HTTP_MATCH = _dicts(
     name=_maybe(st.just("first")),
     uri=_maybe(_texts(_PATHS)),
@@ -94,12 +95,15 @@ _ONE_CONDITION = st.one_of(
 _MATCHES = _maybe(_lists(_ONE_CONDITION | _HTTP_MATCH, 3, 1))
 _NAMES = _maybe(st.sampled_from(("primary", "second")))
 
-_MIRROR = _dicts(destination=_DESTINATION, percentage=_maybe(st.sampled_from((10.0, 50.0)).map(lambda n: {"value": n})))
+_MIRROR = _dicts(destination=_DESTINATION, percentage=st.sampled_from((None, {}, {"value": 10.0}, {"value": 50.0})))
 _PASSED_ON = _dicts(
     name=_NAMES,
     match=_MATCHES,
     route=_split(),
     mirrors=_maybe(_lists(_MIRROR, 1, 1)),
+    mirror=_maybe(_DESTINATION),
+    mirrorPercentage=st.sampled_from((None, None, {}, {"value": 20.0})),
+    mirrorPercent=st.sampled_from((None, None, 30)),
     rewrite=_maybe(st.just({"uri": "/rewritten"})),
 )
 _ANSWERED = st.one_of(
@@ -177,6 +181,7 @@ _SERVER = st.one_of(
     _server(443, "HTTPS", {"mode": "SIMPLE", "credentialName": "certificate"}),
     _server(443, "TLS", {"mode": "PASSTHROUGH"}),
     _server(8443, "HTTPS", {"mode": "PASSTHROUGH"}),
+    _server(8443, "TLS", {"mode": "AUTO_PASSTHROUGH"}),
     _server(80, "TCP", None),
 )
 _GATEWAY = _object(

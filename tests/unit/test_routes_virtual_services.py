@@ -332,3 +332,43 @@ class TestLeftAlone:
     def test_a_tls_route_of_a_virtual_service_that_is_not_listed_is_left_alone(self):
         service = virtual_service(tls=[tls("a.example.com")])
         assert "doesn't list vs" in self.cause(service, rollout("other"), self.of_tls())
+
+
+class TestFaults:
+    def words(self, fault: Json) -> str:
+        return str(taken(virtual_service(http("primary", fault=fault))))
+
+    def test_what_a_route_aborts_on_purpose_is_said(self):
+        assert self.words({"abort": {"httpStatus": 503, "percentage": {"value": 50}}}) == (
+            "primary 100, 50 % of it aborted by the route's fault"
+        )
+
+    def test_a_delay_changes_nothing(self):
+        assert self.words({"delay": {"fixedDelay": "1s", "percentage": {"value": 50}}}) == "primary 100"
+
+
+CLAIM: Json = {"@request.auth.claims.group": {"exact": "testers"}}
+
+
+class TestClaims:
+    """What a route asks of a token: the demonstration's requests have none."""
+
+    def test_a_claim_that_is_asked_for_is_not_met(self):
+        assert where(virtual_service(http("testers", {"headers": CLAIM}))) is None
+
+    def test_a_claim_that_keeps_out_keeps_nobody_out(self):
+        assert where(virtual_service(http("others", {"withoutHeaders": CLAIM}))) == "vs, http route others"
+
+
+class TestOlderMirrorPercent:
+    def mirrors(self, **more: Any) -> list[str]:
+        found = taken(virtual_service(http("primary", mirror={"host": "copied"}, **more)))
+        assert found
+        return [f"{mirror.service} {mirror.percent:g}" for mirror in found.mirrors]
+
+    def test_it_counts_where_there_is_no_percentage(self):
+        assert self.mirrors(mirrorPercent=30) == ["copied 30"]
+        assert self.mirrors(mirrorPercent=30, mirrorPercentage={"value": 5}) == ["copied 5"]
+
+    def test_a_percentage_without_a_value_is_none(self):
+        assert self.mirrors(mirrorPercentage={}) == ["copied 0"]

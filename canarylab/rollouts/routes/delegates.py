@@ -12,7 +12,7 @@ from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.virtual_services import Located, gateway_name, http_routes, is_exported
 
 _INHERITED = ("rewrite", "directResponse", "timeout", "retries", "fault", "corsPolicy", "headers")
-_MIRRORS = ("mirror", "mirrorPercentage", "mirrors")
+_MIRRORS = ("mirror", "mirrorPercentage", "mirrorPercent", "mirror_percent", "mirrors")
 _TEXTS = ("uri", "scheme", "method", "authority")
 _BY_NAME = ("headers", "withoutHeaders", "queryParams")
 

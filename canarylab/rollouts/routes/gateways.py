@@ -23,7 +23,9 @@ KIND = "Gateway"
 
 _ANY = "*"
 _HTTP = {"HTTP", "HTTP2", "GRPC", "GRPC-WEB"}
-_PASSED_THROUGH = {"PASSTHROUGH", "AUTO_PASSTHROUGH"}
+_BY_ISTIOS_OWN_NAMES = "AUTO_PASSTHROUGH"
+"""A mode of TLS in which no VirtualService is asked: connections between meshes, by the names of Envoy's clusters."""
+_PASSED_THROUGH = {"PASSTHROUGH", _BY_ISTIOS_OWN_NAMES}
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Routing:
     def _by_server_name(self, opened: Iterable[Server]) -> Iterator[tuple[str, Server | Route]]:
         """By SNI, the servers at which TLS ends, and the tls routes of those that pass it through."""
         taken = set[str]()
-        for server in (one for one in opened if one.tls):
+        for server in (one for one in opened if one.tls and one.tls != _BY_ISTIOS_OWN_NAMES):
             if not server.passes_through:
                 yield from ((host, server) for _, host in server.hosts)
                 continue

@@ -84,6 +84,8 @@ class Route:
     """http, tls or tcp."""
     answer: str = ""
     """What is answered by the gateway itself, such as a redirect; "" where the request is passed on."""
+    aborted: float = 0
+    """Percent of the requests that the gateway answers with an error, on purpose (`fault.abort`)."""
     name: str = ""
     position: int = 0
     hosts: Sequence[str] = ()
@@ -93,6 +95,7 @@ class Route:
 
     def __str__(self) -> str:
         words = self.answer or ", ".join(map(str, self.destinations)) or "no destination"
+        words += f", {self.aborted:g} % of it aborted by the route's fault" if self.aborted else ""
         return words + "".join(f", mirrored to {mirror}" for mirror in self.mirrors)
 
     def is_for(self, request: Request) -> bool:

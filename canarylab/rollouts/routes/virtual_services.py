@@ -84,6 +84,7 @@ def route_of(located: Located) -> Route:
         ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         protocol=protocol,
         answer=answer,
+        aborted=float(dig(found, "fault", "abort", "percentage", "value") or 0),
         name=name,
         position=position,
         hosts=names if protocol == "tls" else [str(host) for host in listed(obj, "spec", "hosts")],
@@ -122,7 +123,8 @@ def _conditions(match: Any) -> Iterator[Condition]:
     for key, wanted in match.items() if isinstance(match, Mapping) else ():
         if key in _NAMED:
             for name, text in wanted.items():
-                yield _condition(_NAMED[key], text, name, negated=key == "withoutHeaders")
+                if not (key == "withoutHeaders" and name.startswith(_CLAIM)):  # without a token it holds of any request
+                    yield _condition(_NAMED[key], text, name, negated=key == "withoutHeaders")
         elif key in _PARTS:
             yield _condition(_PARTS[key], wanted, ignore_case=key == "uri" and bool(match.get("ignoreUriCase")))
         elif key not in _NO_CONDITIONS:
@@ -160,11 +162,19 @@ def target(found: Any) -> tuple[str, str]:
 
 
 def _mirrors(found: Any, namespace: str) -> Iterator[Destination]:
-    """The list `mirrors`, and `mirror` with its percentage, which is all by default."""
-    alone = {"destination": dig(found, "mirror"), "percentage": dig(found, "mirrorPercentage")}
+    """The list `mirrors`, and `mirror`: all by default, none of a percentage that has no value."""
+    alone = {"destination": dig(found, "mirror"), "percentage": _mirror_percentage(found)}
     for each in (*listed(found, "mirrors"), *([alone] if alone["destination"] else ())):
-        percent = dig(each, "percentage", "value")
-        yield _destination(each, namespace, ALL if percent is None else percent)
+        percentage = dig(each, "percentage")
+        yield _destination(each, namespace, ALL if percentage is None else percentage.get("value", 0))
+
+
+def _mirror_percentage(found: Any) -> Mapping[str, float] | None:
+    """That of `mirror`, also by the names that it had before (istio, core/route/route.go, MirrorPercent)."""
+    if (percentage := dig(found, "mirrorPercentage")) is not None:
+        return dict(percentage)
+    older = [value for key in ("mirrorPercent", "mirror_percent") if (value := dig(found, key)) is not None]
+    return {"value": older[0]} if older else None
 
 
 # -- why it may be left alone -----------------------------------------------------------------------------------------
