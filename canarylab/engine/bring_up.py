@@ -24,7 +24,12 @@ _RETRY_PAUSE = 1.0
 
 
 def preflight(ctx: Context, selected: Sequence[AnyStage]) -> None:
-    """Let each stage say what is in its way, before a password is asked for or anything is changed."""
+    """Let each stage say what is in its way, before a password is asked for or anything is changed.
+
+    What is wrong in its files by itself comes before how it fits with the rest.
+    """
+    for stage in selected:
+        stage.check()
     for stage in selected:
         stage.preflight(ctx)
 

@@ -184,6 +184,22 @@ def test_what_a_stage_refuses_is_refused_before_a_password_is_asked_for(world, e
     assert command(JSON, ["a"], None) == EXIT_DONE
 
 
+@pytest.mark.parametrize("command", [up, plan])
+def test_what_is_wrong_by_itself_is_said_before_what_does_not_fit_the_rest(world, events, monkeypatch, command):
+    def raises(what):
+        def refuse(*_):
+            raise StageError(what, remedy="another")
+
+        return refuse
+
+    world.add("a")
+    monkeypatch.setattr(world.stages[-1], "preflight", raises("it doesn't fit"))
+    world.add("b")
+    monkeypatch.setattr(world.stages[-1], "check", raises("it is wrong by itself"))
+    assert command(JSON, [], None) == EXIT_FAILED
+    assert [event["message"] for event in events()] == ["it is wrong by itself\nnext: another"]
+
+
 def test_plan_changes_nothing_and_needs_no_lock(world, events):
     world.add("app")
     with hold_lock():
