@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -247,7 +248,8 @@ def test_a_disk_that_fills_while_up_runs_is_named_soon_and_teardown_needs_no_byt
         doctor = tool.text("doctor")
         assert doctor.returncode == 3
         assert "is full: " in doctor.stdout
-        assert "invoke doctor" not in doctor.stdout
+        # What --fix would do about something else of this machine is said in a line of its own.
+        assert "invoke doctor" not in re.sub(r"invoke doctor --fix runs .*", "", doctor.stdout)
         started = time.monotonic()
         tool.text("status")
         assert time.monotonic() - started < 15
