@@ -94,25 +94,14 @@ _ONE_CONDITION = st.one_of(
 _MATCHES = _maybe(_lists(_ONE_CONDITION | _HTTP_MATCH, 3, 1))
 _NAMES = _maybe(st.sampled_from(("primary", "second")))
 
-_MIRROR = _dicts(destination=_DESTINATION, percentage=st.sampled_from((None, {}, {"value": 10.0}, {"value": 50.0})))
-
-
-def _mirrored_one_way(made: dict[str, Any]) -> dict[str, Any]:
-    """istiod refuses a route that has both a mirror and a list of them."""
-    alone = ("mirror", "mirrorPercentage", "mirrorPercent")
-    return {key: value for key, value in made.items() if key not in alone} if "mirrors" in made else made
-
-
+_MIRROR = _dicts(destination=_DESTINATION, percentage=_maybe(st.sampled_from((10.0, 50.0)).map(lambda n: {"value": n})))
 _PASSED_ON = _dicts(
     name=_NAMES,
     match=_MATCHES,
     route=_split(),
     mirrors=_maybe(_lists(_MIRROR, 1, 1)),
-    mirror=_maybe(_DESTINATION),
-    mirrorPercentage=st.sampled_from((None, None, {}, {"value": 20.0})),
-    mirrorPercent=st.sampled_from((None, None, 30)),
     rewrite=_maybe(st.just({"uri": "/rewritten"})),
-).map(_mirrored_one_way)
+)
 _ANSWERED = st.one_of(
     _dicts(name=_NAMES, match=_MATCHES, redirect=st.just({"uri": "/elsewhere"})),
     _dicts(name=_NAMES, match=_MATCHES, directResponse=st.just({"status": 404})),
@@ -188,7 +177,6 @@ _SERVER = st.one_of(
     _server(443, "HTTPS", {"mode": "SIMPLE", "credentialName": "certificate"}),
     _server(443, "TLS", {"mode": "PASSTHROUGH"}),
     _server(8443, "HTTPS", {"mode": "PASSTHROUGH"}),
-    _server(8443, "TLS", {"mode": "AUTO_PASSTHROUGH"}),
     _server(80, "TCP", None),
 )
 _GATEWAY = _object(
