@@ -60,6 +60,32 @@ def _what_holds(cluster: Cluster, name: str) -> str:
     return "; ".join(reported) or "it is still there"
 
 
+def not_ready_for_pods(cluster: Cluster, name: str) -> str | None:
+    """Why the API server refuses pods in a namespace that was made a moment ago; None once it takes them.
+
+    Every pod runs as a service account, and a controller makes a namespace's `default` only afterwards.
+    """
+    if cluster.get("v1", "ServiceAccount", "default", name) is None:
+        return f"Namespace {name} doesn't have its service account `default` yet"
+    return None
+
+
+def await_ready_for_pods(ctx: Context, name: str) -> None:
+    """Wait until pods can be made in it. Raises StageError at the stage's deadline."""
+
+    def look() -> str | None:
+        return not_ready_for_pods(ctx.cluster, name)
+
+    watches = [Watch("v1", "ServiceAccount", name)]
+    if reason := ctx.cluster.wait(watches, look, deadline=ctx.deadline, cancel=ctx.cancel):
+        raise StageError(
+            f"no pod can be made in Namespace {name}",
+            where=f"stage {ctx.stage}",
+            why=f"{reason}; Kubernetes' controller manager makes it",
+            remedy="kubectl --namespace kube-system get pods   (whether kube-controller-manager runs)",
+        )
+
+
 def ensure(ctx: Context, name: str) -> None:
     """Make it, with our label, where there is none; one that is there is left as it is."""
     await_gone(ctx, name)

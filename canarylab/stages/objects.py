@@ -16,7 +16,7 @@ from canarylab.kube import workloads
 from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
 from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.lost import lost
-from canarylab.kube.objects import OWNER_LABEL, identity, is_going, managers_of, owned, owner_of
+from canarylab.kube.objects import OWNER_LABEL, dig, identity, is_going, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces
 from canarylab.removal import Removal
@@ -122,6 +122,8 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
             unknown_kind.await_definition(ctx, obj, self.origin(ctx, obj))
         if obj["metadata"].get("namespace") and not ctx.cluster.resource(*kind).namespaced:
             obj = self._wanted_in_none(ctx, obj)  # it wasn't known when it was observed
+        if obj["kind"] == "Pod" and not dig(obj, "spec", "serviceAccountName"):
+            namespaces.await_ready_for_pods(ctx, obj["metadata"]["namespace"])
         managed = Managed.read(ctx.cluster, [obj])
         if managed.concerns(obj) or any(rule.kind == obj["kind"] for rule in self.kept()):
             # With those fields as they are at this moment: somebody may have set it since it was observed.

@@ -167,6 +167,43 @@ def test_a_kind_whose_definition_comes_with_it_is_waited_for(folder, cluster):
     assert [line.split()[1] for line in cluster.writes] == ["CustomResourceDefinition", "Thing"]
 
 
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: shell, namespace: extra}\nspec: {containers: []}\n"
+
+
+def test_a_pod_waits_for_the_service_account_of_a_namespace_made_a_moment_ago(folder, cluster):
+    (folder / "m" / "pod.yaml").write_text(POD)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "extra"}}
+    pod_before = []
+
+    def controller_makes_it():
+        pod_before.append(cluster.get("v1", "Pod", "shell", "extra"))
+        cluster.put(account)
+
+    cluster.pending.append(controller_makes_it)
+
+    up(stage(), cluster, folder)
+
+    assert pod_before == [None]
+    assert cluster.get("v1", "Pod", "shell", "extra") is not None
+
+
+def test_a_namespace_without_a_service_account_ends_at_the_deadline_and_says_what_is_missing(folder, cluster):
+    (folder / "m" / "pod.yaml").write_text(POD)
+
+    error = up(stage(), cluster, folder).error
+
+    assert error.what == "no pod can be made in Namespace extra"
+    assert "service account `default`" in error.why
+
+
+def test_a_pod_that_names_its_service_account_waits_for_no_other(folder, cluster):
+    (folder / "m" / "pod.yaml").write_text(POD.replace("containers", "serviceAccountName: mine, containers"))
+
+    up(stage(), cluster, folder)
+
+    assert cluster.get("v1", "Pod", "shell", "extra") is not None
+
+
 def test_whether_a_kind_lives_in_namespaces_is_what_the_api_says(folder, cluster):
     spec = {"group": "example.org", "names": {"kind": "Thing"}, "scope": "Cluster", "versions": [{"name": "v1"}]}
     definition = {
