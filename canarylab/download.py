@@ -16,13 +16,14 @@ from canarylab.errors import MachineError, StageError, UsageError
 if TYPE_CHECKING:
     from requests import Response, Session
 
+    from canarylab.cancel import Cancel
     from canarylab.contract.context import Context
 
 MIRROR = "CANARYLAB_MIRROR"
 """The environment variable that names a mirror: below it, `https://HOST/PATH` lies at `HOST/PATH`."""
 
 TRIES = 3
-PAUSE = 0.5
+_PAUSE = 0.5
 """Seconds before the third try, doubled before each one after it; the second follows at once."""
 
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10.0, 30.0
@@ -48,7 +49,7 @@ def fetch(ctx: Context, url: str, *, cache: Path) -> bytes:
 
     _require_proxy(url)
     try:
-        with _session() as session:
+        with _session(ctx.cancel) as session:
             timeout = (min(_CONNECT_SECONDS, ctx.remaining), min(_SILENCE_SECONDS, ctx.remaining))
             with session.get(mirrored(url), timeout=timeout, stream=True) as response:
                 _require_found(response, url)
@@ -119,14 +120,22 @@ def keep(path: Path, content: bytes) -> None:
         temporary.replace(path)
 
 
-def _session() -> Session:
-    """One that tries again what may pass: no connection, no answer, a server that is busy."""
+def _session(cancel: Cancel) -> Session:
+    """One that tries again what may pass: no connection, no answer, a server that is busy; `cancel` ends its pauses."""
     from requests import Session
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    retry = Retry(  # whatever a server asks for: that may be an hour
-        TRIES - 1, backoff_factor=PAUSE, status_forcelist=_BUSY, raise_on_status=False, respect_retry_after_header=False
+    class Interruptible(Retry):
+        def sleep(self, _response: object = None) -> None:
+            cancel.sleep(self.get_backoff_time())
+
+    retry = Interruptible(  # whatever a server asks for: that may be an hour
+        TRIES - 1,
+        backoff_factor=_PAUSE,
+        status_forcelist=_BUSY,
+        raise_on_status=False,
+        respect_retry_after_header=False,
     )
     session = Session()
     # As it lies there: a chart that a server unpacks on the way isn't what its digest is of.

@@ -96,7 +96,7 @@ def _fix(ctx: Context, findings: Sequence[Finding]) -> list[_Repair]:
     if for_root and not _may_use_root(ctx, for_root):
         wanted = [repair for repair in wanted if not repair.needs_root]
     needs_sudo = not sudo.is_root() and any(repair.needs_root for repair in wanted)
-    with sudo.kept_alive(ctx.runner) if needs_sudo else nullcontext():
+    with sudo.kept_alive(ctx.runner, ctx.cancel) if needs_sudo else nullcontext():
         return [repair for repair in wanted if _run(ctx, repair)]
 
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from support.chart_repository import FileServer
+from support.fake_time import FakeTime
 from support.runs import context_of
 
 from canarylab.cancel import Cancel
@@ -22,7 +23,7 @@ def server(monkeypatch):
 
 
 def get(tmp_path, **context):
-    return fetch(context_of(**context), URL, cache=tmp_path)
+    return fetch(context_of(**{"cancel": FakeTime(), **context}), URL, cache=tmp_path)
 
 
 def refused(tmp_path):
@@ -163,6 +164,19 @@ def test_a_run_that_is_interrupted_fetches_no_further(tmp_path):
     cancel.set()
     with pytest.raises(CancelledError):
         get(tmp_path, cancel=cancel)
+
+
+def test_the_pause_before_another_try_ends_with_the_run(server, tmp_path):
+    class Interrupted(FakeTime):
+        def sleep(self, seconds):
+            if seconds:  # the second try follows at once
+                self.set()
+            super().sleep(seconds)
+
+    server.files[PATH] = 503
+    with pytest.raises(CancelledError):
+        get(tmp_path, cancel=Interrupted())
+    assert len(server.requests) == TRIES - 1
 
 
 @pytest.mark.usefixtures("server")

@@ -10,7 +10,6 @@ from support.api_server import ApiServer, status
 from support.port_forward import PortForward, Wire, http
 
 from canarylab.errors import StageError
-from canarylab.kube import forward
 from canarylab.kube.client import ApiError, Cluster
 from canarylab.kube.forward import PodPort
 
@@ -239,10 +238,10 @@ class TestCut:
         with pytest.raises(ApiError, match="hung up before the end of its answer"):
             port.get("/stats")
 
-    def test_silence_is_not_waited_for_without_end(self, port, serve, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(forward, "_TIMEOUT", 0.05)
+    def test_silence_is_not_waited_for_without_end(self, cluster, serve):
         serve(lambda _wire, _path: None)
-        with pytest.raises(ApiError, match=r"the connection broke off: .*timed out"):
+        port = PodPort(cluster, "default", "p", 15000, silence=0.05)
+        with port, pytest.raises(ApiError, match=r"the connection broke off: .*timed out"):
             port.get("/stats")
 
 

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import yaml
+from support.fake_time import FakeTime
 
 from canarylab.errors import CanarylabError
 from canarylab.kube import kubeconfig
@@ -201,13 +202,14 @@ def test_nothing_is_left_of_the_last_entry_behind_a_link(path, tmp_path):
 # -- the lock ---------------------------------------------------------------------------------------------------------
 
 
-def test_kubectls_lock_is_respected_and_named(shared, monkeypatch):
-    monkeypatch.setattr(kubeconfig, "_LOCK_SECONDS", 0.0)
+def test_kubectls_lock_is_respected_and_named(shared):
+    cancel = FakeTime()
     lock = shared.with_name("config.lock")
     lock.touch()
     with pytest.raises(CanarylabError) as caught:
-        kubeconfig.add(OWN, "demo")
+        kubeconfig.add(OWN, "demo", cancel)
     assert f"rm {lock}" in str(caught.value)
+    assert cancel.slept == pytest.approx(10, abs=0.2)
     assert read(shared) == OTHER
     assert lock.exists()
 

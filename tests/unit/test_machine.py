@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from support.fake_runner import FakeRunner
+from support.fake_time import FakeTime
 
 from canarylab.cancel import Cancel
 from canarylab.errors import StageError
@@ -28,14 +29,16 @@ def sleeper():
 def made(tmp_path):
     """A machine that nothing keeps running, in a namespace with these processes."""
 
-    def make(processes=lambda: ""):
+    def make(processes=lambda: "", cancel=None):
         network = SimpleNamespace(name="unit-test-nobody-has", profile="unit-test", path=tmp_path / "namespace")
         network.path.touch()
         supervisor = SimpleNamespace(process=lambda _name: None, stop=lambda _name: False)
         runner = FakeRunner({f"ip netns pids {network.name}": processes})
         built = Built(tmp_path / "built")
         paths = SimpleNamespace(root=tmp_path)
-        ctx = SimpleNamespace(paths=paths, runner=runner, cancel=Cancel(), command=lambda words: f"invoke {words} -x")
+        ctx = SimpleNamespace(
+            paths=paths, runner=runner, cancel=cancel or Cancel(), command=lambda words: f"invoke {words} -x"
+        )
         machine = Machine(ctx, built, network, supervisor, Ceiling(GIB, 1))
         machine.groups = ControlGroups(network.name, tmp_path / "nowhere")
         return machine
@@ -59,11 +62,12 @@ def test_without_a_namespace_nobody_can_be_in_it(made, tmp_path):
     assert machine.stop() is False
 
 
-def test_processes_that_do_not_end_are_named(made, monkeypatch):
-    monkeypatch.setattr(machines, "_STOP_SECONDS", 0.0)
+def test_processes_that_do_not_end_are_named(made):
+    cancel = FakeTime()
     nobody = 2**22 + 1  # above the highest process id that there can be
     with pytest.raises(StageError, match=rf"don't stop: \[{nobody}\]"):
-        made(lambda: f"{nobody}\n").stop()
+        made(lambda: f"{nobody}\n", cancel).stop()
+    assert cancel.slept == pytest.approx(20, abs=0.1)
 
 
 @pytest.mark.parametrize(("made_of", "there"), [(None, False), ("built", True)])

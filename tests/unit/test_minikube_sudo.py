@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+from support.fake_time import FakeTime
 from tunnel_world import PROFILE, SERVICES, VM, Host, context, minikube_home, write_profile, write_registry
 
 from canarylab.cancel import Cancel
@@ -40,8 +41,8 @@ def minikube(monkeypatch, isolated_home):
     write_profile()
 
 
-def session(host, command=UP, events=None, inside=lambda _: None):
-    ctx = context(host, events=events)
+def session(host, command=UP, events=None, inside=lambda _: None, cancel=None):
+    ctx = context(host, events=events, cancel=cancel)
     with sudo.session(ctx, command):
         inside(ctx)
 
@@ -205,8 +206,7 @@ def keepers():
     return [thread for thread in threading.enumerate() if thread.name.endswith("(_refresh)")]
 
 
-def test_the_password_is_kept_while_it_is_needed_and_no_longer(monkeypatch):
-    monkeypatch.setattr("canarylab.tools.sudo._REFRESH_SECONDS", 0.01)
+def test_the_password_is_kept_while_it_is_needed_and_no_longer():
     host = Counted()
 
     def inside(ctx):
@@ -217,12 +217,11 @@ def test_the_password_is_kept_while_it_is_needed_and_no_longer(monkeypatch):
         thread.join(10)
         assert not thread.is_alive(), "nothing needs root any more"
 
-    session(host, inside=inside)
+    session(host, inside=inside, cancel=FakeTime())
 
 
-def test_the_password_is_kept_no_longer_than_the_command(monkeypatch):
-    monkeypatch.setattr("canarylab.tools.sudo._REFRESH_SECONDS", 0.01)
-    session(Counted())
+def test_the_password_is_kept_no_longer_than_the_command():
+    session(Counted(), cancel=FakeTime())
     for thread in keepers():
         thread.join(10)
     assert keepers() == []

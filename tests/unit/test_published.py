@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 from support.chart_repository import CHARTS, ROLLOUTS, FileServer, index, repository
+from support.fake_time import FakeTime
 from support.runs import context_of
 
 from canarylab.download import MIRROR
@@ -53,7 +54,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def ctx():
-    return context_of()
+    return context_of(cancel=FakeTime())
 
 
 def kept():

@@ -7,6 +7,7 @@ import time
 import pytest
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
+from support.fake_time import FakeTime
 from support.runs import context_of
 
 from canarylab import disks
@@ -79,8 +80,8 @@ def test_a_cluster_that_never_answered_is_only_explained_where_it_should_be_up(w
     assert len(world.said()) == told
 
 
-def test_it_looks_for_as_long_as_the_run_lasts(world, monkeypatch):
-    monkeypatch.setattr(sentinels, "_PAUSE", 0.01)
+def test_it_looks_for_as_long_as_the_run_lasts(world):
+    world.ctx.cancel = FakeTime()
     world.provider.faults = lambda _ctx: [world.full]
     with guarded(world.ctx) as sentinel:
         deadline = time.monotonic() + 10

@@ -171,12 +171,14 @@ class Addressed(FakeCluster):
         self.writes.append(f"patch {kind} {name}")
 
 
-def context(runner: Runner, *objects: dict[str, Any], events: list[Event] | None = None) -> Context:
+def context(
+    runner: Runner, *objects: dict[str, Any], events: list[Event] | None = None, cancel: Cancel | None = None
+) -> Context:
     stage = TunnelStage("tunnel", StageOptions())
     spec = ClusterSpec(profile=PROFILE)
     playbook = Playbook("unit-test", "", Path("unit-test.yaml"), "0" * 64, spec, (stage,), {}, ())
     heard = events if events is not None else []
-    ctx = Context(playbook, FakeProvider(Addressed(*objects)), heard.append, Cancel(), runner)
+    ctx = Context(playbook, FakeProvider(Addressed(*objects)), heard.append, cancel or Cancel(), runner)
     ctx.paths.create()
     return ctx
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -121,7 +120,7 @@ class Machine:
         """Bring it up below its ceiling; returns once containerd answers."""
         self._limit()
         self._supervisor.start(self._program(), self._cancel)
-        if not wait_until(self.is_up, deadline=time.monotonic() + _START_SECONDS, cancel=self._cancel, interval=0.02):
+        if not wait_until(self.is_up, deadline=self._cancel.now() + _START_SECONDS, cancel=self._cancel, interval=0.02):
             raise self._not_up()
         try:
             self.run(["cri-wait"], timeout=_START_SECONDS + 10)
@@ -199,7 +198,7 @@ class Machine:
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if not wait_until(lambda: not self._strays(), deadline=time.monotonic() + _STOP_SECONDS, cancel=self._cancel):
+        if not wait_until(lambda: not self._strays(), deadline=self._cancel.now() + _STOP_SECONDS, cancel=self._cancel):
             strays = sorted(self._strays())
             raise StageError(
                 f"processes of the machine don't stop: {strays}",

@@ -239,7 +239,7 @@ class ClusterStage(_Infrastructure):
         ctx.paths.create()
         own = self._own(machine, ctx.profile)
         write_private(ctx.paths.kubeconfig, kubeconfig.as_text(own))
-        kubeconfig.add(own, ctx.profile)
+        kubeconfig.add(own, ctx.profile, ctx.cancel)
 
     def _initialise(self, ctx: Context, machine: Machine) -> None:
         """Run kubeadm to its end. What a run that was killed left behind is wiped first."""
@@ -280,7 +280,7 @@ class ClusterStage(_Infrastructure):
         return (Watch("v1", "Node"), Watch("v1", "Pod"), Watch("v1", "ServiceAccount"))
 
     def remove(self, ctx: Context) -> list[Removal]:
-        return kubeconfig.remove(ctx.profile)
+        return kubeconfig.remove(ctx.profile, ctx.cancel)
 
     def facts(self, ctx: Context) -> dict[str, Any]:
         known = {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}

@@ -37,7 +37,7 @@ def session(ctx: Context, command: str) -> Iterator[None]:
     if purposes and not sudo.allowed(ctx.runner):
         _ask(ctx, purposes)
     is_kept = purposes and sudo.allowed(ctx.runner)
-    with sudo.kept_alive(ctx.runner, lambda: needed(ctx, command)) if is_kept else nullcontext():
+    with sudo.kept_alive(ctx.runner, ctx.cancel, lambda: needed(ctx, command)) if is_kept else nullcontext():
         yield
 
 

@@ -51,7 +51,7 @@ def delete_profile(ctx: Context) -> list[Removal]:
         return [Removal(subject, "failed", "; ".join([str(error), *complaints(result.output)])), *setting_put_back]
     removals = [Removal(subject, "removed")]
     if had_context:
-        removals.append(user_context.forget(ctx.profile))
+        removals.append(user_context.forget(ctx.profile, ctx.cancel))
     half_made(ctx).unlink(missing_ok=True)
     removals += strays.end_orphans(ctx)
     removals += [Removal(f"files in {folder}", "removed") for folder in _traces(ctx.profile) if delete(folder)]
