@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from demo_world import HASHES, IMAGE, Stage, pod, step
+from support.fake_time import FakeTime
 from support.istio_webhooks import webhooks
 from support.runs import playbook_of
 
@@ -198,9 +199,9 @@ class TestWaits:
     """What stands still is asked why while it is waited for, not only at the end."""
 
     @pytest.fixture
-    def refused(self, updating: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    def refused(self, updating: Stage) -> Stage:
         """The canary's ReplicaSet gets no pod; the clock is in no hurry."""
-        monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
+        updating.ctx.cancel = FakeTime(tick=3)
         updating.world.pods = lambda: [pod("blue")]  # type: ignore[method-assign]
         sets = updating.world.replica_sets
         updating.world.replica_sets = lambda: [  # type: ignore[method-assign]

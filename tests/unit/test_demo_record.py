@@ -7,10 +7,10 @@ from demo_world import step
 from history_world import NEW, OLD, ROLLOUT, FollowedCluster, at_rest, pod, replica_set, rollout
 from pydantic import ValidationError
 from support.fake_provider import FakeProvider
+from support.fake_time import FakeTime
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Session, Step, StepOptions
-from canarylab.demo.history import recorder
 from canarylab.demo.perform import perform
 from canarylab.demo.steps.record import Record
 from canarylab.errors import CancelledError, ExpectationError
@@ -135,8 +135,8 @@ def test_what_came_and_went_since_the_last_event_is_fetched_too(stage):
         stage.record("stop")
 
 
-def test_what_no_watch_brings_is_a_gap_and_nothing_is_claimed(stage, monkeypatch):
-    monkeypatch.setattr(recorder, "_CATCH_UP", 0.01)
+def test_what_no_watch_brings_is_a_gap_and_nothing_is_claimed(stage):
+    stage.ctx.cancel = FakeTime(tick=11)
     stage.record("start")
     stage.cluster.lost.add("Pod")
     stage.grow_by_one()

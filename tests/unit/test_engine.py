@@ -245,28 +245,26 @@ class Explained(Scripted):
         return self.found
 
 
-@pytest.fixture
-def at_once(monkeypatch):
-    """A standstill is one at the second look."""
-    monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
+def in_no_hurry():
+    """A clock by which a standstill is one at the second look."""
+    return FakeTime(tick=3)
 
 
-@pytest.mark.usefixtures("at_once")
 def test_what_stands_still_is_told_with_its_cause_and_the_remedy_for_that():
     cluster = FakeCluster()
     cluster.pending.extend([lambda: None] * 3)
-    run, heard = up(Explained("a", ill=["no pod"] * 9), cluster=cluster, limits={"a": Limits(90.0, 0)})
+    stage = Explained("a", ill=["no pod"] * 9)
+    run, heard = up(stage, cluster=cluster, limits={"a": Limits(90.0, 0)}, cancel=in_no_hurry())
     assert "waiting: no pod; exceeded quota: few" in [event.message for event in heard.of(StageProgress)]
     assert "not healthy within 90 s: no pod; exceeded quota: few" in run.outcomes["a"].reason
     assert "next: `raise it`" in run.outcomes["a"].reason
 
 
-@pytest.mark.usefixtures("at_once")
 def test_what_only_a_person_can_mend_is_not_waited_for():
     cluster, stage = FakeCluster(), Explained("a", ill=["no pod"] * 9)
     stage.found = dataclasses.replace(stage.found, lasting=True)
     cluster.pending.extend([lambda: None, lambda: pytest.fail("waited on")])
-    run, _ = up(stage, cluster=cluster)
+    run, _ = up(stage, cluster=cluster, cancel=in_no_hurry())
     assert "it can't get healthy: no pod; exceeded quota: few" in run.outcomes["a"].reason
     assert "next: `raise it`" in run.outcomes["a"].reason
 
