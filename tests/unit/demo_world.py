@@ -443,6 +443,11 @@ class Stage:
         return [event for event in self.events if isinstance(event, Fact)]
 
     @property
+    def unmet(self) -> list[Fact]:
+        """Those that don't hold."""
+        return [fact for fact in self.facts if not fact.holds]
+
+    @property
     def said(self) -> str:
         """All facts as lines."""
         return "\n".join(f"{fact.text}: {fact.expected} | {fact.seen} | {fact.holds}" for fact in self.facts)
