@@ -100,7 +100,7 @@ def test_architectures_are_those_that_a_pod_may_land_on(nodes, found):
 def test_an_architecture_that_nothing_is_built_for_is_refused_with_all_named():
     with pytest.raises(StageError) as caught:
         requirements.architectures(FakeCluster(node(), node("two", "s390x")))
-    assert "node two has architecture s390x; images are built only for" in str(caught.value)
+    assert "node two has architecture s390x" in str(caught.value)
     assert "amd64, s390x" in str(caught.value)
     assert caught.value.remedy
 
@@ -138,16 +138,17 @@ def test_a_node_that_is_not_ready_is_none():
 @pytest.mark.parametrize("command", ["tunnel start", "tunnel stop"])
 def test_there_is_no_tunnel_to_start_or_stop(made, command):
     provider, ctx, _ = made()
-    with pytest.raises(UsageError, match="load balancer"), provider.infrastructure.session(ctx, command):
-        pass
+    with pytest.raises(UsageError, match=f"`{command}`"), provider.infrastructure.session(ctx, command):
+        pytest.fail("it went on")
 
 
 @pytest.mark.parametrize("command", ["up", "demo", "teardown"])
 def test_a_cluster_that_does_not_answer_is_reported_before_anything_is_done(made, command):
     provider, ctx, cluster = made()
     cluster.unready = "the API server doesn't answer"
-    with pytest.raises(CanarylabError, match="doesn't answer") as caught, provider.infrastructure.session(ctx, command):
+    with pytest.raises(CanarylabError) as caught, provider.infrastructure.session(ctx, command):
         pytest.fail("it went on")
+    assert (caught.value.where, caught.value.what) == ("context mine", cluster.unready)
     assert caught.value.remedy
 
 
@@ -237,8 +238,9 @@ def test_removing_an_image_says_what_became_of_it(made, monkeypatch, shelf, outc
 def test_a_playbook_that_builds_images_needs_a_registry(made):
     stage = ImageStage("blue", ImageOptions(path="app", image="localhost/app:blue"))
     provider, ctx, _ = made(registry=None, stages=[stage])
-    with pytest.raises(UsageError, match="names no registry"):
+    with pytest.raises(UsageError) as caught:
         provider.images.ours(ctx)
+    assert "`registry" in str(caught.value.remedy)
 
 
 def test_a_playbook_that_builds_none_does_not(made):
@@ -254,7 +256,7 @@ def test_only_addresses_of_the_clusters_own_services_are_asked(made):
     provider, ctx, _ = made(service("ip", {"ip": "10.9.0.1"}), service("host", {"hostname": "lb.example.com"}))
     provider.access.check_route(ctx, "10.9.0.1")
     provider.access.check_route(ctx, "lb.example.com")
-    with pytest.raises(CanarylabError, match=r"no request is sent to 10\.9\.0\.2"):
+    with pytest.raises(CanarylabError, match=r"10\.9\.0\.2.* context mine"):
         provider.access.check_route(ctx, "10.9.0.2")
 
 
@@ -269,7 +271,7 @@ def test_others_services_are_none_of_the_playbooks(made):
 def test_a_service_that_waits_for_an_address_is_explained(made):
     provider, ctx, _ = made(service("ours", labels={"canarylab.dev/profile": "unit-test"}))
     [problem] = provider.access.tunnel_status(ctx).problems
-    assert "Service ns/ours has no address yet" in problem
+    assert "Service ns/ours " in problem
     assert "kubectl -n ns describe service ours" in problem
 
 

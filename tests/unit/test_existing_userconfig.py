@@ -55,13 +55,17 @@ def test_without_one_named_all_there_are_are_listed(write):
 @pytest.mark.parametrize("name", ["c", ""])
 def test_one_that_is_not_there_is_refused_with_those_that_are(write, name):
     write(config("a"), config("b"))
-    with pytest.raises(UsageError, match="there are a, b"):
+    with pytest.raises(UsageError) as caught:
         userconfig.require(name)
+    assert repr(name) in caught.value.what
+    assert "a, b" in str(caught.value.remedy)
 
 
 def test_without_any_kubeconfig_there_are_none():
-    with pytest.raises(UsageError, match="there are none at all"):
+    with pytest.raises(UsageError) as caught:
         userconfig.require("a")
+    assert str(caught.value.where) == os.environ["KUBECONFIG"]
+    assert "'a'" in caught.value.what
 
 
 def test_the_copy_holds_that_context_and_nothing_else(write):

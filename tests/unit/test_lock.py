@@ -85,8 +85,9 @@ def test_one_that_has_only_just_been_taken_is_refused_too(path):
     path.parent.mkdir()
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(LockedError, match="has just started"), locked(path, "up"):
-            pass
+        with pytest.raises(LockedError) as caught, locked(path, "up"):
+            pytest.fail("two have it")
+        assert caught.value.where == str(path)
 
 
 def test_a_file_that_was_deleted_while_it_was_being_locked_is_not_the_lock(path, monkeypatch):
@@ -156,8 +157,8 @@ def refusing(monkeypatch):
 def test_it_is_had_without_a_free_byte_and_keeps_others_out(path, refusing, number, make):
     refusing(number, make=make)
     for _ in range(2):
-        with locked(path, "teardown"), pytest.raises(LockedError, match="another run"), locked(path, "up"):
-            pass
+        with locked(path, "teardown"), pytest.raises(LockedError), locked(path, "up"):
+            pytest.fail("two have it")
     assert not path.exists()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 
 import pytest
@@ -402,16 +403,19 @@ def test_the_daemons_log_helps_to_explain_a_failed_start(world, monkeypatch, tmp
 def test_under_sudo_minikube_is_not_run_at_all(world, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setenv("SUDO_USER", "somebody")
-    with pytest.raises(MachineError, match="must not run as root"):
+    with pytest.raises(MachineError) as caught:
         stage_of(world.context()).observe(world.context())
+    assert "as somebody, without sudo" in str(caught.value.remedy)
     assert world.commands == []
 
 
 def test_a_context_of_somebody_elses_is_not_overwritten(world):
     foreign = {"name": PROFILE, "cluster": {"server": "https://production"}}
     write_user_kubeconfig({"clusters": [foreign], "contexts": [{"name": PROFILE, "context": {}}]})
-    with pytest.raises(CanarylabError, match="has another cluster"):
+    with pytest.raises(CanarylabError) as caught:
         stage_of(world.context()).observe(world.context())
+    assert str(caught.value.where) == os.environ["KUBECONFIG"]
+    assert f"named {PROFILE!r}" in caught.value.what
 
 
 # -- conditions -------------------------------------------------------------------------------------------------------
