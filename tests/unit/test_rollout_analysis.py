@@ -150,7 +150,7 @@ class TestSuccess:
         stage.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY, message="Run Terminated", terminate=True))
         stage.world._finish()
         said = disappointment(stage, "Successful")
-        assert "decision of the Rollout: expected past its step `analysis` by itself" in said
+        assert [fact.text for fact in stage.unmet] == ["decision of the Rollout"]
         assert "somebody promoted it while the analysis went on" in said
 
     def test_one_before_the_first_measurement_is_the_reason_why_there_is_none(self, stage: Analysed):
@@ -162,7 +162,9 @@ class TestSuccess:
 
     def test_a_rollout_that_does_not_go_on_is_a_failure(self, stage: Analysed):
         stage.succeeds()
-        assert "expected past its step `analysis` by itself, saw Progressing" in disappointment(stage, "Successful")
+        disappointment(stage, "Successful")
+        [fact] = stage.unmet
+        assert (fact.text, fact.seen.split()[0]) == ("decision of the Rollout", "Progressing")
 
 
 class TestFailure:
