@@ -7,6 +7,7 @@ import yaml
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import context_of
+from support.there import there
 from validation_world import Playbook
 
 from canarylab.contract.step import Claim
@@ -65,7 +66,7 @@ class World(Playbook):
 
     def __init__(self, base):
         super().__init__(base)
-        self.cluster = FakeCluster(kinds=[ARGO, ISTIO])
+        self.cluster: FakeCluster = FakeCluster(kinds=[ARGO, ISTIO])
 
     def has(self, text: str) -> None:
         for obj in yaml.safe_load_all(text):
@@ -94,11 +95,11 @@ def test_what_the_playbook_itself_says_so_ends_the_wait_with_its_line(world):
     with pytest.raises(StageError, match=r"Argo refuses Rollout shop/app: spec\.strategy\.canary") as raised:
         stage.health(world.ctx)
     error = raised.value
-    file, line = error.where.rsplit(":", 1)
+    file, line = str(error.where).rsplit(":", 1)
     assert "tcp:" in (world.base / "app" / "all.yaml").read_text().splitlines()[int(line) - 2]
     assert file.endswith("app/all.yaml")
-    assert "tcp[0] of VirtualService app leads to other" in error.why
-    assert error.remedy.endswith("then `invoke up`")
+    assert "tcp[0] of VirtualService app leads to other" in str(error.why)
+    assert str(error.remedy).endswith("then `invoke up`")
     assert "deadline" not in str(error)
 
 
@@ -122,7 +123,7 @@ def test_what_a_chart_may_bring_is_waited_for(world):
     world.stages.remove(chart)
     with pytest.raises(StageError, match="shop/app") as raised:
         stage.health(world.ctx)
-    assert "there is no VirtualService app in namespace shop" in raised.value.why
+    assert "there is no VirtualService app in namespace shop" in str(raised.value.why)
 
 
 def test_what_argo_would_take_without_a_word_is_not_given_as_the_reason(world):
@@ -145,7 +146,7 @@ def test_a_demonstration_tells_what_in_the_cluster_is_wrong(world):
     claim = _explained(world)
     assert "tcp[0] of VirtualService app leads to other" in claim.cause
     assert "a VirtualService of its own" in claim.remedy
-    assert causes.standstill(world.ctx, "shop", "app").lasting
+    assert there(causes.standstill(world.ctx, "shop", "app")).lasting
 
 
 def test_where_nothing_wrong_is_found_it_may_pass(world):
@@ -153,10 +154,10 @@ def test_where_nothing_wrong_is_found_it_may_pass(world):
     world.has("---\n".join((SERVICES, ROUTES)))
     world.says(TCP_SAYS)
     assert _explained(world).cause.startswith("Argo refuses its spec: The Rollout")
-    assert not causes.standstill(world.ctx, "shop", "app").lasting
+    assert not there(causes.standstill(world.ctx, "shop", "app")).lasting
 
 
 def test_its_own_spec_does_not_mend_itself(world):
     world.add("app", SERVICES, ROUTES, ROLLOUT)
     world.says('InvalidSpec: The Rollout "app" is invalid: spec.strategy.steps[0].setWeight: no')
-    assert causes.standstill(world.ctx, "shop", "app").lasting
+    assert there(causes.standstill(world.ctx, "shop", "app")).lasting

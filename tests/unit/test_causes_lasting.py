@@ -86,8 +86,8 @@ class TestDegraded:
         world.says("Degraded", ABORTED)
         with pytest.raises(StageError, match="in the middle of an update that was aborted") as raised:
             world.health()
-        assert 'Metric "rate" assessed Failed' in raised.value.why
-        assert "`invoke demo --reset`" in raised.value.remedy
+        assert 'Metric "rate" assessed Failed' in str(raised.value.why)
+        assert "`invoke demo --reset`" in str(raised.value.remedy)
 
     def test_what_the_controller_said_of_an_earlier_spec_does_not_count(self, world):
         world.says("Degraded", f"{INVALID}spec.selector: Required value", observed="0")
@@ -153,7 +153,7 @@ class TestUninjected:
         with pytest.raises(StageError) as raised:
             world.health()
         assert raised.value.why == (f"no webhook of Istio is for {asked}, which namespace shop has; there is: {known}")
-        assert f"write `istio.io/rev: {known}` among the labels of namespace shop" in raised.value.remedy
+        assert f"write `istio.io/rev: {known}` among the labels of namespace shop" in str(raised.value.remedy)
         assert "restart" not in str(raised.value)
 
     def test_a_cluster_without_any_webhook_of_istio_says_so(self, labelled):

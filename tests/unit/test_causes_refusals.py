@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from causes_world import CausesWorld
+from support.there import there
 
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import degraded
@@ -102,7 +103,7 @@ class TestPodSecurity:
 
     def test_up_asks_for_it(self, world):
         world.refused(BASELINE)
-        found = degraded.cause(world.ctx, [world.rollout])
+        found = there(degraded.cause(world.ctx, [world.rollout]))
         assert found == cause(world)
         assert found.lasting
 
@@ -193,7 +194,7 @@ class TestEvents:
 
     def test_up_says_it_too_and_goes_on_waiting(self, world):
         world.event("Rollout", "web", "TrafficRoutingError", "the server refused the weight")
-        found = degraded.cause(world.ctx, [world.rollout])
+        found = there(degraded.cause(world.ctx, [world.rollout]))
         assert found.why.startswith("Argo's controller says of the Rollout: TrafficRoutingError")
         assert not found.lasting
 
@@ -258,4 +259,4 @@ class TestController:
 
     def test_a_rollout_that_was_never_looked_at_is_told_the_same(self, world):
         world.rollout["status"] = {}
-        assert "nobody acts on Rollouts" in causes.trouble(world.ctx, "shop", "web").why
+        assert "nobody acts on Rollouts" in there(causes.trouble(world.ctx, "shop", "web")).why

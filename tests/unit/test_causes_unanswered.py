@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from causes_world import ARGO, ISTIO, SECURITY, SIDECAR, CausesWorld
+from support.there import there
 
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import authorities, measuring, unanswered
@@ -334,5 +335,6 @@ class TestMeasuring:
         world.rollout["status"]["canary"] = {"currentStepAnalysisRunStatus": {"name": "run"}}
         world.put(ARGO, "AnalysisRun", "run", **self.run())
         assert (
-            "RolloutAborted: Error; PeerAuthentication shop/default" in causes.standstill(world.ctx, "shop", "web").why
+            "RolloutAborted: Error; PeerAuthentication shop/default"
+            in there(causes.standstill(world.ctx, "shop", "web")).why
         )

@@ -9,6 +9,7 @@ import pytest
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import context_of
+from support.there import there
 
 from canarylab.contract.provider import TunnelStatus
 from canarylab.contract.stage import StageOptions
@@ -185,7 +186,7 @@ def test_what_stays_until_somebody_acts_is_not_waited_for():
     with pytest.raises(StageError) as caught:
         TunnelStage("tunnel", StageOptions()).health(context_of(provider=provider))
     assert "kube-system/traefik has port 80" in caught.value.what
-    assert "--disable=traefik" in caught.value.remedy
+    assert "--disable=traefik" in str(caught.value.remedy)
 
 
 def test_what_may_come_is_waited_for():
@@ -343,6 +344,6 @@ def test_elsewhere_what_lies_between_is_all_that_can_be_said(monkeypatch, system
 def test_a_new_address_gets_a_minute_to_be_served(closed, listening):
     live = service(address="127.0.0.1", ports=(closed, listening))
     live["metadata"]["managedFields"] = [{"subresource": "status", "time": now()}]
-    found = reaching._trouble(FakeCluster(live, pod()), live, closed)
+    found = there(reaching._trouble(FakeCluster(live, pod()), live, closed))
     assert not found.is_final
     assert 50 < found.until - time.time() <= 60

@@ -80,7 +80,7 @@ def test_a_build_that_made_nothing_is_an_error_with_what_it_printed(world, ctx, 
     with pytest.raises(StageError) as caught:
         NodeImages().deliver(ctx, wanted)
     assert caught.value.what.startswith(REFERENCE)
-    assert "failed to solve" in caught.value.why, "as minikube printed it"
+    assert "failed to solve" in str(caught.value.why), "as minikube printed it"
 
 
 def test_an_old_image_of_the_same_name_is_removed_and_the_new_one_built_again(world, ctx, wanted):

@@ -11,6 +11,7 @@ from collections import deque
 
 import pytest
 from support.fake_time import FakeTime
+from support.there import there
 from tunnel_world import (
     PROFILE,
     SERVICES,
@@ -114,7 +115,7 @@ def test_minikubes_status_block_is_reported():
     kept.serve()
     last = kept.reports[-2]
     assert (last.route, last.errors, last.pid) == (ROUTE, {}, os.getpid())
-    assert last.started == processes.find(Runner(Cancel()), os.getpid()).started
+    assert last.started == there(processes.find(Runner(Cancel()), os.getpid())).started
 
 
 def test_a_route_is_reported_only_with_the_process_that_holds_it():
@@ -272,10 +273,10 @@ def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monk
     install(tmp_path, monkeypatch)
     runner = Runner(Cancel())
     orphan = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
-    orphan.stdout.readline()
+    there(orphan.stdout).readline()
     kept = Kept_(routed(), Child(code=0))
     kept.cancel = NobodyInterrupts()
-    KeeperReport(orphan.pid, processes.find(runner, orphan.pid).started).save(kept.folder)
+    KeeperReport(orphan.pid, there(processes.find(runner, orphan.pid)).started).save(kept.folder)
     kept.serve()
     assert orphan.wait(10) == 0
     orphan.communicate()
@@ -285,7 +286,7 @@ def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monk
 def test_a_process_that_got_the_id_of_ours_is_left_alone(tmp_path, monkeypatch):
     install(tmp_path, monkeypatch)
     other = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
-    other.stdout.readline()
+    there(other.stdout).readline()
     kept = Kept_(routed(), Child(code=0))
     kept.cancel = Cancel()
     KeeperReport(other.pid, "another time").save(kept.folder)

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from support.fake_time import FakeTime
+from support.there import there
 from tunnel_world import PROFILE, SERVICES, VM, Host, context, minikube_home, write_profile, write_registry
 
 from canarylab.cancel import Cancel
@@ -144,7 +145,7 @@ def test_without_a_terminal_nobody_is_asked_and_the_way_around_is_taken(monkeypa
     session(host, inside=ACCESS.tunnel_start)
     assert host.asked == []
     assert host.privileged == []
-    assert Choice.load(context(host).paths.root).way == "nodeport"
+    assert there(Choice.load(context(host).paths.root)).way == "nodeport"
 
 
 def test_a_wrong_password_goes_on_without():
@@ -152,7 +153,7 @@ def test_a_wrong_password_goes_on_without():
     session(host, events=events, inside=ACCESS.tunnel_start)
     assert len(host.asked) == 1
     assert any("sudo was refused" in event.message for event in events if isinstance(event, Notice))
-    assert Choice.load(context(host).paths.root).way == "nodeport"
+    assert there(Choice.load(context(host).paths.root)).way == "nodeport"
 
 
 def test_a_machine_without_sudo_goes_on_without(monkeypatch):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from support.minikube_world import PROFILE, World, event, recorded, user_kubeconfig, write_user_kubeconfig
+from support.there import there
 
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
@@ -141,7 +142,7 @@ def machine(tmp_path, profile=PROFILE):
     program.write_text("import time\nprint(1, flush=True)\ntime.sleep(60)\n")
     disk = tmp_path / ".minikube" / "machines" / profile / "disk.qcow2"
     child = subprocess.Popen([sys.executable, program, "-drive", f"file={disk}"], stdout=subprocess.PIPE)
-    child.stdout.readline()
+    there(child.stdout).readline()
     return child
 
 
@@ -160,7 +161,7 @@ def test_a_machine_that_minikube_has_forgotten_is_ended_and_anothers_is_not(worl
 
 
 def test_a_process_id_that_belongs_to_another_by_now_is_left_alone(world, monkeypatch):
-    own = processes.find(world, os.getpid())
+    own = there(processes.find(world, os.getpid()))
     stale = processes.Process(own.pid, "before", own.since, own.words)
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("it was killed"))
     assert processes.end(world, stale, world.context().cancel, [(signal.SIGKILL, 10.0)])

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from support.there import there
 from tunnel_world import (
     PROFILE,
     ROUTER,
@@ -76,7 +77,7 @@ def on_macos(monkeypatch, tmp_path):
 
 
 def test_the_machine_is_read_from_the_profile():
-    machine = vm.find(PROFILE)
+    machine = there(vm.find(PROFILE))
     assert (machine.address, machine.services, machine.dns) == (VM, SERVICES, "10.96.0.10")
     assert not machine.has_builtin_network
 
@@ -345,7 +346,7 @@ def test_a_tunnel_is_known_by_its_command_line(words, is_one, profile):
 
 def test_a_line_of_ps_is_a_process():
     line = "  4711 Mon Nov 23 11:34:00 2026     minikube -p x tunnel"
-    found = processes.parse_ps(line)
+    found = there(processes.parse_ps(line))
     assert (found.pid, found.started, found.words) == (
         4711,
         "Mon Nov 23 11:34:00 2026",
@@ -510,7 +511,7 @@ def foreign(real):
     """A tunnel that somebody else runs. What a failed test leaves of it would be found by every test after it."""
     world, _ = real
     with subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE) as found:
-        assert found.stdout.readline() == b"Status:\t\n"
+        assert there(found.stdout).readline() == b"Status:\t\n"
         yield found
         (world / "stopped").touch()
 
@@ -545,7 +546,7 @@ def test_without_root_what_is_left_is_reported_with_its_command():
     [removal] = ACCESS.tunnel_stop(ctx)
     assert removal.outcome == "failed"
     assert f"sudo ip route delete {SERVICES} via {VM}" in removal.reason
-    assert Choice.load(ctx.paths.root).way == "stopped", "the next one knows whose it is"
+    assert there(Choice.load(ctx.paths.root)).way == "stopped", "the next one knows whose it is"
 
 
 @pytest.mark.usefixtures("on_macos")
@@ -625,7 +626,7 @@ def test_a_bridge_without_member_is_told_in_one_line_with_its_explanation(monkey
 @pytest.mark.parametrize(("driver", "network"), [("vfkit", ""), ("vfkit", "nat"), ("vfkit", "vmnet-shared")])
 def test_vfkits_machine_is_reached_by_a_tunnel_as_qemus_is(driver, network):
     write_profile(Driver=driver, Network=network)
-    machine = vm.find(PROFILE)
+    machine = there(vm.find(PROFILE))
     assert not machine.has_builtin_network
     assert not machine.is_hidden
     host = Host()

@@ -88,7 +88,7 @@ def said(base: Path, text: str) -> tuple[str, str] | None:
     try:
         stage.preflight(context_of(stage, base=base))
     except StageError as error:
-        return error.what, text.splitlines()[int(error.where.rsplit(":", 1)[1]) - 1].strip()
+        return error.what, text.splitlines()[int(str(error.where).rsplit(":", 1)[1]) - 1].strip()
     return None
 
 

@@ -159,7 +159,7 @@ def test_an_addon_that_this_minikube_does_not_know_is_answered_with_those_that_i
     world = AddonWorld("ingress", DEPLOYMENT, rest=("istio", "istio-provisioner"))
     with pytest.raises(UsageError, match="addon istio-provisoner") as caught:
         observed(world, stage("istio-provisoner"))
-    assert caught.value.remedy.startswith("did you mean istio-provisioner?")
+    assert str(caught.value.remedy).startswith("did you mean istio-provisioner?")
 
 
 @pytest.mark.parametrize("addon", ISTIO)
@@ -169,9 +169,9 @@ def test_istios_are_refused_on_arm64_with_the_reason_and_the_way_that_works(worl
     with pytest.raises(MachineError, match=f"addon {addon} .*arm64") as caught:
         bring_up.preflight(context(world, wanted, emit=heard.append), [wanted])
     assert caught.value.exit_code == EXIT_MACHINE
-    assert "exec format error" in caught.value.why
-    assert "discontinued" in caught.value.why
-    assert "invoke up --playbook istio-canary" in caught.value.remedy
+    assert "exec format error" in str(caught.value.why)
+    assert "discontinued" in str(caught.value.why)
+    assert "invoke up --playbook istio-canary" in str(caught.value.remedy)
     assert (heard, world.runner.commands, world.cluster.writes) == ([], [], [])
 
 
@@ -213,8 +213,8 @@ def test_on_another_provider_it_is_refused_in_words(world, addon, way):
         with pytest.raises(UsageError, match="provider embedded") as caught:
             ask(context(world, wanted))
         assert caught.value.exit_code == EXIT_USAGE
-        assert "--provider minikube" in caught.value.remedy
-        assert ("--playbook istio-canary" in caught.value.remedy) is way
+        assert "--provider minikube" in str(caught.value.remedy)
+        assert ("--playbook istio-canary" in str(caught.value.remedy)) is way
     assert wanted.remove(context(world, wanted)) == []
 
 

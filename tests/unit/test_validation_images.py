@@ -112,7 +112,7 @@ class TestInManifests:
     def test_without_a_cluster_another_tag_of_what_is_built_is_refused(self, preflight):
         with pytest.raises(StageError, match=f"no stage builds image {DEMO}:bleu") as raised:
             preflight(FakeProvider(), image_stage("blue"))
-        assert f"did you mean {DEMO}:blue?" in raised.value.remedy
+        assert f"did you mean {DEMO}:blue?" in str(raised.value.remedy)
 
     def test_without_a_cluster_what_nobody_builds_may_be_brought_by_somebody(self, preflight):
         preflight(FakeProvider())

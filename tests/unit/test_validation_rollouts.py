@@ -54,7 +54,7 @@ def refused(tmp_path):
         file.write_text(text)
         with pytest.raises(StageError) as raised:
             refuse_known_bad((file, obj) for obj in read_documents(file))
-        where, line = raised.value.where.rsplit(":", 1)
+        where, line = str(raised.value.where).rsplit(":", 1)
         assert where == str(file)
         return raised.value, text.splitlines()[int(line) - 1].strip()
 
