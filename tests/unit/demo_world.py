@@ -6,9 +6,11 @@ lets one more of it happen, so that nothing sleeps.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from mesh_world import ADDRESSES, APP, CANARY, HASH, HASHES, STABLE, VSVC1, VSVC2, Mesh
@@ -368,9 +370,12 @@ class WorldCluster(FakeCluster):
             held[key] = {"apiVersion": api_version, "kind": kind, "metadata": meta, **obj}
         return held
 
-    def patch(self, _api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str) -> None:
+    def patch(
+        self, api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str | None = None
+    ) -> dict[str, Any]:
         assert namespace == "default"
         self.world.patched(kind, name, body)
+        return self._held(api_version, kind).get(self._key(api_version, kind, name, namespace), body)
 
     def wait(self, watches: Sequence[Any], check: Callable[[], str | None], *, deadline: float, cancel: Cancel):
         assert watches
@@ -385,7 +390,7 @@ class PluginRunner(FakeRunner):
         super().__init__()
         self.world = world
 
-    def run(self, argv: Sequence[str], *, timeout: float, **given: Any) -> Result:
+    def run(self, argv: Sequence[str | Path], *, timeout: float, **given: Any) -> Result:
         assert timeout <= 60
         where = ["--namespace", "default", "--kubeconfig", "/state/kubeconfig", "--context", CONTEXT]
         assert argv[0] == "/programs/kubectl-argo-rollouts"
@@ -394,7 +399,7 @@ class PluginRunner(FakeRunner):
 
     def _answer(self, line: str) -> str:
         known: dict[str, Callable[[], None]] = {
-            f"set image rollouts-demo rollouts-demo={IMAGE}:{color}": lambda color=color: self.world.set_image(color)
+            f"set image rollouts-demo rollouts-demo={IMAGE}:{color}": functools.partial(self.world.set_image, color)
             for color in HASHES
         }
         known["promote rollouts-demo"] = self.world.promote
@@ -403,7 +408,7 @@ class PluginRunner(FakeRunner):
         known["retry rollout rollouts-demo"] = self.world.retried
         known["pause rollouts-demo"] = self.world.paused_by_hand
         for number in {one["number"] for one in self.world.revisions.values()}:
-            known[f"undo rollouts-demo --to-revision={number}"] = lambda number=number: self.world.undone(number)
+            known[f"undo rollouts-demo --to-revision={number}"] = functools.partial(self.world.undone, number)
         known[line]()
         return f"{line}: done"
 

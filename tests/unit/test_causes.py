@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from demo_world import HASHES, IMAGE, Stage, pod, step
@@ -160,7 +161,7 @@ class TestPods:
 class TestStandstill:
     def test_a_pause_by_hand_is_reported_with_whose_hand_and_how_to_resume(self, stage: Stage):
         stage.world.paused_by_hand()
-        fields = {"f:spec": {"f:paused": {}}}
+        fields: dict[str, Any] = {"f:spec": {"f:paused": {}}}
         entry = {"manager": "kubectl-argo-rollouts", "time": "2026-01-01T10:00:00Z", "fieldsV1": fields}
         original = stage.world.rollout
         stage.world.rollout = lambda: {  # type: ignore[method-assign]

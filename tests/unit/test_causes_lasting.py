@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support.fake_cluster import FakeCluster
 from support.istio_webhooks import webhooks
@@ -123,7 +125,7 @@ class TestUninjected:
         pod = world.cluster.objects["v1", "Pod", "shop", "shop-pod"]
         pod["spec"] = {}
         pod["metadata"]["creationTimestamp"] = "2026-01-01T10:00:00Z"
-        fields = {"f:metadata": {"f:labels": {"f:istio-injection": {}}}}
+        fields: dict[str, Any] = {"f:metadata": {"f:labels": {"f:istio-injection": {}}}}
         meta = {"name": "shop", "managedFields": [{"time": "2026-01-01T10:00:05Z", "fieldsV1": fields}]}
         world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
         return world, pod["metadata"]

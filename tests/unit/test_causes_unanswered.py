@@ -98,7 +98,7 @@ class TestUnavailable:
     @pytest.fixture(autouse=True)
     def envoy(self, monkeypatch):
         """What the gateway's Envoy says: it knows the ready pod."""
-        said = {"cluster_statuses": []}
+        said: dict[str, Any] = {"cluster_statuses": []}
         for name in ("stable", "canary"):
             address = {"socket_address": {"address": "10.1.0.1"}}
             cluster = f"outbound|80||web-{name}.shop.svc.cluster.local"

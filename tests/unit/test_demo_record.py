@@ -14,7 +14,7 @@ from canarylab.contract.step import Session, Step, StepOptions
 from canarylab.demo.perform import perform
 from canarylab.demo.steps.record import Record
 from canarylab.errors import CancelledError, ExpectationError
-from canarylab.events import Fact
+from canarylab.events import Event, Fact
 from canarylab.kube.client import ApiError
 
 pytestmark = pytest.mark.timeout(30)
@@ -27,7 +27,7 @@ class Stage:
 
     def __init__(self):
         self.cluster = FollowedCluster(at_rest(maxSurge=1, maxUnavailable=1))
-        self.events = []
+        self.events: list[Event] = []
         self.session = Session()
         self.ctx = Context(None, FakeProvider(self.cluster), self.events.append, runner=object())
 

@@ -216,7 +216,9 @@ class HelperCluster(WorldCluster):
                     one["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.workload}
         return held
 
-    def patch(self, _api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str) -> None:
+    def patch(
+        self, api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str | None = None
+    ) -> dict[str, Any]:
         assert namespace == "default"
         self.conflicts -= 1
         if self.conflicts >= 0:
@@ -225,6 +227,7 @@ class HelperCluster(WorldCluster):
         spec = body["spec"]["template"]["spec"]
         self.wanted = {one["name"]: one["image"] for one in spec["containers"] + spec["initContainers"]}
         self.world.set_image("blue" if self.wanted == self.stable else "yellow")
+        return self._held(api_version, kind)[self._key(api_version, kind, name, namespace)]
 
     def _template(self, images: dict[str, str]) -> dict[str, Any]:
         containers = [{"name": name, "image": image, "env": [name]} for name, image in images.items()]

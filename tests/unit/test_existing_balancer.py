@@ -8,7 +8,7 @@ import time
 import pytest
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
-from support.runs import context_of
+from support.runs import Heard, context_of
 from support.there import there
 
 from canarylab.contract.provider import TunnelStatus
@@ -258,10 +258,10 @@ def test_a_name_that_may_come_is_waited_for(monkeypatch, listening):
     live = service(address="lb.elb.example.test", ports=(listening,), since=now())
     cluster = FakeCluster(live, pod())
     cluster.pending.extend([lambda: None] * 3)
-    heard = []
+    heard = Heard()
     ctx = context_of(provider=FakeProvider(cluster), emit=heard.append)
     assert reaching.await_answer(ctx, live, listening) == ("lb.elb.example.test", listening)
-    assert ["isn't resolvable" in event.message for event in heard] == [True]
+    assert ["isn't resolvable" in message for message in heard.progress] == [True]
 
 
 def test_a_name_of_long_ago_is_not_waited_for(monkeypatch):

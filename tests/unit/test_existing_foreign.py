@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -371,7 +372,7 @@ def test_a_gateway_for_the_playbooks_own_release_is_fine(manifests, tmp_path, la
 
 
 def test_an_object_of_another_profile_is_neither_changed_nor_removed(manifests, tmp_path):
-    meta = {"name": "ours", "namespace": "default", "labels": {OWNER_LABEL: "another"}}
+    meta: dict[str, Any] = {"name": "ours", "namespace": "default", "labels": {OWNER_LABEL: "another"}}
     meta["managedFields"] = [{"manager": "canarylab/app"}]
     cluster = FakeCluster({"apiVersion": GATEWAY[0], "kind": "Gateway", "metadata": meta, "spec": {}}, kinds=[GATEWAY])
     ctx = context_of(manifests, provider=BorrowedProvider(cluster), base=tmp_path)

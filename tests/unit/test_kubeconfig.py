@@ -4,6 +4,7 @@ import copy
 import os
 import stat
 import threading
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube import kubeconfig
 from canarylab.removal import Removal
 
-ADMIN = {
+ADMIN: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Config",
     "clusters": [
@@ -23,7 +24,7 @@ ADMIN = {
     "contexts": [{"name": "a@b", "context": {"cluster": "kubernetes", "user": "kubernetes-admin"}}],
     "current-context": "a@b",
 }
-OTHER = {
+OTHER: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Config",
     "preferences": {"colors": True},

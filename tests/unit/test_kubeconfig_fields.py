@@ -37,7 +37,7 @@ def test_every_field_of_the_source_is_known():
     assert {kind: " ".join(fields) for kind, fields in FIELDS.items()} == SOURCE
 
 
-VERSION = re.search(r"=> k8s\.io/client-go (v\S+)", (REPOSITORY / "node" / "go.mod").read_text())[1]
+[VERSION] = re.findall(r"=> k8s\.io/client-go (v\S+)", (REPOSITORY / "node" / "go.mod").read_text())
 MODULE = cache_home() / "go" / "mod" / "k8s.io" / f"client-go@{VERSION}" / "tools/clientcmd/api/v1/types.go"
 """The source itself, where the node's programs were built on this machine: kubectl is of this version."""
 

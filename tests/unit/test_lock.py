@@ -92,7 +92,8 @@ def test_one_that_has_only_just_been_taken_is_refused_too(path):
 
 def test_a_file_that_was_deleted_while_it_was_being_locked_is_not_the_lock(path, monkeypatch):
     """The former holder deletes the file between another's opening and locking it."""
-    really, deleted = fcntl.flock, []
+    really = fcntl.flock
+    deleted: list[int] = []
 
     def flock(file, operation):
         really(file, operation)

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from support.fake_time import FakeTime
+from support.runs import Heard
 from support.there import there
 from tunnel_world import PROFILE, SERVICES, VM, Host, context, minikube_home, write_profile, write_registry
 
@@ -49,7 +50,7 @@ def session(host, command=UP, events=None, inside=lambda _: None, cancel=None):
 
 
 def test_the_password_is_asked_for_once_saying_for_what():
-    host, events = Host(may_sudo=False), []
+    host, events = Host(may_sudo=False), Heard()
     session(host, events=events)
     [asked] = host.asked
     assert asked.startswith("sudo -v -p ")
@@ -149,7 +150,7 @@ def test_without_a_terminal_nobody_is_asked_and_the_way_around_is_taken(monkeypa
 
 
 def test_a_wrong_password_goes_on_without():
-    host, events = Host(may_sudo=False, password=False), []
+    host, events = Host(may_sudo=False, password=False), Heard()
     session(host, events=events, inside=ACCESS.tunnel_start)
     assert len(host.asked) == 1
     assert any("sudo was refused" in event.message for event in events if isinstance(event, Notice))

@@ -33,7 +33,7 @@ from canarylab.cancel import Cancel
 from canarylab.contract.provider import TunnelStatus
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
-from canarylab.events import Notice
+from canarylab.events import Event, Notice
 from canarylab.providers.minikube import (
     keeper,
     processes,
@@ -247,7 +247,7 @@ def no_supervisor(monkeypatch):
 
 @pytest.mark.usefixtures("no_supervisor")
 def test_without_sudo_the_services_answer_at_ports_of_the_machine():
-    events = []
+    events: list[Event] = []
     ctx = context(Host(may_sudo=False), service(), events=events)
     ACCESS.tunnel_start(ctx)
     status = ACCESS.tunnel_status(ctx)

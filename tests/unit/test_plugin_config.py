@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -52,7 +54,7 @@ def test_when_it_was_written_is_the_time_of_the_latest_who_owns_it():
     def manager(time, **fields):
         return {"manager": "m", "time": time, "fieldsV1": fields}
 
-    plugins = {"f:data": {f"f:{KEY}": {}}}
+    plugins: dict[str, Any] = {"f:data": {f"f:{KEY}": {}}}
     found = config(OURS)
     found["metadata"]["managedFields"] = [
         manager("2026-01-01T00:00:01Z", **plugins),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from typing import Any
 
 import pytest
 import yaml
@@ -152,7 +153,8 @@ def test_a_certificate_of_another_name_is_verified_through_an_http_proxy_too(cas
     named = certificate(tmp_path, "DNS:api.internal.example.com")
     with ApiServer(serving(*named)) as api, HttpProxy(api.port) as http:
         api.replies["GET /readyz"] = (200, "ok")
-        cluster = {"proxy-url": f"http://127.0.0.1:{http.port}", "certificate-authority": str(named[0])}
+        cluster: dict[str, Any] = {"proxy-url": f"http://127.0.0.1:{http.port}"}
+        cluster["certificate-authority"] = str(named[0])
         cluster["insecure-skip-tls-verify"] = False
         assert case(**cluster, **{"tls-server-name": "api.internal.example.com"}).ready() is None
         assert "CERTIFICATE_VERIFY_FAILED" in str(case(**cluster).ready())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -87,7 +88,7 @@ def test_with_a_warm_cache_nothing_is_asked_for(ctx, monkeypatch):
 
 
 def test_an_address_in_the_index_is_one_of_the_mirror_too(server, ctx):
-    entry = {"version": "1.31.0", "digest": hashlib.sha256(b"x").hexdigest()}
+    entry: dict[str, Any] = {"version": "1.31.0", "digest": hashlib.sha256(b"x").hexdigest()}
     entry["urls"] = ["https://elsewhere.example/charts/base.tgz"]
     server.files = {
         INDEX: yaml.safe_dump({"entries": {"base": [entry]}}).encode(),

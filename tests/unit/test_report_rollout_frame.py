@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from rich.cells import cell_len
 from rich.console import ConsoleDimensions
+from support.there import there
 from watch_world import (
     HASHES,
     NOW,
@@ -144,7 +145,7 @@ def test_traffic_that_is_too_little_for_a_column_gets_one_all_the_same():
 @pytest.mark.parametrize("canary", [0.4, 99.6])
 def test_who_gets_anything_has_a_column_of_the_bar(canary):
     view = WatchView.of(paused())
-    weights = dataclasses.replace(view.weights, actual=canary)
+    weights = dataclasses.replace(there(view.weights), actual=canary)
     line = line_of(shown(WatchState(dataclasses.replace(view, weights=weights), GatewayTraffic())), "weight ")
     assert "━" in line
     assert "─" in line

@@ -76,11 +76,13 @@ class Cluster(WorldCluster):
             return {**found, "spec": {**found["spec"], "strategy": self.strategy}}
         return found
 
-    def list(self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, **_: Any) -> Any:
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, fields: Any = None
+    ) -> Any:
         if (api_version, kind) == ("argoproj.io/v1alpha1", "AnalysisRun"):
             assert namespace == "default"
             return self.runs
-        return super().list(api_version, kind, namespace, labels)
+        return super().list(api_version, kind, namespace, labels, fields)
 
 
 class Analysed(Stage):

@@ -15,6 +15,7 @@ from canarylab.disks import Fault
 from canarylab.engine import sentinel as sentinels
 from canarylab.engine.sentinel import Sentinel, explained, guarded
 from canarylab.errors import EXIT_DONE, EXIT_MACHINE, CommandError, StageError
+from canarylab.events import Event
 from canarylab.kube.client import ApiError
 
 
@@ -22,7 +23,8 @@ from canarylab.kube.client import ApiError
 def world(tmp_path):
     class World:
         def __init__(self):
-            self.cluster, self.events = FakeCluster(), []
+            self.cluster = FakeCluster()
+            self.events: list[Event] = []
             self.provider = FakeProvider(self.cluster)
             self.ctx = context_of(provider=self.provider, emit=self.events.append)
             self.ctx.paths.create()

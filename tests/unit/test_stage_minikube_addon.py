@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 from support.addon_world import LIST, AddonWorld
 from support.runs import Heard, context_of
+from support.there import there
 
 from canarylab.engine import bring_up
 from canarylab.errors import (
@@ -251,4 +252,4 @@ def test_the_playbook_enables_both_in_order_and_waits_for_what_comes_of_them():
 
 def test_the_playbook_wants_a_kubernetes_that_its_istio_was_made_for():
     minor = re.fullmatch(r"v1\.(\d+)\.\d+", load(PLAYBOOKS / "istio-addon.yaml").cluster.kubernetes)
-    assert 27 <= int(minor[1]) <= 30
+    assert 27 <= int(there(minor)[1]) <= 30

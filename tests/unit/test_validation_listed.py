@@ -71,7 +71,7 @@ def told(playbook: Playbook, *texts: str) -> tuple[str, str, str]:
     """What is said, the remedy, and the line that it is said of."""
     playbook.add("app", services("app-stable", "app-canary"), *texts)
     error, line = playbook.refusal()
-    return error.what, error.remedy, line
+    return error.what, str(error.remedy), line
 
 
 def passes(playbook: Playbook, *texts: str) -> None:

@@ -26,7 +26,7 @@ def named() -> Iterator[tuple[str, frozenset[str | None]]]:
                 names = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
                 for name in names:
                     assert isinstance(name, ast.Constant), f"{file.name}:{node.lineno} doesn't name it"
-                    yield name.value, frozenset(word.arg for word in node.keywords)
+                    yield str(name.value), frozenset(word.arg for word in node.keywords)
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in named()} | set(TEXTS)))

@@ -165,8 +165,11 @@ def service(name: str = "gateway", given: str | None = None) -> dict[str, Any]:
 class Addressed(FakeCluster):
     """A cluster whose Services can be patched."""
 
-    def patch(self, api_version: str, kind: str, name: str, body: Any, namespace: str, *, subresource: str) -> None:
+    def patch(
+        self, api_version: str, kind: str, name: str, body: Any, namespace: str | None = None, *, subresource: str = ""
+    ) -> Any:
         assert (api_version, kind, subresource) == ("v1", "Service", "status")
+        assert namespace
         self.objects[(api_version, kind, namespace, name)]["status"] = body["status"]
         self.writes.append(f"patch {kind} {name}")
 

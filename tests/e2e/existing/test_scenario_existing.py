@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import strangers
 import yaml
+from existing import strangers
 from scenario import Ending, Life, healthy
 from support.foreign_cluster import CONTEXT, REGISTRY, ForeignCluster
 from tool import Tool
