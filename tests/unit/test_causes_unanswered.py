@@ -192,7 +192,8 @@ def root(tmp_path_factory) -> tuple[str, str]:
     """A root certificate and its serial number."""
     folder = tmp_path_factory.mktemp("ca")
     make = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out root.pem -days 1 -subj /O=test -set_serial 0x2a"
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
+        "-keyout key.pem -out root.pem -subj /O=test -set_serial 0x2a"
     )
     subprocess.run(make.split(), cwd=folder, check=True, capture_output=True)
     return (folder / "root.pem").read_text(), "2a"

@@ -45,7 +45,7 @@ DEMO = """
     stable: previous
     replicas: {desired: 1, current: 2, updated: 1, ready: 2, available: 2}
     pods: 2/2
-- evidence: {rollout: rollouts-demo, requests: 200, canary: 5, <<: *hosts}
+- evidence: {rollout: rollouts-demo, requests: 100, canary: 5, <<: *hosts}
 - promote: {rollout: rollouts-demo}
 - expect-rollout:
     rollout: rollouts-demo

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import ssl
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from support.certificates import certificate, serving
 from support.fake_runner import FakeRunner
 from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
@@ -114,17 +113,10 @@ def serve_tls(serve, tmp_path, monkeypatch):
     """The same over TLS, with a certificate that this system trusts if `trusted`."""
 
     def start(*, trusted):
-        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-        made = (
-            "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=registry -addext subjectAltName=IP:127.0.0.1"
-        )
-        argv = [*made.split(), "-keyout", str(key), "-out", str(certificate)]
-        subprocess.run(argv, check=True, capture_output=True, timeout=60)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+        pair = certificate(tmp_path, "IP:127.0.0.1", stem="registry")
         if trusted:
-            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        return serve(200, context)
+            monkeypatch.setenv("SSL_CERT_FILE", str(pair[0]))
+        return serve(200, serving(*pair))
 
     return start
 
