@@ -14,7 +14,7 @@ from canarylab.rollouts.validation import images, references
 from canarylab.rollouts.validation.known import Known
 from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.view import API_VERSION
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 Name = tuple[str, str]
 """Namespace and name."""
@@ -90,7 +90,7 @@ def _missing(ctx: Context, step: Step, name: Name) -> ExpectationError:
     known = [(meta["namespace"], meta["name"]) for meta in metas]
     elsewhere = [namespace for namespace, other in known if other == name[1]]
     hint = f"did you mean `namespace: {elsewhere[0]}`? " if len(elsewhere) == 1 else ""
-    listed = choose("/".join(name), ["/".join(one) for one in known])
+    listed = did_you_mean("/".join(name), ["/".join(one) for one in known])
     return ExpectationError(
         f"there is no Rollout {'/'.join(name)}",
         where=step.where("rollout"),

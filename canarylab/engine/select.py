@@ -8,7 +8,7 @@ from canarylab import graph
 from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import AnyStage
 from canarylab.errors import UsageError
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 
 def select(playbook: Playbook, only: Sequence[str], start: str | None) -> list[AnyStage]:
@@ -37,4 +37,4 @@ def require_stages(playbook: Playbook, names: Iterable[str]) -> None:
         if not name:
             raise UsageError("--only needs the name of a stage", remedy=f"one of: {', '.join(known)}")
         if name not in known:
-            raise UsageError(f"playbook {playbook.name} has no stage {name!r}", remedy=choose(name, known))
+            raise UsageError(f"playbook {playbook.name} has no stage {name!r}", remedy=did_you_mean(name, known))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from canarylab.contract.step import Step
 from canarylab.yamlfile.document import Document
-from canarylab.yamlfile.problems import Place, choose
+from canarylab.yamlfile.problems import Place, did_you_mean
 from canarylab.yamlfile.strict import Found
 
 KEY = "every-step"
@@ -30,7 +30,7 @@ def spread(document: Document, steps: Mapping[str, type[Step]]) -> Document:
     for option in common:
         if not any(option in options for options in known.values()):
             every = {each for options in known.values() for each in options}
-            raise document.problem((KEY, option), "isn't an option of any kind of step", choose(option, every))
+            raise document.problem((KEY, option), "isn't an option of any kind of step", did_you_mean(option, every))
     if not isinstance(demo, list):
         return document
     tree, given = dict(document.tree), list(demo)

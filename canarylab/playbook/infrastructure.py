@@ -10,7 +10,7 @@ from canarylab import graph
 from canarylab.contract.playbook import Limits, Playbook
 from canarylab.contract.provider import Provider
 from canarylab.contract.stage import AnyStage
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 
 def with_infrastructure(playbook: Playbook, provider: Provider) -> Playbook:
@@ -43,7 +43,7 @@ def _refuse_unknown_needs(playbook: Playbook, infrastructure: Collection[str]) -
     for stage in playbook.stages:
         for index, need in enumerate(stage.needs):
             if need not in known:
-                raise stage.problem(("needs", index), f"there is no stage {need!r}", choose(need, known))
+                raise stage.problem(("needs", index), f"there is no stage {need!r}", did_you_mean(need, known))
 
 
 def _attached(

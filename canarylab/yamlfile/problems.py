@@ -57,7 +57,7 @@ def short(text: str) -> str:
     return line if len(text) <= _SHOWN else f"{line[:_SHOWN]}..."
 
 
-def choose(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What to do about an unknown word: the one that was probably meant, and all that are known."""
     words = sorted(known)
     meant = difflib.get_close_matches(word, words, n=1, cutoff=_ALIKE)

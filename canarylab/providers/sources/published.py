@@ -22,7 +22,7 @@ from canarylab.errors import StageError, UsageError
 from canarylab.kube.objects import dig
 from canarylab.paths import cache_home
 from canarylab.pins import pins
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 from canarylab.yamlfile.reader import LOADER
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PublishedSources(Sources):
         alias, _, name = reference.partition("/")
         if alias not in REPOSITORIES:
             said = f"there is no chart repository {alias!r}"
-            raise UsageError(said, where=reference, remedy=choose(alias, REPOSITORIES))
+            raise UsageError(said, where=reference, remedy=did_you_mean(alias, REPOSITORIES))
         _require_version(version)
         kept = _folder() / f"{name}-{version}.tgz"
         if not kept.exists():
@@ -90,7 +90,7 @@ class PublishedSources(Sources):
         where one file can't do for all nodes.
         """
         if name not in CHECKSUMS:
-            raise UsageError(f"there is no traffic-router plugin {name!r}", remedy=choose(name, CHECKSUMS))
+            raise UsageError(f"there is no traffic-router plugin {name!r}", remedy=did_you_mean(name, CHECKSUMS))
         versions = CHECKSUMS[name]
         if version not in versions:
             raise UsageError(
@@ -132,7 +132,7 @@ def _entry(ctx: Context, alias: str, name: str, version: str) -> tuple[str, str]
     if not isinstance(entries, dict):
         raise _unexpected(url, "an index of charts", index)
     if name not in entries:
-        raise UsageError(f"there is no chart {name!r}", where=shown(url), remedy=choose(name, entries))
+        raise UsageError(f"there is no chart {name!r}", where=shown(url), remedy=did_you_mean(name, entries))
     by_version = {str(entry.get("version")): entry for entry in entries[name] or () if isinstance(entry, dict)}
     if version not in by_version:
         raise UsageError(

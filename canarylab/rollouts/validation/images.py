@@ -10,7 +10,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.validation.known import cluster_if_any
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.yamlfile.problems import Place, choose
+from canarylab.yamlfile.problems import Place, did_you_mean
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -36,7 +36,7 @@ def absent(ctx: Context, image: str, place: Place = ()) -> Mistake | None:
     if image in built:
         remedy = f"`{ctx.command(f'up --only {built[image]}')}` builds it and hands it over"
     else:
-        meant = choose(image, _alike(image, known) or built)
+        meant = did_you_mean(image, _alike(image, known) or built)
         remedy = f"{meant}; or add a stage of kind image for it, then `{ctx.command('up')}`"
     return mistake("no-image", place, image=image, remedy=remedy)
 
@@ -52,8 +52,8 @@ def refuse_absent(ctx: Context, documents: Iterable[tuple[Path, Object]]) -> Non
             if cluster_if_any(ctx):
                 found = absent(ctx, image, place)
             elif _alike(image, built):  # the playbook builds one of that name, and doesn't build this tag of it
-                up, meant = ctx.command("up"), choose(image, built)
-                found = mistake("no-image-built", place, image=image, choose=meant, up=up)
+                up, meant = ctx.command("up"), did_you_mean(image, built)
+                found = mistake("no-image-built", place, image=image, meant=meant, up=up)
             else:
                 found = None
             if found:

@@ -12,7 +12,7 @@ from canarylab.errors import CanarylabError, NotYetObservableError
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.yamlfile.problems import Place, choose
+from canarylab.yamlfile.problems import Place, did_you_mean
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -91,7 +91,7 @@ def missing(
         kind=kind,
         name=name,
         where=f" in namespace {namespace}" if namespace else "",
-        choose=instead or _beside(known, kind, name) or choose(name, known.names(kind, namespace)),
+        meant=instead or _beside(known, kind, name) or did_you_mean(name, known.names(kind, namespace)),
     )
     return replace(found, absent_from=namespace or "")
 

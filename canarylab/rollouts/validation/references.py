@@ -20,7 +20,7 @@ from canarylab.rollouts.validation import analysis, choices, destinations, manag
 from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
 from canarylab.rollouts.validation.listed import Listed, weighed
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -157,7 +157,7 @@ def _meant(rollout: Object, written: str, known: Known) -> str:
             return (
                 f"write `{names[at, name]}`: {is_in}, and Argo takes what is behind the last period for the namespace"
             )
-    return choose(written, names.values())
+    return did_you_mean(written, names.values())
 
 
 def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:

@@ -15,7 +15,7 @@ from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.times import duration
 from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.yamlfile.problems import Place, choose, shown
+from canarylab.yamlfile.problems import Place, did_you_mean, shown
 
 _ALONE = ("setWeight", "pause", "experiment", "analysis")
 """Of these, a step may have one only."""
@@ -51,7 +51,7 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
 def _kinds(place: Place, step: Object, given: Object) -> Iterator[Mistake]:
     for key in map(str, step):
         if key not in _KINDS and difflib.get_close_matches(key.lower(), map(str.lower, _KINDS), 1, _ALIKE):
-            yield mistake("unknown-step", (*place, key), choose=choose(key, _KINDS))
+            yield mistake("unknown-step", (*place, key), meant=did_you_mean(key, _KINDS))
     for key in (key for key in _KINDS if key in step and key not in given):
         instead = "`pause: {}`" if key == "pause" else f"its value behind `{key}:`"
         yield mistake("no-value", (*place, key), instead=instead)
