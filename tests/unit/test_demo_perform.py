@@ -110,7 +110,7 @@ def steps(text: str, hosts: dict[str, Any]) -> list[Step]:
 class TestWholeDemonstration:
     @pytest.fixture(autouse=True)
     def _small_probes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("canarylab.demo.traffic.survey._PROBE", 20)
+        monkeypatch.setattr("canarylab.demo.traffic.host_measurements._PROBE", 20)
 
     def test_it_goes_from_blue_to_yellow_and_then_from_yellow_to_blue(self, stage: Stage, web: dict[str, Any]):
         for old, new in (("blue", "yellow"), ("yellow", "blue")):

@@ -45,7 +45,7 @@ def request_of(target: Target) -> Request:
 
 
 @dataclass
-class Survey:
+class HostMeasurements:
     """All measurements of a step, under one deadline (a point of time.monotonic())."""
 
     ctx: Context
