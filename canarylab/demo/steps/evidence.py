@@ -23,7 +23,7 @@ from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.routes import objects as route_objects
+from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.proxies import Proxies, proxy_of
 from canarylab.rollouts.routes.seen import Seen, Shares, expected
