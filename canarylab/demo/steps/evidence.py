@@ -25,8 +25,8 @@ from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
+from canarylab.rollouts.routes.layer_view import LayerView, Shares, expected
 from canarylab.rollouts.routes.proxies import Proxies, proxy_of
-from canarylab.rollouts.routes.seen import Seen, Shares, expected
 from canarylab.rollouts.view import RolloutView, get_rollout, view_of, watches
 
 _OBJECTS_SECONDS = 30.0
@@ -149,7 +149,7 @@ class _Scene:
                 named = replace(seen, where=f"{seen.where}, {target}")
                 yield self._claim(PROXY, named, view, "the proxy was not given, or refused, what the route objects say")
 
-    def _claim(self, layer: str, seen: Seen, view: RolloutView, cause: str) -> Claim:
+    def _claim(self, layer: str, seen: LayerView, view: RolloutView, cause: str) -> Claim:
         shares = expected(view.stable_hash, view.current_hash, self.options.canary, view.experimental)
         copied: Shares = {view.current_hash: self.options.mirrored} if self.options.mirrored else {}
         wanted, found = _who(shares, copied, view), f"{seen.words} ({_who(seen.shares, seen.mirrored, view)})"

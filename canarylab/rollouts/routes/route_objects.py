@@ -15,9 +15,9 @@ from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
 from canarylab.rollouts.routes import gateways, http_routes, virtual_services
 from canarylab.rollouts.routes.backends import Backends
+from canarylab.rollouts.routes.layer_view import LayerView
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.route import ObjectRef, Route
-from canarylab.rollouts.routes.seen import Seen
 from canarylab.rollouts.routing import ROUTING, Sides, listed_http_routes, listed_virtual_services, managed_routes
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _everywhere(cluster: Cluster, kind: Kind, namespaces: Iterable[str]) -> list
 # -- where a request goes ---------------------------------------------------------------------------------------------
 
 
-def routed(cluster: Cluster, rollout: Object, request: Request, backends: Backends, proxy: Proxy) -> Seen:
+def routed(cluster: Cluster, rollout: Object, request: Request, backends: Backends, proxy: Proxy) -> LayerView:
     """What the VirtualService or HTTPRoute that is for such a request at that gateway says, wherever it is."""
     namespaces = [*_namespaces(rollout), proxy.namespace]
     virtual = _everywhere(cluster, KINDS[0], namespaces)
@@ -91,7 +91,7 @@ def routed(cluster: Cluster, rollout: Object, request: Request, backends: Backen
     if found is None:
         found = http_routes.route(_http_routes(cluster, backends.namespace, proxy), request)
     if found is None:
-        return Seen(f"namespace {backends.namespace}", f"no route for {request.host}", {}, cause=_NOBODY)
+        return LayerView(f"namespace {backends.namespace}", f"no route for {request.host}", {}, cause=_NOBODY)
     return _explained(found, virtual, rollout).seen(backends.of)
 
 
@@ -116,10 +116,10 @@ def _explained(found: Route, virtual: Sequence[Object], rollout: Object) -> Rout
     return replace(found, cause=virtual_services.left_alone(found, obj, rollout))
 
 
-def direct(service: Object, backends: Backends) -> Seen:
+def direct(service: Object, backends: Backends) -> LayerView:
     """What the endpoints of a Service say that stands before the pods itself."""
     name = service["metadata"]["name"]
-    return Seen(f"endpoints of Service {name}", "each ready one equally", backends.of_endpoints(name))
+    return LayerView(f"endpoints of Service {name}", "each ready one equally", backends.of_endpoints(name))
 
 
 # -- the canary's weight ----------------------------------------------------------------------------------------------

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from canarylab.rollouts.routes.layer_view import LayerView, evenly, expected, joined
 from canarylab.rollouts.routes.match import host_rank, text_matches
-from canarylab.rollouts.routes.seen import Seen, evenly, expected, joined
 
 REVISIONS = st.sampled_from(["aaa", "bbb", "ccc", ""])
 PERCENT = st.floats(0, 100)
 LABELS = st.lists(st.sampled_from(["a", "b", "www", "example"]), min_size=1, max_size=4)
 
 
-def seen(shares: dict[str, float], mirrored: dict[str, float] | None = None) -> Seen:
-    return Seen("somewhere", "somehow", shares, mirrored or {})
+def seen(shares: dict[str, float], mirrored: dict[str, float] | None = None) -> LayerView:
+    return LayerView("somewhere", "somehow", shares, mirrored or {})
 
 
 class TestShares:

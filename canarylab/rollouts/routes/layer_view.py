@@ -14,7 +14,7 @@ _EXACT = 0.01
 
 
 @dataclass(frozen=True)
-class Seen:
+class LayerView:
     """What a layer says of requests to one host: who answers them, and to whom they are copied besides."""
 
     where: str
