@@ -18,7 +18,13 @@ from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.layer_view import LayerView
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.route import ObjectRef, Route
-from canarylab.rollouts.routing import ROUTING, Sides, listed_http_routes, listed_virtual_services, managed_routes
+from canarylab.rollouts.traffic_routing import (
+    ROUTING,
+    StableAndCanary,
+    listed_http_routes,
+    listed_virtual_services,
+    managed_routes,
+)
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
@@ -142,11 +148,11 @@ def weighted_objects(rollout: Object) -> list[ObjectRef]:
 
 def weights(rollout: Object, objects: Iterable[Object]) -> tuple[RouteWeight, ...]:
     """The canary's weight in every route that chooses between it and stable."""
-    sides, found = Sides.of(rollout), []
+    both, found = StableAndCanary.of(rollout), []
     for route in (route for obj in objects for route in routes(obj)):
-        split = [(sides.side(one.service, one.subset), one.percent) for one in route.destinations]
-        if {"stable", "canary"} <= {side for side, _ in split}:
-            found.append(RouteWeight(route.where, sum(percent for side, percent in split if side == "canary")))
+        split = [(both.role(one.service, one.subset), one.percent) for one in route.destinations]
+        if {"stable", "canary"} <= {role for role, _ in split}:
+            found.append(RouteWeight(route.where, sum(percent for role, percent in split if role == "canary")))
     return tuple(found)
 
 
@@ -169,10 +175,10 @@ def leftover(cluster: Cluster, rollout: Object) -> list[Claim]:
 
 def _left_in(route: Route, rollout: Object) -> Iterator[str]:
     """That it was made by a step, or the weights with which it leads to the canary; in words."""
-    subject, sides = f"{route.ref.kind} {route.ref.name}", Sides.of(rollout)
+    subject, both = f"{route.ref.kind} {route.ref.name}", StableAndCanary.of(rollout)
     if route.name in managed_routes(rollout):
         yield f"{subject} has the managed route {route.name}"
         return
     for each in route.destinations:
-        if each.weight and sides.side(each.service, each.subset) == "canary":
+        if each.weight and both.role(each.service, each.subset) == "canary":
             yield f"{subject} gives the canary {each.weight}"

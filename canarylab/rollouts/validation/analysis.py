@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routing import CANARY
+from canarylab.rollouts.traffic_routing import CANARY
 from canarylab.rollouts.validation.known import Known, missing
 from canarylab.rollouts.validation.mistake import Mistake, mistake, place_in
 from canarylab.rollouts.view import API_VERSION

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routing import CANARY, ListedVirtualService, managed_routes
+from canarylab.rollouts.traffic_routing import CANARY, ListedVirtualService, managed_routes
 from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.yamlfile.problems import Place
 

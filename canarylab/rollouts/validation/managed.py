@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from canarylab.kube.objects import dig, listed
-from canarylab.rollouts.routing import CANARY, ROUTING, managed_routes
+from canarylab.rollouts.traffic_routing import CANARY, ROUTING, managed_routes
 from canarylab.rollouts.validation.listed import Listed
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 

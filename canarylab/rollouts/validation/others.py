@@ -11,7 +11,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.routes import virtual_services
-from canarylab.rollouts.routing import ISTIO, listed_virtual_services
+from canarylab.rollouts.traffic_routing import ISTIO, listed_virtual_services
 from canarylab.rollouts.validation import subsets
 from canarylab.rollouts.validation.known import cluster_if_any
 from canarylab.rollouts.validation.references import is_rollout, lasting

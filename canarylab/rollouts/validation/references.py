@@ -15,7 +15,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
-from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, services_of
+from canarylab.rollouts.traffic_routing import ListedVirtualService, listed_virtual_services, services_of
 from canarylab.rollouts.validation import analysis, choices, destinations, managed, subsets
 from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
 from canarylab.rollouts.validation.listed import Listed, weighed

@@ -13,7 +13,7 @@ from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.times import duration
-from canarylab.rollouts.routing import CANARY, full_weight
+from canarylab.rollouts.traffic_routing import CANARY, full_weight
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.yamlfile.problems import Place, did_you_mean, shown
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.routing import CANARY, ISTIO, ROUTING
 from canarylab.rollouts.strategy import PROGRESS_DEADLINE
+from canarylab.rollouts.traffic_routing import CANARY, ISTIO, ROUTING
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.rollouts.validation.steps import has_router
 from canarylab.yamlfile.problems import Place, shown

@@ -32,7 +32,7 @@ _ALL = 100
 
 
 @dataclass(frozen=True)
-class Sides:
+class StableAndCanary:
     """By which names a route means stable and canary: two Services, or two subsets of whichever Service."""
 
     by: Literal["Service", "subset"]
@@ -40,14 +40,14 @@ class Sides:
     canary: str
 
     @classmethod
-    def of(cls, rollout: Object) -> Sides:
+    def of(cls, rollout: Object) -> StableAndCanary:
         """As the Rollout names them: by subsets if it has a destinationRule, else by Services, pingPong's included."""
         rule = dig(rollout, *ISTIO, "destinationRule")
         if rule is not None:
             return cls("subset", dig(rule, "stableSubsetName") or "", dig(rule, "canarySubsetName") or "")
         return cls("Service", *stable_and_canary_services(rollout))
 
-    def side(self, service: str, subset: str) -> Literal["stable", "canary", ""]:
+    def role(self, service: str, subset: str) -> Literal["stable", "canary", ""]:
         """Which of the two a destination means; "" if neither. Of the host Argo, too, looks at the Service alone."""
         name = subset if self.by == "subset" else service
         if not name:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canarylab.paths import REPOSITORY
-from canarylab.rollouts.routing import Sides, full_weight, listed_virtual_services
+from canarylab.rollouts.traffic_routing import StableAndCanary, full_weight, listed_virtual_services
 
 RULE = {"name": "app", "stableSubsetName": "old", "canarySubsetName": "new"}
 PING_PONG = {"pingPong": {"pingService": "ping", "pongService": "pong"}}
@@ -54,13 +54,13 @@ def test_of_a_list_each_keeps_its_place():
 def test_stable_and_canary_are_two_services_or_two_subsets(
     canary: dict[str, Any], istio: dict[str, Any], by: str, stable: str, new: str
 ):
-    sides = Sides.of(rollout(canary, **istio))
-    assert (sides.by, sides.stable, sides.canary) == (by, stable, new)
+    both = StableAndCanary.of(rollout(canary, **istio))
+    assert (both.by, both.stable, both.canary) == (by, stable, new)
 
 
 def test_a_destination_without_a_name_is_neither():
-    assert Sides("subset", "", "").side("app", "") == ""
-    assert Sides("Service", "a", "b").side("b", "whichever") == "canary"
+    assert StableAndCanary("subset", "", "").role("app", "") == ""
+    assert StableAndCanary("Service", "a", "b").role("b", "whichever") == "canary"
 
 
 def test_all_of_the_traffic_is_100_unless_it_is_said():
