@@ -55,7 +55,7 @@ class TunnelStatus:
     problems: tuple[str, ...] = ()
     note: str = ""
     """What a user should know of it although it works, such as that it is a way around."""
-    lasting: bool = False
+    permanent: bool = False
     """Whether the first of the problems stays until somebody acts, so that nobody should wait for it to go."""
 
 

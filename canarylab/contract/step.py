@@ -44,8 +44,8 @@ class Claim:
     seen: str
     holds: bool
     cause: str = ""
-    hopeless: bool = False
-    """Whether waiting longer can't make it hold."""
+    permanent: bool = False
+    """Whether waiting longer can't make it hold, if it doesn't."""
     remedy: str = ""
     """What to do about the cause, where that is more than to look and to reset."""
 

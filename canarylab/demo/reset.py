@@ -117,7 +117,7 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
     def look() -> Iterable[Claim]:
         view = read_rollout(ctx, *name)
         unseen = view.phase == "Progressing" and "to be observed" in view.message
-        return [dataclasses.replace(claims.stable_is_wanted(view), holds=not view.updating, hopeless=not unseen)]
+        return [dataclasses.replace(claims.stable_is_wanted(view), holds=not view.updating, permanent=not unseen)]
 
     (claim,) = wait_for(ctx, watches(name[0]), look, _SEEN, lambda: causes.standstill(ctx, *name))
     if not claim.holds:
@@ -147,9 +147,9 @@ def _look(ctx: Context, name: Name, expected: Callable[[RolloutView], Sequence[C
     rollout = get_rollout(ctx, *name)
     view = view_of(ctx, rollout)
     status, *others = expected(view)
-    lasting = view.message.startswith(INVALID_SPEC) or image_never_comes(view)
+    permanent = view.message.startswith(INVALID_SPEC) or image_never_comes(view)
     routes = route_objects.leftover(ctx.cluster, rollout)
-    return [dataclasses.replace(status, hopeless=lasting), *others, *routes]
+    return [dataclasses.replace(status, permanent=permanent), *others, *routes]
 
 
 def _scale_down(ctx: Context, view: RolloutView) -> None:

@@ -149,7 +149,7 @@ class TestUnavailable:
         found = look(world, UNAVAILABLE)
         assert "Envoy of istio-ingress/gateway-x knows none of the ready pods of Service shop/web-stable" in found.why
         assert "(10.1.0.9)" in found.why
-        assert not found.lasting
+        assert not found.permanent
 
     def test_plain_text_for_pods_that_take_none(self, world):
         world.put(SECURITY, "PeerAuthentication", "strict", spec={"mtls": {"mode": "STRICT"}})

@@ -90,7 +90,7 @@ class ExpectErrorRate(Step):
         requests, within = self.options.requests, self.options.within
         if background.timeline.so_far().moment is None:
             background.timeline.note(self.kind)
-        self._wait(ctx, background, lambda period: period.good >= requests or recovered(period, within).hopeless)
+        self._wait(ctx, background, lambda period: period.good >= requests or recovered(period, within).permanent)
         period = background.timeline.cut()
         return [recovered(period, within), clean_since(period, requests), self._of_canary(ctx, [period])]
 

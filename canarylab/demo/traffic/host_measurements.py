@@ -64,7 +64,7 @@ class HostMeasurements:
         taken = [self.measure(target, first)]
         for more in again:
             claim = share(taken, percent, self.view)
-            if claim.holds or claim.hopeless:
+            if claim.holds or claim.permanent:
                 return claim
             self.ctx.emit(Notice(miss_notice(taken[-1], percent, self.view, more)))
             taken.append(self.measure(target, more))

@@ -62,10 +62,10 @@ class ContextAccess(NoTunnel):
         ours = {name: service for name, service in balanced.items() if foreign.is_of_playbook(ctx, service)}
         addresses = {name: load_balancer_address(service) or _PENDING for name, service in ours.items()}
         looks = [_trouble(ctx, service) for service in ours.values()]
-        found = sorted(filter(None, looks), key=lambda trouble: not trouble.lasting)
-        lasting = bool(found) and found[0].lasting
+        found = sorted(filter(None, looks), key=lambda trouble: not trouble.permanent)
+        permanent = bool(found) and found[0].permanent
         problems = tuple(map(str, found))
-        return TunnelStatus(True, None, "the cluster's load balancer", addresses, problems, NOTE, lasting)
+        return TunnelStatus(True, None, "the cluster's load balancer", addresses, problems, NOTE, permanent)
 
     def reach(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int]:
         """Waits as long as an address, its name or its answer may well come."""

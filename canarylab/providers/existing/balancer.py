@@ -37,7 +37,7 @@ class Trouble:
     remedy: str
     until: float = 0.0
     """Until when, in seconds since 1970, it may well go by itself."""
-    lasting: bool = False
+    permanent: bool = False
     """Whether it stays so until somebody acts."""
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Trouble:
     @property
     def is_final(self) -> bool:
         """Whether there is no use in waiting, or none any more."""
-        return self.lasting or time.time() >= self.until
+        return self.permanent or time.time() >= self.until
 
 
 def full_name(service: Object) -> str:
@@ -65,8 +65,8 @@ def pending(cluster: Cluster, service: Object) -> Trouble:
     until = epoch(service["metadata"].get("creationTimestamp")) or time.time()
     for look in (_servicelb, _said, _by_class, _by_nodes):
         if found := look(cluster, service):
-            why, remedy, lasting = found
-            return Trouble(what, why, remedy, until + _PATIENCE, lasting)
+            why, remedy, permanent = found
+            return Trouble(what, why, remedy, until + _PATIENCE, permanent)
     why = "nothing in the cluster has said that it makes one (clouds have a load balancer, bare machines MetalLB)"
     return Trouble(what, why, f"install a load balancer, or {describe(service)} shows what it says", until + _PATIENCE)
 

@@ -80,7 +80,7 @@ def unresolved(service: Object) -> Trouble | None:
         if name.rstrip(".").endswith(_NEVER):
             why = f"{error.strerror}: names that end in {_NEVER} never are"
             remedy = f"see who wrote it into the Service's status: {describe(service)}"
-            return Trouble(_unresolved(name, service), why, remedy, lasting=True)
+            return Trouble(_unresolved(name, service), why, remedy, permanent=True)
         why = (
             f"{error.strerror}: a cloud writes a load balancer's name before DNS knows it, which takes minutes; and a "
             "resolver may remember for a while that there was none"
@@ -113,7 +113,7 @@ def _within(cluster: Cluster, service: Object, port: int, what: str) -> Trouble 
     ports = [int(each["port"]) for each in listed(service, "spec", "ports")]
     if port not in ports:
         why = f"the Service has no port {port}, but {', '.join(map(str, ports)) or 'none at all'}"
-        return Trouble(what, why, "correct the port in the step, or in the Service", lasting=True)
+        return Trouble(what, why, "correct the port in the step, or in the Service", permanent=True)
     pods = [pod for pod in pods_behind(cluster, service) if not is_going(pod)]
     if any(condition(pod, "Ready").get("status") == "True" for pod in pods):
         return None
@@ -130,7 +130,7 @@ def _between(cluster: Cluster, service: Object, address: str, port: int, what: s
     if platform.system() == "Darwin" and ip and _is_of_containers(cluster, ip):
         kind = made_of(cluster)
         why = f"{well}; but it is in the network of {kind}'s containers, which Docker on a Mac doesn't open to the Mac"
-        return Trouble(what, why, _FORWARDED[kind], lasting=True)
+        return Trouble(what, why, _FORWARDED[kind], permanent=True)
     meta = service["metadata"]
     tried = f"kubectl -n {meta['namespace']} port-forward service/{meta['name']} 8080:{port}"
     try_it = f"`{tried}`, then `curl -v http://127.0.0.1:8080`, shows that the gateway itself answers"

@@ -33,7 +33,7 @@ def undecided(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
     promote = plugin(ctx, view, f"promote {view.name}")
     show = kubectl(ctx, view, f"get analysisrun {run['metadata']['name']} --output yaml") if run else ""
     look = f"; `{show}` shows what was measured" if show else ""
-    return Cause(why, or_reset(ctx, f"`{promote}` lets it go on{look}"), lasting=True)
+    return Cause(why, or_reset(ctx, f"`{promote}` lets it go on{look}"), permanent=True)
 
 
 def failed_to_measure(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:

@@ -82,7 +82,7 @@ def _blocked(ctx: Context, view: RolloutView, asking: Object, url: str) -> Cause
             f"{named(mode.policy)} has {_pods(mode.policy, mesh.root)} take mutual TLS only (STRICT), and Argo's "
             f"controller, which has no sidecar, asks {url} in plain text"
         )
-        return Cause(why, or_reset(ctx, _remedy(ctx, behind[0], its_port)), lasting=True)
+        return Cause(why, or_reset(ctx, _remedy(ctx, behind[0], its_port)), permanent=True)
     principal = mesh.identity(asking) if in_mesh else ""
     call = Call(its_port, principal, host=parts.netloc, path=parts.path or "/")
     found = denial(policies(ctx.cluster, "AuthorizationPolicy", mesh, namespace), mesh, behind[0], call)
@@ -90,7 +90,7 @@ def _blocked(ctx: Context, view: RolloutView, asking: Object, url: str) -> Cause
         return None
     show = kubectl(ctx, view, f"get authorizationpolicy --namespace {found.policy['metadata']['namespace']}")
     remedy = f"allow port {its_port} there for a caller without identity, or the controller's; `{show}` shows them"
-    return Cause(f"{asks}: {found.why}", or_reset(ctx, remedy), lasting=True)
+    return Cause(f"{asks}: {found.why}", or_reset(ctx, remedy), permanent=True)
 
 
 def _pods(policy: Object, root: str) -> str:

@@ -33,7 +33,7 @@ def briefly(view: RolloutView) -> str:
     return view.standstill or view.trouble or f"the Rollout is {view}"
 
 
-def is_lasting(view: RolloutView, phase: str) -> bool:
+def never_reaches(view: RolloutView, phase: str) -> bool:
     """Whether it can't come to that phase, however long one waits.
 
     A Rollout that waits for somebody may still become Degraded: by its background analysis.

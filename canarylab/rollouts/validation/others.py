@@ -14,7 +14,7 @@ from canarylab.rollouts.routes import virtual_services
 from canarylab.rollouts.traffic_routing import ISTIO, listed_virtual_services
 from canarylab.rollouts.validation import subsets
 from canarylab.rollouts.validation.known import cluster_if_any
-from canarylab.rollouts.validation.references import is_rollout, lasting
+from canarylab.rollouts.validation.references import is_rollout, permanent_mistakes
 from canarylab.rollouts.view import API_VERSION
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def refuse_lost(
     unclaimed = _unclaimed(routed, every)
     for rollout in _live(ctx) if unclaimed else ():
         if unclaimed.intersection(_written(rollout)):
-            for found in lasting(ctx, rollout, every):
+            for found in permanent_mistakes(ctx, rollout, every):
                 if found.inside and found.inside[0] in files:
                     raise found.error(*found.inside)
 

@@ -40,11 +40,11 @@ def refuse_dangling(
     known = Known(documents)
     for file, obj in documents:
         if is_rollout(obj) and any(mistakes(obj, known)):
-            for found in lasting(ctx, obj, declared()):
+            for found in permanent_mistakes(ctx, obj, declared()):
                 raise found.error(file, obj)
 
 
-def lasting(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object]]) -> Iterator[Mistake]:
+def permanent_mistakes(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object]]) -> Iterator[Mistake]:
     """The mistakes that are left once all manifests are applied, as far as the cluster says what else there is."""
     charts = {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
     namespace = dig(rollout, "metadata", "namespace")

@@ -79,8 +79,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def health(self, ctx: Context) -> str | None:
         if reason := super().health(ctx):
-            invalid.refuse_lasting(ctx, self.objects(ctx), lambda: self._of_all_stages(ctx))
-            degraded.refuse_lasting(ctx, self.objects(ctx))
+            invalid.raise_if_permanent(ctx, self.objects(ctx), lambda: self._of_all_stages(ctx))
+            degraded.raise_if_permanent(ctx, self.objects(ctx))
         else:
             refuse_uninjected(ctx, self.objects(ctx))
         return reason
