@@ -38,7 +38,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def foreign(self, ctx: Context) -> str | None:  # noqa: ARG002 - for what a cluster has once
         """In words, what somebody else installed that does in place of the objects: none is made then.
 
-        Raises ClashError where it doesn't fit.
+        Raises ConflictError where it doesn't fit.
         """
         return None
 

@@ -16,7 +16,7 @@ from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import CanarylabError, StageError, UsageError
 from canarylab.images.image import Image
 from canarylab.kube import kubeconfig
-from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.foreign import ConflictError
 from canarylab.providers.existing import ExistingProvider, doctor, requirements, userconfig
 from canarylab.removal import Removal
 from canarylab.stages.kinds.image import ImageOptions, ImageStage
@@ -198,12 +198,12 @@ def test_with_yes_a_production_cluster_is_worked_on(made):
 class Shelf:
     """A registry in memory."""
 
-    def __init__(self, image=None, refused=None, clash=None):
-        self.image, self.refused, self.clash = image, refused, clash
+    def __init__(self, image=None, refused=None, conflict=None):
+        self.image, self.refused, self.conflict = image, refused, conflict
 
     def images(self, _reference, _label):
-        if self.clash:
-            raise self.clash
+        if self.conflict:
+            raise self.conflict
         return (self.image,) if self.image else ()
 
     def delete(self, _reference):
@@ -222,7 +222,7 @@ BLUE = "127.0.0.1:9/team/app:blue"
             Shelf(Image(BLUE, "amd64", {}, ""), refused="the registry doesn't allow deletion"),
             Removal(f"image {BLUE}", "left", "the registry doesn't allow deletion"),
         ),
-        (Shelf(clash=ClashError("x", why="no label")), Removal(f"image {BLUE}", "left", "no label")),
+        (Shelf(conflict=ConflictError("x", why="no label")), Removal(f"image {BLUE}", "left", "no label")),
     ],
 )
 def test_removing_an_image_says_what_became_of_it(made, monkeypatch, shelf, outcome):

@@ -18,7 +18,7 @@ from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import StageError, UsageError
 from canarylab.files import extract
 from canarylab.images.image import SOURCE_LABEL, Wanted
-from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.foreign import ConflictError
 from canarylab.providers.existing import ExistingProvider, images, registry, requirements
 from canarylab.providers.existing.registry import Address, Registry, is_plain, is_private
 from canarylab.tools.runner import Result
@@ -208,8 +208,8 @@ def test_what_was_read_is_not_pulled_again(tmp_path):
     assert sum("copy" in line for line in skopeo.commands) == 1
 
 
-def test_somebody_elses_image_of_that_name_is_a_clash(tmp_path):
-    with pytest.raises(ClashError, match="this tool didn't build it"):
+def test_somebody_elses_image_of_that_name_is_a_conflict(tmp_path):
+    with pytest.raises(ConflictError, match="this tool didn't build it"):
         at(Skopeo(image=made(tmp_path))).images(REFERENCE, SOURCE_LABEL)
 
 

@@ -16,7 +16,7 @@ from canarylab.files import extract
 from canarylab.images.build import build
 from canarylab.images.image import SOURCE_LABEL, Image, Wanted
 from canarylab.images.oci import verify_architecture
-from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.foreign import ConflictError
 from canarylab.providers.existing import requirements
 from canarylab.providers.existing.registry import LOCAL, Address, Registry
 from canarylab.removal import Removal
@@ -57,7 +57,7 @@ class RegistryImages(Images):
     def ours(self, ctx: Context) -> list[Image]:
         """Those of the playbook's that its registry has.
 
-        Raises UsageError where there are some and no registry, ClashError where it has another's by such a name.
+        Raises UsageError where there are some and no registry, ConflictError where it has another's by such a name.
         """
         wanted = (stage.options.image for stage in ctx.playbook.stages if stage.kind == "image")
         references = dict.fromkeys(map(self.reference, wanted))
@@ -84,7 +84,7 @@ class RegistryImages(Images):
         try:
             if not self._address or not self.registry(ctx).images(reference, SOURCE_LABEL):
                 return "absent"
-        except ClashError as error:
+        except ConflictError as error:
             return Removal(f"image {reference}", "left", error.why or error.what)
         refused = self.registry(ctx).delete(reference)
         return Removal(f"image {reference}", "left", refused) if refused else "removed"

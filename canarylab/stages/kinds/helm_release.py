@@ -98,7 +98,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _foreign(self, ctx: Context, records: Sequence[Release]) -> str | None:
         """What stands in this release's place already; None where there is nothing, or it is ours.
 
-        Raises ClashError for what doesn't fit.
+        Raises ConflictError for what doesn't fit.
         """
         chart = self.options.chart.rpartition("/")[2]
         wanted = WantedRelease(self.name, self.options.namespace, chart, self.options.version)
