@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from canarylab.kube.connection import ApiError
-from canarylab.kube.objects import Object, condition, dig, is_going, listed, load_balancer_address, pod_trouble
+from canarylab.kube.objects import Object, condition, dig, is_terminating, listed, load_balancer_address, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
 
@@ -78,7 +78,7 @@ def _servicelb(cluster: Cluster, service: Object) -> _Found:
     """k3s and k3d open the Service's ports on the nodes, by a pod on each: one Service a port (k3d-io/k3d#104)."""
     meta = service["metadata"]
     labels = {f"{_SERVICELB}/svcname": meta["name"], f"{_SERVICELB}/svcnamespace": meta["namespace"]}
-    pods = [pod for pod in _seen(cluster, "Pod", labels=labels) if not is_going(pod)]
+    pods = [pod for pod in _seen(cluster, "Pod", labels=labels) if not is_terminating(pod)]
     if not pods:
         return None
     stuck = next(((pod, said) for pod in pods if (said := pod_trouble(pod))), None)

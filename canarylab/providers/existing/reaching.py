@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from canarylab.errors import ExpectationError
-from canarylab.kube.objects import Object, condition, is_going, listed, load_balancer_address, pod_trouble
+from canarylab.kube.objects import Object, condition, is_terminating, listed, load_balancer_address, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.watch import Watch
 from canarylab.providers.existing.balancer import (
@@ -114,7 +114,7 @@ def _within(cluster: Cluster, service: Object, port: int, what: str) -> Trouble 
     if port not in ports:
         why = f"the Service has no port {port}, but {', '.join(map(str, ports)) or 'none at all'}"
         return Trouble(what, why, "correct the port in the step, or in the Service", permanent=True)
-    pods = [pod for pod in pods_behind(cluster, service) if not is_going(pod)]
+    pods = [pod for pod in pods_behind(cluster, service) if not is_terminating(pod)]
     if any(condition(pod, "Ready").get("status") == "True" for pod in pods):
         return None
     trouble = next(filter(None, map(pod_trouble, pods)), "") or ("none is ready" if pods else "its selector finds none")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
-from canarylab.kube.objects import Object, container_statuses, dig, is_going, listed
+from canarylab.kube.objects import Object, container_statuses, dig, is_terminating, listed
 from canarylab.rollouts.causes.mesh.settings import SYSTEM
 from canarylab.rollouts.routes.envoy import ADMIN_PORT
 
@@ -51,7 +51,7 @@ def outdated(cluster: Cluster, pods: Iterable[Object]) -> list[Object]:
     old = []
     for pod in pods:
         began, namespace = _began(pod), pod["metadata"]["namespace"]
-        if not began or is_going(pod):
+        if not began or is_terminating(pod):
             continue
         if namespace not in found:
             found[namespace] = _authority(cluster, namespace)

@@ -208,7 +208,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _records(self, cluster: Cluster) -> list[Release]:
         """All recorded revisions, the newest first."""
         labels = {**helm.RECORD_LABELS, "name": self.name}
-        if namespaces.is_terminating(cluster, self.options.namespace):
+        if namespaces.is_namespace_terminating(cluster, self.options.namespace):
             return []  # they are going
         return helm.newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
 
