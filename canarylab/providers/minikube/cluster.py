@@ -16,8 +16,8 @@ from canarylab.kube.watch import Watch
 from canarylab.providers.minikube import strays, teardown, user_context
 from canarylab.providers.minikube.call import Reporter, call, call_or_raise, nodes, profiles
 from canarylab.providers.minikube.checks import vmnet
+from canarylab.providers.minikube.cluster_settings import Condition, condition_of, differences, start_options
 from canarylab.providers.minikube.problems import failure, recreation
-from canarylab.providers.minikube.wanted import Condition, condition_of, differences, start_options
 from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube
 
