@@ -48,7 +48,7 @@ class VirtualMachine(Infrastructure):
         return (ClusterStage(self._spec),)
 
     def leftovers(self, ctx: Context) -> list[Removal]:
-        """The tunnel's traces, forgotten machines, and the profile's folder."""
+        """What the tunnel left, forgotten machines, and the profile's folder."""
         removals = [*ctx.provider.access.tunnel_stop(ctx), *leftover_processes.end_orphans(ctx)]
         if delete(ctx.paths.root):
             removals.append(Removal(f"files in {ctx.paths.root}", "removed"))

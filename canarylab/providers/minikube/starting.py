@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from canarylab.cancel import wait_until
 from canarylab.errors import CanarylabError, CommandError, StageError
 from canarylab.events import Notice
-from canarylab.providers.minikube import keeper, problems, resolver, routes, traces, tunnels
+from canarylab.providers.minikube import keeper, problems, resolver, routes, tunnel_leftovers, tunnels
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.tools import sudo
 from canarylab.tools.supervisord import Program, Supervisor
@@ -37,7 +37,7 @@ def make_route(ctx: Context, machine: Vm) -> str:
     found = routes.route_to(ctx.runner, machine.services)
     if found == machine.route:
         return ""
-    if found and found not in traces.own_routes(ctx):
+    if found and found not in tunnel_leftovers.own_routes(ctx):
         raise tunnels.route_conflict(ctx, found, machine)
     if not sudo.allowed(ctx.runner):
         return f"the route {machine.route} needs sudo, and there was nobody to ask for the password"

@@ -34,7 +34,7 @@ def remove_cluster(ctx: Context) -> list[Removal]:
         reason = f"this tool was never brought up on it; `minikube delete -p {ctx.profile}` deletes it"
         return [*ended, Removal(f"minikube profile {ctx.profile}", "left", reason)]
     was_interrupted = is_ours and (user_context.has_minikubes(ctx.profile) or _note(ctx).exists())
-    if is_known or _traces(ctx.profile) or was_interrupted:
+    if is_known or _folders_left(ctx.profile) or was_interrupted:
         return ended + delete_profile(ctx)
     return ended + leftover_processes.end_orphans(ctx)
 
@@ -54,11 +54,11 @@ def delete_profile(ctx: Context) -> list[Removal]:
         removals.append(user_context.forget(ctx.profile))
     half_made(ctx).unlink(missing_ok=True)
     removals += leftover_processes.end_orphans(ctx)
-    removals += [Removal(f"files in {folder}", "removed") for folder in _traces(ctx.profile) if delete(folder)]
+    removals += [Removal(f"files in {folder}", "removed") for folder in _folders_left(ctx.profile) if delete(folder)]
     return removals + setting_put_back
 
 
-def _traces(profile: str) -> list[Path]:
+def _folders_left(profile: str) -> list[Path]:
     """What is there of a profile even where minikube doesn't count it as one, such as after a dry run."""
     return [
         folder

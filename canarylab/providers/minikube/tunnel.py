@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.objects import load_balancer_address, load_balancers
-from canarylab.providers.minikube import keeper, routes, starting, traces, tunnels, vm
+from canarylab.providers.minikube import keeper, routes, starting, tunnel_leftovers, tunnels, vm
 from canarylab.providers.minikube.problems import explain
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
@@ -51,14 +51,14 @@ class TunnelAccess(Access):
         """End the tunnel and take back what it made, and nothing of others."""
         if choice := Choice.load(ctx.paths.root):  # from now on the keeper puts no route back
             Choice("stopped", choice.vm).save(ctx.paths.root)
-        known = traces.of_profile(ctx)
-        were_there = [trace for trace in known if trace.is_there()]
-        traces.remove(ctx, known)  # first: minikube, without a terminal, would ask for sudo in vain
+        known = tunnel_leftovers.of_profile(ctx)
+        were_there = [each for each in known if each.is_there()]
+        tunnel_leftovers.remove(ctx, known)  # first: minikube, without a terminal, would ask for sudo in vain
         removals = [Removal("tunnel process", "removed")] if starting.stop_keeper(ctx) else []
-        traces.remove(ctx, known)
-        removals += [trace.receipt for trace in were_there]
+        tunnel_leftovers.remove(ctx, known)
+        removals += [each.receipt for each in were_there]
         if not any(removal.outcome == "failed" for removal in removals):
-            removals += traces.registry_entries(ctx)
+            removals += tunnel_leftovers.registry_entries(ctx)
             Choice.forget(ctx.paths.root)
         return removals + [
             Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")

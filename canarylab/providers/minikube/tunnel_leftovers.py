@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trace:
+class Leftover:
     """A thing on this machine that belongs to the profile's tunnel, there or not."""
 
     subject: str
@@ -43,7 +43,7 @@ class Trace:
         return Removal(self.subject, "failed", reason)
 
 
-def of_profile(ctx: Context) -> list[Trace]:
+def of_profile(ctx: Context) -> list[Leftover]:
     """The routes and the resolver's files of this profile, and nobody else's.
 
     What somebody else's tunnel to the profile uses is that tunnel's.
@@ -61,7 +61,7 @@ def own_routes(ctx: Context) -> list[Route]:
 
 
 def _machines(ctx: Context) -> list[vm.Vm]:
-    """The profile's machine as it is and as the tunnel last knew it: one that is deleted leaves its traces."""
+    """The profile's machine as it is and as the tunnel last knew it: one that is deleted leaves them behind."""
     choice = Choice.load(ctx.paths.root)
     known = [vm.find(ctx.profile), choice.vm if choice else None]
     return list(dict.fromkeys(machine for machine in known if machine))
@@ -73,19 +73,19 @@ def _belongs_to_another(address: str, profile: str) -> bool:
     return owner is not None and owner.profile != profile
 
 
-def _route(ctx: Context, route: Route) -> Trace:
+def _route(ctx: Context, route: Route) -> Leftover:
     is_there = partial(routes.is_there, ctx.runner, route)
-    return Trace(f"route {route}", f"the route {route}", routes.delete_argv(route), is_there)
+    return Leftover(f"route {route}", f"the route {route}", routes.delete_argv(route), is_there)
 
 
-def _resolver(machine: vm.Vm) -> Trace:
+def _resolver(machine: vm.Vm) -> Leftover:
     path = resolver.path(machine)
-    return Trace(f"file {path}", str(path), resolver.remove_argv(machine), partial(resolver.is_ours, machine))
+    return Leftover(f"file {path}", str(path), resolver.remove_argv(machine), partial(resolver.is_ours, machine))
 
 
-def remove(ctx: Context, traces: Iterable[Trace]) -> None:
+def remove(ctx: Context, leftovers: Iterable[Leftover]) -> None:
     """Try to; their receipts say what came of it. minikube may have been faster, or put one back."""
-    wanted = [trace.removal for trace in traces if trace.is_there()]
+    wanted = [each.removal for each in leftovers if each.is_there()]
     if wanted and sudo.allowed(ctx.runner):
         for argv in wanted:
             try:
