@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError, CommandError
 from canarylab.kube.objects import load_balancer_address
-from canarylab.providers.minikube import resolver, routes, tunnels, vm
+from canarylab.providers.minikube import resolver, routes, tunnel_owners, vm
 from canarylab.providers.minikube.tunnel_state import Choice
 from canarylab.removal import Removal
 from canarylab.tools import sudo
@@ -48,7 +48,7 @@ def of_profile(ctx: Context) -> list[Leftover]:
 
     What somebody else's tunnel to the profile uses is that tunnel's.
     """
-    if vm.find(ctx.profile) and tunnels.foreign_tunnels(ctx):
+    if vm.find(ctx.profile) and tunnel_owners.foreign_tunnels(ctx):
         return []
     return [*(_route(ctx, route) for route in own_routes(ctx)), *map(_resolver, _machines(ctx))]
 
@@ -56,7 +56,7 @@ def of_profile(ctx: Context) -> list[Leftover]:
 def own_routes(ctx: Context) -> list[Route]:
     """The routes that lead to this profile's machine or led there while it existed, there or not."""
     claimed = [machine.route for machine in _machines(ctx)]
-    claimed += [entry.route for entry in tunnels.entries() if entry.machine == ctx.profile]
+    claimed += [entry.route for entry in tunnel_owners.entries() if entry.machine == ctx.profile]
     return [route for route in dict.fromkeys(claimed) if not _belongs_to_another(route.gateway, ctx.profile)]
 
 
@@ -96,12 +96,12 @@ def remove(ctx: Context, leftovers: Iterable[Leftover]) -> None:
 
 def registry_entries(ctx: Context) -> list[Removal]:
     """Take this profile's dead tunnels out of minikube's list, and their addresses from the Services."""
-    stale = tunnels.stale_entries(ctx.runner, ctx.profile)
+    stale = tunnel_owners.stale_entries(ctx.runner, ctx.profile)
     if not stale:
         return []
-    tunnels.forget(stale)
+    tunnel_owners.forget(stale)
     ids = ", ".join(str(entry.pid) for entry in stale)
-    removal = Removal(f"entry of tunnel {ids} in {tunnels.registry()}", "removed")
+    removal = Removal(f"entry of tunnel {ids} in {tunnel_owners.registry()}", "removed")
     return [removal, *_addresses(ctx)] if vm.find(ctx.profile) else [removal]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from canarylab.cancel import wait_until
 from canarylab.errors import CanarylabError, CommandError, StageError
 from canarylab.events import Notice
-from canarylab.providers.minikube import keeper, problems, resolver, routes, tunnel_leftovers, tunnels
+from canarylab.providers.minikube import keeper, problems, resolver, routes, tunnel_leftovers, tunnel_owners
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.tools import sudo
 from canarylab.tools.supervisord import Program, Supervisor
@@ -38,7 +38,7 @@ def make_route(ctx: Context, machine: Vm) -> str:
     if found == machine.route:
         return ""
     if found and found not in tunnel_leftovers.own_routes(ctx):
-        raise tunnels.route_conflict(ctx, found, machine)
+        raise tunnel_owners.route_conflict(ctx, found, machine)
     if not sudo.allowed(ctx.runner):
         return f"the route {machine.route} needs sudo, and there was nobody to ask for the password"
     try:
@@ -98,7 +98,7 @@ def run_keeper(ctx: Context, machine: Vm) -> None:
     if report.code == _UNIMPLEMENTED:
         use_node_ports(ctx, machine, "minikube has no tunnel for this driver and network")
         return
-    tunnels.refuse_foreign(ctx)
+    tunnel_owners.refuse_foreign(ctx)
     raise _failure(ctx, report)
 
 
