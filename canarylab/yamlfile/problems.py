@@ -42,11 +42,11 @@ def key_path(place: Place) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         else:
-            path += ("." if path else "") + (part if _BARE.fullmatch(part) else shown(part))
+            path += ("." if path else "") + (part if _BARE.fullmatch(part) else short_repr(part))
     return path or "(file)"
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value from a playbook on one line, however long or strange it is."""
     return short(repr(value))
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from canarylab.errors import PlaybookError
-from canarylab.yamlfile.problems import Place, problem, short, shown
+from canarylab.yamlfile.problems import Place, problem, short, short_repr
 from canarylab.yamlfile.reader import LOADER
 
 MAX_DEPTH = 32
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     def describe(self) -> str:
         """The value in words, for "expected this, found that"."""
         if isinstance(self.value, str):
-            return f"the text {shown(self.value)}"
+            return f"the text {short_repr(self.value)}"
         if isinstance(self.value, bool):
             return self.text
         return _NAMES.get(type(self.value)) or f"the number {short(self.text)}"
@@ -148,7 +148,7 @@ class _Reader:
             found = ("*", "an alias") if isinstance(event, yaml.AliasEvent) else ("&", "an anchor")
             what = f"{found[0]}{short(anchor)} is {found[1]} of YAML, which playbooks don't have"
         elif tag := getattr(event, "tag", None):
-            what = f"{shown(tag)} is a tag of YAML, which playbooks don't have"
+            what = f"{short_repr(tag)} is a tag of YAML, which playbooks don't have"
         elif isinstance(event, yaml.CollectionStartEvent) and self._way and self._way[-1] is None:
             what, remedy = "a list or mapping can't be a key", "quote a text that begins with [ or {"
         elif isinstance(event, yaml.CollectionStartEvent) and len(self._way) == MAX_DEPTH:
@@ -160,7 +160,7 @@ class _Reader:
         key = event.value
         first = self.tree.get((*self._way[:-1], key))
         if not isinstance(value, str):
-            what, remedy = f"the key {shown(key)} isn't text", f'quote it: "{short(key)}"'
+            what, remedy = f"the key {short_repr(key)} isn't text", f'quote it: "{short(key)}"'
         elif event.implicit[0] and key == "<<":
             what, remedy = "YAML's merge key << isn't supported in playbooks", "write the keys out"
         else:

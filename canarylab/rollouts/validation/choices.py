@@ -13,7 +13,7 @@ from canarylab.kube.objects import dig
 from canarylab.rollouts.validation.destinations import leads_to_both
 from canarylab.rollouts.validation.listed import STREAMS, Listed, covers, ports, server_names
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.yamlfile.problems import did_you_mean, shown
+from canarylab.yamlfile.problems import did_you_mean, short_repr
 
 
 def mistakes(this: Listed) -> Iterator[Mistake]:
@@ -31,7 +31,7 @@ def _http(this: Listed) -> Iterator[Mistake]:
     for index, name in enumerate(entry.routes):
         if name not in names:
             place, meant = (*entry.place, "routes", index), did_you_mean(str(name), names)
-            yield mistake("no-http-route", place, entry=entry.written, given=shown(name), name=name, meant=meant)
+            yield mistake("no-http-route", place, entry=entry.written, given=short_repr(name), name=name, meant=meant)
     count = len(this.own())
     if not entry.routes and count != 1 and (count or not has_streams):
         meant = did_you_mean("", names)
