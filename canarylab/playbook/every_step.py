@@ -17,7 +17,7 @@ from canarylab.yamlfile.strict import Found
 KEY = "every-step"
 
 
-def spread(document: Document, steps: Mapping[str, type[Step]]) -> Document:
+def add_to_steps(document: Document, steps: Mapping[str, type[Step]]) -> Document:
     """The same file with each step given, of what `every-step` says, the options its kind knows and it lacks.
 
     Raises PlaybookError for an option that no kind of step has. What isn't formed as a playbook is left as it is.

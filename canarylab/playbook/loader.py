@@ -44,7 +44,7 @@ def load(path: Path, *, extensions: Extensions | None = None, **given: str | Non
     PlaybookError for whatever is wrong in the file, UsageError for a profile or a provider given here that can't be.
     """
     extensions = extensions or Extensions.discovered()
-    document = every_step.spread(read_playbook(path), extensions.steps)
+    document = every_step.add_to_steps(read_playbook(path), extensions.steps)
     content = document.validate(PlaybookFile, document.value)
     _check_provider(document, content.cluster, extensions)
     parts = [*parts_of(document, content.uses), Part(document, content.stages, base_of(path))]
