@@ -10,7 +10,7 @@ from canarylab.contract.step import RolloutOptions, Step
 from canarylab.errors import ExpectationError
 from canarylab.kube.client import ApiError, UnknownKindError
 from canarylab.kube.objects import Object
-from canarylab.rollouts.validation import images, references
+from canarylab.rollouts.validation import missing_images, references
 from canarylab.rollouts.validation.known import Known
 from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.view import API_VERSION
@@ -105,5 +105,5 @@ def require_images(ctx: Context, step: Step, option: str, references: Iterable[s
     Whether a registry has an image, only its pods can find out.
     """
     for reference in references:
-        if missing := images.absent(ctx, ctx.provider.images.reference(reference)):
+        if missing := missing_images.mistake_if_missing(ctx, ctx.provider.images.reference(reference)):
             raise ExpectationError(missing.what, where=step.where(option), why=missing.why, remedy=missing.remedy)

@@ -21,8 +21,8 @@ from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
 from canarylab.rollouts.validation import replicas
-from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
+from canarylab.rollouts.validation.missing_images import refuse_missing
 from canarylab.rollouts.validation.others import refuse_lost
 from canarylab.rollouts.validation.references import refuse_dangling
 from canarylab.stages import certificates
@@ -67,7 +67,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def preflight(self, ctx: Context) -> None:
         documents = self._placed()
-        refuse_absent(ctx, documents)
+        refuse_missing(ctx, documents)
         refuse_dangling(ctx, documents, lambda: self._of_all_stages(ctx))
         refuse_lost(ctx, documents, lambda: self._of_all_stages(ctx))
         for words in replicas.told(ctx, documents, [obj for _, obj in self._of_all_stages(ctx)]):

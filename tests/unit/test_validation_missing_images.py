@@ -9,7 +9,7 @@ from support.runs import context_of
 
 from canarylab.errors import StageError, UsageError
 from canarylab.images.image import Image
-from canarylab.rollouts.validation.images import absent
+from canarylab.rollouts.validation.missing_images import mistake_if_missing
 from canarylab.stages.kinds.image import ImageOptions, ImageStage
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
@@ -42,7 +42,7 @@ def provider():
 
 
 def asked(image, provider, *stages):
-    return absent(context_of(*stages, provider=provider), image)
+    return mistake_if_missing(context_of(*stages, provider=provider), image)
 
 
 class TestAbsent:

@@ -4,7 +4,7 @@ import pytest
 from support.runs import context_of
 
 from canarylab.contract.playbook import ClusterSpec
-from canarylab.providers.embedded import EmbeddedProvider, images
+from canarylab.providers.embedded import EmbeddedProvider, machine_images
 from canarylab.tools.runner import Result
 
 DIGEST = "sha256:" + "a" * 64
@@ -48,12 +48,12 @@ def of(machine, monkeypatch):
 
 
 def test_each_line_of_ctr_has_a_reference_and_a_digest():
-    assert images.parse_list(LISTED) == [("localhost/argoproj/rollouts-demo:blue", DIGEST), (DIGEST, DIGEST)]
+    assert machine_images.parse_list(LISTED) == [("localhost/argoproj/rollouts-demo:blue", DIGEST), (DIGEST, DIGEST)]
 
 
 @pytest.mark.parametrize("output", ["", "REF TYPE DIGEST SIZE PLATFORMS LABELS\n"])
 def test_an_empty_store_has_no_images(output):
-    assert images.parse_list(output) == []
+    assert machine_images.parse_list(output) == []
 
 
 def test_an_image_that_was_deleted_meanwhile_is_left_out(tmp_path, monkeypatch):
@@ -84,7 +84,7 @@ def test_an_archive_passes_through_the_machines_folder_and_leaves_nothing_there(
     machine = FakeMachine(tmp_path / "machine", fails=fails)
     machine.path("var/tmp").mkdir(parents=True)
     try:
-        images.load(machine, archive)
+        machine_images.load(machine, archive)
     except OSError:
         assert fails
     assert machine.commands == ["ctr --namespace k8s.io image import /var/tmp/image.tar"]

@@ -24,7 +24,7 @@ _MOST_LISTED = 50
 _POD = ("spec", "template", "spec")
 
 
-def absent(ctx: Context, image: str, place: Place = ()) -> Mistake | None:
+def mistake_if_missing(ctx: Context, image: str, place: Place = ()) -> Mistake | None:
     """That the cluster neither has the image nor can pull it; None where it can, or may, or doesn't say."""
     known = _on_nodes(ctx) if image.startswith(_LOCAL) else None
     if known is None or image in known:
@@ -41,7 +41,7 @@ def absent(ctx: Context, image: str, place: Place = ()) -> Mistake | None:
     return mistake("no-image", place, image=image, remedy=remedy)
 
 
-def refuse_absent(ctx: Context, documents: Iterable[tuple[Path, Object]]) -> None:
+def refuse_missing(ctx: Context, documents: Iterable[tuple[Path, Object]]) -> None:
     """Raise StageError, with file and line, for the first image of a pod template that no stage builds nor node has."""
     built = _built(ctx)
     for file, obj in documents:
@@ -50,7 +50,7 @@ def refuse_absent(ctx: Context, documents: Iterable[tuple[Path, Object]]) -> Non
             if image in built:
                 continue
             if cluster_if_any(ctx):
-                found = absent(ctx, image, place)
+                found = mistake_if_missing(ctx, image, place)
             elif _alike(image, built):  # the playbook builds one of that name, and doesn't build this tag of it
                 up, meant = ctx.command("up"), did_you_mean(image, built)
                 found = mistake("no-image-built", place, image=image, meant=meant, up=up)
