@@ -15,7 +15,7 @@ from canarylab.contract.playbook import ClusterSpec
 from canarylab.disks import Fault
 from canarylab.errors import MachineError
 from canarylab.providers.embedded import EmbeddedProvider, host
-from canarylab.providers.embedded.ceiling import Ceiling, Host, Record
+from canarylab.providers.embedded.ceiling import AskedAndTaken, Ceiling, Host
 from canarylab.providers.embedded.programs.built import Built
 
 GIB = 1 << 30
@@ -163,7 +163,7 @@ def test_what_there_is_of_processors_and_what_is_asked_for_is_said(sized, cpus, 
 
 def test_of_a_cluster_that_is_up_what_it_was_given_and_uses_is_said(sized, tmp_path):
     """Its own use of memory must not be held against it."""
-    Record(Ceiling(8 * GIB, 4), Ceiling(6 * GIB, 4)).save(tmp_path)
+    AskedAndTaken(Ceiling(8 * GIB, 4), Ceiling(6 * GIB, 4)).save(tmp_path)
     group = tmp_path / "cgroup" / "memory" / "canarylab-xx"
     group.mkdir(parents=True)
     for name, value in {"memory.usage_in_bytes": 3 * GIB, "memory.limit_in_bytes": 6 * GIB, "cgroup.procs": 1}.items():

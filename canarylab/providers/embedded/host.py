@@ -111,9 +111,9 @@ def install_packages(ctx: Context) -> None:
 def _size(ctx: Context, spec: ClusterSpec) -> list[Finding]:
     """What the playbook asks for of memory and processors, what this host has, and what is taken."""
     wanted, groups = ceiling.asked(spec), ControlGroups(name_of(spec.profile), CGROUPS)
-    record = ceiling.Record.load(ctx.paths.root)
-    if record is not None and (now := groups.memory()) and groups.processes():
-        return _running(ctx, record, now)
+    ceilings = ceiling.AskedAndTaken.load(ctx.paths.root)
+    if ceilings is not None and (now := groups.memory()) and groups.processes():
+        return _running(ctx, ceilings, now)
     try:
         host = ceiling.Host.read()
     except (OSError, ValueError, KeyError):
@@ -130,19 +130,19 @@ def _size(ctx: Context, spec: ClusterSpec) -> list[Finding]:
     return [_memory(wanted, got, host), _processors(wanted, got)]
 
 
-def _running(ctx: Context, record: ceiling.Record, memory: tuple[int, int]) -> list[Finding]:
+def _running(ctx: Context, ceilings: ceiling.AskedAndTaken, memory: tuple[int, int]) -> list[Finding]:
     """Of a cluster that is up: what it was given."""
     used, limit = memory
     seen = f"{ceiling.gib(limit)} for this cluster, of which it uses {ceiling.gib(used)}"
-    short = ceiling.shortage(record.asked, record.taken)
+    short = ceiling.shortage(ceilings.asked, ceilings.taken)
     if short:
         seen += f"; when it was started, this host had {short} that the playbook asks for"
     remedy = (
         f"if that is too little: close what isn't needed, then `{ctx.command('teardown')}` and `{ctx.command('up')}`"
     )
     return [
-        Finding("memory", record.taken.memory >= record.asked.memory, seen, remedy, fatal=False),
-        _processors(record.asked, record.taken),
+        Finding("memory", ceilings.taken.memory >= ceilings.asked.memory, seen, remedy, fatal=False),
+        _processors(ceilings.asked, ceilings.taken),
     ]
 
 
