@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from canarylab.kube.entries import has, has_certificate, is_secure, is_sendable, logs_in_otherwise, server_url
-from canarylab.kube.fields import FIELDS, REFUSED, has_form
+from canarylab.kube.kubeconfig_fields import FIELDS, REFUSED, has_form
 
 EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 """The versions of the interface to credential programs that client-go speaks."""

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from canarylab.errors import MachineError
-from canarylab.kube.fields import FIELDS, HONOURED, IGNORED, REFUSED
+from canarylab.kube.kubeconfig_fields import FIELDS, HONOURED, IGNORED, REFUSED
 from canarylab.kube.refusals import faults
 from canarylab.paths import REPOSITORY, cache_home
 from canarylab.providers.existing import userconfig
