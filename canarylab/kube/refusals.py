@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from canarylab.kube.entries import has, has_certificate, is_secure, is_sendable, logs_in_otherwise, server_url
+from canarylab.kube.kubeconfig_entries import (
+    has,
+    has_certificate,
+    is_secure,
+    is_sendable,
+    logs_in_otherwise,
+    server_url,
+)
 from canarylab.kube.kubeconfig_fields import FIELDS, REFUSED, has_form
 
 EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from canarylab.errors import MachineError, UsageError
-from canarylab.kube import entries, kubeconfig, refusals
+from canarylab.kube import kubeconfig, kubeconfig_entries, refusals
 
 
 def contexts() -> list[str]:
@@ -76,7 +76,7 @@ def _content(found: Mapping[str, _Found | None], section: str) -> Any:
     """What an entry holds, with paths that hold from anywhere; {} where there is none."""
     file, entry = found[section] or (Path(), {})
     content = entry.get(section.removesuffix("s")) or {}
-    return entries.absolute(content, file.parent) if isinstance(content, Mapping) else content
+    return kubeconfig_entries.absolute(content, file.parent) if isinstance(content, Mapping) else content
 
 
 def _entry(section: str, name: Any) -> _Found | None:
