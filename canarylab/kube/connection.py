@@ -16,7 +16,7 @@ import httpx2 as httpx
 import socksio
 
 from canarylab.errors import CanarylabError, MachineError, NotYetObservableError
-from canarylab.kube import certificates, kubeconfig_entries, proxies, refusals
+from canarylab.kube import certificates, kubeconfig_entries, kubeconfig_refusals, proxies
 from canarylab.kube.credentials import ExecCredentials, authentication, impersonation
 from canarylab.yamlfile.reader import load_yaml
 
@@ -241,7 +241,7 @@ def _entries(kubeconfig: Path, context: str, raw: Mapping[str, Any]) -> tuple[di
         kubeconfig_entries.absolute(found, kubeconfig.parent),
         kubeconfig_entries.absolute(user or {}, kubeconfig.parent),
     )
-    for fault in refusals.faults(inner, cluster, user):
+    for fault in kubeconfig_refusals.faults(inner, cluster, user):
         raise MachineError(fault.what, where=f"{kubeconfig}, {fault.key}", why=fault.why, remedy=fault.remedy)
     return cluster, user
 

@@ -10,7 +10,7 @@ import yaml
 
 from canarylab.errors import MachineError
 from canarylab.kube.kubeconfig_fields import FIELDS, HONOURED, IGNORED, REFUSED
-from canarylab.kube.refusals import faults
+from canarylab.kube.kubeconfig_refusals import faults
 from canarylab.paths import REPOSITORY, cache_home
 from canarylab.providers.existing import userconfig
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from canarylab.errors import MachineError, UsageError
-from canarylab.kube import kubeconfig, kubeconfig_entries, refusals
+from canarylab.kube import kubeconfig, kubeconfig_entries, kubeconfig_refusals
 
 
 def contexts() -> list[str]:
@@ -50,7 +50,7 @@ def single(name: str) -> dict[str, Any]:
             remedy="fix the kubeconfig, or let the cluster's own tool write it again",
         )
     cluster, user = _content(found, "clusters"), _content(found, "users")
-    for fault in refusals.faults(inner, cluster, user):
+    for fault in kubeconfig_refusals.faults(inner, cluster, user):
         raise MachineError(
             f"context {name!r} can't be used: {fault.what}" if not fault.key else f"{fault.key}: {fault.what}",
             where=_where(found, fault.section, fault.key),
