@@ -16,7 +16,7 @@ import httpx2 as httpx
 import socksio
 
 from canarylab.errors import CanarylabError, MachineError, NotYetObservableError
-from canarylab.kube import certificates, kubeconfig_entries, kubeconfig_refusals, proxies
+from canarylab.kube import api_server_proxy, certificates, kubeconfig_entries, kubeconfig_refusals
 from canarylab.kube.credentials import ExecCredentials, authentication, impersonation
 from canarylab.yamlfile.reader import load_yaml
 
@@ -105,7 +105,7 @@ class Connection:
         self.kubeconfig = kubeconfig
         self.context = context
         cluster, user = _entries(kubeconfig, context, config if config is not None else _read(kubeconfig))
-        self._route = proxies.route(
+        self._route = api_server_proxy.route(
             kubeconfig_entries.server_url(cluster), cluster.get("proxy-url"), os.environ if by_proxy else {}
         )
         self._http = _client(kubeconfig, cluster, user, self._route.proxy)

@@ -12,8 +12,8 @@ from support.certificates import certificate, serving
 from support.proxy_servers import HttpProxy, SocksProxy
 
 from canarylab.errors import MachineError
+from canarylab.kube.api_server_proxy import Route, route
 from canarylab.kube.client import ApiError, Cluster
-from canarylab.kube.proxies import Route, route
 from canarylab.providers.existing import userconfig
 
 SERVER = "https://api.team.example.invalid:6443"
