@@ -237,10 +237,8 @@ def _entries(kubeconfig: Path, context: str, raw: Mapping[str, Any]) -> tuple[di
         what = f"context {context!r} refers to a cluster the kubeconfig doesn't have: {inner.get('cluster')!r}"
         remedy = "fix the kubeconfig, or let the cluster's own tool write it again"
         raise NotYetObservableError(what, where=str(kubeconfig), remedy=remedy)
-    cluster, user = (
-        kubeconfig_entries.absolute(found, kubeconfig.parent),
-        kubeconfig_entries.absolute(user or {}, kubeconfig.parent),
-    )
+    cluster = kubeconfig_entries.absolute(found, kubeconfig.parent)
+    user = kubeconfig_entries.absolute(user or {}, kubeconfig.parent)
     for fault in kubeconfig_refusals.faults(inner, cluster, user):
         raise MachineError(fault.what, where=f"{kubeconfig}, {fault.key}", why=fault.why, remedy=fault.remedy)
     return cluster, user
