@@ -15,7 +15,7 @@ from canarylab.errors import StageError
 from canarylab.kube import workloads
 from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
 from canarylab.kube.client import ApiError, is_served
-from canarylab.kube.lost import lost
+from canarylab.kube.lost_entries import lost
 from canarylab.kube.objects import OWNER_LABEL, dig, identity, is_terminating, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces

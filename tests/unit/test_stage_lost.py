@@ -7,7 +7,7 @@ from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
 from canarylab.engine import bring_up
-from canarylab.kube.lost import lost
+from canarylab.kube.lost_entries import lost
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 ISTIO = ("networking.istio.io/v1", "VirtualService")
