@@ -11,7 +11,7 @@ from support.runs import playbook_of
 
 from canarylab.contract.step import Session, Step
 from canarylab.demo.perform import perform
-from canarylab.demo.required import require_rollouts, rollouts_of
+from canarylab.demo.preconditions import require_rollouts, rollouts_of
 from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.promote import Promote
 from canarylab.demo.steps.set_image import SetImage
