@@ -11,9 +11,9 @@ from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Step, report, unmet
 from canarylab.demo import claims, plugin
+from canarylab.demo.pod_template import set_images
 from canarylab.demo.preconditions import Name, require_countable, rollouts_of
 from canarylab.demo.steps.healthy import at_rest, settled
-from canarylab.demo.template import set_images
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
 from canarylab.events import Notice
