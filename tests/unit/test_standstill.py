@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from canarylab.providers.embedded import standstill
-from canarylab.providers.embedded.overran import overran
+from canarylab.providers.embedded.over_limits import overran
 
 GIB = 1 << 30
 ALL = ("s6-svscan", "containerd", "kubelet", "etcd", "kube-apiserver")

@@ -20,7 +20,7 @@ from canarylab.ownership import namespaces
 from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded import network as networks
 from canarylab.providers.embedded.machine import Machine
-from canarylab.providers.embedded.overran import overran
+from canarylab.providers.embedded.over_limits import overran
 from canarylab.providers.embedded.programs.build import Builder
 from canarylab.providers.embedded.programs.built import built
 from canarylab.removal import Removal
