@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from canarylab.providers.embedded import standstill
+from canarylab.providers.embedded import unresponsive_node
 from canarylab.providers.embedded.over_limits import overran
 
 GIB = 1 << 30
@@ -29,7 +29,7 @@ def node(tmp_path):
         groups = SimpleNamespace(processes=lambda: pids, memory=lambda: memory, tasks=lambda: tasks)
         path = lambda inside: f"/state/{inside}"  # noqa: E731
         machine = SimpleNamespace(init=lambda: init, groups=groups, path=path, command="invoke {}".format)
-        return standstill.found(machine, tmp_path)
+        return unresponsive_node.found(machine, tmp_path)
 
     return look
 

@@ -12,7 +12,7 @@ from canarylab.disks import Fault
 from canarylab.files import delete
 from canarylab.lock import is_held
 from canarylab.paths import cache_home, state_home
-from canarylab.providers.embedded import host, standstill
+from canarylab.providers.embedded import host, unresponsive_node
 from canarylab.providers.embedded.machine import STAMP
 from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.embedded.stages import ClusterStage, MachineStage, ProgramsStage
@@ -36,7 +36,7 @@ class HostInfrastructure(Infrastructure):
         return disks.faults([ctx.paths.root])
 
     def silence(self, ctx: Context) -> list[str]:
-        return [*map(str, disks.faults()), *standstill.found(self._provider.machine(ctx))]
+        return [*map(str, disks.faults()), *unresponsive_node.found(self._provider.machine(ctx))]
 
     def require_host(self, ctx: Context) -> None:
         """As every provider; then install what it lacks."""
