@@ -14,7 +14,7 @@ from canarylab import pins
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.disks import Fault
 from canarylab.errors import MachineError
-from canarylab.providers.embedded import EmbeddedProvider, host
+from canarylab.providers.embedded import EmbeddedProvider, doctor
 from canarylab.providers.embedded.ceiling import AskedAndTaken, Ceiling, Host
 from canarylab.providers.embedded.programs.built import Built
 
@@ -37,14 +37,14 @@ def program(folder, name):
 
 
 def test_what_is_missing_is_named_by_its_debian_package(bare):
-    assert set(host.missing_packages()) == set(pins.host_programs().values())
+    assert set(doctor.missing_packages()) == set(pins.host_programs().values())
     program(bare, "nft")
-    assert "nftables" not in host.missing_packages()
+    assert "nftables" not in doctor.missing_packages()
 
 
 def test_with_apt_missing_programs_are_no_obstacle_but_announced(bare):
     program(bare, "apt-get")
-    [finding] = host._programs()
+    [finding] = doctor._programs()
     assert (finding.ok, finding.fatal) == (False, False)
     assert "`up` will install" in finding.seen
     assert finding.remedy.startswith("apt-get install ")
@@ -52,7 +52,7 @@ def test_with_apt_missing_programs_are_no_obstacle_but_announced(bare):
 
 def test_without_apt_they_are_an_obstacle(bare):
     assert not (bare / "apt-get").exists()
-    [finding] = host._programs()
+    [finding] = doctor._programs()
     assert finding.fatal
     assert "package manager" in finding.remedy
 
@@ -62,7 +62,7 @@ def test_nothing_is_installed_without_root_and_apt(bare, monkeypatch, user, apt)
     if apt:
         program(bare, "apt-get")
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    host.install_packages(context_of(runner=FakeRunner()))
+    doctor.install_packages(context_of(runner=FakeRunner()))
 
 
 def test_with_root_and_apt_just_the_missing_packages_are_installed(bare, monkeypatch):
@@ -70,7 +70,7 @@ def test_with_root_and_apt_just_the_missing_packages_are_installed(bare, monkeyp
         program(bare, name)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     runner = FakeRunner({"apt-get update -qq": "", "apt-get install": ""})
-    host.install_packages(context_of(runner=runner))
+    doctor.install_packages(context_of(runner=runner))
     assert runner.commands[-1].endswith("--no-install-recommends buildah nftables")
     assert all(given["env"] == {"DEBIAN_FRONTEND": "noninteractive"} for given in runner.given)
 
@@ -81,7 +81,7 @@ def test_with_root_and_apt_just_the_missing_packages_are_installed(bare, monkeyp
 @pytest.mark.parametrize(("system", "ok"), [("Linux", True), ("Darwin", False)])
 def test_the_system_has_to_be_linux(monkeypatch, system, ok):
     monkeypatch.setattr("platform.system", lambda: system)
-    finding = host._system()
+    finding = doctor._system()
     assert (finding.ok, finding.seen) == (ok, system)
     assert ok or "--provider minikube" in finding.remedy
 
@@ -89,13 +89,13 @@ def test_the_system_has_to_be_linux(monkeypatch, system, ok):
 @pytest.mark.parametrize(("machine", "ok"), [("x86_64", True), ("aarch64", True), ("riscv64", False)])
 def test_the_processor_has_to_be_one_that_is_built_for(monkeypatch, machine, ok):
     monkeypatch.setattr("platform.machine", lambda: machine)
-    assert host._architecture().ok is ok
+    assert doctor._architecture().ok is ok
 
 
 @pytest.mark.parametrize(("user", "ok", "seen"), [(0, True, "root"), (1000, False, "user 1000")])
 def test_the_user_has_to_be_root_and_the_remedy_keeps_the_home(monkeypatch, user, ok, seen):
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    finding = host._root("invoke up --playbook mine")
+    finding = doctor._root("invoke up --playbook mine")
     assert (finding.ok, finding.seen) == (ok, seen)
     assert 'sudo -E env "PATH=$PATH" invoke up --playbook mine ' in finding.remedy
 
@@ -118,7 +118,7 @@ def reading(monkeypatch, contents):
 def test_capabilities_that_are_missing_are_named(monkeypatch, effective, seen):
     """The last one is what Docker gives by default."""
     reading(monkeypatch, {"/proc/self/status": f"Name:\\tx\nCapEff:\t{effective}\n"})
-    [finding] = host._capabilities()
+    [finding] = doctor._capabilities()
     assert (finding.seen, finding.ok) == (seen, seen == "complete")
     assert "--privileged" in finding.remedy
 
@@ -128,12 +128,12 @@ def sized(monkeypatch, tmp_path):
     """The findings about memory and processors of a host of 16 GiB and 8 processors."""
 
     def look(available, memory="8192mb", cpus=4):
-        monkeypatch.setattr(host, "CGROUPS", tmp_path / "cgroup")
+        monkeypatch.setattr(doctor, "CGROUPS", tmp_path / "cgroup")
         monkeypatch.setattr(Host, "read", lambda: Host(16 * GIB, int(available), 8, 32768))
         monkeypatch.setattr(os, "cpu_count", lambda: 8)
         spec = ClusterSpec(profile="xx", memory=memory, cpus=cpus)
         ctx = SimpleNamespace(paths=SimpleNamespace(root=tmp_path), command="invoke {}".format)
-        return {finding.subject: finding for finding in host._size(ctx, spec)}
+        return {finding.subject: finding for finding in doctor._size(ctx, spec)}
 
     return look
 
@@ -183,7 +183,7 @@ def test_of_a_cluster_that_is_up_what_it_was_given_and_uses_is_said(sized, tmp_p
 def test_a_first_run_needs_more_disk_than_the_next(monkeypatch, tmp_path, free, built, ok):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, free))  # type: ignore[attr-defined]
     (tmp_path / "built").mkdir()
-    finding = host._disk(Built(tmp_path / ("built" if built else "absent")))
+    finding = doctor._disk(Built(tmp_path / ("built" if built else "absent")))
     assert finding.ok is ok
     assert "XDG_CACHE_HOME" in finding.remedy
 
@@ -199,16 +199,16 @@ def test_a_first_run_needs_more_disk_than_the_next(monkeypatch, tmp_path, free, 
     ],
 )
 def test_a_disk_that_cannot_be_written_to_is_named_by_what_is_on_it(monkeypatch, tmp_path, full, built, found):
-    folders = {"state": host.state_home(), "cache": host.cache_home(), "temporary": host.disks.temporary()}
+    folders = {"state": doctor.state_home(), "cache": doctor.cache_home(), "temporary": doctor.disks.temporary()}
 
     def faults(asked):
         return [
             Fault(tmp_path, "its filesystem is full", "free some") for folder in asked if folder == folders.get(full)
         ]
 
-    monkeypatch.setattr(host.disks, "faults", faults)
+    monkeypatch.setattr(doctor.disks, "faults", faults)
     (tmp_path / "built").mkdir()
-    findings = host._disks(Built(tmp_path / ("built" if built else "absent")))
+    findings = doctor._disks(Built(tmp_path / ("built" if built else "absent")))
     assert {finding.subject: finding.fatal for finding in findings} == found
     assert all(finding.remedy for finding in findings if not finding.ok)
 
@@ -216,7 +216,7 @@ def test_a_disk_that_cannot_be_written_to_is_named_by_what_is_on_it(monkeypatch,
 @pytest.mark.parametrize(("name", "ok"), [('a folder, it\'s 100% "odd"', True), ("a #b", False), ("x" * 100, False)])
 def test_a_state_folder_that_the_supervisor_cannot_have_is_told(monkeypatch, name, ok):
     monkeypatch.setenv("XDG_STATE_HOME", f"/{name}")
-    found = host._state_folder(context_of(runner=FakeRunner()))
+    found = doctor._state_folder(context_of(runner=FakeRunner()))
     assert [finding.fatal for finding in found] == ([] if ok else [True])
 
 
@@ -224,8 +224,8 @@ def test_overlayfs_that_cannot_be_tried_for_want_of_room_says_so(monkeypatch):
     def no_room(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "/home/x")
 
-    monkeypatch.setattr(host.tempfile, "TemporaryDirectory", no_room)
-    finding = host._overlay(context_of(runner=FakeRunner()))
+    monkeypatch.setattr(doctor.tempfile, "TemporaryDirectory", no_room)
+    finding = doctor._overlay(context_of(runner=FakeRunner()))
     assert finding.seen == "it can't be tried: No space left on device: /home/x"
     assert "doctor" not in finding.remedy
 
@@ -242,7 +242,7 @@ def test_overlayfs_that_cannot_be_tried_for_want_of_room_says_so(monkeypatch):
 )
 def test_control_groups_of_both_versions_are_understood(monkeypatch, tmp_path, unified, controllers, seen):
     root = tmp_path / "cgroup"
-    monkeypatch.setattr(host, "CGROUPS", root)
+    monkeypatch.setattr(doctor, "CGROUPS", root)
     if unified is not None:
         root.mkdir()
     if unified:
@@ -250,7 +250,7 @@ def test_control_groups_of_both_versions_are_understood(monkeypatch, tmp_path, u
     elif unified is False:
         for name in controllers.split():
             (root / name).mkdir()
-    finding = host._control_groups()
+    finding = doctor._control_groups()
     assert (finding.seen, finding.ok) == (seen, "without" not in seen)
 
 
@@ -261,7 +261,7 @@ OVERLAY = "unshare --mount mount -t overlay overlay -o lowerdir=lower,upperdir=u
 def test_overlayfs_is_tried_in_a_mount_namespace_of_its_own_and_leaves_nothing(isolated_home, code, ok):
     runner = FakeRunner({OVERLAY: code})
     before = sorted(isolated_home.rglob("*"))
-    finding = host._overlay(context_of(runner=runner))
+    finding = doctor._overlay(context_of(runner=runner))
     assert finding.ok is ok
     assert str(isolated_home) in finding.subject
     assert sorted(isolated_home.rglob("*")) == before
@@ -285,8 +285,8 @@ def test_what_stands_in_the_way_is_reported_all_at_once_and_nothing_is_installed
 def test_few_inotify_instances_are_reported_before_a_sidecar_fails_for_want_of_one(monkeypatch, tmp_path, limit, ok):
     file = tmp_path / "max_user_instances"
     file.write_text(limit)
-    monkeypatch.setattr(host, "_INOTIFY", file)
-    finding = host._inotify()
+    monkeypatch.setattr(doctor, "_INOTIFY", file)
+    finding = doctor._inotify()
     assert finding.ok is ok
     assert not finding.fatal, "one cluster works with the kernel's usual limit"
     assert finding.fix == ("sysctl", "-w", "fs.inotify.max_user_instances=512")
