@@ -9,7 +9,7 @@ import pytest
 from causes_world import ARGO, ISTIO, SECURITY, SIDECAR, CausesWorld
 
 from canarylab.kube.client import ApiError
-from canarylab.rollouts.causes import authorities, measuring, unanswered
+from canarylab.rollouts.causes import authorities, unanswered, unreachable_metrics
 from canarylab.rollouts.causes.unanswered import CUT, FORBIDDEN, FORBIDDEN_BY_GATEWAY, UNAVAILABLE, Asked
 
 HOST = "web.test"
@@ -287,7 +287,7 @@ class TestMeasuring:
         world.put(SECURITY, "PeerAuthentication", "default", namespace, spec={"mtls": {"mode": mode}, **more})
 
     def look(self, world, provider: Any = None):
-        return measuring.unreachable(world.ctx, world.view, self.run(provider))
+        return unreachable_metrics.unreachable(world.ctx, world.view, self.run(provider))
 
     @pytest.mark.parametrize(
         ("where", "more", "pods"),
