@@ -11,7 +11,7 @@ from canarylab.commands.status import look_at
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.kube.objects import OWNER_LABEL
-from canarylab.rollouts.causes import authorities
+from canarylab.rollouts.causes import replaced_authority
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
 
@@ -208,7 +208,7 @@ class TestAnEarlierAuthority:
     def old(self, world, monkeypatch):
         world.says("Healthy")
         world.cluster.put_pod("shop", {"app": "app"})
-        monkeypatch.setattr(authorities, "outdated", lambda _, pods: pods)
+        monkeypatch.setattr(replaced_authority, "outdated", lambda _, pods: pods)
         return world
 
     def test_status_says_it_and_up_has_argo_make_the_pods_anew(self, old):
@@ -219,5 +219,5 @@ class TestAnEarlierAuthority:
         assert old.cluster.get(*ROLLOUT, "app", "shop")["spec"]["restartAt"]
 
     def test_pods_of_the_present_one_are_left(self, old, monkeypatch):
-        monkeypatch.setattr(authorities, "outdated", lambda _cluster, _pods: [])
+        monkeypatch.setattr(replaced_authority, "outdated", lambda _cluster, _pods: [])
         assert not any(change.action == "repair" for change in old.stage.changes(old.stage.observe(old.ctx)))

@@ -11,7 +11,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube import sidecars
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, condition, dig, listed
-from canarylab.rollouts.causes import authorities
+from canarylab.rollouts.causes import replaced_authority
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
 from canarylab.rollouts.causes.mesh.destinations import (
     Destination,
@@ -201,11 +201,11 @@ def _ends(ctx: Context, routes: Iterable[Object]) -> Iterator[tuple[Destination,
 def _of_two_authorities(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:  # noqa: ARG001 - a look
     """A gateway and pods whose certificates are of different authorities."""
     pods = [*_first_gateway(ctx, routes), *(pod for _, _, pod in _ends(ctx, routes))]
-    found = authorities.outdated(ctx.cluster, pods)
+    found = replaced_authority.outdated(ctx.cluster, pods)
     if not found:
         return None
     names = ", ".join(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in found)
-    why = f"the mesh has two certificate authorities: {names} {authorities.STILL_HAVE}"
+    why = f"the mesh has two certificate authorities: {names} {replaced_authority.STILL_HAVE}"
     return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", permanent=True)
 
 

@@ -23,7 +23,7 @@ from canarylab.rollouts.causes.uninjected import refuse_uninjected
 from canarylab.rollouts.validation import replicas
 from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.missing_images import refuse_missing
-from canarylab.rollouts.validation.others import refuse_lost
+from canarylab.rollouts.validation.other_rollouts import refuse_lost
 from canarylab.rollouts.validation.references import refuse_dangling
 from canarylab.stages import certificates
 from canarylab.stages.objects import ObjectsStage
