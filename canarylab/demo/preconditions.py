@@ -11,7 +11,7 @@ from canarylab.errors import ExpectationError
 from canarylab.kube.client import ApiError, UnknownKindError
 from canarylab.kube.objects import Object
 from canarylab.rollouts.validation import missing_images, references
-from canarylab.rollouts.validation.known import Known
+from canarylab.rollouts.validation.known_objects import Known
 from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.view import API_VERSION
 from canarylab.yamlfile.problems import did_you_mean

@@ -70,7 +70,7 @@ def test_all_of_the_traffic_is_100_unless_it_is_said():
 
 READERS = {
     "rollouts/routes/virtual_services.py": "as Istio reads it: where a request goes",
-    "rollouts/validation/listed.py": "as Argo reads it: what it weighs, deletes and refuses",
+    "rollouts/validation/listed_virtual_service.py": "as Argo reads it: what it weighs, deletes and refuses",
     "rollouts/causes/mesh/destinations.py": "where any of its routes leads",
 }
 

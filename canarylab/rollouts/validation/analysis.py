@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.traffic_routing import CANARY
-from canarylab.rollouts.validation.known import Known, missing
+from canarylab.rollouts.validation.known_objects import Known, missing
 from canarylab.rollouts.validation.mistake import Mistake, mistake, place_in
 from canarylab.rollouts.view import API_VERSION
 from canarylab.yamlfile.problems import Place, did_you_mean, key_path

@@ -11,8 +11,8 @@ from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.traffic_routing import ISTIO, StableAndCanary, stable_and_canary_services
-from canarylab.rollouts.validation.known import Known
-from canarylab.rollouts.validation.listed import Listed, ListedRoute, Target, targets
+from canarylab.rollouts.validation.known_objects import Known
+from canarylab.rollouts.validation.listed_virtual_service import Listed, ListedRoute, Target, targets
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 
 _NAMESPACE_AND_SVC = 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.validation.known import cluster_if_any
+from canarylab.rollouts.validation.known_objects import cluster_if_any
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.yamlfile.problems import Place, did_you_mean
 

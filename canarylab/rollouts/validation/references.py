@@ -16,9 +16,9 @@ from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
 from canarylab.rollouts.traffic_routing import ListedVirtualService, listed_virtual_services, services_of
-from canarylab.rollouts.validation import analysis, choices, destinations, managed, subsets
-from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
-from canarylab.rollouts.validation.listed import Listed, weighed
+from canarylab.rollouts.validation import analysis, chosen_routes, destinations, managed_routes, subsets
+from canarylab.rollouts.validation.known_objects import Known, cluster_if_any, missing
+from canarylab.rollouts.validation.listed_virtual_service import Listed, weighed
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.yamlfile.problems import did_you_mean
 
@@ -129,17 +129,17 @@ def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
             place = (*one.place, "name")
             yield missing(known, place, virtual_services.KIND, one.name, one.namespace, instead=instead)
         else:
-            yield from choices.mistakes(one)
+            yield from chosen_routes.mistakes(one)
             for route in weighed(one):
                 yield from destinations.mistakes(one, route, known)
-            yield from managed.mistakes(one)
+            yield from managed_routes.mistakes(one)
 
 
 def multiplied(rollout: Object, known: Known) -> Iterator[Mistake]:
     """Of its VirtualServices, the routes that Argo multiplies whenever it writes them, be it to end an update."""
     for one in _listed(rollout, known):
         if isinstance(one, Listed):
-            yield from managed.multiplied(one)
+            yield from managed_routes.multiplied(one)
 
 
 def _meant(rollout: Object, written: str, known: Known) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.virtual_services import API_VERSION
 from canarylab.rollouts.traffic_routing import ISTIO
-from canarylab.rollouts.validation.known import Known, missing
-from canarylab.rollouts.validation.listed import STREAMS, Listed, ListedRoute, has_experiment, targets
+from canarylab.rollouts.validation.known_objects import Known, missing
+from canarylab.rollouts.validation.listed_virtual_service import STREAMS, Listed, ListedRoute, has_experiment, targets
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.yamlfile.problems import did_you_mean
 

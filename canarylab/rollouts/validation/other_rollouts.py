@@ -13,7 +13,7 @@ from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.routes import virtual_services
 from canarylab.rollouts.traffic_routing import ISTIO, listed_virtual_services
 from canarylab.rollouts.validation import subsets
-from canarylab.rollouts.validation.known import cluster_if_any
+from canarylab.rollouts.validation.known_objects import cluster_if_any
 from canarylab.rollouts.validation.references import is_rollout, permanent_mistakes
 from canarylab.rollouts.view import API_VERSION
 

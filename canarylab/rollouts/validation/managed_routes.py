@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from canarylab.kube.objects import dig, listed
 from canarylab.rollouts.traffic_routing import CANARY, ROUTING, managed_routes
-from canarylab.rollouts.validation.listed import Listed
+from canarylab.rollouts.validation.listed_virtual_service import Listed
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from canarylab.kube.objects import dig
 from canarylab.rollouts.validation.destinations import leads_to_both
-from canarylab.rollouts.validation.listed import STREAMS, Listed, covers, ports, server_names
+from canarylab.rollouts.validation.listed_virtual_service import STREAMS, Listed, covers, ports, server_names
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.yamlfile.problems import did_you_mean, short_repr
 
