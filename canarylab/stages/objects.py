@@ -18,7 +18,7 @@ from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.lost_entries import lost
 from canarylab.kube.objects import OWNER_LABEL, dig, identity, is_terminating, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
-from canarylab.ownership import definitions, namespaces
+from canarylab.ownership import crds, namespaces
 from canarylab.removal import Removal
 from canarylab.rollouts.managed import Managed
 from canarylab.stages import addresses, unknown_kind
@@ -186,7 +186,7 @@ def _planned(ctx: Context, obj: dict[str, Any]) -> Removal | None:
     if owner_of(live) != ctx.profile:
         return Removal(subject(obj), "left", "it doesn't carry this profile's label: somebody else made it")
     if obj["kind"] == "CustomResourceDefinition":
-        return definitions.removal(ctx, live)
+        return crds.removal(ctx, live)
     return Removal(subject(obj), "removed")
 
 
