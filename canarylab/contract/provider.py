@@ -1,7 +1,7 @@
 """The contract of a provider: it supplies the cluster that a playbook's stages run on.
 
 A provider is one module or folder in `canarylab/providers/` with one subclass of Provider, which
-`canarylab.discovery` finds by itself. It is composed of four parts: the infrastructure, the sources of what is
+`canarylab.kind_discovery` finds by itself. It is composed of four parts: the infrastructure, the sources of what is
 installed, the images, and the access to the cluster. `canarylab.contract.absent` has parts for what one doesn't have.
 """
 

@@ -1,6 +1,6 @@
 """The contract of a step of the demonstration.
 
-A kind of step is one file in `canarylab/demo/steps/` with one subclass of Step; `canarylab.discovery` finds it.
+A kind of step is one file in `canarylab/demo/steps/` with one subclass of Step; `canarylab.kind_discovery` finds it.
 """
 
 from __future__ import annotations

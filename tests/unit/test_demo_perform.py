@@ -21,8 +21,8 @@ from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.traffic import Traffic
 from canarylab.demo.traffic.answers import none_failed
 from canarylab.demo.traffic.measure import GIVE_UP_AFTER
-from canarylab.discovery import discover
 from canarylab.errors import CancelledError, ExpectationError
+from canarylab.kind_discovery import discover
 
 DEMO = """
 - healthy: {rollout: rollouts-demo}

@@ -9,8 +9,8 @@ import pytest
 from canarylab.contract.provider import Provider
 from canarylab.contract.stage import Stage
 from canarylab.contract.step import Step
-from canarylab.discovery import discover
 from canarylab.errors import CanarylabError
+from canarylab.kind_discovery import discover
 
 BASE = """
 from abc import ABC, abstractmethod
