@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from canarylab import graph
+from canarylab import needs_graph
 from canarylab.contract.playbook import ClusterSpec, Limits, Playbook, PlaybookFile, StageHead, profile_name
 from canarylab.contract.stage import Stage
 from canarylab.contract.step import Step
@@ -131,7 +131,7 @@ _HEAD = frozenset(StageHead.model_fields)
 
 def _refuse_cycles(stages: tuple[Stage[Any, Any], ...]) -> None:
     named = {stage.name: stage for stage in stages}
-    if cycle := graph.find_cycle({stage.name: stage.needs for stage in stages}):
+    if cycle := needs_graph.find_cycle({stage.name: stage.needs for stage in stages}):
         first, second = named[cycle[0]], cycle[1]
         what, remedy = f"{second} needs itself", "take it out of its own needs"
         if first.name != second:
