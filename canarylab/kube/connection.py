@@ -18,7 +18,7 @@ import socksio
 from canarylab.errors import CanarylabError, MachineError, NotYetObservableError
 from canarylab.kube import api_server_proxy, certificates, kubeconfig_entries, kubeconfig_refusals
 from canarylab.kube.credentials import ExecCredentials, authentication, impersonation
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 REQUEST_TIMEOUT = 15.0
 """Seconds until an answer has to begin."""

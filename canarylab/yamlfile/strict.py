@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from canarylab.errors import PlaybookError
+from canarylab.yamlfile.kubernetes_yaml import LOADER
 from canarylab.yamlfile.problems import Place, problem, short, short_repr
-from canarylab.yamlfile.reader import LOADER
 
 MAX_DEPTH = 32
 """How deep lists and mappings may stand in each other."""

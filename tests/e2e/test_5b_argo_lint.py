@@ -17,8 +17,8 @@ from support.generated_rollouts import Documents, generated
 
 from canarylab.paths import REPOSITORY
 from canarylab.rollouts.validation import known_objects, manifests, mistake, references
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 from canarylab.yamlfile.problems import key_path
-from canarylab.yamlfile.reader import read_documents
 
 _MANIFESTS = sorted(folder for folder in (REPOSITORY / "manifests").iterdir() if any(folder.glob("rollout*.yaml")))
 _AT_ONCE = 2

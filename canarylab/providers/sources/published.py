@@ -22,8 +22,8 @@ from canarylab.errors import StageError, UsageError
 from canarylab.kube.objects import dig
 from canarylab.paths import cache_home
 from canarylab.pins import pins
+from canarylab.yamlfile.kubernetes_yaml import LOADER
 from canarylab.yamlfile.problems import did_you_mean
-from canarylab.yamlfile.reader import LOADER
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

@@ -28,7 +28,7 @@ from canarylab.stages import addresses, certificates
 from canarylab.tools import helm
 from canarylab.tools.helm import Helm, Release
 from canarylab.tools.runner import run_once
-from canarylab.yamlfile.reader import read_documents
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 _HELM_SECONDS = 180.0
 _UNCOMPARED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")

@@ -27,7 +27,7 @@ from canarylab.rollouts.validation.other_rollouts import refuse_lost
 from canarylab.rollouts.validation.references import refuse_dangling
 from canarylab.stages import certificates
 from canarylab.stages.objects import ObjectsStage
-from canarylab.yamlfile.reader import read_documents
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 
 class KeptFields(StageOptions):
