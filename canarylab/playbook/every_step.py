@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from canarylab.contract.step import Step
 from canarylab.yamlfile.document import Document
+from canarylab.yamlfile.playbook_yaml import Found
 from canarylab.yamlfile.problems import Place, did_you_mean
-from canarylab.yamlfile.strict import Found
 
 KEY = "every-step"
 

@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from canarylab.errors import PlaybookError
+from canarylab.yamlfile.playbook_yaml import Found, Tree
 from canarylab.yamlfile.problems import Place, did_you_mean, located, problem, short
-from canarylab.yamlfile.strict import Found, Tree
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
