@@ -14,7 +14,7 @@ from support.proxy_servers import HttpProxy, SocksProxy
 from canarylab.errors import MachineError
 from canarylab.kube.api_server_proxy import Route, route
 from canarylab.kube.client import ApiError, Cluster
-from canarylab.providers.existing import userconfig
+from canarylab.providers.existing import user_kubeconfig
 
 SERVER = "https://api.team.example.invalid:6443"
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -48,7 +48,7 @@ def case(isolated_home, monkeypatch):
             )
         )
         monkeypatch.setenv("KUBECONFIG", str(file))
-        return Cluster(file, "team", config=userconfig.single("team"), by_proxy=True)
+        return Cluster(file, "team", config=user_kubeconfig.single("team"), by_proxy=True)
 
     return write
 

@@ -17,7 +17,7 @@ from canarylab.errors import CanarylabError, StageError, UsageError
 from canarylab.images.image import Image
 from canarylab.kube import kubeconfig
 from canarylab.ownership.foreign import ConflictError
-from canarylab.providers.existing import ExistingProvider, doctor, requirements, userconfig
+from canarylab.providers.existing import ExistingProvider, doctor, requirements, user_kubeconfig
 from canarylab.removal import Removal
 from canarylab.stages.kinds.image import ImageOptions, ImageStage
 
@@ -168,7 +168,7 @@ def test_the_own_kubeconfig_follows_the_users(made, config):
     config.write_text(yaml.safe_dump({**CONFIG, "users": [{"name": "u", "user": {"token": "new"}}]}))
     assert [change.action for change in stage.changes(stage.observe(ctx))] == ["update"]
     with provider.infrastructure.session(ctx, "demo"):
-        assert kubeconfig.load(ctx.paths.kubeconfig) == userconfig.single("mine")
+        assert kubeconfig.load(ctx.paths.kubeconfig) == user_kubeconfig.single("mine")
     assert ctx.paths.kubeconfig.exists()
 
 

@@ -10,7 +10,7 @@ from support.api_server import ApiServer
 
 from canarylab.errors import CanarylabError, UsageError
 from canarylab.kube.client import Cluster
-from canarylab.providers.existing import userconfig
+from canarylab.providers.existing import user_kubeconfig
 
 
 def config(name="work", cluster=None, user=None, **context):
@@ -41,13 +41,13 @@ def write(isolated_home, monkeypatch):
 
 def test_contexts_come_from_every_file_that_kubectl_reads(write):
     write(config("a"), config("b"), config("a"))
-    assert userconfig.contexts() == ["a", "b"]
+    assert user_kubeconfig.contexts() == ["a", "b"]
 
 
 def test_without_one_named_all_there_are_are_listed(write):
     write(config("a"), config("b"))
     with pytest.raises(UsageError) as caught:
-        userconfig.require(None)
+        user_kubeconfig.require(None)
     assert "never on the current one" in str(caught.value)
     assert "there are a, b" in str(caught.value)
 
@@ -56,17 +56,17 @@ def test_without_one_named_all_there_are_are_listed(write):
 def test_one_that_is_not_there_is_refused_with_those_that_are(write, name):
     write(config("a"), config("b"))
     with pytest.raises(UsageError, match="there are a, b"):
-        userconfig.require(name)
+        user_kubeconfig.require(name)
 
 
 def test_without_any_kubeconfig_there_are_none():
     with pytest.raises(UsageError, match="there are none at all"):
-        userconfig.require("a")
+        user_kubeconfig.require("a")
 
 
 def test_the_copy_holds_that_context_and_nothing_else(write):
     write(config("a", namespace="team"), config("b"))
-    assert userconfig.single("a") == {
+    assert user_kubeconfig.single("a") == {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "a",
@@ -80,7 +80,7 @@ def test_a_user_of_another_file_is_found_and_the_first_of_a_name_wins(write):
     first = config("a")
     first["users"] = []
     write(first, config("a", user={"token": "second"}), config("a", user={"token": "third"}))
-    assert userconfig.single("a")["users"][0]["user"] == {"token": "second"}
+    assert user_kubeconfig.single("a")["users"][0]["user"] == {"token": "second"}
 
 
 def test_files_named_beside_a_kubeconfig_are_found_from_anywhere(write, isolated_home):
@@ -90,7 +90,7 @@ def test_files_named_beside_a_kubeconfig_are_found_from_anywhere(write, isolated
     (folder / "pki").mkdir()
     for path in (folder / "ca.crt", folder / "pki" / "me.crt", elsewhere, folder / "token"):
         path.write_text("x")
-    copy = userconfig.single("a")
+    copy = user_kubeconfig.single("a")
     assert copy["clusters"][0]["cluster"]["certificate-authority"] == str(file.parent / "ca.crt")
     assert copy["users"][0]["user"] == {
         "client-certificate": str(file.parent / "pki" / "me.crt"),
@@ -103,7 +103,7 @@ def test_files_named_beside_a_kubeconfig_are_found_from_anywhere(write, isolated
 def test_a_credential_program_is_found_from_anywhere(write, command, kept):
     program = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": command, "args": ["x"]}
     [file] = write(config("a", user={"exec": program}))
-    found = userconfig.single("a")["users"][0]["user"]["exec"]
+    found = user_kubeconfig.single("a")["users"][0]["user"]["exec"]
     assert found == {**program, "command": command if kept else str(file.parent / "./login")}
 
 
@@ -111,7 +111,7 @@ def test_a_context_without_a_user_gets_one_that_says_nothing(write):
     plain = config("a")
     del plain["contexts"][0]["context"]["user"]
     write(plain)
-    copy = userconfig.single("a")
+    copy = user_kubeconfig.single("a")
     assert copy["users"] == [{"name": "a-nobody", "user": {}}]
     assert copy["contexts"][0]["context"]["user"] == "a-nobody"
 
@@ -121,13 +121,13 @@ def test_a_context_without_its_cluster_is_refused(write):
     broken["clusters"] = []
     write(broken)
     with pytest.raises(CanarylabError, match="refers to a cluster the kubeconfig doesn't have"):
-        userconfig.single("a")
+        user_kubeconfig.single("a")
 
 
 def test_the_dropped_way_to_log_in_is_refused_with_what_to_do(write):
     write(config("a", user={"auth-provider": {"name": "gcp"}}))
     with pytest.raises(CanarylabError) as caught:
-        userconfig.single("a")
+        user_kubeconfig.single("a")
     assert "exec" in str(caught.value)
     assert caught.value.remedy
 
@@ -135,8 +135,8 @@ def test_the_dropped_way_to_log_in_is_refused_with_what_to_do(write):
 def test_reading_changes_no_kubeconfig(write):
     files = write(config("a"), config("b"))
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
-    userconfig.require("a")
-    userconfig.single("a")
+    user_kubeconfig.require("a")
+    user_kubeconfig.single("a")
     assert [(file.read_bytes(), file.stat().st_mtime_ns) for file in files] == before
 
 
@@ -144,4 +144,4 @@ def test_the_copy_works_before_it_is_written_anywhere(write, tmp_path):
     with ApiServer() as api:
         write(config("a", cluster={"server": api.url}))
         api.replies["GET /readyz"] = (200, "ok")
-        assert Cluster(tmp_path / "nowhere", "a", config=userconfig.single("a")).ready() is None
+        assert Cluster(tmp_path / "nowhere", "a", config=user_kubeconfig.single("a")).ready() is None

@@ -9,7 +9,7 @@ from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import load_balancer_address, load_balancers
 from canarylab.ownership import foreign
-from canarylab.providers.existing import balancer, reaching, userconfig
+from canarylab.providers.existing import balancer, reaching, user_kubeconfig
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -31,8 +31,8 @@ class ContextAccess(NoTunnel):
         """Raises UsageError where no context was named, or there is none of that name."""
         from canarylab.kube.client import Cluster
 
-        name = userconfig.require(self._context)
-        return Cluster(ctx.paths.kubeconfig, name, config=userconfig.single(name), by_proxy=True)
+        name = user_kubeconfig.require(self._context)
+        return Cluster(ctx.paths.kubeconfig, name, config=user_kubeconfig.single(name), by_proxy=True)
 
     def check_route(self, ctx: Context, address: str) -> None:
         """Raise unless a LoadBalancer Service of this cluster says that it answers there."""
