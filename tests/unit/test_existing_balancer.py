@@ -15,7 +15,7 @@ from canarylab.contract.stage import StageOptions
 from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.times import timestamp
-from canarylab.providers.existing import balancer, reaching
+from canarylab.providers.existing import balancer, reachability
 from canarylab.providers.existing.access import ContextAccess
 from canarylab.stages.kinds.tunnel import TunnelStage
 
@@ -212,7 +212,7 @@ def unknown(*_):
 
 def reach(live, *objects, port=80):
     cluster = FakeCluster(live, *objects)
-    return reaching.await_answer(context_of(provider=FakeProvider(cluster)), live, port)
+    return reachability.await_answer(context_of(provider=FakeProvider(cluster)), live, port)
 
 
 def refused(live, *objects, port=80):
@@ -259,7 +259,7 @@ def test_a_name_that_may_come_is_waited_for(monkeypatch, listening):
     cluster.pending.extend([lambda: None] * 3)
     heard = []
     ctx = context_of(provider=FakeProvider(cluster), emit=heard.append)
-    assert reaching.await_answer(ctx, live, listening) == ("lb.elb.example.test", listening)
+    assert reachability.await_answer(ctx, live, listening) == ("lb.elb.example.test", listening)
     assert ["isn't resolvable" in event.message for event in heard] == [True]
 
 
@@ -343,6 +343,6 @@ def test_elsewhere_what_lies_between_is_all_that_can_be_said(monkeypatch, system
 def test_a_new_address_gets_a_minute_to_be_served(closed, listening):
     live = service(address="127.0.0.1", ports=(closed, listening))
     live["metadata"]["managedFields"] = [{"subresource": "status", "time": now()}]
-    found = reaching._trouble(FakeCluster(live, pod()), live, closed)
+    found = reachability._trouble(FakeCluster(live, pod()), live, closed)
     assert not found.is_final
     assert 50 < found.until - time.time() <= 60

@@ -9,7 +9,7 @@ from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import load_balancer_address, load_balancers
 from canarylab.ownership import foreign
-from canarylab.providers.existing import balancer, reaching, user_kubeconfig
+from canarylab.providers.existing import balancer, reachability, user_kubeconfig
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -69,7 +69,7 @@ class ContextAccess(NoTunnel):
 
     def reach(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int]:
         """Waits as long as an address, its name or its answer may well come."""
-        endpoint = reaching.await_answer(ctx, service, port)
+        endpoint = reachability.await_answer(ctx, service, port)
         self.check_route(ctx, endpoint[0])
         return endpoint
 
@@ -77,4 +77,4 @@ class ContextAccess(NoTunnel):
 def _trouble(ctx: Context, service: dict[str, Any]) -> Trouble | None:
     if load_balancer_address(service) is None:
         return balancer.pending(ctx.cluster, service)
-    return reaching.unresolved(service)
+    return reachability.unresolved(service)
