@@ -19,8 +19,8 @@ from canarylab.errors import CanarylabError, CancelledError, ExpectationError, U
 from canarylab.events import Notice
 from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
 from canarylab.rollouts.causes.pods import image_never_comes
+from canarylab.rollouts.causes.remedies import INVALID_SPEC, RESET
 from canarylab.rollouts.revisions import SCALE_DOWN, RevisionView
 from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.view import API_VERSION, RolloutView, get_rollout, read_rollout, view_of, watches

@@ -19,7 +19,7 @@ from canarylab.rollouts import analysis as analysis_run
 from canarylab.rollouts.analysis import AnalysisRunView, MetricView, Purpose
 from canarylab.rollouts.causes import analyses
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import plugin
+from canarylab.rollouts.causes.remedies import plugin
 from canarylab.rollouts.strategy import INCONCLUSIVE, steps_done
 from canarylab.rollouts.view import RolloutView, get_rollout, read_rollout, view_of, watches
 

@@ -10,7 +10,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts import analysis
-from canarylab.rollouts.causes.cause import kubectl, or_reset, plugin
+from canarylab.rollouts.causes.remedies import kubectl, or_reset, plugin
 from canarylab.rollouts.causes.unreachable_metrics import unreachable
 from canarylab.rollouts.strategy import INCONCLUSIVE
 from canarylab.rollouts.view import API_VERSION, RolloutView, read_rollout

@@ -8,8 +8,8 @@ from canarylab.contract.cause import Cause
 from canarylab.kube import sidecars
 from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import istio_revision
-from canarylab.rollouts.causes.cause import kubectl, plugin
 from canarylab.rollouts.causes.pods import Pods, pods_of
+from canarylab.rollouts.causes.remedies import kubectl, plugin
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.causes.cause import INVALID_SPEC
+from canarylab.rollouts.causes.remedies import INVALID_SPEC
 from canarylab.rollouts.validation.known_objects import Known
 from canarylab.rollouts.validation.mistake import Mistake
 from canarylab.rollouts.validation.references import is_rollout, mistakes, permanent_mistakes

@@ -10,8 +10,8 @@ from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, condition, container_statuses, dig, last_ending, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
-from canarylab.rollouts.causes.cause import kubectl, or_reset
 from canarylab.rollouts.causes.refusals import refusal
+from canarylab.rollouts.causes.remedies import kubectl, or_reset
 from canarylab.rollouts.revisions import RevisionView, images_of
 from canarylab.rollouts.strategy import PROGRESS_DEADLINE
 from canarylab.rollouts.validation import missing_images

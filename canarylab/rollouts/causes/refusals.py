@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, condition, dig, labels_of
-from canarylab.rollouts.causes.cause import kubectl, or_reset
+from canarylab.rollouts.causes.remedies import kubectl, or_reset
 from canarylab.rollouts.routes.backends import pods_behind
 from canarylab.rollouts.view import RolloutView
 

@@ -12,7 +12,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes import analyses, controller, events, injection, invalid
 from canarylab.rollouts.causes import pods as pod_causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, kubectl, or_reset, plugin
+from canarylab.rollouts.causes.remedies import INVALID_SPEC, kubectl, or_reset, plugin
 from canarylab.rollouts.strategy import BY_HAND
 from canarylab.rollouts.view import RolloutView, get_rollout, parts_of
 
