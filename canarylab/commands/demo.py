@@ -21,7 +21,7 @@ from canarylab.engine.sentinel import guarded
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, StageError, UsageError
 from canarylab.events import DemoInfo, Failure, Notice, RunStarted
 from canarylab.lock import locked
-from canarylab.report.text import first_line
+from canarylab.report.formatting import first_line
 
 Work = Callable[[Context], None]
 
