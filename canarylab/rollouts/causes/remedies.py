@@ -1,4 +1,4 @@
-"""What lies behind an expectation that isn't met."""
+"""What remedies are worded with: command lines about a Rollout, and the way back to its stable revision."""
 
 from __future__ import annotations
 
