@@ -15,7 +15,7 @@ class Cause:
 
     why: str
     remedy: str
-    lasting: bool = False
+    permanent: bool = False
     """Whether it stays so until somebody acts, so that waiting is of no use."""
 
 

@@ -146,7 +146,7 @@ def test_a_demonstration_tells_what_in_the_cluster_is_wrong(world):
     claim = _explained(world)
     assert "tcp[0] of VirtualService app leads to other" in claim.cause
     assert "a VirtualService of its own" in claim.remedy
-    assert there(causes.standstill(world.ctx, "shop", "app")).lasting
+    assert there(causes.standstill(world.ctx, "shop", "app")).permanent
 
 
 def test_where_nothing_wrong_is_found_it_may_pass(world):
@@ -154,10 +154,10 @@ def test_where_nothing_wrong_is_found_it_may_pass(world):
     world.has("---\n".join((SERVICES, ROUTES)))
     world.says(TCP_SAYS)
     assert _explained(world).cause.startswith("Argo refuses its spec: The Rollout")
-    assert not there(causes.standstill(world.ctx, "shop", "app")).lasting
+    assert not there(causes.standstill(world.ctx, "shop", "app")).permanent
 
 
 def test_its_own_spec_does_not_mend_itself(world):
     world.add("app", SERVICES, ROUTES, ROLLOUT)
     world.says('InvalidSpec: The Rollout "app" is invalid: spec.strategy.steps[0].setWeight: no')
-    assert there(causes.standstill(world.ctx, "shop", "app")).lasting
+    assert there(causes.standstill(world.ctx, "shop", "app")).permanent

@@ -264,7 +264,7 @@ def test_what_stands_still_is_told_with_its_cause_and_the_remedy_for_that():
 
 def test_what_only_a_person_can_mend_is_not_waited_for():
     cluster, stage = FakeCluster(), Explained("a", ill=["no pod"] * 9)
-    stage.found = dataclasses.replace(stage.found, lasting=True)
+    stage.found = dataclasses.replace(stage.found, permanent=True)
     cluster.pending.extend([lambda: None, lambda: pytest.fail("waited on")])
     run, _ = up(stage, cluster=cluster, cancel=in_no_hurry())
     assert ": no pod; exceeded quota: few" in run.outcomes["a"].reason

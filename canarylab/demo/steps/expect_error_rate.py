@@ -11,7 +11,7 @@ from pydantic import Field
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.required import misplaced
+from canarylab.demo.preconditions import misplaced
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.error_rate import as_expected, at_most, clean_since, none_failed, of_canary, recovered
@@ -90,7 +90,7 @@ class ExpectErrorRate(Step):
         requests, within = self.options.requests, self.options.within
         if background.timeline.so_far().moment is None:
             background.timeline.note(self.kind)
-        self._wait(ctx, background, lambda period: period.good >= requests or recovered(period, within).hopeless)
+        self._wait(ctx, background, lambda period: period.good >= requests or recovered(period, within).permanent)
         period = background.timeline.cut()
         return [recovered(period, within), clean_since(period, requests), self._of_canary(ctx, [period])]
 

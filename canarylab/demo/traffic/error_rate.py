@@ -28,7 +28,7 @@ def recovered(period: Period, within: float) -> Claim:
     if period.last_failure is not None and (late := period.last_failure - period.moment.at) > 0:
         seen, holds = f"last failed answer {late:.2f} s after it", late <= within
     text = f"time to recover after {period.moment.name}"
-    return Claim(text, f"at most {within:g} s", seen, holds, _cause(period), hopeless=not holds)
+    return Claim(text, f"at most {within:g} s", seen, holds, _cause(period), permanent=not holds)
 
 
 def clean_since(period: Period, requests: int) -> Claim:

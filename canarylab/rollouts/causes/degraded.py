@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 _ABORTED = "RolloutAborted: "
 
 
-def refuse_lasting(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
+def raise_if_permanent(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
     """Raise StageError for the first Rollout among the objects that stays as it is until somebody acts."""
     for rollout in _unhealthy(ctx, objects):
-        _refuse_lasting(ctx, rollout)
+        _raise_if_permanent(ctx, rollout)
 
 
 def cause(ctx: Context, objects: Iterable[dict[str, Any]]) -> Cause | None:
@@ -29,7 +29,7 @@ def cause(ctx: Context, objects: Iterable[dict[str, Any]]) -> Cause | None:
     for rollout in _unhealthy(ctx, objects):
         if found := causes.trouble(ctx, rollout["metadata"]["namespace"], rollout["metadata"]["name"]):
             may_come = invalid.is_refused(rollout)  # other stages may bring what it refers to
-            return replace(found, lasting=found.lasting and not may_come)
+            return replace(found, permanent=found.permanent and not may_come)
     return None
 
 
@@ -42,7 +42,7 @@ def _unhealthy(ctx: Context, objects: Iterable[dict[str, Any]]) -> Iterator[dict
                 yield live
 
 
-def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
+def _raise_if_permanent(ctx: Context, rollout: dict[str, Any]) -> None:
     meta, status = rollout["metadata"], rollout.get("status", {})
     if status.get("phase") != "Degraded" or status.get("observedGeneration") != str(meta["generation"]):
         return
@@ -51,7 +51,7 @@ def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
     if message.startswith(_ABORTED):
         found = causes.trouble(ctx, meta["namespace"], meta["name"])
         what = f"{subject} is in the middle of an update that was aborted"
-        why = found.why if found and found.lasting else message
+        why = found.why if found and found.permanent else message
         remedy = f"`{ctx.command('demo --reset')}` sets it back to its stable revision, then `{up}`"
     elif invalid.is_of_own_spec(message):
         what, why = (

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.causes.cause import INVALID_SPEC
-from canarylab.rollouts.validation.known import Known
+from canarylab.rollouts.causes.remedies import INVALID_SPEC
+from canarylab.rollouts.validation.known_objects import Known
 from canarylab.rollouts.validation.mistake import Mistake
-from canarylab.rollouts.validation.references import is_rollout, lasting, mistakes
+from canarylab.rollouts.validation.references import is_rollout, mistakes, permanent_mistakes
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def said(message: str) -> str:
     return message.partition(" is invalid: ")[2]
 
 
-def refuse_lasting(
+def raise_if_permanent(
     ctx: Context, objects: Iterable[Object], declared: Callable[[], Iterable[tuple[Path, Object]]]
 ) -> None:
     """Raise StageError for the first Rollout that is refused for what nothing of the playbook will mend.
@@ -51,7 +51,7 @@ def refuse_lasting(
         )
         if live is not None and is_refused(live):
             known = tuple(declared())
-            if found := _refused_for(lasting(ctx, live, known)):
+            if found := _refused_for(permanent_mistakes(ctx, live, known)):
                 raise _error(ctx, live, found, known)
 
 
@@ -88,7 +88,7 @@ def cause(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
     up, plan = ctx.command("up"), ctx.command("plan")
     is_own = is_of_own_spec(view.message)  # what it refers to is looked at after that
     if not is_own and (found := _refused_for(mistakes(rollout, Known((), ctx.cluster)))):
-        return Cause(f"{why}; {found.what}", f"{found.remedy}; then `{up}`", lasting=True)
+        return Cause(f"{why}; {found.what}", f"{found.remedy}; then `{up}`", permanent=True)
     differs = f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back"
     remedy = f"{differs}; where nothing differs, it is the manifest that has to be corrected"
-    return Cause(why, remedy, lasting=is_own)
+    return Cause(why, remedy, permanent=is_own)

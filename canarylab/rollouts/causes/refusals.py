@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, condition, dig, labels_of
-from canarylab.rollouts.causes.cause import kubectl, or_reset
+from canarylab.rollouts.causes.remedies import kubectl, or_reset
 from canarylab.rollouts.routes.backends import pods_behind
 from canarylab.rollouts.view import RolloutView
 
@@ -54,7 +54,7 @@ def _quota(ctx: Context, view: RolloutView, said: str, found: re.Match[str]) -> 
     if _was_changed(ctx.cluster.get("v1", "ResourceQuota", name, view.namespace), found["limited"]):
         return Cause(f"{said}; the quota was changed since, and Kubernetes tries again", f"wait, or see `{show}`")
     remedy = f"`{show}` shows what uses it up: raise the quota, or let the Rollout ask for less"
-    return Cause(said, or_reset(ctx, remedy), lasting=not frees)
+    return Cause(said, or_reset(ctx, remedy), permanent=not frees)
 
 
 def _was_changed(quota: Object | None, limited: str) -> bool:
@@ -67,7 +67,7 @@ def _was_changed(quota: Object | None, limited: str) -> bool:
 def _uncounted(ctx: Context, view: RolloutView, said: str, found: re.Match[str]) -> Cause:
     show = kubectl(ctx, view, f"describe resourcequota {found['name']}")
     remedy = f"give the containers of the Rollout's template what the quota counts ({found['must']}); `{show}` shows it"
-    return Cause(said, or_reset(ctx, remedy), lasting=True)
+    return Cause(said, or_reset(ctx, remedy), permanent=True)
 
 
 def _pod_security(ctx: Context, view: RolloutView, said: str, found: re.Match[str]) -> Cause:
@@ -79,7 +79,7 @@ def _pod_security(ctx: Context, view: RolloutView, said: str, found: re.Match[st
     level = found["level"]
     if _INIT not in found["broken"] or not any(one in found["broken"] for one in _CAPABILITIES):
         remedy = f"change the Rollout's template so that it meets `{level}`, {_another_level(ctx, view)}"
-        return Cause(said, or_reset(ctx, remedy), lasting=True)
+        return Cause(said, or_reset(ctx, remedy), permanent=True)
     why = (
         f"{said}; the sidecar's init container {_INIT} needs {' and '.join(_CAPABILITIES)}, which the level `{level}` "
         f"of namespace {view.namespace} forbids, so that no pod with a sidecar can be made there"
@@ -90,7 +90,7 @@ def _pod_security(ctx: Context, view: RolloutView, said: str, found: re.Match[st
         f"{{enabled: true}}}}`{besides} among the values of istiod), so that pods need no such container; "
         f"{_another_level(ctx, view)}"
     )
-    return Cause(why, or_reset(ctx, remedy), lasting=True)
+    return Cause(why, or_reset(ctx, remedy), permanent=True)
 
 
 def _another_level(ctx: Context, view: RolloutView) -> str:
@@ -104,7 +104,7 @@ def _another_level(ctx: Context, view: RolloutView) -> str:
 
 def _denied(ctx: Context, _: RolloutView, said: str, found: re.Match[str]) -> Cause:
     remedy = f"change what was refused so that webhook {found['webhook']} allows it, or ask whoever set it up"
-    return Cause(said, or_reset(ctx, remedy), lasting=True)
+    return Cause(said, or_reset(ctx, remedy), permanent=True)
 
 
 def _unanswered(ctx: Context, _: RolloutView, said: str, found: re.Match[str]) -> Cause:
@@ -118,7 +118,7 @@ def _unanswered(ctx: Context, _: RolloutView, said: str, found: re.Match[str]) -
     if live is None:
         why = f"{said}; there is no Service {namespace}/{name}, which that webhook asks"
         remedy = f"`{ctx.command('up')}` brings it back if it is the playbook's; else delete the webhook"
-        return Cause(why, or_reset(ctx, remedy), lasting=True)
+        return Cause(why, or_reset(ctx, remedy), permanent=True)
     if any(condition(pod, "Ready").get("status") == "True" for pod in pods_behind(ctx.cluster, live)):
         why = f"{said}; Service {namespace}/{name} has a ready pod now"
         return Cause(why, f"it is tried again by itself; `{context} --namespace {namespace} get pods` shows the pods")
@@ -127,7 +127,7 @@ def _unanswered(ctx: Context, _: RolloutView, said: str, found: re.Match[str]) -
             owner = deployment["metadata"]["name"]
             why = f"{said}; no pod is behind Service {namespace}/{name}: Deployment {owner} is scaled to 0"
             remedy = f"`{context} --namespace {namespace} scale deployment {owner} --replicas 1`"
-            return Cause(why, remedy, lasting=True)
+            return Cause(why, remedy, permanent=True)
     why = f"{said}; no pod behind Service {namespace}/{name} is ready"
     shows = f"`{context} --namespace {namespace} get pods` shows why"
     return Cause(why, f"{shows}; `{ctx.command('up')}` repairs what is the playbook's")

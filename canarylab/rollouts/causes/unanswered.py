@@ -11,7 +11,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube import sidecars
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, condition, dig, listed
-from canarylab.rollouts.causes import authorities
+from canarylab.rollouts.causes import replaced_authority
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
 from canarylab.rollouts.causes.mesh.destinations import (
     Destination,
@@ -104,7 +104,7 @@ def _first_gateway(ctx: Context, routes: Sequence[Object]) -> list[Object]:
 def _denied(ctx: Context, pod: Object, call: Call) -> Cause | None:
     mesh = mesh_of(ctx.cluster)
     found = denial(policies(ctx.cluster, "AuthorizationPolicy", mesh, pod["metadata"]["namespace"]), mesh, pod, call)
-    return None if found is None else Cause(found.why, _let_in(ctx, found, call), lasting=found.sure)
+    return None if found is None else Cause(found.why, _let_in(ctx, found, call), permanent=found.sure)
 
 
 def _let_in(ctx: Context, found: Denial, call: Call) -> str:
@@ -124,7 +124,7 @@ def _nobody_there(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause
     """The first destination that can't answer, by the objects it is made of."""
     for to in (to for route in routes for to in destinations(route)):
         if found := _wrong_with(ctx, to, asked):
-            return Cause(found[0], found[1], lasting=True)
+            return Cause(found[0], found[1], permanent=True)
     return None
 
 
@@ -201,12 +201,12 @@ def _ends(ctx: Context, routes: Iterable[Object]) -> Iterator[tuple[Destination,
 def _of_two_authorities(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:  # noqa: ARG001 - a look
     """A gateway and pods whose certificates are of different authorities."""
     pods = [*_first_gateway(ctx, routes), *(pod for _, _, pod in _ends(ctx, routes))]
-    found = authorities.outdated(ctx.cluster, pods)
+    found = replaced_authority.outdated(ctx.cluster, pods)
     if not found:
         return None
     names = ", ".join(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in found)
-    why = f"the mesh has two certificate authorities: {names} {authorities.STILL_HAVE}"
-    return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", lasting=True)
+    why = f"the mesh has two certificate authorities: {names} {replaced_authority.STILL_HAVE}"
+    return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", permanent=True)
 
 
 def _plain_text(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
@@ -218,7 +218,7 @@ def _plain_text(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause |
         plain = [one for one in rules_of(ctx.cluster, to) if _tls_mode(one) == DISABLE]
         if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
             why = f"{named(plain[0])} turns TLS off (mode DISABLE), and {named(mode.policy)} takes mutual TLS only"
-            return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", lasting=True)
+            return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", permanent=True)
     return None
 
 

@@ -28,7 +28,7 @@ from canarylab.stages import addresses, certificates
 from canarylab.tools import helm
 from canarylab.tools.helm import Helm, Release
 from canarylab.tools.runner import run_once
-from canarylab.yamlfile.reader import read_documents
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 _HELM_SECONDS = 180.0
 _UNCOMPARED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
@@ -98,7 +98,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _foreign(self, ctx: Context, records: Sequence[Release]) -> str | None:
         """What stands in this release's place already; None where there is nothing, or it is ours.
 
-        Raises ClashError for what doesn't fit.
+        Raises ConflictError for what doesn't fit.
         """
         chart = self.options.chart.rpartition("/")[2]
         wanted = WantedRelease(self.name, self.options.namespace, chart, self.options.version)
@@ -208,7 +208,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _records(self, cluster: Cluster) -> list[Release]:
         """All recorded revisions, the newest first."""
         labels = {**helm.RECORD_LABELS, "name": self.name}
-        if namespaces.is_terminating(cluster, self.options.namespace):
+        if namespaces.is_namespace_terminating(cluster, self.options.namespace):
             return []  # they are going
         return helm.newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
 
