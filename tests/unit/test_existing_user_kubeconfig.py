@@ -66,6 +66,7 @@ def test_without_any_kubeconfig_there_are_none():
         user_kubeconfig.require("a")
     assert str(caught.value.where) == os.environ["KUBECONFIG"]
     assert "'a'" in caught.value.what
+    assert "none" in str(caught.value.remedy)
 
 
 def test_the_copy_holds_that_context_and_nothing_else(write):
