@@ -317,6 +317,12 @@ class TestInjection:
         bare.world.pods = lambda: original  # type: ignore[method-assign]
         assert "it asks for none" in str(expect(bare, status="Healthy", pods="2/2").why)
 
+    def test_where_every_pod_has_one_it_is_not_blamed(self, bare: Stage):
+        bare.world.sidecar = True
+        error = expect(bare, status="Healthy", pods="3/3")
+        assert "the template itself has fewer containers than that" in str(error.why)
+        assert "istio-injection" not in str(error)
+
     @pytest.mark.parametrize(
         ("phase", "message", "may"),
         [

@@ -293,7 +293,7 @@ class TestSilentAnswers:
         said = refused(stage, 0)
         assert "the layer traffic disagrees" in said
         assert "saw 198 of 200 by the gateway's counters" in said
-        assert "not sent every request to where its route leads" in said
+        assert "the gateway counted fewer there" in said
 
     def test_a_proxy_that_cannot_be_asked_leaves_them_uncounted(self, stage: Stage):
         stage.world.mesh.unreachable.add(GATEWAY_POD)

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, report, unmet
@@ -73,7 +74,7 @@ class Evidence(Step):
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         scene = _Scene(ctx, self.options, targets(ctx, self.options), service(ctx, self.options.gateway))
-        found = [*wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)]
+        found = [*wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS, scene.trouble)]
         before = scene.require_canary()
         with Proxies(ctx.cluster, scene.gateway) as proxies:
             found += scene.configured(proxies)
@@ -105,6 +106,10 @@ class _Scene:
     def look(self) -> tuple[Object, RolloutView]:
         rollout = get_rollout(self.ctx, self.options.namespace, self.options.rollout)
         return rollout, view_of(self.ctx, rollout)
+
+    def trouble(self) -> Cause | None:
+        """Why the Rollout itself doesn't get on."""
+        return causes.trouble(self.ctx, self.options.namespace, self.options.rollout)
 
     def require_canary(self) -> RolloutView:
         """The Rollout as it is. Raises ExpectationError where a share between none and all has no meaning."""
@@ -193,7 +198,7 @@ def _explained(wrong: Claim, found: Sequence[Claim], before: RolloutView, scene:
     words.append(f"{_and(agreeing)} {'say' if len(agreeing) > 1 else 'says'} what was expected")
     if wrong.cause:
         words.append(wrong.cause)
-    if trouble := causes.trouble(scene.ctx, scene.options.namespace, scene.options.rollout):
+    if trouble := scene.trouble():
         words.append(f"the Rollout itself doesn't get on: {trouble.why}; {trouble.remedy}")
     _, now = scene.look()
     if (now.current_hash, now.step, now.set_weight) != (before.current_hash, before.step, before.set_weight):

@@ -48,7 +48,10 @@ def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: in
     copies = ask_until(ctx, lambda: Proportion(count(ctx, view) - before, sent), over, _SECONDS)
     about = "" if percent == _ALL else "about "
     too_few = "the proxy copies fewer than its route says, or a pod of the canary has gone with its count"
-    too_many = "others ask the same host meanwhile, and their requests are copied, too"
+    too_many = (
+        "most likely others ask the same host meanwhile, and their requests are copied, too; or something asks the "
+        "canary's pods directly"
+    )
     return Claim(
         "requests mirrored to the canary, counted there",
         f"{about}{wanted:,} of {copies.total:,}",

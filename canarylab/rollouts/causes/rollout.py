@@ -60,8 +60,9 @@ def explained(ctx: Context, namespace: str, name: str, claims: Iterable[Claim]) 
 
 
 def _with(ctx: Context, view: RolloutView, pods: Pods, claim: Claim, found: Cause | None) -> Claim:
-    cause = injection.missed(ctx, view, pods) if claim.cause == injection.NO_SIDECAR else found
-    return claim if cause is None else dataclasses.replace(claim, cause=cause.why, remedy=cause.remedy)
+    if claim.cause == injection.NO_SIDECAR:
+        found = injection.missed(ctx, view, pods) or injection.fewer_containers(ctx, view)
+    return claim if found is None else dataclasses.replace(claim, cause=found.why, remedy=found.remedy)
 
 
 def standstill(ctx: Context, namespace: str, name: str) -> Cause | None:
