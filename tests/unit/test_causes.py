@@ -10,8 +10,9 @@ from demo_world import HASHES, IMAGE, Stage, pod, step
 from support.istio_webhooks import webhooks
 from support.runs import playbook_of
 
-from canarylab.contract.step import Claim
+from canarylab.contract.step import Claim, Session
 from canarylab.demo import reset
+from canarylab.demo.steps.abort import Abort
 from canarylab.demo.steps.expect_rollout import ExpectRollout
 from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.set_image import SetImage
@@ -227,6 +228,15 @@ class TestWaits:
         refused.world.pending += [lambda: None, lambda: None]
         expect(refused, status="Degraded")
         assert not refused.world.pending
+
+    def test_where_nothing_goes_on_no_failure_is_awaited(self, updating: Stage, monkeypatch: pytest.MonkeyPatch):
+        """Argo does nothing with a Rollout whose spec it refuses, not even an abort."""
+        monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
+        updating.world.aborted = lambda: updating.world.refused("spec.steps: no")  # type: ignore[method-assign]
+        updating.world.pending += [lambda: None, lambda: pytest.fail("waited on")]
+        with pytest.raises(ExpectationError) as raised:
+            step(Abort, rollout="rollouts-demo").run(updating.ctx, Session())
+        assert "Argo refuses its spec" in str(raised.value.why)
 
     def test_a_reset_ends_too(self, refused: Stage):
         with pytest.raises(ExpectationError) as raised:

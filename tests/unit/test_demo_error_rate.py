@@ -94,7 +94,6 @@ class TestOfCanary:
         assert not error_rate.of_canary(Counter({bad("", TIMEOUT): 1}), "", SHOWN).holds
         assert error_rate.of_canary(Counter(), "", SHOWN).holds
 
-
     def test_what_a_pod_answered_that_names_no_revision_was_not_lost(self):
         claim = error_rate.of_canary(Counter({bad(""): 2}), "bbb", SHOWN)
         assert claim.seen == "2 from pods that don't say their revision"

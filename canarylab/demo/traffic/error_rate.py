@@ -73,9 +73,7 @@ def _other_rate(period: Period, why: Why) -> str:
     )
 
 
-def of_canary(
-    failures: Counter[FailureMode], canary: str, shown: Mapping[str, str], why: Why = likely_cause
-) -> Claim:
+def of_canary(failures: Counter[FailureMode], canary: str, shown: Mapping[str, str], why: Why = likely_cause) -> Claim:
     """Every failed answer came from the canary; "": there is none, so nobody may fail.
 
     `shown` maps each revision's pod-template-hash to how it is shown.

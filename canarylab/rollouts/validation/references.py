@@ -46,13 +46,18 @@ def refuse_dangling(
 
 def lasting(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object]]) -> Iterator[Mistake]:
     """The mistakes that are left once all manifests are applied, as far as the cluster says what else there is."""
-    charts = {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
+    charts = chart_namespaces(ctx)
     namespace = dig(rollout, "metadata", "namespace")
     known = Known(declared, cluster_if_any(ctx))
     with contextlib.suppress(CanarylabError):  # the cluster doesn't say: the stage will find it
         for found in mistakes(rollout, known):
             if found.absent_from is None or charts.isdisjoint((namespace, found.absent_from)):
                 yield found
+
+
+def chart_namespaces(ctx: Context) -> set[str | None]:
+    """Those in which stages make objects that aren't known beforehand."""
+    return {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
 
 
 def is_rollout(obj: Object) -> bool:
