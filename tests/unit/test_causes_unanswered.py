@@ -10,7 +10,8 @@ from causes_world import ARGO, ISTIO, SECURITY, SIDECAR, CausesWorld
 
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import authorities, measuring, unanswered
-from canarylab.rollouts.causes.unanswered import CUT, FORBIDDEN, FORBIDDEN_BY_GATEWAY, UNAVAILABLE, Asked
+from canarylab.rollouts.causes.unanswered import CUT, FORBIDDEN, FORBIDDEN_BY_GATEWAY, UNAVAILABLE
+from canarylab.rollouts.routes.match import Request
 
 HOST = "web.test"
 CONTROLLER = {"app.kubernetes.io/name": "argo-rollouts"}
@@ -46,7 +47,7 @@ def policy(world: CausesWorld, namespace: str = "shop", **spec: Any) -> None:
 
 
 def look(world: CausesWorld, failure: str, *, tls: bool = False):
-    return unanswered.unanswered(world.ctx, Asked(HOST, 80, tls=tls), failure)
+    return unanswered.unanswered(world.ctx, Request(HOST, "/", {}, tls, 80), failure)
 
 
 class TestForbidden:

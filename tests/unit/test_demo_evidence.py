@@ -18,7 +18,7 @@ from support.fake_time import FakeTime
 from canarylab.contract.step import Session, Step
 from canarylab.demo.steps.evidence import Evidence
 from canarylab.demo.traffic.client import Target
-from canarylab.demo.traffic.survey import request_of
+from canarylab.demo.traffic.diagnosis import request_of
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
 from canarylab.rollouts.routes.match import Request

@@ -17,9 +17,9 @@ from canarylab.demo import claims
 from canarylab.demo.traffic import mirrored
 from canarylab.demo.traffic.answers import none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
-from canarylab.demo.traffic.diagnosis import why_failed
+from canarylab.demo.traffic.diagnosis import request_of, why_failed
 from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
-from canarylab.demo.traffic.survey import Survey, request_of
+from canarylab.demo.traffic.survey import Survey
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object

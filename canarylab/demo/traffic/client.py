@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import h11
 
 PATH = "/color"
+REQUEST_TIMEOUT = 5.0
+"""Seconds that an answer is waited for."""
 _CHUNK = 1 << 16
 _OK = 200
 _STATUS, _BY_GATEWAY = "status ", " from the gateway"

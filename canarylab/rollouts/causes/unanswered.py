@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from canarylab.contract.cause import Cause
+from canarylab.contract.context import Context
 from canarylab.errors import CanarylabError
 from canarylab.kube import sidecars
 from canarylab.kube.forward import PodPort
-from canarylab.kube.objects import Object, condition, dig, listed
+from canarylab.kube.objects import Object, condition, dig, labels_of, listed
+from canarylab.kube.workloads import GATEWAY_NAME
 from canarylab.rollouts.causes import authorities
+from canarylab.rollouts.causes.mesh import handshake, itself
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
 from canarylab.rollouts.causes.mesh.destinations import (
     Destination,
@@ -22,44 +24,30 @@ from canarylab.rollouts.causes.mesh.destinations import (
     rules_of,
     subset_labels,
 )
+from canarylab.rollouts.causes.mesh.gateways import Bound, bound_to
 from canarylab.rollouts.causes.mesh.peers import DISABLE, STRICT, peer_mode
 from canarylab.rollouts.causes.mesh.ports import known_ports, pod_port, service_port
 from canarylab.rollouts.causes.mesh.settings import SYSTEM, mesh_of, named, policies
 from canarylab.rollouts.routes import envoy
-
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
+from canarylab.rollouts.routes.match import Request
 
 FORBIDDEN = "status 403"
 FORBIDDEN_BY_GATEWAY = "status 403 from the gateway"
 UNAVAILABLE = "status 503 from the gateway"
+LATE = "no answer in time"
 CUT = "the connection was cut"
 """By the other side: how TLS that is passed through meets a refusal."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What was asked of the gateway: `port` is that of its Service."""
-
-    host: str
-    port: int
-    path: str = "/"
-    tls: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+_Look = Callable[[Context, Request, Sequence[Object]], Cause | None]
 
 
-def unanswered(ctx: Context, asked: Asked, failure: str) -> Cause | None:
-    """What keeps such requests from being answered now; None where nothing is found, or the cluster can't be asked."""
-    looks: Sequence[Callable[[Context, Asked, Sequence[Object]], Cause | None]]
-    if failure == FORBIDDEN_BY_GATEWAY:
-        looks = (_forbidden_at_gateway,)
-    elif failure == FORBIDDEN:
-        looks = (_forbidden_at_pods,)
-    elif failure == UNAVAILABLE:
-        looks = (_nobody_there, _of_two_authorities, _plain_text, _not_told)
-    elif failure == CUT and asked.tls:
-        looks = (_forbidden_at_gateway, _forbidden_at_pods, _nobody_there, _of_two_authorities)
-    else:
+def unanswered(ctx: Context, asked: Request, failure: str, seconds: float = 0.0) -> Cause | None:
+    """What keeps such requests from being answered now; None where nothing is found, or the cluster can't be asked.
+
+    `seconds` is how long an answer was waited for.
+    """
+    if not (looks := _looks(asked, failure, seconds)):
         return None
     try:
         routes = routes_for(ctx.cluster, asked.host)
@@ -68,10 +56,56 @@ def unanswered(ctx: Context, asked: Asked, failure: str) -> Cause | None:
         return None
 
 
+def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
+    """What may lie behind such a failure, the likeliest first."""
+    if failure == FORBIDDEN:
+        return (_forbidden_at_pods,)
+    if failure == LATE:
+        return (functools.partial(_delayed, seconds),)
+    if failure == CUT:
+        at_pods = (_forbidden_at_pods, _nobody_there, _of_two_authorities)
+        return (_handshake, _forbidden_at_gateway, *at_pods) if asked.tls else ()
+    if (status := itself.status_of(failure)) is None:
+        return ()
+    further = {
+        FORBIDDEN_BY_GATEWAY: (_forbidden_at_gateway,),
+        UNAVAILABLE: (_nobody_there, _of_two_authorities, _plain_text, _not_told),
+    }
+    return (functools.partial(_by_itself, status), *further.get(failure, ()))
+
+
+# -- the gateway itself ------------------------------------------------------------------------------------------------
+
+
+def _by_itself(status: int, ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+    """A fault on purpose, an answer of its own, no route at all."""
+    if not routes:
+        return itself.answered(Bound(), asked, status, routes)
+    found = (itself.answered(one, asked, status, routes) for one in _bound(ctx, asked, routes))
+    return next(filter(None, found), None)
+
+
+def _delayed(seconds: float, ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+    found = (itself.delayed(one, asked, seconds) for one in _bound(ctx, asked, routes))
+    return next(filter(None, found), None)
+
+
+def _handshake(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+    found = (handshake.ended_by(ctx, one, asked) for one in _bound(ctx, asked, routes))
+    return next(filter(None, found), None)
+
+
+def _bound(ctx: Context, asked: Request, routes: Sequence[Object]) -> Iterator[Bound]:
+    """What is bound to the gateway, where it is one of Istio's Gateways, and not one of the Gateway API."""
+    for pod in _first_gateway(ctx, routes):
+        if GATEWAY_NAME not in labels_of(pod):
+            yield bound_to(ctx.cluster, pod, asked.port)
+
+
 # -- AuthorizationPolicy -----------------------------------------------------------------------------------------------
 
 
-def _forbidden_at_gateway(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+def _forbidden_at_gateway(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
     """A policy of the gateway's own pods; whoever asks from outside has no identity."""
     for pod in _first_gateway(ctx, routes):
         call = Call(asked.port, "", asked.tls, asked.host, asked.path, headers=asked.headers)
@@ -80,7 +114,7 @@ def _forbidden_at_gateway(ctx: Context, asked: Asked, routes: Sequence[Object]) 
     return None
 
 
-def _forbidden_at_pods(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+def _forbidden_at_pods(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
     """A policy of the pods that the routes lead to; the gateway asks them by its own identity, if by mutual TLS."""
     mesh = mesh_of(ctx.cluster)
     for gateway in _first_gateway(ctx, routes):
@@ -120,7 +154,7 @@ def _let_in(ctx: Context, found: Denial, call: Call) -> str:
 # -- nobody behind it --------------------------------------------------------------------------------------------------
 
 
-def _nobody_there(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+def _nobody_there(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
     """The first destination that can't answer, by the objects it is made of."""
     for to in (to for route in routes for to in destinations(route)):
         if found := _wrong_with(ctx, to, asked):
@@ -128,7 +162,7 @@ def _nobody_there(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause
     return None
 
 
-def _wrong_with(ctx: Context, to: Destination, asked: Asked) -> tuple[str, str] | None:
+def _wrong_with(ctx: Context, to: Destination, asked: Request) -> tuple[str, str] | None:
     """What is wrong with the destination, and what to do; None where nothing is, or it isn't a Service's."""
     if not to.service:
         return _half_a_name(ctx, to)
@@ -172,7 +206,7 @@ def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) ->
     return f"{to.where} routes to {which}: {seen}", f"`{kubectl} get pods,endpointslices` shows them"
 
 
-def _port_of(to: Destination, service: Object, asked: Asked) -> int:
+def _port_of(to: Destination, service: Object, asked: Request) -> int:
     """What the route names, else the Service's only one, else the gateway's.
 
     Source: istio/istio, pilot/pkg/networking/core/route/route.go, GetDestinationCluster.
@@ -181,7 +215,7 @@ def _port_of(to: Destination, service: Object, asked: Asked) -> int:
     return to.port or (int(ports[0]["port"]) if len(ports) == 1 else asked.port)
 
 
-def _port_at(to: Destination, service: Object, pod: Object, asked: Asked) -> int:
+def _port_at(to: Destination, service: Object, pod: Object, asked: Request) -> int:
     port = _port_of(to, service, asked)
     return pod_port(service, port, pod) or port
 
@@ -198,7 +232,7 @@ def _ends(ctx: Context, routes: Iterable[Object]) -> Iterator[tuple[Destination,
 # -- somebody is there, and they don't understand each other -----------------------------------------------------------
 
 
-def _of_two_authorities(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:  # noqa: ARG001 - a look
+def _of_two_authorities(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:  # noqa: ARG001 - a look
     """A gateway and pods whose certificates are of different authorities."""
     pods = [*_first_gateway(ctx, routes), *(pod for _, _, pod in _ends(ctx, routes))]
     found = authorities.outdated(ctx.cluster, pods)
@@ -209,7 +243,7 @@ def _of_two_authorities(ctx: Context, asked: Asked, routes: Sequence[Object]) ->
     return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", lasting=True)
 
 
-def _plain_text(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+def _plain_text(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
     """A DestinationRule that has the gateway ask in plain text what takes mutual TLS only."""
     mesh = mesh_of(ctx.cluster)
     for to, service, pod in _ends(ctx, routes):
@@ -222,7 +256,7 @@ def _plain_text(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause |
     return None
 
 
-def _not_told(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+def _not_told(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
     """A gateway whose Envoy doesn't know the pods that are ready, as istiod hasn't told it (yet)."""
     for gateway in _first_gateway(ctx, routes):
         meta = gateway["metadata"]

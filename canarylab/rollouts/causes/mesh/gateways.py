@@ -1,0 +1,132 @@
+"""A gateway's pod as istiod looks at it: its Gateways, the Secrets of their servers, the route that a request takes.
+
+Sources: istio/istio, pilot/pkg/model/gateway.go (mergeGateways), pilot/pkg/model/credentials/resource.go
+(ParseResourceName) and pilot/pkg/xds/sds.go (filterAuthorizedResources): a Secret is read in the namespace of the
+gateway's pods, wherever the Gateway is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from canarylab.kube.client import is_served
+from canarylab.kube.objects import Object, dig, labels_of, listed
+from canarylab.rollouts.causes.mesh.ports import service_port
+from canarylab.rollouts.causes.mesh.settings import named
+from canarylab.rollouts.routes import delegates, gateways, virtual_services
+from canarylab.rollouts.routes.match import Proxy, Request
+from canarylab.rollouts.routes.proxies import proxy_of
+from canarylab.rollouts.routes.route import Route
+
+if TYPE_CHECKING:
+    from canarylab.kube.client import Cluster
+
+_SCHEME = "kubernetes://"
+_CREDENTIALS = ("credentialName", "credentialNames")
+
+
+@dataclass(frozen=True)
+class Server:
+    """One of the servers of a Gateway, as it is written."""
+
+    gateway: Object
+    index: int
+    written: Mapping[str, object]
+
+    @property
+    def where(self) -> str:
+        """As a person finds it."""
+        return f"{named(self.gateway)}, servers[{self.index}]"
+
+    @property
+    def port(self) -> int:
+        """The one that it opens, of the gateway's pods or of their Service."""
+        return int(dig(self.written, "port", "number") or 0)
+
+    @property
+    def hosts(self) -> list[str]:
+        """Without the namespaces that may stand before them."""
+        return [str(one).rpartition("/")[2].lower() for one in listed(self.written, "hosts")]
+
+    @property
+    def mode(self) -> str:
+        """Of TLS, such as SIMPLE; "" where there is none."""
+        tls = dig(self.written, "tls") or {}
+        is_tls = str(dig(self.written, "port", "protocol") or "").upper() in ("HTTPS", "TLS")
+        return str(tls.get("mode") or "PASSTHROUGH") if is_tls else ""
+
+    @property
+    def credentials(self) -> list[str]:
+        """The Secrets of its certificates, each NAME or NAMESPACE/NAME."""
+        tls = dig(self.written, "tls")
+        names = [str(one) for one in listed(tls, "credentialNames")] or [str(dig(tls, "credentialName") or "")]
+        return [name.removeprefix(_SCHEME) for name in names if name and "://" not in name.removeprefix(_SCHEME)]
+
+    def place_of(self, credential: str) -> tuple[str | int, ...]:
+        """Where the name of a Secret stands in the Gateway."""
+        key, several = _CREDENTIALS
+        at = ("spec", "servers", self.index, "tls")
+        names = [str(one).removeprefix(_SCHEME) for one in listed(self.written, "tls", several)]
+        return (*at, several, names.index(credential)) if credential in names else (*at, key)
+
+
+def servers_of(gateway: Object) -> Iterator[Server]:
+    """All that it opens. Pure."""
+    for index, written in enumerate(listed(gateway, "spec", "servers")):
+        yield Server(gateway, index, written)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """All that is bound to a gateway's pods."""
+
+    proxy: Proxy = field(default_factory=lambda: Proxy("", {}))
+    gateways: Sequence[Object] = ()
+    virtual_services: Sequence[Object] = ()
+
+    def servers(self, port: int) -> list[Server]:
+        """Those at a port of its Service, in istiod's order."""
+        ports = (port, self.proxy.target_ports.get(port))
+        return [server for gateway in self.gateways for server in servers_of(gateway) if server.port in ports]
+
+    def route(self, request: Request) -> Route | None:
+        """The route that such a request takes."""
+        return gateways.Routing(self.gateways, self.virtual_services, self.proxy).route(request)
+
+    def written(self, route: Route) -> Object | None:
+        """An http route as it is written, None where it is no VirtualService's."""
+        known = {(str(one["metadata"]["namespace"]), one["metadata"]["name"]): one for one in self.virtual_services}
+        every = (found for one in self.virtual_services for found in delegates.merged(one, known))
+        same = (found for found in every if _is(route, virtual_services.route_of(found)))
+        return next((found.written for found in same), None)
+
+
+def _is(route: Route, other: Route) -> bool:
+    return (route.protocol, route.ref, route.position) == ("http", other.ref, other.position)
+
+
+def bound_to(cluster: Cluster, pod: Object, port: int) -> Bound:
+    """By the pod of a gateway, and the port of its Service."""
+    proxy = _proxy(cluster, pod, port)
+    own = [one for one in _all(cluster, gateways.KIND) if _selects(one, proxy.labels)]
+    return Bound(proxy, gateways.oldest_first(own), _all(cluster, virtual_services.KIND))
+
+
+def _selects(gateway: Object, labels: Mapping[str, str]) -> bool:
+    return (dig(gateway, "spec", "selector") or {}).items() <= labels.items()
+
+
+def _all(cluster: Cluster, kind: str) -> list[Object]:
+    version = gateways.API_VERSION
+    return list(cluster.list(version, kind)) if is_served(cluster, version, kind) else []
+
+
+def _proxy(cluster: Cluster, pod: Object, port: int) -> Proxy:
+    namespace = pod["metadata"]["namespace"]
+    for service in cluster.list("v1", "Service", namespace):
+        selector = dig(service, "spec", "selector") or {}
+        if selector and selector.items() <= labels_of(pod).items() and service_port(service, port):
+            return proxy_of(service, [pod])
+    return Proxy(namespace, labels_of(pod))

@@ -1,0 +1,83 @@
+"""Why a gateway ends TLS handshakes: what its Gateways say of the host, and the Secrets that they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from canarylab.contract.cause import Cause
+from canarylab.kube import tls_secrets
+from canarylab.kube.client import ApiError
+from canarylab.kube.objects import dig
+from canarylab.rollouts.causes.mesh.gateways import Bound, Server
+from canarylab.rollouts.routes.match import Request
+from canarylab.rollouts.routes.route import under
+
+if TYPE_CHECKING:
+    from canarylab.contract.context import Context
+
+_PASSED_ON = ("PASSTHROUGH", "AUTO_PASSTHROUGH")
+_ASKING = ("MUTUAL", "ISTIO_MUTUAL")
+
+
+def ended_by(ctx: Context, bound: Bound, request: Request) -> Cause | None:
+    """What is wrong at the gateway for a request over TLS; None where nothing is found."""
+    opened = [server for server in bound.servers(request.port) if server.mode]
+    if not opened:
+        return None
+    server = under(request.host, ((host, server) for server in opened for host in server.hosts))
+    if server is None:
+        hosts = ", ".join(dict.fromkeys(host for each in opened for host in each.hosts))
+        why = f"no server of a Gateway takes {request.host} over TLS at port {request.port}: there is {hosts}"
+        return Cause(why, f"list {request.host} under the `hosts` of one of them ({opened[0].where})", lasting=True)
+    if server.mode in _PASSED_ON:
+        return _not_passed_on(bound, server, request)
+    return _without_certificate(ctx, bound, server, request) or _asks_for_one(server)
+
+
+def _not_passed_on(bound: Bound, server: Server, request: Request) -> Cause | None:
+    if server.mode == "AUTO_PASSTHROUGH" or bound.route(request) is not None:
+        return None
+    why = (
+        f"{server.where} passes TLS on (mode {server.mode}), and no tls route of a VirtualService that names this "
+        f"Gateway is for {request.host}"
+    )
+    return Cause(why, f"give one `match: [{{sniHosts: [{request.host}]}}]` among its tls routes", lasting=True)
+
+
+def _without_certificate(ctx: Context, bound: Bound, server: Server, request: Request) -> Cause | None:
+    for credential in server.credentials:
+        if found := _wrong_with(ctx, bound.proxy.namespace, server, credential):
+            why, remedy = found
+            return Cause(f"{why}; so the gateway ends no TLS for {request.host}", remedy, lasting=True)
+    return None
+
+
+def _wrong_with(ctx: Context, namespace: str, server: Server, credential: str) -> tuple[str, str] | None:
+    """What is wrong with a Secret that a server names, and what to do."""
+    place, _, name = credential.rpartition("/")
+    wants = f"{server.where} names Secret {name} (credentialName)"
+    if place not in ("", namespace):
+        why = f"{wants} of namespace {place}, and istiod reads only those of {namespace}, where the gateway's pods are"
+        return why, f"make it in namespace {namespace}, and name it without a namespace"
+    kubectl = f"kubectl --context {ctx.cluster.context} --namespace {namespace}"
+    made = f"`{kubectl} create secret tls {name} --cert=FILE --key=FILE` makes it"
+    try:
+        secret = ctx.cluster.get("v1", "Secret", name, namespace)
+        own = str(dig(server.gateway, "metadata", "namespace"))
+        is_elsewhere = secret is None and own != namespace and ctx.cluster.get("v1", "Secret", name, own) is not None
+    except ApiError:  # not everybody may read Secrets
+        return None
+    if secret is None:
+        beside = f"; there is one in namespace {own}, where istiod doesn't look for it" if is_elsewhere else ""
+        return f"{wants}, and namespace {namespace}, where the gateway's pods are, has none{beside}", made
+    if fault := tls_secrets.fault_of(secret):
+        return f"{wants}, and of Secret {namespace}/{name} no certificate can be had: {fault}", f"make it anew: {made}"
+    return None
+
+
+def _asks_for_one(server: Server) -> Cause | None:
+    if server.mode not in _ASKING:
+        return None
+    whose = "one of the mesh's own" if server.mode == "ISTIO_MUTUAL" else "one that its `cacert` vouches for"
+    why = f"{server.where} asks for a client certificate (mode {server.mode}), {whose}, and a demonstration has none"
+    return Cause(why, "use mode SIMPLE or OPTIONAL_MUTUAL for it, or ask another host", lasting=True)

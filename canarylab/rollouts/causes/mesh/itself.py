@@ -1,0 +1,106 @@
+"""What a gateway answers by itself because a route says so: faults on purpose, answers of its own, redirects.
+
+Source: istio/istio, pilot/pkg/networking/core/route/route.go (TranslateFault, ApplyDirectResponse, ApplyRedirect).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from canarylab.contract.cause import Cause
+from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.causes.mesh.gateways import Bound
+from canarylab.rollouts.routes import virtual_services
+from canarylab.rollouts.routes.match import Request
+from canarylab.rollouts.routes.route import TO_HTTPS, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_STATUS = re.compile(r"status (\d+) from the gateway")
+_NO_ROUTE, _TOO_LATE = 404, 504
+_REDIRECTS = (301, 302, 303, 307, 308)
+_LEAD_ON = "ask for something that a route leads to the application, by the step's `path` or `headers`"
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
+_DURATION = re.compile(r"([\d.]+)(h|ms|m|us|ns|s)")
+
+
+def status_of(failure: str) -> int | None:
+    """That of an answer which the gateway gave by itself; None for any other failure."""
+    found = _STATUS.fullmatch(failure)
+    return int(found[1]) if found else None
+
+
+def answered(bound: Bound, request: Request, status: int, routes: Sequence[Object]) -> Cause | None:
+    """Why it gives such a request an answer of that status; None where its routes don't say so."""
+    route = bound.route(request)
+    if route is None:
+        return _no_route(request, routes) if status == _NO_ROUTE else None
+    if status in _REDIRECTS and route.answer == TO_HTTPS:
+        return Cause(f"{route.where} sends plain requests to HTTPS (httpsRedirect)", _over_https(request), lasting=True)
+    written, where = bound.written(route), _where(route)
+    return _on_purpose(written, where, status) or (_too_late(written, where) if status == _TOO_LATE else None)
+
+
+def _on_purpose(written: Object | None, where: str, status: int) -> Cause | None:
+    abort = dig(written, "fault", "abort")
+    if dig(abort, "httpStatus") == status and (percent := percent_of(abort)):
+        why = f"{where} answers {percent:g} % of its requests with status {status} on purpose (fault.abort)"
+        return Cause(why, "take the fault out of the route", lasting=True)
+    if dig(written, "directResponse", "status") == status:
+        return Cause(f"{where} is answered with status {status} as it says (directResponse)", _LEAD_ON, lasting=True)
+    if status in _REDIRECTS and dig(written, "redirect"):
+        return Cause(f"{where} redirects (redirect)", _LEAD_ON, lasting=True)
+    return None
+
+
+def _too_late(written: Object | None, where: str) -> Cause | None:
+    limits = {"timeout": dig(written, "timeout"), "retries.perTryTimeout": dig(written, "retries", "perTryTimeout")}
+    if not (given := ", ".join(f"{key}: {value}" for key, value in limits.items() if value)):
+        return None
+    why = f"{where} gives the pods behind it no longer than that ({given}), and they took longer"
+    return Cause(why, "give it a longer one, or see why they take so long")
+
+
+def delayed(bound: Bound, request: Request, seconds: float) -> Cause | None:
+    """That the route makes some requests wait longer than that, on purpose."""
+    route = bound.route(request)
+    delay = dig(bound.written(route), "fault", "delay") if route else None
+    percent = percent_of(delay)
+    if route is None or not percent or (length := seconds_of(dig(delay, "fixedDelay"))) < seconds:
+        return None
+    why = f"{_where(route)} makes {percent:g} % of its requests wait {length:g} s on purpose (fault.delay)"
+    return Cause(f"{why}, and an answer is waited for {seconds:g} s", "take the fault out of the route", lasting=True)
+
+
+def percent_of(fault: Object | None) -> float:
+    """How many requests a fault is for; `percent` is the older name of a delay's. Pure."""
+    if (percentage := dig(fault, "percentage")) is not None:
+        return float(dig(percentage, "value") or 0)
+    return float(dig(fault, "percent") or 0) if dig(fault, "fixedDelay") else 0.0
+
+
+def seconds_of(duration: object) -> float:
+    """Of a duration such as 1m30s, as Go writes it; 0 for none. Pure."""
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(str(duration or "")))
+
+
+def _where(route: Route) -> str:
+    return f"http[{route.position}] of VirtualService {route.ref.namespace}/{route.ref.name}"
+
+
+def _over_https(request: Request) -> str:
+    return f"ask over HTTPS: list {request.host} under `tls`, with the port of the HTTPS server as `tls-port`"
+
+
+def _no_route(request: Request, routes: Sequence[Object]) -> Cause | None:
+    if not routes:
+        why = f"no VirtualService and no HTTPRoute of the cluster is for host {request.host}"
+        return Cause(why, "add it to the `hosts` of the one that names the gateway's Gateway", lasting=True)
+    if any(one["kind"] != virtual_services.KIND for one in routes):
+        return None  # how the Gateway API's are bound to these pods isn't known from here
+    names = ", ".join(f"{one['kind']} {one['metadata']['namespace']}/{one['metadata']['name']}" for one in routes)
+    asked = f"GET {request.path} for {request.host} at port {request.port} of the gateway"
+    why = f"no route is for {asked}, not even of {names}: by their `gateways`, `match` or `exportTo`, or by that port"
+    return Cause(why, "change what keeps such a request out, or ask for something that they are for", lasting=True)
