@@ -17,6 +17,7 @@ from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.errors import CanarylabError, StageError
 from canarylab.kube.client import FIELD_MANAGER
+from canarylab.kube.objects import Object
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
 from canarylab.yamlfile.document import Document
@@ -141,6 +142,10 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     def removals(self, ctx: Context) -> list[Removal]:  # noqa: ARG002 - a kind that can, says it in detail
         """What `remove` would find and do now. Reads only: on a cluster that isn't ours, a teardown shows it first."""
         return [Removal(f"whatever stage {self.name} made", "removed")]
+
+    def written(self) -> Sequence[tuple[Path, Object]]:
+        """The objects that the user's own files hold, each with its namespace and the file that it stands in."""
+        return ()
 
     def watches(self) -> Sequence[Watch]:
         """What to watch while waiting for health; nothing where apply returns only once all is well."""

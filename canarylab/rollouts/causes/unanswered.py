@@ -27,16 +27,20 @@ from canarylab.rollouts.causes.mesh.destinations import (
 from canarylab.rollouts.causes.mesh.gateways import Bound, bound_to
 from canarylab.rollouts.causes.mesh.peers import DISABLE, STRICT, peer_mode
 from canarylab.rollouts.causes.mesh.ports import known_ports, pod_port, service_port
-from canarylab.rollouts.causes.mesh.settings import SYSTEM, mesh_of, named, policies
+from canarylab.rollouts.causes.mesh.settings import SYSTEM, attached, mesh_of, named, policies
+from canarylab.rollouts.causes.written import at
 from canarylab.rollouts.routes import envoy
 from canarylab.rollouts.routes.match import Request
 
+UNAUTHENTICATED = "status 401"
+UNAUTHENTICATED_BY_GATEWAY = "status 401 from the gateway"
 FORBIDDEN = "status 403"
 FORBIDDEN_BY_GATEWAY = "status 403 from the gateway"
 UNAVAILABLE = "status 503 from the gateway"
 LATE = "no answer in time"
 CUT = "the connection was cut"
 """By the other side: how TLS that is passed through meets a refusal."""
+_AUTHORIZATION = "authorization"
 
 
 _Look = Callable[[Context, Request, Sequence[Object]], Cause | None]
@@ -60,6 +64,8 @@ def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
     """What may lie behind such a failure, the likeliest first."""
     if failure == FORBIDDEN:
         return (_forbidden_at_pods,)
+    if failure == UNAUTHENTICATED:
+        return (_token_refused_at_pods,)
     if failure == LATE:
         return (functools.partial(_delayed, seconds),)
     if failure == CUT:
@@ -69,6 +75,7 @@ def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
         return ()
     further = {
         FORBIDDEN_BY_GATEWAY: (_forbidden_at_gateway,),
+        UNAUTHENTICATED_BY_GATEWAY: (_token_refused_at_gateway,),
         UNAVAILABLE: (_nobody_there, _of_two_authorities, _plain_text, _not_told),
     }
     return (functools.partial(_by_itself, status), *further.get(failure, ()))
@@ -80,13 +87,13 @@ def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
 def _by_itself(status: int, ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
     """A fault on purpose, an answer of its own, no route at all."""
     if not routes:
-        return itself.answered(Bound(), asked, status, routes)
-    found = (itself.answered(one, asked, status, routes) for one in _bound(ctx, asked, routes))
+        return itself.answered(ctx, Bound(), asked, status, routes)
+    found = (itself.answered(ctx, one, asked, status, routes) for one in _bound(ctx, asked, routes))
     return next(filter(None, found), None)
 
 
 def _delayed(seconds: float, ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
-    found = (itself.delayed(one, asked, seconds) for one in _bound(ctx, asked, routes))
+    found = (itself.delayed(ctx, one, asked, seconds) for one in _bound(ctx, asked, routes))
     return next(filter(None, found), None)
 
 
@@ -138,7 +145,9 @@ def _first_gateway(ctx: Context, routes: Sequence[Object]) -> list[Object]:
 def _denied(ctx: Context, pod: Object, call: Call) -> Cause | None:
     mesh = mesh_of(ctx.cluster)
     found = denial(policies(ctx.cluster, "AuthorizationPolicy", mesh, pod["metadata"]["namespace"]), mesh, pod, call)
-    return None if found is None else Cause(found.why, _let_in(ctx, found, call), lasting=found.sure)
+    if found is None:
+        return None
+    return Cause(f"{found.why}{at(ctx, found.policy, *found.place)}", _let_in(ctx, found, call), lasting=found.sure)
 
 
 def _let_in(ctx: Context, found: Denial, call: Call) -> str:
@@ -151,6 +160,33 @@ def _let_in(ctx: Context, found: Denial, call: Call) -> str:
     return f"{show}; allow the caller with a rule such as `{source}`, where that is wanted"
 
 
+# -- RequestAuthentication ---------------------------------------------------------------------------------------------
+
+
+def _token_refused_at_gateway(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+    return _token_refused(ctx, asked, _first_gateway(ctx, routes), "")
+
+
+def _token_refused_at_pods(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+    pods = [pod for _, _, pod in _ends(ctx, routes) if sidecars.is_injected(pod)]
+    return _token_refused(ctx, asked, pods, "; or the application itself answers so")
+
+
+def _token_refused(ctx: Context, asked: Request, pods: Sequence[Object], otherwise: str) -> Cause | None:
+    """A policy that checks tokens, where the request has one: without a token such a policy keeps nobody out.
+
+    Source: istio/istio, pilot/pkg/security/authn/policy_applier.go (convertToEnvoyJwtConfig: allow_missing).
+    """
+    mesh = mesh_of(ctx.cluster)
+    for pod in pods if _AUTHORIZATION in asked.headers else ():
+        every = policies(ctx.cluster, "RequestAuthentication", mesh, pod["metadata"]["namespace"])
+        if mine := [one for one in every if attached(one, pod)]:
+            names = " and ".join(f"{named(one)}{at(ctx, one, 'spec', 'jwtRules')}" for one in mine)
+            why = f"most likely the request's token is none that {names} takes, by issuer, audience, key or time"
+            return Cause(f"{why}{otherwise}", "give the step's `headers` a token that is good, or none")
+    return None
+
+
 # -- nobody behind it --------------------------------------------------------------------------------------------------
 
 
@@ -158,7 +194,7 @@ def _nobody_there(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cau
     """The first destination that can't answer, by the objects it is made of."""
     for to in (to for route in routes for to in destinations(route)):
         if found := _wrong_with(ctx, to, asked):
-            return Cause(found[0], found[1], lasting=True)
+            return Cause(f"{found[0]}{at(ctx, to.route, *to.place)}", found[1], lasting=True)
     return None
 
 
@@ -251,7 +287,8 @@ def _plain_text(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause
         mode = peer_mode(peers, mesh, pod, _port_at(to, service, pod, asked))
         plain = [one for one in rules_of(ctx.cluster, to) if _tls_mode(one) == DISABLE]
         if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
-            why = f"{named(plain[0])} turns TLS off (mode DISABLE), and {named(mode.policy)} takes mutual TLS only"
+            off, strict = (f"{named(one)}{at(ctx, one, 'spec')}" for one in (plain[0], mode.policy))
+            why = f"{off} turns TLS off (mode DISABLE), and {strict} takes mutual TLS only"
             return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", lasting=True)
     return None
 

@@ -19,6 +19,7 @@ from canarylab.rollouts.routes import delegates, gateways, virtual_services
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.proxies import proxy_of
 from canarylab.rollouts.routes.route import Route
+from canarylab.rollouts.routes.virtual_services import Located
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
@@ -64,10 +65,15 @@ class Server:
         names = [str(one) for one in listed(tls, "credentialNames")] or [str(dig(tls, "credentialName") or "")]
         return [name.removeprefix(_SCHEME) for name in names if name and "://" not in name.removeprefix(_SCHEME)]
 
+    @property
+    def place(self) -> tuple[str | int, ...]:
+        """Where it stands in the Gateway."""
+        return ("spec", "servers", self.index)
+
     def place_of(self, credential: str) -> tuple[str | int, ...]:
         """Where the name of a Secret stands in the Gateway."""
         key, several = _CREDENTIALS
-        at = ("spec", "servers", self.index, "tls")
+        at = (*self.place, "tls")
         names = [str(one).removeprefix(_SCHEME) for one in listed(self.written, "tls", several)]
         return (*at, several, names.index(credential)) if credential in names else (*at, key)
 
@@ -95,12 +101,12 @@ class Bound:
         """The route that such a request takes."""
         return gateways.Routing(self.gateways, self.virtual_services, self.proxy).route(request)
 
-    def written(self, route: Route) -> Object | None:
-        """An http route as it is written, None where it is no VirtualService's."""
+    def located(self, route: Route) -> Located | None:
+        """An http route as it is written, and in which object; None where it is no VirtualService's."""
         known = {(str(one["metadata"]["namespace"]), one["metadata"]["name"]): one for one in self.virtual_services}
         every = (found for one in self.virtual_services for found in delegates.merged(one, known))
         same = (found for found in every if _is(route, virtual_services.route_of(found)))
-        return next((found.written for found in same), None)
+        return next(same, None)
 
 
 def _is(route: Route, other: Route) -> bool:

@@ -9,6 +9,7 @@ from canarylab.kube import tls_secrets
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import dig
 from canarylab.rollouts.causes.mesh.gateways import Bound, Server
+from canarylab.rollouts.causes.written import at
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import under
 
@@ -30,16 +31,20 @@ def ended_by(ctx: Context, bound: Bound, request: Request) -> Cause | None:
         why = f"no server of a Gateway takes {request.host} over TLS at port {request.port}: there is {hosts}"
         return Cause(why, f"list {request.host} under the `hosts` of one of them ({opened[0].where})", lasting=True)
     if server.mode in _PASSED_ON:
-        return _not_passed_on(bound, server, request)
-    return _without_certificate(ctx, bound, server, request) or _asks_for_one(server)
+        return _not_passed_on(ctx, bound, server, request)
+    return _without_certificate(ctx, bound, server, request) or _asks_for_one(ctx, server)
 
 
-def _not_passed_on(bound: Bound, server: Server, request: Request) -> Cause | None:
+def _told(ctx: Context, server: Server) -> str:
+    return f"{server.where}{at(ctx, server.gateway, *server.place)}"
+
+
+def _not_passed_on(ctx: Context, bound: Bound, server: Server, request: Request) -> Cause | None:
     if server.mode == "AUTO_PASSTHROUGH" or bound.route(request) is not None:
         return None
     why = (
-        f"{server.where} passes TLS on (mode {server.mode}), and no tls route of a VirtualService that names this "
-        f"Gateway is for {request.host}"
+        f"{_told(ctx, server)} passes TLS on (mode {server.mode}), and no tls route of a VirtualService that names "
+        f"this Gateway is for {request.host}"
     )
     return Cause(why, f"give one `match: [{{sniHosts: [{request.host}]}}]` among its tls routes", lasting=True)
 
@@ -55,7 +60,8 @@ def _without_certificate(ctx: Context, bound: Bound, server: Server, request: Re
 def _wrong_with(ctx: Context, namespace: str, server: Server, credential: str) -> tuple[str, str] | None:
     """What is wrong with a Secret that a server names, and what to do."""
     place, _, name = credential.rpartition("/")
-    wants = f"{server.where} names Secret {name} (credentialName)"
+    stands = at(ctx, server.gateway, *server.place_of(credential))
+    wants = f"{server.where}{stands} names Secret {name} (credentialName)"
     if place not in ("", namespace):
         why = f"{wants} of namespace {place}, and istiod reads only those of {namespace}, where the gateway's pods are"
         return why, f"make it in namespace {namespace}, and name it without a namespace"
@@ -75,9 +81,10 @@ def _wrong_with(ctx: Context, namespace: str, server: Server, credential: str) -
     return None
 
 
-def _asks_for_one(server: Server) -> Cause | None:
+def _asks_for_one(ctx: Context, server: Server) -> Cause | None:
     if server.mode not in _ASKING:
         return None
     whose = "one of the mesh's own" if server.mode == "ISTIO_MUTUAL" else "one that its `cacert` vouches for"
-    why = f"{server.where} asks for a client certificate (mode {server.mode}), {whose}, and a demonstration has none"
+    asks = f"{_told(ctx, server)} asks for a client certificate (mode {server.mode}), {whose}"
+    why = f"{asks}, and a demonstration has none"
     return Cause(why, "use mode SIMPLE or OPTIONAL_MUTUAL for it, or ask another host", lasting=True)

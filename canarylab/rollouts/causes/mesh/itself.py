@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes.mesh.gateways import Bound
+from canarylab.rollouts.causes.written import at
 from canarylab.rollouts.routes import virtual_services
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import TO_HTTPS, Route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from canarylab.contract.context import Context
 
 _STATUS = re.compile(r"status (\d+) from the gateway")
 _NO_ROUTE, _TOO_LATE = 404, 504
@@ -32,14 +35,14 @@ def status_of(failure: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def answered(bound: Bound, request: Request, status: int, routes: Sequence[Object]) -> Cause | None:
+def answered(ctx: Context, bound: Bound, request: Request, status: int, routes: Sequence[Object]) -> Cause | None:
     """Why it gives such a request an answer of that status; None where its routes don't say so."""
     route = bound.route(request)
     if route is None:
         return _no_route(request, routes) if status == _NO_ROUTE else None
     if status in _REDIRECTS and route.answer == TO_HTTPS:
         return Cause(f"{route.where} sends plain requests to HTTPS (httpsRedirect)", _over_https(request), lasting=True)
-    written, where = bound.written(route), _where(route)
+    written, where = _found(ctx, bound, route)
     return _on_purpose(written, where, status) or (_too_late(written, where) if status == _TOO_LATE else None)
 
 
@@ -63,14 +66,17 @@ def _too_late(written: Object | None, where: str) -> Cause | None:
     return Cause(why, "give it a longer one, or see why they take so long")
 
 
-def delayed(bound: Bound, request: Request, seconds: float) -> Cause | None:
+def delayed(ctx: Context, bound: Bound, request: Request, seconds: float) -> Cause | None:
     """That the route makes some requests wait longer than that, on purpose."""
     route = bound.route(request)
-    delay = dig(bound.written(route), "fault", "delay") if route else None
-    percent = percent_of(delay)
-    if route is None or not percent or (length := seconds_of(dig(delay, "fixedDelay"))) < seconds:
+    if route is None:
         return None
-    why = f"{_where(route)} makes {percent:g} % of its requests wait {length:g} s on purpose (fault.delay)"
+    written, where = _found(ctx, bound, route)
+    delay = dig(written, "fault", "delay")
+    percent, length = percent_of(delay), seconds_of(dig(delay, "fixedDelay"))
+    if not percent or length < seconds:
+        return None
+    why = f"{where} makes {percent:g} % of its requests wait {length:g} s on purpose (fault.delay)"
     return Cause(f"{why}, and an answer is waited for {seconds:g} s", "take the fault out of the route", lasting=True)
 
 
@@ -86,8 +92,12 @@ def seconds_of(duration: object) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(str(duration or "")))
 
 
-def _where(route: Route) -> str:
-    return f"http[{route.position}] of VirtualService {route.ref.namespace}/{route.ref.name}"
+def _found(ctx: Context, bound: Bound, route: Route) -> tuple[Object | None, str]:
+    """The route as it is written, and what it is called, with file and line."""
+    located = bound.located(route)
+    where = f"http[{route.position}] of VirtualService {route.ref.namespace}/{route.ref.name}"
+    stands = at(ctx, located.obj, "spec", "http", route.position) if located else ""
+    return (located.written if located else None), f"{where}{stands}"
 
 
 def _over_https(request: Request) -> str:
