@@ -15,8 +15,8 @@ from support.runs import context_of
 from canarylab.kube import tls_secrets
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import unanswered
-from canarylab.rollouts.causes.mesh.itself import percent_of, seconds_of
 from canarylab.rollouts.causes.unanswered import CUT, LATE
+from canarylab.rollouts.faults import percent_of, seconds_of
 from canarylab.rollouts.routes.match import Request
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 

@@ -20,7 +20,7 @@ from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
-from canarylab.rollouts.validation import replicas
+from canarylab.rollouts.validation import gateways, replicas
 from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.others import refuse_lost
@@ -70,7 +70,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         refuse_absent(ctx, documents)
         refuse_dangling(ctx, documents, lambda: _written(ctx))
         refuse_lost(ctx, documents, lambda: _written(ctx))
-        for words in replicas.told(ctx, documents, [obj for _, obj in _written(ctx)]):
+        declared = [obj for _, obj in _written(ctx)]
+        for words in (*replicas.told(ctx, documents, declared), *gateways.told(ctx, documents, declared)):
             ctx.emit(Notice(words))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:

@@ -1,87 +1,23 @@
-"""A gateway's pod as istiod looks at it: its Gateways, the Secrets of their servers, the route that a request takes.
-
-Sources: istio/istio, pilot/pkg/model/gateway.go (mergeGateways), pilot/pkg/model/credentials/resource.go
-(ParseResourceName) and pilot/pkg/xds/sds.go (filterAuthorizedResources): a Secret is read in the namespace of the
-gateway's pods, wherever the Gateway is.
-"""
+"""A gateway's pod as istiod looks at it: its Gateways, and the route that a request takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from canarylab.kube.client import is_served
-from canarylab.kube.objects import Object, dig, labels_of, listed
+from canarylab.kube.objects import Object, dig, labels_of
 from canarylab.rollouts.causes.mesh.ports import service_port
-from canarylab.rollouts.causes.mesh.settings import named
 from canarylab.rollouts.routes import delegates, gateways, virtual_services
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.proxies import proxy_of
 from canarylab.rollouts.routes.route import Route
 from canarylab.rollouts.routes.virtual_services import Located
+from canarylab.rollouts.servers import Server, servers_of
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
-
-_SCHEME = "kubernetes://"
-_CREDENTIALS = ("credentialName", "credentialNames")
-
-
-@dataclass(frozen=True)
-class Server:
-    """One of the servers of a Gateway, as it is written."""
-
-    gateway: Object
-    index: int
-    written: Mapping[str, object]
-
-    @property
-    def where(self) -> str:
-        """As a person finds it."""
-        return f"{named(self.gateway)}, servers[{self.index}]"
-
-    @property
-    def port(self) -> int:
-        """The one that it opens, of the gateway's pods or of their Service."""
-        return int(dig(self.written, "port", "number") or 0)
-
-    @property
-    def hosts(self) -> list[str]:
-        """Without the namespaces that may stand before them."""
-        return [str(one).rpartition("/")[2].lower() for one in listed(self.written, "hosts")]
-
-    @property
-    def mode(self) -> str:
-        """Of TLS, such as SIMPLE; "" where there is none."""
-        tls = dig(self.written, "tls") or {}
-        is_tls = str(dig(self.written, "port", "protocol") or "").upper() in ("HTTPS", "TLS")
-        return str(tls.get("mode") or "PASSTHROUGH") if is_tls else ""
-
-    @property
-    def credentials(self) -> list[str]:
-        """The Secrets of its certificates, each NAME or NAMESPACE/NAME."""
-        tls = dig(self.written, "tls")
-        names = [str(one) for one in listed(tls, "credentialNames")] or [str(dig(tls, "credentialName") or "")]
-        return [name.removeprefix(_SCHEME) for name in names if name and "://" not in name.removeprefix(_SCHEME)]
-
-    @property
-    def place(self) -> tuple[str | int, ...]:
-        """Where it stands in the Gateway."""
-        return ("spec", "servers", self.index)
-
-    def place_of(self, credential: str) -> tuple[str | int, ...]:
-        """Where the name of a Secret stands in the Gateway."""
-        key, several = _CREDENTIALS
-        at = (*self.place, "tls")
-        names = [str(one).removeprefix(_SCHEME) for one in listed(self.written, "tls", several)]
-        return (*at, several, names.index(credential)) if credential in names else (*at, key)
-
-
-def servers_of(gateway: Object) -> Iterator[Server]:
-    """All that it opens. Pure."""
-    for index, written in enumerate(listed(gateway, "spec", "servers")):
-        yield Server(gateway, index, written)
 
 
 @dataclass(frozen=True)

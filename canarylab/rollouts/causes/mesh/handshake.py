@@ -8,16 +8,14 @@ from canarylab.contract.cause import Cause
 from canarylab.kube import tls_secrets
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import dig
-from canarylab.rollouts.causes.mesh.gateways import Bound, Server
+from canarylab.rollouts.causes.mesh.gateways import Bound
 from canarylab.rollouts.causes.written import at
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import under
+from canarylab.rollouts.servers import ASKING, PASSED_ON, Server
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
-
-_PASSED_ON = ("PASSTHROUGH", "AUTO_PASSTHROUGH")
-_ASKING = ("MUTUAL", "ISTIO_MUTUAL")
 
 
 def ended_by(ctx: Context, bound: Bound, request: Request) -> Cause | None:
@@ -30,7 +28,7 @@ def ended_by(ctx: Context, bound: Bound, request: Request) -> Cause | None:
         hosts = ", ".join(dict.fromkeys(host for each in opened for host in each.hosts))
         why = f"no server of a Gateway takes {request.host} over TLS at port {request.port}: there is {hosts}"
         return Cause(why, f"list {request.host} under the `hosts` of one of them ({opened[0].where})", lasting=True)
-    if server.mode in _PASSED_ON:
+    if server.mode in PASSED_ON:
         return _not_passed_on(ctx, bound, server, request)
     return _without_certificate(ctx, bound, server, request) or _asks_for_one(ctx, server)
 
@@ -82,7 +80,7 @@ def _wrong_with(ctx: Context, namespace: str, server: Server, credential: str) -
 
 
 def _asks_for_one(ctx: Context, server: Server) -> Cause | None:
-    if server.mode not in _ASKING:
+    if server.mode not in ASKING:
         return None
     whose = "one of the mesh's own" if server.mode == "ISTIO_MUTUAL" else "one that its `cacert` vouches for"
     asks = f"{_told(ctx, server)} asks for a client certificate (mode {server.mode}), {whose}"

@@ -12,6 +12,7 @@ from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes.mesh.gateways import Bound
 from canarylab.rollouts.causes.written import at
+from canarylab.rollouts.faults import percent_of, seconds_of
 from canarylab.rollouts.routes import virtual_services
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import TO_HTTPS, Route
@@ -25,8 +26,6 @@ _STATUS = re.compile(r"status (\d+) from the gateway")
 _NO_ROUTE, _TOO_LATE = 404, 504
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LEAD_ON = "ask for something that a route leads to the application, by the step's `path` or `headers`"
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
-_DURATION = re.compile(r"([\d.]+)(h|ms|m|us|ns|s)")
 
 
 def status_of(failure: str) -> int | None:
@@ -78,18 +77,6 @@ def delayed(ctx: Context, bound: Bound, request: Request, seconds: float) -> Cau
         return None
     why = f"{where} makes {percent:g} % of its requests wait {length:g} s on purpose (fault.delay)"
     return Cause(f"{why}, and an answer is waited for {seconds:g} s", "take the fault out of the route", lasting=True)
-
-
-def percent_of(fault: Object | None) -> float:
-    """How many requests a fault is for; `percent` is the older name of a delay's. Pure."""
-    if (percentage := dig(fault, "percentage")) is not None:
-        return float(dig(percentage, "value") or 0)
-    return float(dig(fault, "percent") or 0) if dig(fault, "fixedDelay") else 0.0
-
-
-def seconds_of(duration: object) -> float:
-    """Of a duration such as 1m30s, as Go writes it; 0 for none. Pure."""
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(str(duration or "")))
 
 
 def _found(ctx: Context, bound: Bound, route: Route) -> tuple[Object | None, str]:
