@@ -22,6 +22,12 @@ class Cause:
     halts: bool = False
     """Whether nothing at all goes on meanwhile, so that not even a failure can be waited for."""
 
+    def with_reason(self, reason: str) -> str:
+        """The reason that it was looked for, and why it is so, neither of them twice."""
+        if self.why in reason:
+            return reason
+        return self.why if reason in self.why else f"{reason}; {self.why}"
+
 
 Why = Callable[[], Cause | None]
 """Looks for the cause of a standstill."""

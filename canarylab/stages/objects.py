@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, OptionsT, Stage
 from canarylab.errors import StageError
 from canarylab.kube import workloads
-from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
+from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, is_applied, live_object, stamped, subject
 from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.lost import lost
 from canarylab.kube.objects import OWNER_LABEL, dig, identity, is_going, managers_of, owned, owner_of
@@ -154,6 +154,13 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 
     def removals(self, ctx: Context) -> list[Removal]:
         return self.left(ctx) or list(filter(None, (_planned(ctx, obj) for obj in reversed(self._wanted(ctx)))))
+
+
+def unapplied(ctx: Context) -> Iterator[dict[str, Any]]:
+    """Of the objects that the playbook's files hold those that aren't in the cluster as they are written."""
+    for stage in ctx.playbook.stages:
+        if isinstance(stage, ObjectsStage) and stage.written():
+            yield from (obj for obj in stage._wanted(ctx) if not is_applied(obj, live_object(ctx.cluster, obj)))
 
 
 @functools.cache

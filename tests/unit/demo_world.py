@@ -15,6 +15,7 @@ from mesh_world import ADDRESSES, APP, CANARY, HASH, HASHES, STABLE, VSVC1, VSVC
 from support.fake_cluster import FakeCluster, Key
 from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
+from support.runs import playbook_of
 
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
@@ -436,7 +437,7 @@ class Stage:
         self.cluster = WorldCluster(self.world)
         self.provider = GatewayProvider(self.cluster)
         self.events: list[Event] = []
-        self.ctx = Context(None, self.provider, self.events.append, cancel or Cancel(), self.runner)  # type: ignore[arg-type]
+        self.ctx = Context(playbook_of([]), self.provider, self.events.append, cancel or Cancel(), self.runner)
 
     @property
     def facts(self) -> list[Fact]:

@@ -212,6 +212,12 @@ class TestItself:
         said = world.why("status 404 from the gateway", host="other.test")
         assert said == "no VirtualService and no HTTPRoute of the cluster is for host other.test"
 
+    def test_where_a_route_is_for_any_host_nobody_knows(self, world):
+        kind = ("gateway.networking.k8s.io/v1", "HTTPRoute")
+        world.cluster.kinds.add(kind)
+        world.put(*kind, "any", spec={"rules": []})
+        assert world.why("status 404 from the gateway", host="other.test") == ""
+
     def test_a_request_that_none_of_them_takes(self, world):
         world.route(match=[{"uri": {"exact": "/else"}}])
         said = world.why("status 404 from the gateway")

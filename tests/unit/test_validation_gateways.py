@@ -80,7 +80,8 @@ class World(Playbook):
 def secret(files: tuple[Path, Path], name: str = "web-cert", namespace: str = "istio-ingress") -> str:
     pems = [file.read_text().replace("\n", "\n    ") for file in files]
     where = f"metadata: {{name: {name}, namespace: {namespace}}}"
-    return f"apiVersion: v1\nkind: Secret\n{where}\nstringData:\n  tls.crt: |\n    {pems[0]}\n  tls.key: |\n    {pems[1]}\n"
+    keys = f"  tls.crt: |\n    {pems[0]}\n  tls.key: |\n    {pems[1]}\n"
+    return f"apiVersion: v1\nkind: Secret\n{where}\nstringData:\n{keys}"
 
 
 @pytest.fixture

@@ -115,11 +115,13 @@ class _Scene:
         """The Rollout as it is. Raises ExpectationError where a share between none and all has no meaning."""
         _, view = self.look()
         if 0 < self.options.canary < _ALL and not (view.updating and view.stable):
+            usual = "begin an update with the step `set-image`, and wait for its pause with `expect-rollout`"
+            found = causes.with_trouble(self.ctx, view, f"it is {view}", usual)
             raise ExpectationError(
                 f"Rollout {view.name} has no canary to measure",
                 where=f"demo step {Evidence.kind}",
-                why=f"it is {view}",
-                remedy="begin an update with the step `set-image`, and wait for its pause with `expect-rollout`",
+                why=found.why,
+                remedy=found.remedy,
             )
         return view
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube.health import rollout_health
 from canarylab.kube.objects import Object
-from canarylab.rollouts.causes import invalid
+from canarylab.rollouts.causes import invalid, refusals
 from canarylab.rollouts.causes import rollout as causes
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def refuse_lasting(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
 
 
 def cause(
-    ctx: Context, objects: Iterable[dict[str, Any]], unapplied: Callable[[], Iterable[Object]] = tuple
+    ctx: Context, objects: Sequence[dict[str, Any]], unapplied: Callable[[], Iterable[Object]] = tuple
 ) -> Cause | None:
-    """What is found about the first Rollout among the objects that isn't in health, and doesn't get on.
+    """What is found about the first workload among the objects that isn't in health, and doesn't get on.
 
     `unapplied` are the objects of the playbook's manifests that have yet to be applied: they may bring what it lacks.
     """
@@ -36,7 +36,7 @@ def cause(
         if found := causes.trouble(ctx, rollout["metadata"]["namespace"], rollout["metadata"]["name"]):
             may_come = found.lasting and invalid.is_refused(rollout) and invalid.may_mend(ctx, rollout, unapplied())
             return replace(found, lasting=found.lasting and not may_come)
-    return None
+    return refusals.of_workloads(ctx, objects)
 
 
 def _unhealthy(ctx: Context, objects: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

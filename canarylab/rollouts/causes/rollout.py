@@ -90,6 +90,20 @@ def trouble(ctx: Context, namespace: str, name: str) -> Cause | None:
         return None
 
 
+def with_trouble(ctx: Context, view: RolloutView, why: str, remedy: str) -> Cause:
+    """Why something can't be done with a Rollout, and what is found about the Rollout itself, with its remedy."""
+    found = trouble(ctx, view.namespace, view.name)
+    return Cause(f"{why}; {found.why}", found.remedy) if found else Cause(why, remedy)
+
+
+def refused(ctx: Context, view: RolloutView, claim: Claim, why: str) -> Claim:
+    """What a step asks of the Rollout before it does something; where it doesn't hold, with why, and its trouble."""
+    if claim.holds:
+        return claim
+    found = with_trouble(ctx, view, why, "")
+    return dataclasses.replace(claim, cause=found.why, remedy=found.remedy)
+
+
 def cause_of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
     """The first that applies, from what stops everything to what stops a pod. Raises ApiError without an answer."""
     return next(filter(None, _looks(ctx, rollout, view, pods)), None)

@@ -56,8 +56,9 @@ def lasting(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object
 
 
 def chart_namespaces(ctx: Context) -> set[str | None]:
-    """Those in which stages make objects that aren't known beforehand."""
-    return {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
+    """Those in which other stages than the one at hand make objects that aren't known beforehand."""
+    others = (one for one in ctx.playbook.stages if one.kind not in _FORESEEN and one.name != ctx.stage)
+    return {getattr(stage.options, "namespace", None) for stage in others}
 
 
 def is_rollout(obj: Object) -> bool:

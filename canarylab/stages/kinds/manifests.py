@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -14,7 +14,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, StageOptions
 from canarylab.errors import StageError
 from canarylab.events import Notice
-from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, is_applied, live_object, placed
+from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
 from canarylab.kube.objects import Object, dig, identity
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
@@ -26,7 +26,7 @@ from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.others import refuse_lost
 from canarylab.rollouts.validation.references import refuse_dangling
 from canarylab.stages import certificates
-from canarylab.stages.objects import ObjectsStage
+from canarylab.stages.objects import ObjectsStage, unapplied
 from canarylab.yamlfile.reader import read_documents
 
 
@@ -87,7 +87,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         return reason
 
     def cause(self, ctx: Context) -> Cause | None:
-        return degraded.cause(ctx, self.objects(ctx), lambda: self._unapplied(ctx))
+        return degraded.cause(ctx, self.objects(ctx), lambda: unapplied(ctx))
 
     def observe(self, ctx: Context) -> list[Comparison]:
         ctx.ownership.refuse_shared_gateways(ctx, self.name, self.objects(ctx))
@@ -115,11 +115,6 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def written(self) -> list[tuple[Path, dict[str, Any]]]:
         """Without a cluster, every object counts as one of a namespace: who looks for the others asks for none."""
         return [(file, in_namespace(obj, self.options.namespace)) for file, obj in self._documents()]
-
-    def _unapplied(self, ctx: Context) -> Iterator[dict[str, Any]]:
-        """Of the objects of all manifests of the playbook those that aren't in the cluster as they are written."""
-        for stage in (stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)):
-            yield from (obj for obj in stage._wanted(ctx) if not is_applied(obj, live_object(ctx.cluster, obj)))
 
     def _documents(self) -> list[tuple[Path, dict[str, Any]]]:
         """Every object with the file it stands in."""

@@ -9,11 +9,12 @@ import re
 from typing import TYPE_CHECKING
 
 from canarylab.contract.cause import Cause
-from canarylab.kube.objects import Object, dig
+from canarylab.kube.client import is_served
+from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.causes.mesh.gateways import Bound
 from canarylab.rollouts.causes.written import at
 from canarylab.rollouts.faults import percent_of, seconds_of
-from canarylab.rollouts.routes import virtual_services
+from canarylab.rollouts.routes import http_routes, virtual_services
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import TO_HTTPS, Route
 
@@ -38,7 +39,7 @@ def answered(ctx: Context, bound: Bound, request: Request, status: int, routes: 
     """Why it gives such a request an answer of that status; None where its routes don't say so."""
     route = bound.route(request)
     if route is None:
-        return _no_route(request, routes) if status == _NO_ROUTE else None
+        return _no_route(ctx, request, routes) if status == _NO_ROUTE else None
     if status in _REDIRECTS and route.answer == TO_HTTPS:
         return Cause(f"{route.where} sends plain requests to HTTPS (httpsRedirect)", _over_https(request), lasting=True)
     written, where = _found(ctx, bound, route)
@@ -91,12 +92,19 @@ def _over_https(request: Request) -> str:
     return f"ask over HTTPS: list {request.host} under `tls`, with the port of the HTTPS server as `tls-port`"
 
 
-def _no_route(request: Request, routes: Sequence[Object]) -> Cause | None:
+def _is_for_any_host(ctx: Context) -> bool:
+    """Whether there is an HTTPRoute that names no host."""
+    kind = (http_routes.API_VERSION, http_routes.KIND)
+    every = ctx.cluster.list(*kind) if is_served(ctx.cluster, *kind) else ()
+    return any(not listed(one, "spec", "hostnames") for one in every)
+
+
+def _no_route(ctx: Context, request: Request, routes: Sequence[Object]) -> Cause | None:
+    if _is_for_any_host(ctx) or any(one["kind"] != virtual_services.KIND for one in routes):
+        return None  # how the Gateway API's are bound to these pods isn't known from here
     if not routes:
         why = f"no VirtualService and no HTTPRoute of the cluster is for host {request.host}"
         return Cause(why, "add it to the `hosts` of the one that names the gateway's Gateway", lasting=True)
-    if any(one["kind"] != virtual_services.KIND for one in routes):
-        return None  # how the Gateway API's are bound to these pods isn't known from here
     names = ", ".join(f"{one['kind']} {one['metadata']['namespace']}/{one['metadata']['name']}" for one in routes)
     asked = f"GET {request.path} for {request.host} at port {request.port} of the gateway"
     why = f"no route is for {asked}, not even of {names}: by their `gateways`, `match` or `exportTo`, or by that port"
