@@ -7,6 +7,7 @@ rollout/trafficrouting/istio/istio.go (v1.10.1).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,7 @@ def _listed(rollout: Object, known: Known) -> Iterator[ListedVirtualService | Li
 
 
 def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
+    first = dict[str, ListedVirtualService]()
     for one in _listed(rollout, known):
         if isinstance(one, ListedVirtualService):
             instead = _meant(rollout, one.written, known)
@@ -136,9 +138,22 @@ def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
             yield missing(known, place, virtual_services.KIND, one.name, one.namespace, instead=instead)
         else:
             yield from choices.mistakes(one)
+            yield from _judged_by(first.setdefault(one.entry.name, one.entry), one)
             for route in weighed(one):
                 yield from destinations.mistakes(one, route, known)
             yield from managed.mistakes(one)
+
+
+def _judged_by(first: ListedVirtualService, one: Listed) -> Iterator[Mistake]:
+    """Of two VirtualServices of one name, Argo looks for the routes of the first entry in both.
+
+    It compares names without namespaces (validation_references.go, ValidateVirtualService).
+    """
+    by_first = dataclasses.replace(one, entry=first)
+    own, found = (any(each.is_refused for each in choices.mistakes(which)) for which in (one, by_first))
+    if found and not own:
+        place = (*one.entry.place, "name")
+        yield mistake("same-name", place, entry=one.entry.written, first=first.written, name=one.entry.name)
 
 
 def multiplied(rollout: Object, known: Known) -> Iterator[Mistake]:
