@@ -12,6 +12,8 @@ from causes_world import ISTIO, SECURITY, SIDECAR, CausesWorld
 from support.certificates import certificate
 from support.runs import context_of
 
+from canarylab.demo.traffic.client import REFUSED, TIMEOUT, Target, likely_cause
+from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.kube import tls_secrets
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import unanswered
@@ -240,6 +242,50 @@ class TestItself:
         assert percent_of({"fixedDelay": "1s", "percent": 4}) == 4
         assert percent_of({"httpStatus": 500}) == 0
         assert percent_of(None) == 0
+
+
+class TestNobodyBehind:
+    """Connections that are refused, or that nobody answers: looked for behind the gateway's own Service."""
+
+    def said(self, world, kind=REFUSED, port=80, name="gateway"):
+        target = Target("10.0.0.1", 31080, HOST, gateway_port=port, gateway=("istio-ingress", name))
+        return why_failed(world.ctx)(kind, target)
+
+    def gone(self, world, replicas: int) -> None:
+        del world.cluster.objects["v1", "Pod", "istio-ingress", "gateway-x"]
+        template = {"metadata": {"labels": LABELS}}
+        spec = {"replicas": replicas, "selector": {"matchLabels": LABELS}, "template": template}
+        failed = [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: few"}]
+        world.put("apps/v1", "Deployment", "gw", "istio-ingress", spec=spec, status={"conditions": failed})
+
+    @pytest.mark.parametrize("kind", [REFUSED, TIMEOUT])
+    def test_a_gateway_that_is_scaled_to_0(self, world, kind):
+        self.gone(world, 0)
+        said = self.said(world, kind)
+        assert said.startswith("no pod is behind Service istio-ingress/gateway: Deployment gw is scaled to 0; `kubectl")
+        assert "scale deployment gw --replicas 1`" in said
+
+    def test_pods_that_do_not_come(self, world):
+        self.gone(world, 1)
+        assert "no pod behind Service istio-ingress/gateway is ready (Deployment gw: " in self.said(world)
+        assert "exceeded quota: few" in self.said(world)
+
+    def test_a_port_that_the_service_has_not(self, world):
+        assert self.said(world, port=3000).startswith("Service istio-ingress/gateway has no port 3000; it has 80, 443")
+
+    def test_a_service_that_is_gone(self, world):
+        assert self.said(world, name="other").startswith("there is no Service istio-ingress/other")
+
+    def test_where_nothing_is_found_the_likeliest_is_told(self, world):
+        assert self.said(world) == likely_cause(REFUSED, Target("10.0.0.1", 31080, HOST, gateway_port=80))
+
+    def test_a_delay_on_purpose_is_found_behind_a_gateway_that_is_well(self, world):
+        world.route(fault={"delay": {"fixedDelay": "7s", "percentage": {"value": 50}}})
+        assert "(fault.delay)" in self.said(world, TIMEOUT)
+
+    def test_a_cluster_that_does_not_answer_tells_nothing(self, world):
+        world.cluster.refused["get Service gateway"] = ApiError("no answer", None, where="GET")
+        assert "has no port" not in self.said(world, port=3000)
 
 
 class TestTokens:

@@ -244,6 +244,7 @@ class TestProxies:
         stage.world.mesh.is_up = False
         said = refused(stage, 5)
         assert "proxy: Service istio-ingress/istio-ingressgateway: expected an Envoy that is ready, saw none" in said
+        assert "no pod behind Service istio-ingress/istio-ingressgateway is ready" in said
 
     def test_a_service_of_the_application_itself_has_none_and_is_asked_connection_by_connection(self, stage: Stage):
         stage.world.weight = 50

@@ -24,6 +24,7 @@ from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.causes.service import nobody_behind
 from canarylab.rollouts.routes import objects as route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.proxies import Proxies, proxy_of
@@ -144,8 +145,10 @@ class _Scene:
             return ()
         if not proxies:
             name = f"{self.gateway['metadata']['namespace']}/{self.gateway['metadata']['name']}"
-            cause = f"`{self.ctx.command('status')}` shows the gateway and its pods"
-            return (Claim(f"{PROXY}: Service {name}", "an Envoy that is ready", "none", holds=False, cause=cause),)
+            found = nobody_behind(self.ctx, self.gateway)
+            cause = found.why if found else f"`{self.ctx.command('status')}` shows the gateway and its pods"
+            what, remedy = f"{PROXY}: Service {name}", found.remedy if found else ""
+            return (Claim(what, "an Envoy that is ready", "none", holds=False, cause=cause, remedy=remedy),)
         return wait_for(self.ctx, (), lambda: self._proxies(proxies), _PROXIES_SECONDS)
 
     def _proxies(self, proxies: Proxies) -> Iterator[Claim]:

@@ -39,6 +39,8 @@ class Target:
     """Whether who answers is decided once for each connection, as kube-proxy does it, and not for each request."""
     gateway_port: int = 0
     """The port of the gateway's Service, as routes know it, where it answers at another: a NodePort, say."""
+    gateway: tuple[str, str] = ("", "")
+    """Namespace and name of that Service; "" where they aren't known."""
 
     def __str__(self) -> str:
         with_headers = "".join(f", {name}: {value}" for name, value in self.headers)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from canarylab.contract.cause import Cause
-from canarylab.kube.objects import Object, condition, dig, is_going, labels_of
+from canarylab.kube.objects import Object, dig, is_going, labels_of
 from canarylab.kube.workloads import workload_health
 from canarylab.rollouts.causes.cause import kubectl, or_reset
-from canarylab.rollouts.routes.backends import pods_behind
+from canarylab.rollouts.causes.service import nobody_behind
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
@@ -155,22 +155,7 @@ def _unanswered(ctx: Context, about: Refused, said: str, found: re.Match[str]) -
         why = f"{said}; there is no Service {namespace}/{name}, which that webhook asks"
         remedy = f"`{ctx.command('up')}` brings it back if it is the playbook's; else delete the webhook"
         return Cause(why, about.remedy(ctx, remedy), lasting=True)
-    if any(condition(pod, "Ready").get("status") == "True" for pod in pods_behind(ctx.cluster, live)):
-        why = f"{said}; Service {namespace}/{name} has a ready pod now"
-        return Cause(why, f"it is tried again by itself; `{context} --namespace {namespace} get pods` shows the pods")
-    for deployment in _deployments(ctx, live):
-        if dig(deployment, "spec", "replicas") == 0:
-            owner = deployment["metadata"]["name"]
-            why = f"{said}; no pod is behind Service {namespace}/{name}: Deployment {owner} is scaled to 0"
-            remedy = f"`{context} --namespace {namespace} scale deployment {owner} --replicas 1`"
-            return Cause(why, remedy, lasting=True)
-    why = f"{said}; no pod behind Service {namespace}/{name} is ready"
-    shows = f"`{context} --namespace {namespace} get pods` shows why"
-    return Cause(why, f"{shows}; `{ctx.command('up')}` repairs what is the playbook's")
-
-
-def _deployments(ctx: Context, service: Object) -> list[Object]:
-    """Those whose pods the Service selects."""
-    selector = dig(service, "spec", "selector") or {}
-    found = ctx.cluster.list("apps/v1", "Deployment", service["metadata"]["namespace"])
-    return [one for one in found if selector.items() <= labels_of(dig(one, "spec", "template")).items()]
+    if found_out := nobody_behind(ctx, live):
+        return replace(found_out, why=f"{said}; {found_out.why}")
+    why = f"{said}; Service {namespace}/{name} has a ready pod now"
+    return Cause(why, f"it is tried again by itself; `{context} --namespace {namespace} get pods` shows the pods")
