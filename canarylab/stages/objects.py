@@ -20,6 +20,7 @@ from canarylab.kube.objects import OWNER_LABEL, dig, identity, is_going, manager
 from canarylab.kube.watch import Watch
 from canarylab.ownership import definitions, namespaces
 from canarylab.removal import Removal
+from canarylab.rollouts.causes import refusals
 from canarylab.rollouts.managed import Managed
 from canarylab.stages import addresses, unknown_kind
 
@@ -128,7 +129,8 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         if managed.concerns(obj) or any(rule.kind == obj["kind"] for rule in self.kept()):
             # With those fields as they are at this moment: somebody may have set it since it was observed.
             obj = compare(ctx.cluster, obj, self.kept(), self.manager, managed.left).wanted
-        ctx.cluster.apply(obj, manager=self.manager)
+        with refusals.explained(ctx, subject(obj), obj["metadata"].get("namespace") or ""):
+            ctx.cluster.apply(obj, manager=self.manager)
 
     def _wanted_in_none(self, ctx: Context, obj: dict[str, Any]) -> dict[str, Any]:
         """The same object now that its kind is known to live in no namespace, with the digest of what it is so."""

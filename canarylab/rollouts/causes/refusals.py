@@ -8,11 +8,14 @@ pod-security-admission/admission/admission.go (`violates PodSecurity`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from canarylab.contract.cause import Cause
+from canarylab.errors import CanarylabError, CommandError
+from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, is_going, labels_of
 from canarylab.kube.workloads import workload_health
 from canarylab.rollouts.causes.cause import kubectl, or_reset
@@ -53,6 +56,20 @@ class Refused:
     def remedy(self, ctx: Context, words: str) -> str:
         """The remedy, with the way back where there is one."""
         return or_reset(ctx, words) if self.way_back else words
+
+
+@contextmanager
+def explained(ctx: Context, subject: str, namespace: str = "") -> Iterator[None]:
+    """An error of writing something says what lies behind it, and the remedy for that, where its words tell of one."""
+    try:
+        yield
+    except (ApiError, CommandError) as error:
+        said = error.tail if isinstance(error, CommandError) else error.what
+        with suppress(CanarylabError):  # a cluster that can't be asked: then it stays as it is
+            if error.remedy is None and (found := refusal(ctx, Refused(subject, namespace), said)):
+                more = found.why.removeprefix(said).removeprefix("; ")
+                error.why, error.remedy = "; ".join(filter(None, (error.why, more))) or None, found.remedy
+        raise
 
 
 def of_workloads(ctx: Context, objects: Iterable[Object]) -> Cause | None:
