@@ -323,6 +323,19 @@ spec:
   - to: [{operation: {paths: ["/other"]}}]
   - to: [{operation: {paths: ["/color"]}}]
 ---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict}
+spec:
+  mtls: {mode: STRICT}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: tokens}
+spec:
+  jwtRules:
+  - issuer: https://issuer.test
+---
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: web}
@@ -369,6 +382,16 @@ spec:
 
     def test_of_a_route_the_route(self, world):
         assert self.line(world.why("status 503 from the gateway")).startswith("- fault:")
+
+    def test_of_what_takes_mutual_tls_only_and_of_what_checks_tokens_the_rules(self, world):
+        spec = {"host": "web-stable", "trafficPolicy": {"tls": {"mode": "DISABLE"}}}
+        world.put(ISTIO, "DestinationRule", "plain", spec=spec)
+        world.route()
+        said = world.why("status 503 from the gateway")
+        assert said.startswith("DestinationRule shop/plain turns TLS off (mode DISABLE), and PeerAuthentication ")
+        assert self.line(said.partition("strict")[2]) == "spec:"
+        said = world.why("status 401", authorization="Bearer x")
+        assert self.line(said.partition("tokens")[2]) == "jwtRules:"
 
     def test_of_what_somebody_else_made_nothing(self, world):
         world.put(SECURITY, "AuthorizationPolicy", "nothing", "istio-system")
