@@ -97,7 +97,8 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     def preflight(self, ctx: Context) -> None:
         """Raise where it can't work here; emit a Notice of what one should know before.
 
-        Asked by `up`, `plan` and `doctor` before anything is changed and before a password is asked for, so without a cluster.
+        Asked by `up`, `plan` and `doctor` before anything is changed and before a password is asked for, so without a
+        cluster.
         """
 
     def problem(self, key: str | Place, what: str, remedy: str) -> CanarylabError:
