@@ -232,12 +232,12 @@ class TestUndecided:
 
 
 class TestController:
-    """A change of the spec that nobody has looked at."""
+    """A change that nobody looks at: of the spec, or of the status, as an abort is, which changes no generation."""
 
-    @pytest.fixture
-    def world(self) -> CausesWorld:
+    @pytest.fixture(params=[1, 2])
+    def world(self, request) -> CausesWorld:
         world = CausesWorld()
-        world.rollout["metadata"]["generation"] = 2
+        world.rollout["metadata"]["generation"] = request.param
         labels = {"app.kubernetes.io/name": "argo-rollouts"}
         world.put("apps/v1", "Deployment", "argo-rollouts", "argo", spec={"replicas": 1}, labels=labels)
         return world
@@ -258,6 +258,11 @@ class TestController:
         world.pod("argo-x", "argo", labels={"app.kubernetes.io/name": "argo-rollouts"})
         world.pod("web-two-x", owner="rs-two", labels={"app": "web"})
         assert causes.standstill(world.ctx, "shop", "web") is None
+
+    def test_one_at_rest_needs_nobody(self, world):
+        world.rollout["status"] |= {"phase": "Healthy", "currentPodHash": "one"}
+        world.rollout["metadata"]["generation"] = 1
+        assert causes.trouble(world.ctx, "shop", "web") is None
 
     def test_a_rollout_that_was_never_looked_at_is_told_the_same(self, world):
         world.rollout["status"] = {}

@@ -80,7 +80,7 @@ def trouble(ctx: Context, namespace: str, name: str) -> Cause | None:
     try:
         rollout = get_rollout(ctx, namespace, name)
         if not dig(rollout, "status", "observedGeneration"):
-            return controller.away(ctx, rollout)  # there is nothing else to explain yet
+            return controller.away(ctx)  # there is nothing else to explain yet
         replica_sets, pods = parts_of(ctx.cluster, rollout)
         view = RolloutView.of(rollout, replica_sets, pods)
         if view.phase == "Healthy":
@@ -117,7 +117,7 @@ def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iter
 
 def _troubles(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
     """One after the other, each only where those before it found nothing."""
-    yield controller.away(ctx, rollout)
+    yield controller.away(ctx)
     yield invalid.cause(ctx, rollout, view)
     yield events.warned(ctx, rollout, view)  # before an abort: with weights that can't be written, that isn't the end
     yield _aborted(ctx, rollout, view)
