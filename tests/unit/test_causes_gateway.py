@@ -64,9 +64,10 @@ class World(CausesWorld):
         entry = {"route": [{"destination": {"host": "web-stable"}}], **more}
         self.put(ISTIO, "VirtualService", "web", spec={"hosts": [HOST], "gateways": ["web"], protocol: [entry]})
 
-    def why(self, failure: str, *, host: str = HOST, tls: bool = False, **headers: str) -> str:
+    def why(self, failure: str, *, host: str = HOST, tls: bool = False, gateway: str = "", **headers: str) -> str:
         request = Request(host, "/color", headers, tls, 443 if tls else 80)
-        found = unanswered.unanswered(self.ctx, request, failure, 5.0)
+        place = {"gateway": "istio-ingress", "edge": "edge", "": ""}[gateway]
+        found = unanswered.unanswered(self.ctx, request, failure, 5.0, (place, gateway))
         return found.why if found else ""
 
 
@@ -242,6 +243,43 @@ class TestItself:
         assert percent_of({"fixedDelay": "1s", "percent": 4}) == 4
         assert percent_of({"httpStatus": 500}) == 0
         assert percent_of(None) == 0
+
+
+class TestTheWay:
+    """A host may have routes at several gateways, and several at one."""
+
+    @pytest.fixture
+    def world(self, world):
+        """Another gateway, edge, whose VirtualService for the same host comes first, and fails on purpose."""
+        world.pod("edge-x", "edge", labels={"istio": "edge"})
+        servers = [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [HOST]}]
+        world.put(ISTIO, "Gateway", "edge", "edge", spec={"selector": {"istio": "edge"}, "servers": servers})
+        fault = {"abort": {"httpStatus": 418, "percentage": {"value": 100}}}
+        route = [{"destination": {"host": "web-stable.shop.svc.cluster.local"}}]
+        spec = {"hosts": [HOST], "gateways": ["edge"], "http": [{"route": route, "fault": fault}]}
+        world.put(ISTIO, "VirtualService", "edge", "edge", spec=spec)
+        ports = [{"port": 80}]
+        world.put("v1", "Service", "edge", "edge", spec={"selector": {"istio": "edge"}, "ports": ports})
+        return world
+
+    def test_what_another_gateway_does_is_no_cause(self, world):
+        assert world.why("status 418 from the gateway", gateway="gateway") == ""
+        assert "VirtualService edge/edge" in world.why("status 418 from the gateway", gateway="edge")
+
+    def test_a_host_that_only_another_gateway_has_is_told_so(self, world):
+        del world.cluster.objects[ISTIO, "VirtualService", "shop", "web"]
+        said = world.why("status 404 from the gateway", gateway="gateway")
+        assert "no route is for GET /color for web.test" in said
+        assert "not even of VirtualService edge/edge: by their `gateways`" in said
+
+    def test_of_several_routes_the_one_that_the_request_takes_is_looked_at(self, world):
+        gone = {"match": [{"uri": {"prefix": "/other"}}], "route": [{"destination": {"host": "gone"}}]}
+        own = {"route": [{"destination": {"host": "web-stable"}}]}
+        spec = {"hosts": [HOST], "gateways": ["web"], "http": [gone, own]}
+        world.put(ISTIO, "VirtualService", "web", spec=spec)
+        world.pod("web-one-x", ready=False, labels={"app": "web"})
+        said = world.why("status 503 from the gateway", gateway="gateway")
+        assert said == "VirtualService shop/web routes to Service shop/web-stable: none of its 1 pods is ready"
 
 
 class TestNobodyBehind:

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.errors import CanarylabError
 from canarylab.kube import sidecars
 from canarylab.kube.forward import PodPort
-from canarylab.kube.objects import Object, condition, dig, labels_of, listed
-from canarylab.kube.workloads import GATEWAY_NAME
+from canarylab.kube.objects import Object, condition, dig, listed
 from canarylab.rollouts.causes import authorities
 from canarylab.rollouts.causes.mesh import handshake, itself
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
-from canarylab.rollouts.causes.mesh.destinations import (
-    Destination,
-    destinations,
-    gateway_pods,
-    pods_of,
-    routes_for,
-    rules_of,
-    subset_labels,
-)
-from canarylab.rollouts.causes.mesh.gateways import Bound, bound_to
+from canarylab.rollouts.causes.mesh.destinations import Destination, pods_of, rules_of, subset_labels
+from canarylab.rollouts.causes.mesh.gateways import Bound
 from canarylab.rollouts.causes.mesh.peers import DISABLE, STRICT, peer_mode
-from canarylab.rollouts.causes.mesh.ports import known_ports, pod_port, service_port
+from canarylab.rollouts.causes.mesh.ports import known_ports, service_port
 from canarylab.rollouts.causes.mesh.settings import SYSTEM, attached, mesh_of, named, policies
+from canarylab.rollouts.causes.way import Way
 from canarylab.rollouts.causes.written import at
 from canarylab.rollouts.routes import envoy
 from canarylab.rollouts.routes.match import Request
@@ -43,19 +35,22 @@ CUT = "the connection was cut"
 _AUTHORIZATION = "authorization"
 
 
-_Look = Callable[[Context, Request, Sequence[Object]], Cause | None]
+_Look = Callable[[Context, Way], Cause | None]
 
 
-def unanswered(ctx: Context, asked: Request, failure: str, seconds: float = 0.0) -> Cause | None:
+def unanswered(
+    ctx: Context, asked: Request, failure: str, seconds: float = 0.0, gateway: tuple[str, str] = ("", "")
+) -> Cause | None:
     """What keeps such requests from being answered now; None where nothing is found, or the cluster can't be asked.
 
-    `seconds` is how long an answer was waited for.
+    `seconds` is how long an answer was waited for, `gateway` namespace and name of the gateway's Service, "" where they
+    aren't known.
     """
     if not (looks := _looks(asked, failure, seconds)):
         return None
     try:
-        routes = routes_for(ctx.cluster, asked.host)
-        return next(filter(None, (look(ctx, asked, routes) for look in looks)), None)
+        way = Way.of(ctx.cluster, asked, gateway)
+        return next(filter(None, (look(ctx, way) for look in looks)), None)
     except CanarylabError:
         return None
 
@@ -84,62 +79,46 @@ def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
 # -- the gateway itself ------------------------------------------------------------------------------------------------
 
 
-def _by_itself(status: int, ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+def _by_itself(status: int, ctx: Context, way: Way) -> Cause | None:
     """A fault on purpose, an answer of its own, no route at all."""
-    if not routes:
-        return itself.answered(ctx, Bound(), asked, status, routes)
-    found = (itself.answered(ctx, one, asked, status, routes) for one in _bound(ctx, asked, routes))
-    return next(filter(None, found), None)
+    routes = way.routes or way.elsewhere
+    bound = way.bound if routes else Bound()
+    return itself.answered(ctx, bound, way.asked, status, routes) if bound else None
 
 
-def _delayed(seconds: float, ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
-    found = (itself.delayed(ctx, one, asked, seconds) for one in _bound(ctx, asked, routes))
-    return next(filter(None, found), None)
+def _delayed(seconds: float, ctx: Context, way: Way) -> Cause | None:
+    return itself.delayed(ctx, way.bound, way.asked, seconds) if way.bound else None
 
 
-def _handshake(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
-    found = (handshake.ended_by(ctx, one, asked) for one in _bound(ctx, asked, routes))
-    return next(filter(None, found), None)
-
-
-def _bound(ctx: Context, asked: Request, routes: Sequence[Object]) -> Iterator[Bound]:
-    """What is bound to the gateway, where it is one of Istio's Gateways, and not one of the Gateway API."""
-    for pod in _first_gateway(ctx, routes):
-        if GATEWAY_NAME not in labels_of(pod):
-            yield bound_to(ctx.cluster, pod, asked.port)
+def _handshake(ctx: Context, way: Way) -> Cause | None:
+    return handshake.ended_by(ctx, way.bound, way.asked) if way.bound else None
 
 
 # -- AuthorizationPolicy -----------------------------------------------------------------------------------------------
 
 
-def _forbidden_at_gateway(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+def _forbidden_at_gateway(ctx: Context, way: Way) -> Cause | None:
     """A policy of the gateway's own pods; whoever asks from outside has no identity."""
-    for pod in _first_gateway(ctx, routes):
-        call = Call(asked.port, "", asked.tls, asked.host, asked.path, headers=asked.headers)
+    asked = way.asked
+    call = Call(asked.port, "", asked.tls, asked.host, asked.path, headers=asked.headers)
+    return _denied(ctx, way.gateway, call) if way.gateway else None
+
+
+def _forbidden_at_pods(ctx: Context, way: Way) -> Cause | None:
+    """A policy of the pods that the routes lead to; the gateway asks them by its own identity, if by mutual TLS."""
+    mesh, asked = mesh_of(ctx.cluster), way.asked
+    if way.gateway is None:
+        return None
+    for to, service, pod in way.ends():
+        if not sidecars.is_injected(pod):
+            continue
+        port = way.port_at(to, service, pod)
+        peers = policies(ctx.cluster, "PeerAuthentication", mesh, pod["metadata"]["namespace"])
+        principal = "" if peer_mode(peers, mesh, pod, port).mode == DISABLE else mesh.identity(way.gateway)
+        call = Call(port, principal, asked.tls, asked.host, asked.path, headers=asked.headers)
         if found := _denied(ctx, pod, call):
             return found
     return None
-
-
-def _forbidden_at_pods(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
-    """A policy of the pods that the routes lead to; the gateway asks them by its own identity, if by mutual TLS."""
-    mesh = mesh_of(ctx.cluster)
-    for gateway in _first_gateway(ctx, routes):
-        for to, service, pod in _ends(ctx, routes):
-            if not sidecars.is_injected(pod):
-                continue
-            port = _port_at(to, service, pod, asked)
-            peers = policies(ctx.cluster, "PeerAuthentication", mesh, pod["metadata"]["namespace"])
-            plain = peer_mode(peers, mesh, pod, port).mode == DISABLE
-            principal = "" if plain else mesh.identity(gateway)
-            call = Call(port, principal, asked.tls, asked.host, asked.path, headers=asked.headers)
-            if found := _denied(ctx, pod, call):
-                return found
-    return None
-
-
-def _first_gateway(ctx: Context, routes: Sequence[Object]) -> list[Object]:
-    return [pod for route in routes for pod in gateway_pods(ctx.cluster, route)][:1]
 
 
 def _denied(ctx: Context, pod: Object, call: Call) -> Cause | None:
@@ -163,13 +142,13 @@ def _let_in(ctx: Context, found: Denial, call: Call) -> str:
 # -- RequestAuthentication ---------------------------------------------------------------------------------------------
 
 
-def _token_refused_at_gateway(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
-    return _token_refused(ctx, asked, _first_gateway(ctx, routes), "")
+def _token_refused_at_gateway(ctx: Context, way: Way) -> Cause | None:
+    return _token_refused(ctx, way.asked, [way.gateway] if way.gateway else [], "")
 
 
-def _token_refused_at_pods(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
-    pods = [pod for _, _, pod in _ends(ctx, routes) if sidecars.is_injected(pod)]
-    return _token_refused(ctx, asked, pods, "; or the application itself answers so")
+def _token_refused_at_pods(ctx: Context, way: Way) -> Cause | None:
+    pods = [pod for _, _, pod in way.ends() if sidecars.is_injected(pod)]
+    return _token_refused(ctx, way.asked, pods, "; or the application itself answers so")
 
 
 def _token_refused(ctx: Context, asked: Request, pods: Sequence[Object], otherwise: str) -> Cause | None:
@@ -190,22 +169,22 @@ def _token_refused(ctx: Context, asked: Request, pods: Sequence[Object], otherwi
 # -- nobody behind it --------------------------------------------------------------------------------------------------
 
 
-def _nobody_there(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+def _nobody_there(ctx: Context, way: Way) -> Cause | None:
     """The first destination that can't answer, by the objects it is made of."""
-    for to in (to for route in routes for to in destinations(route)):
-        if found := _wrong_with(ctx, to, asked):
+    for to in way.destinations:
+        if found := _wrong_with(ctx, way, to):
             return Cause(f"{found[0]}{at(ctx, to.route, *to.place)}", found[1], lasting=True)
     return None
 
 
-def _wrong_with(ctx: Context, to: Destination, asked: Request) -> tuple[str, str] | None:
+def _wrong_with(ctx: Context, way: Way, to: Destination) -> tuple[str, str] | None:
     """What is wrong with the destination, and what to do; None where nothing is, or it isn't a Service's."""
     if not to.service:
         return _half_a_name(ctx, to)
     service, name = ctx.cluster.get("v1", "Service", to.service, to.namespace), f"Service {to.namespace}/{to.service}"
     if service is None:
         return f"{to.where} routes to {name}, and there is none", f"`{ctx.command('up')}` makes the playbook's Services"
-    port = _port_of(to, service, asked)
+    port = way.port_of(to, service)
     if listed(service, "spec", "ports") and service_port(service, port) is None:
         ports = known_ports(service)
         return f"{to.where} routes to port {port} of {name}, which has {ports}", f"name one of {ports} in the route"
@@ -242,35 +221,12 @@ def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) ->
     return f"{to.where} routes to {which}: {seen}", f"`{kubectl} get pods,endpointslices` shows them"
 
 
-def _port_of(to: Destination, service: Object, asked: Request) -> int:
-    """What the route names, else the Service's only one, else the gateway's.
-
-    Source: istio/istio, pilot/pkg/networking/core/route/route.go, GetDestinationCluster.
-    """
-    ports = listed(service, "spec", "ports")
-    return to.port or (int(ports[0]["port"]) if len(ports) == 1 else asked.port)
-
-
-def _port_at(to: Destination, service: Object, pod: Object, asked: Request) -> int:
-    port = _port_of(to, service, asked)
-    return pod_port(service, port, pod) or port
-
-
-def _ends(ctx: Context, routes: Iterable[Object]) -> Iterator[tuple[Destination, Object, Object]]:
-    """Every destination with its Service and one of its ready pods."""
-    for to in (to for route in routes for to in destinations(route) if to.service):
-        service = ctx.cluster.get("v1", "Service", to.service, to.namespace)
-        if service is not None:
-            pods = pods_of(ctx.cluster, service, subset_labels(ctx.cluster, to) or {} if to.subset else {})
-            yield from ((to, service, pod) for pod in pods[:1])
-
-
 # -- somebody is there, and they don't understand each other -----------------------------------------------------------
 
 
-def _of_two_authorities(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:  # noqa: ARG001 - a look
+def _of_two_authorities(ctx: Context, way: Way) -> Cause | None:
     """A gateway and pods whose certificates are of different authorities."""
-    pods = [*_first_gateway(ctx, routes), *(pod for _, _, pod in _ends(ctx, routes))]
+    pods = [*([way.gateway] if way.gateway else []), *(pod for _, _, pod in way.ends())]
     found = authorities.outdated(ctx.cluster, pods)
     if not found:
         return None
@@ -279,12 +235,12 @@ def _of_two_authorities(ctx: Context, asked: Request, routes: Sequence[Object]) 
     return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", lasting=True)
 
 
-def _plain_text(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+def _plain_text(ctx: Context, way: Way) -> Cause | None:
     """A DestinationRule that has the gateway ask in plain text what takes mutual TLS only."""
     mesh = mesh_of(ctx.cluster)
-    for to, service, pod in _ends(ctx, routes):
+    for to, service, pod in way.ends():
         peers = policies(ctx.cluster, "PeerAuthentication", mesh, to.namespace)
-        mode = peer_mode(peers, mesh, pod, _port_at(to, service, pod, asked))
+        mode = peer_mode(peers, mesh, pod, way.port_at(to, service, pod))
         plain = [one for one in rules_of(ctx.cluster, to) if _tls_mode(one) == DISABLE]
         if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
             off, strict = (f"{named(one)}{at(ctx, one, 'spec')}" for one in (plain[0], mode.policy))
@@ -293,29 +249,27 @@ def _plain_text(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause
     return None
 
 
-def _not_told(ctx: Context, asked: Request, routes: Sequence[Object]) -> Cause | None:
+def _not_told(ctx: Context, way: Way) -> Cause | None:
     """A gateway whose Envoy doesn't know the pods that are ready, as istiod hasn't told it (yet)."""
-    for gateway in _first_gateway(ctx, routes):
-        meta = gateway["metadata"]
-        with PodPort(ctx.cluster, meta["namespace"], meta["name"], envoy.ADMIN_PORT) as port:
-            known = envoy.endpoints(port.json(envoy.CLUSTERS))
-        for to, service, _ in _ends(ctx, routes):
-            cluster = (
-                f"outbound|{_port_of(to, service, asked)}|{to.subset}|{to.service}.{to.namespace}.svc.cluster.local"
+    if way.gateway is None:
+        return None
+    meta = way.gateway["metadata"]
+    with PodPort(ctx.cluster, meta["namespace"], meta["name"], envoy.ADMIN_PORT) as port:
+        known = envoy.endpoints(port.json(envoy.CLUSTERS))
+    for to, service, _ in way.ends():
+        cluster = f"outbound|{way.port_of(to, service)}|{to.subset}|{to.service}.{to.namespace}.svc.cluster.local"
+        there = {each.address for each in known.get(cluster, ())}
+        labels = subset_labels(ctx.cluster, to) or {} if to.subset else {}
+        pods = pods_of(ctx.cluster, service, labels)
+        ready = [pod for pod in pods if condition(pod, "Ready").get("status") == "True"]
+        addresses = {str(dig(pod, "status", "podIP")) for pod in ready}
+        if cluster in known and addresses and not addresses & there:
+            why = (
+                f"Envoy of {meta['namespace']}/{meta['name']} knows none of the ready pods of Service "
+                f"{to.namespace}/{to.service} ({', '.join(sorted(there)) or 'no address at all'})"
             )
-            there = {each.address for each in known.get(cluster, ())}
-            labels = subset_labels(ctx.cluster, to) or {} if to.subset else {}
-            ready = [
-                pod for pod in pods_of(ctx.cluster, service, labels) if condition(pod, "Ready").get("status") == "True"
-            ]
-            addresses = {str(dig(pod, "status", "podIP")) for pod in ready}
-            if cluster in known and addresses and not addresses & there:
-                why = (
-                    f"Envoy of {meta['namespace']}/{meta['name']} knows none of the ready pods of Service "
-                    f"{to.namespace}/{to.service} ({', '.join(sorted(there)) or 'no address at all'})"
-                )
-                system = f"kubectl --context {ctx.cluster.context} --namespace {SYSTEM} get pods"
-                return Cause(why, f"istiod tells it, if it runs and the proxy is connected to it: `{system}`")
+            system = f"kubectl --context {ctx.cluster.context} --namespace {SYSTEM} get pods"
+            return Cause(why, f"istiod tells it, if it runs and the proxy is connected to it: `{system}`")
     return None
 
 
