@@ -56,7 +56,7 @@ def fetch(ctx: Context, url: str, *, cache: Path) -> bytes:
     except (requests.RequestException, HTTPError) as error:  # requests lets some of urllib3's own through
         raise StageError(
             "a file can't be fetched",
-            where=shown(url),
+            where=fetched_from(url),
             why=_reason(error),
             remedy=f"check the network and HTTPS_PROXY, then `{ctx.command('up')}` goes on from here; what was fetched "
             f"once is kept in {cache} and needs no network; for a closed network see docs/closed-networks.md",
@@ -80,7 +80,7 @@ def _require_proxy(url: str) -> None:
     if importlib.util.find_spec("socks") is None:
         raise MachineError(
             "downloading through a SOCKS proxy needs the Python package PySocks",
-            where=shown(url),
+            where=fetched_from(url),
             why=f"the environment sets a proxy with {scheme}://",
             remedy=f"{sys.executable} -m pip install PySocks; if only the cluster is behind that proxy, set it as "
             "proxy-url in the kubeconfig instead of in the environment",
@@ -101,7 +101,7 @@ def mirrored(url: str) -> str:
     return f"{base}/{url.split('://', 1)[-1]}"
 
 
-def shown(url: str) -> str:
+def fetched_from(url: str) -> str:
     """Where `url` is fetched from, less the name and password that a mirror's URL may hold."""
     parts = urlsplit(mirrored(url))
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[-1]))
@@ -140,7 +140,7 @@ def _require_found(response: Response, url: str) -> None:
     if response.status_code == _NOT_FOUND:
         raise NotPublishedError(
             "there is no such file",
-            where=shown(url),
+            where=fetched_from(url),
             why="the server answered 404 Not Found",
             remedy=f"put it on the mirror that {MIRROR} names" if os.environ.get(MIRROR) else "check its address",
         )

@@ -1,6 +1,7 @@
 """The contract of a stage: one idempotent unit of a playbook.
 
-A kind of stage is one file in `canarylab/stages/kinds/` with one subclass of Stage; `canarylab.discovery` finds it.
+A kind of stage is one file in `canarylab/stages/kinds/` with one subclass of Stage, which `canarylab.kind_discovery`
+finds.
 """
 
 from __future__ import annotations

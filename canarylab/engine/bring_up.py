@@ -133,7 +133,7 @@ def _await_health(ctx: Context, stage: AnyStage) -> None:
             return None
         if found := standstill.cause(reason):
             reason = found.with_reason(reason)
-        if found and found.lasting:
+        if found and found.permanent:
             raise _stands_still(stage, reason, found)
         if reason != shown:
             ctx.progress(f"waiting: {reason}")

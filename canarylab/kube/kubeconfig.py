@@ -14,7 +14,7 @@ import yaml
 from canarylab.errors import CanarylabError
 from canarylab.files import NO_ROOM, private_folder, write_private
 from canarylab.removal import Removal
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 _MARK = "canarylab.dev"
 _SECTIONS = ("clusters", "contexts", "users")

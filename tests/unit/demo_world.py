@@ -22,6 +22,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.provider import Access
 from canarylab.contract.step import Step
 from canarylab.events import Event, Fact
+from canarylab.kube.client import ApiError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.tools.runner import Result
 
@@ -358,6 +359,10 @@ class WorldCluster(FakeCluster):
         super().__init__(kinds=sorted(KINDS))
         self.world = world
         self.pending = world.pending
+
+    def upgrade(self, path: str, *_: Any) -> None:
+        """Connections into pods are forbidden, unless a test stands in for them."""
+        raise ApiError("forbidden", 403, where=path)
 
     def _held(self, api_version: str, kind: str) -> dict[Key, dict[str, Any]]:
         others = self.world.others

@@ -94,7 +94,7 @@ class TestImages:
 
     def test_a_pull_that_may_succeed_later_is_waited_for(self, updating: Stage):
         canary_pod(updating, **waiting("ErrImagePull", "net/http: TLS handshake timeout"))
-        assert not causes.is_lasting(view(updating), "Paused")
+        assert not causes.never_reaches(view(updating), "Paused")
 
     def test_one_that_the_cluster_has_not_is_reported_with_those_it_has(self, updating: Stage):
         node = {"status": {"images": [{"names": [f"{IMAGE}:blue"]}]}}
@@ -107,12 +107,12 @@ class TestImages:
 
     def test_where_degraded_is_expected_it_may_still_come(self, updating: Stage):
         canary_pod(updating, **waiting("ErrImageNeverPull"))
-        assert not causes.is_lasting(view(updating), "Degraded")
+        assert not causes.never_reaches(view(updating), "Degraded")
 
     def test_the_last_update_s_pods_say_nothing_of_a_template_the_controller_has_not_seen(self, updating: Stage):
         canary_pod(updating, **waiting("ErrImageNeverPull"))
         updating.world.wanted = "blue"
-        assert not causes.is_lasting(view(updating), "Healthy")
+        assert not causes.never_reaches(view(updating), "Healthy")
 
 
 class TestPods:
@@ -192,7 +192,7 @@ class TestStandstill:
     def test_one_that_was_promoted_a_moment_ago_does_not_stand_still(self, updating: Stage):
         updating.world._go_on()
         updating.world.promote()
-        assert not causes.is_lasting(view(updating), "Healthy")
+        assert not causes.never_reaches(view(updating), "Healthy")
 
 
 class TestWaits:

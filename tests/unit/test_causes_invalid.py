@@ -146,7 +146,7 @@ def test_a_demonstration_tells_what_in_the_cluster_is_wrong(world):
     claim = _explained(world)
     assert "tcp[0] of VirtualService app leads to other" in claim.cause
     assert "a VirtualService of its own" in claim.remedy
-    assert causes.standstill(world.ctx, "shop", "app").lasting
+    assert causes.standstill(world.ctx, "shop", "app").permanent
 
 
 def test_where_nothing_wrong_is_found_argo_gets_the_time_to_look_again(world):
@@ -155,7 +155,7 @@ def test_where_nothing_wrong_is_found_argo_gets_the_time_to_look_again(world):
     world.says(TCP_SAYS)
     assert _explained(world).cause.startswith("Argo refuses its spec: The Rollout")
     found = causes.standstill(world.ctx, "shop", "app")
-    assert found.lasting
+    assert found.permanent
     assert found.patience > 20  # rollout/controller.go, syncHandler
 
 
@@ -187,32 +187,32 @@ class TestUnforeseen:
         self.applied(world)
         assert "InvalidSpec" in stage.health(world.ctx)
         found = stage.cause(world.ctx)
-        assert (found.lasting, found.patience) == (True, 25)
+        assert (found.permanent, found.patience) == (True, 25)
         assert "Unable to get HTTP routes" in found.why
 
     def test_what_another_stage_has_yet_to_change_is_waited_for(self, world, stage):
         world.add("routes", ROUTES.replace("name: app", "name: later"))
         self.applied(world)
         world.cluster.objects[*ISTIO, "shop", "later"]["metadata"]["annotations"] = {}
-        assert not stage.cause(world.ctx).lasting
+        assert not stage.cause(world.ctx).permanent
         self.applied(world)
-        assert stage.cause(world.ctx).lasting
+        assert stage.cause(world.ctx).permanent
 
     def test_what_is_of_other_namespaces_changes_nothing(self, world, stage):
         world.add("routes", ROUTES.replace("name: app", "name: later, namespace: elsewhere"))
         self.applied(world)
         del world.cluster.objects[*ISTIO, "elsewhere", "later"]
-        assert stage.cause(world.ctx).lasting
+        assert stage.cause(world.ctx).permanent
 
     def test_a_chart_of_the_namespace_may_bring_it(self, world, stage):
         self.applied(world)
         world.stages.append(HelmReleaseStage("x", HelmReleaseOptions(chart="x/y", version="1", namespace="shop")))
-        assert not stage.cause(world.ctx).lasting
+        assert not stage.cause(world.ctx).permanent
 
     def test_a_chart_of_another_one_not(self, world, stage):
         self.applied(world)
         world.stages.append(HelmReleaseStage("x", HelmReleaseOptions(chart="x/y", version="1", namespace="other")))
-        assert stage.cause(world.ctx).lasting
+        assert stage.cause(world.ctx).permanent
 
 
 @pytest.mark.parametrize(
@@ -259,4 +259,4 @@ def test_nothing_else_is_a_refusal():
 def test_its_own_spec_does_not_mend_itself(world):
     world.add("app", SERVICES, ROUTES, ROLLOUT)
     world.says('InvalidSpec: The Rollout "app" is invalid: spec.strategy.steps[0].setWeight: no')
-    assert causes.standstill(world.ctx, "shop", "app").lasting
+    assert causes.standstill(world.ctx, "shop", "app").permanent

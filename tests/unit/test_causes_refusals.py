@@ -48,19 +48,19 @@ class TestQuota:
         found = cause(world)
         assert "exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1" in found.why
         assert "--namespace shop describe resourcequota few`" in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_one_that_was_raised_since_is_waited_for(self, world):
         world.put("v1", "ResourceQuota", "few", spec={"hard": {"pods": "5"}})
         world.refused(QUOTA)
-        assert not cause(world).lasting
+        assert not cause(world).permanent
         assert "was changed since" in cause(world).why
 
     def test_pods_that_are_leaving_will_make_room(self, world):
         world.put("v1", "ResourceQuota", "few", spec={"hard": {"pods": "1"}})
         world.pod("web-one-y", owner="rs-one", labels={"app": "web"}, deletionTimestamp="2026-01-01T10:05:00Z")
         world.refused(QUOTA)
-        assert not cause(world).lasting
+        assert not cause(world).permanent
 
     def test_also_where_some_of_the_pods_were_made(self, world):
         world.cluster.objects["apps/v1", "ReplicaSet", "shop", "web-two"]["spec"]["replicas"] = 2
@@ -72,7 +72,7 @@ class TestQuota:
     def test_what_it_counts_and_the_template_does_not_say(self, world):
         world.refused('Error creating: pods "x" is forbidden: failed quota: cpu: must specify limits.cpu for: web')
         assert "(must specify limits.cpu for: web)" in cause(world).remedy
-        assert cause(world).lasting
+        assert cause(world).permanent
 
 
 class TestPodSecurity:
@@ -88,7 +88,7 @@ class TestPodSecurity:
         assert "Istio's CNI plugin (chart istio/cni" in found.remedy
         command = "label namespace shop pod-security.kubernetes.io/enforce=privileged --overwrite`"
         assert command in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_a_level_that_no_label_asks_for_is_the_api_server_s(self, world):
         world.refused(BASELINE)
@@ -107,14 +107,14 @@ class TestPodSecurity:
         world.refused(BASELINE)
         found = degraded.cause(world.ctx, [world.rollout])
         assert found == cause(world)
-        assert found.lasting
+        assert found.permanent
 
 
 class TestWebhook:
     def test_one_that_denies_is_named(self, world):
         world.refused('admission webhook "policy.example.test" denied the request: no latest tags')
         assert "webhook policy.example.test allows it" in cause(world).remedy
-        assert cause(world).lasting
+        assert cause(world).permanent
 
     def test_a_service_that_is_not_there(self, world):
         world.refused(WEBHOOK)
@@ -133,19 +133,19 @@ class TestWebhook:
         found = cause(istiod)
         assert "no pod is behind Service istio-system/istiod: Deployment istiod is scaled to 0" in found.why
         assert "--namespace istio-system scale deployment istiod --replicas 1`" in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_one_that_starts_is_waited_for(self, istiod):
         istiod.cluster.objects["apps/v1", "Deployment", "istio-system", "istiod"]["spec"]["replicas"] = 1
         istiod.refused(WEBHOOK)
         assert "no pod behind Service istio-system/istiod is ready" in cause(istiod).why
-        assert not cause(istiod).lasting
+        assert not cause(istiod).permanent
 
     def test_one_that_answers_again_is_not_blamed(self, istiod):
         istiod.pod("istiod-x", "istio-system", labels={"app": "istiod"})
         istiod.refused(WEBHOOK)
         assert "has a ready pod now" in cause(istiod).why
-        assert not cause(istiod).lasting
+        assert not cause(istiod).permanent
 
 
 class TestEvents:
@@ -198,7 +198,7 @@ class TestEvents:
         world.event("Rollout", "web", "TrafficRoutingError", "the server refused the weight")
         found = degraded.cause(world.ctx, [world.rollout])
         assert found.why.startswith("Argo's controller says of the Rollout: TrafficRoutingError")
-        assert not found.lasting
+        assert not found.permanent
 
 
 class TestUndecided:
@@ -220,7 +220,7 @@ class TestUndecided:
         found = cause(world)
         assert "AnalysisRun web-two-2 is Inconclusive (age measured 12)" in found.why
         assert "argo rollouts promote web" in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_status_and_watch_say_it_too(self, world):
         assert causes.trouble(world.ctx, "shop", "web") == cause(world)
@@ -247,12 +247,12 @@ class TestController:
         found = cause(world)
         assert found.why == "nobody acts on Rollouts: Deployment argo/argo-rollouts, Argo's controller, is scaled to 0"
         assert "--namespace argo scale deployment argo-rollouts --replicas 1`" in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_one_that_is_not_ready_may_get_so(self, world):
         world.pod("argo-x", "argo", ready=False, labels={"app.kubernetes.io/name": "argo-rollouts"})
         assert "no pod of Deployment argo/argo-rollouts, Argo's controller, is ready" in cause(world).why
-        assert not cause(world).lasting
+        assert not cause(world).permanent
 
     def test_one_that_runs_is_not_blamed(self, world):
         world.pod("argo-x", "argo", labels={"app.kubernetes.io/name": "argo-rollouts"})

@@ -756,7 +756,9 @@ def test_the_tunnel_is_started_shown_and_stopped(world, events):
     assert tunnel(JSON, "start") == EXIT_DONE
     assert tunnel(JSON, "status") == EXIT_DONE
     assert tunnel(JSON, "stop") == EXIT_DONE
-    assert [event["running"] for event in events()] == [False, True, True, False]
+    printed = events()
+    assert [event["running"] for event in printed] == [False, True, True, False]
+    assert printed[0].keys() == {"running", "pid", "route", "addresses", "problems", "note", "lasting"}
     assert world.log == []
 
 

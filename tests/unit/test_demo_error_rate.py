@@ -157,10 +157,10 @@ class TestRecovered:
         assert claim.holds
         assert (claim.text, claim.seen) == ("time to recover after abort", "last failed answer 0.40 s after it")
 
-    def test_too_late_is_hopeless(self):
+    def test_too_late_is_permanent(self):
         claim = error_rate.recovered(period(3, 100, moment=self.ABORT, last_failure=105.1), 5)
         assert not claim.holds
-        assert claim.hopeless
+        assert claim.permanent
 
     @pytest.mark.parametrize("last", [None, 99.9])
     def test_nobody_may_have_failed_after_it(self, last: float | None):

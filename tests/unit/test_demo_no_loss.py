@@ -11,7 +11,7 @@ from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
 from canarylab.demo.perform import perform
-from canarylab.demo.required import require_countable, require_no_loss
+from canarylab.demo.preconditions import require_countable, require_no_loss
 from canarylab.demo.reset import reset
 from canarylab.demo.steps.promote import Promote
 from canarylab.errors import ExpectationError

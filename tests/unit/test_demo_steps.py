@@ -16,8 +16,8 @@ from canarylab.demo.steps.expect_rollout import ExpectRollout
 from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.promote import Promote
 from canarylab.demo.steps.set_image import SetImage, successor
-from canarylab.discovery import discover
 from canarylab.errors import ExpectationError
+from canarylab.kind_discovery import discover
 from canarylab.kube.client import ApiError
 from canarylab.tools.runner import Result
 

@@ -7,7 +7,7 @@ from support.chart_repository import FileServer
 from support.runs import context_of
 
 from canarylab.cancel import Cancel
-from canarylab.download import MIRROR, TRIES, NotPublishedError, fetch, keep, mirrored, shown
+from canarylab.download import MIRROR, TRIES, NotPublishedError, fetch, fetched_from, keep, mirrored
 from canarylab.errors import CancelledError, MachineError, StageError, UsageError
 
 URL = "https://files.example/some/file.yaml"
@@ -61,7 +61,7 @@ def test_what_cannot_be_a_mirror_is_refused_by_name(mirror, monkeypatch):
 
 def test_a_password_in_the_mirrors_url_is_not_shown(monkeypatch, tmp_path):
     monkeypatch.setenv(MIRROR, "http://me:secret@127.0.0.1:9/files")
-    assert shown(URL) == "http://127.0.0.1:9/files/files.example/some/file.yaml"
+    assert fetched_from(URL) == "http://127.0.0.1:9/files/files.example/some/file.yaml"
     assert "secret" not in str(refused(tmp_path))
 
 

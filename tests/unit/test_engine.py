@@ -264,7 +264,7 @@ def test_what_stands_still_is_told_with_its_cause_and_the_remedy_for_that():
 @pytest.mark.usefixtures("at_once")
 def test_what_only_a_person_can_mend_is_not_waited_for():
     cluster, stage = FakeCluster(), Explained("a", ill=["no pod"] * 9)
-    stage.found = dataclasses.replace(stage.found, lasting=True)
+    stage.found = dataclasses.replace(stage.found, permanent=True)
     cluster.pending.extend([lambda: None, lambda: pytest.fail("waited on")])
     run, _ = up(stage, cluster=cluster)
     assert "it can't get healthy: no pod; exceeded quota: few" in run.outcomes["a"].reason
@@ -282,21 +282,21 @@ class TestPatience:
         standstill.cause("no")
         for more in seconds:
             clock.sleep(more)
-            yield standstill.cause("no").lasting
+            yield standstill.cause("no").permanent
 
     def test_it_is_counted_from_when_it_was_first_so(self):
-        clock, refused = FakeTime(), Cause("refused", "mend it", lasting=True, patience=25)
+        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, patience=25)
         waits = self.standstill(clock, *[refused] * 9)
         assert list(self.seen(waits, clock, 60, 24, 3)) == [False, False, True]
 
     def test_and_anew_after_it_might_have_been_mended(self):
-        clock, refused = FakeTime(), Cause("refused", "mend it", lasting=True, patience=25)
-        waits = self.standstill(clock, refused, dataclasses.replace(refused, lasting=False), *[refused] * 9)
+        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, patience=25)
+        waits = self.standstill(clock, refused, dataclasses.replace(refused, permanent=False), *[refused] * 9)
         assert list(self.seen(waits, clock, 5, 24, 5, 24, 5)) == [False, False, False, False, True]
 
     def test_without_any_it_is_so_at_once(self):
         clock = FakeTime()
-        waits = self.standstill(clock, *[Cause("quota", "raise it", lasting=True)] * 9)
+        waits = self.standstill(clock, *[Cause("quota", "raise it", permanent=True)] * 9)
         assert list(self.seen(waits, clock, 3)) == [True]
 
 

@@ -16,8 +16,8 @@ from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import CanarylabError, StageError, UsageError
 from canarylab.images.image import Image
 from canarylab.kube import kubeconfig
-from canarylab.ownership.foreign import ClashError
-from canarylab.providers.existing import ExistingProvider, doctor, requirements, userconfig
+from canarylab.ownership.foreign import ConflictError
+from canarylab.providers.existing import ExistingProvider, doctor, requirements, user_kubeconfig
 from canarylab.removal import Removal
 from canarylab.stages.kinds.image import ImageOptions, ImageStage
 
@@ -168,7 +168,7 @@ def test_the_own_kubeconfig_follows_the_users(made, config):
     config.write_text(yaml.safe_dump({**CONFIG, "users": [{"name": "u", "user": {"token": "new"}}]}))
     assert [change.action for change in stage.changes(stage.observe(ctx))] == ["update"]
     with provider.infrastructure.session(ctx, "demo"):
-        assert kubeconfig.load(ctx.paths.kubeconfig) == userconfig.single("mine")
+        assert kubeconfig.load(ctx.paths.kubeconfig) == user_kubeconfig.single("mine")
     assert ctx.paths.kubeconfig.exists()
 
 
@@ -198,12 +198,12 @@ def test_with_yes_a_production_cluster_is_worked_on(made):
 class Shelf:
     """A registry in memory."""
 
-    def __init__(self, image=None, refused=None, clash=None):
-        self.image, self.refused, self.clash = image, refused, clash
+    def __init__(self, image=None, refused=None, conflict=None):
+        self.image, self.refused, self.conflict = image, refused, conflict
 
     def images(self, _reference, _label):
-        if self.clash:
-            raise self.clash
+        if self.conflict:
+            raise self.conflict
         return (self.image,) if self.image else ()
 
     def delete(self, _reference):
@@ -222,7 +222,7 @@ BLUE = "127.0.0.1:9/team/app:blue"
             Shelf(Image(BLUE, "amd64", {}, ""), refused="the registry doesn't allow deletion"),
             Removal(f"image {BLUE}", "left", "the registry doesn't allow deletion"),
         ),
-        (Shelf(clash=ClashError("x", why="no label")), Removal(f"image {BLUE}", "left", "no label")),
+        (Shelf(conflict=ConflictError("x", why="no label")), Removal(f"image {BLUE}", "left", "no label")),
     ],
 )
 def test_removing_an_image_says_what_became_of_it(made, monkeypatch, shelf, outcome):

@@ -18,8 +18,8 @@ from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import StageError, UsageError
 from canarylab.files import extract
 from canarylab.images.image import SOURCE_LABEL, Wanted
-from canarylab.ownership.foreign import ClashError
-from canarylab.providers.existing import ExistingProvider, images, registry, requirements
+from canarylab.ownership.foreign import ConflictError
+from canarylab.providers.existing import ExistingProvider, registry, registry_images, requirements
 from canarylab.providers.existing.registry import Address, Registry, is_plain, is_private
 from canarylab.tools.runner import Result
 
@@ -208,8 +208,8 @@ def test_what_was_read_is_not_pulled_again(tmp_path):
     assert sum("copy" in line for line in skopeo.commands) == 1
 
 
-def test_somebody_elses_image_of_that_name_is_a_clash(tmp_path):
-    with pytest.raises(ClashError, match="this tool didn't build it"):
+def test_somebody_elses_image_of_that_name_is_a_conflict(tmp_path):
+    with pytest.raises(ConflictError, match="this tool didn't build it"):
         at(Skopeo(image=made(tmp_path))).images(REFERENCE, SOURCE_LABEL)
 
 
@@ -260,7 +260,7 @@ def test_archives_of_two_architectures_become_one_image(tmp_path):
     }
     layout = tmp_path / "layout"
     layout.mkdir()
-    images.write_index(both, layout)
+    registry_images.write_index(both, layout)
     found = registry.read_layout(layout, REFERENCE, SOURCE_LABEL)
     assert [(image.architecture, image.program_architecture) for image in found] == [
         ("amd64", "amd64"),
@@ -285,7 +285,7 @@ def test_what_is_pushed_is_for_every_architecture_of_the_cluster(tmp_path, monke
             file, {"app": elf(machine)}, architecture=architecture, entrypoint=["/app"], labels={SOURCE_LABEL: "1"}
         )
 
-    monkeypatch.setattr(images, "build", build)
+    monkeypatch.setattr(registry_images, "build", build)
     monkeypatch.setattr(requirements, "architectures", lambda _cluster: architectures)
     skopeo = Skopeo(image=made(tmp_path, labels={SOURCE_LABEL: "1"}))
     spec = ClusterSpec(profile="unit-test", context="mine", registry="http://127.0.0.1:5000/team")

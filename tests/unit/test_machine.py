@@ -9,7 +9,7 @@ from support.fake_runner import FakeRunner
 from canarylab.cancel import Cancel
 from canarylab.errors import StageError
 from canarylab.providers.embedded import machine as machines
-from canarylab.providers.embedded.ceiling import GIB, Ceiling, Record
+from canarylab.providers.embedded.ceiling import GIB, AskedAndTaken, Ceiling
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.machine import STAMP, Machine
 from canarylab.providers.embedded.programs.built import Built
@@ -90,7 +90,7 @@ def test_before_it_starts_it_is_limited_and_the_kubelet_is_told(made, tmp_path):
     machine._limit()
     assert (root / "memory" / "canarylab-x" / "memory.limit_in_bytes").read_text() == str(GIB)
     assert "enforceNodeAllocatable" in (tmp_path / "etc/kubelet.conf.d/10-ceiling.conf").read_text()
-    assert machine.ceiling == Record(Ceiling(GIB, 1), Ceiling(GIB, 1))
+    assert machine.ceilings == AskedAndTaken(Ceiling(GIB, 1), Ceiling(GIB, 1))
 
 
 def test_its_first_program_enters_the_control_groups_and_then_becomes_what_it_should(made, tmp_path):

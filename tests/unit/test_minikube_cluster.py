@@ -23,8 +23,8 @@ from canarylab.events import StageProgress
 from canarylab.kube import kubeconfig
 from canarylab.providers.minikube import processes, teardown
 from canarylab.providers.minikube.checks import host
+from canarylab.providers.minikube.cluster_settings import condition_of, differences, start_options
 from canarylab.providers.minikube.processes import Process
-from canarylab.providers.minikube.wanted import condition_of, differences, start_options
 from canarylab.tools.minikube import NodeStatus, parse_profiles
 from canarylab.tools.runner import Result
 

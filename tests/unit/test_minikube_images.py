@@ -8,8 +8,8 @@ from support.oci_archives import AMD64, ARM64, archive, elf
 
 from canarylab.errors import StageError
 from canarylab.images.image import SOURCE_LABEL, Wanted
-from canarylab.providers.minikube import images
-from canarylab.providers.minikube.images import NodeImages
+from canarylab.providers.minikube import node_images
+from canarylab.providers.minikube.node_images import NodeImages
 
 REFERENCE = "localhost/argoproj/rollouts-demo:blue"
 
@@ -56,7 +56,7 @@ def wanted(tmp_path, monkeypatch):
     def prepared(_ctx, wanted, _architecture):
         yield wanted.folder
 
-    monkeypatch.setattr(images, "prepared", prepared)
+    monkeypatch.setattr(node_images, "prepared", prepared)
     monkeypatch.setattr(NodeImages, "architectures", lambda *_: ("amd64",))
     return Wanted(folder, REFERENCE, {"COLOR": "blue"})
 

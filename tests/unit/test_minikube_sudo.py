@@ -14,7 +14,7 @@ from tunnel_world import PROFILE, SERVICES, VM, Host, context, minikube_home, wr
 from canarylab.cancel import Cancel
 from canarylab.errors import CommandError, MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import resolver, starting, sudo, vm
+from canarylab.providers.minikube import resolver, sudo, tunnel_start, vm
 from canarylab.providers.minikube.tunnel import TunnelAccess
 from canarylab.providers.minikube.tunnel_state import Choice
 from canarylab.tools.sudo import allowed, run
@@ -213,7 +213,7 @@ def test_the_password_is_kept_while_it_is_needed_and_no_longer(monkeypatch):
         assert host.refreshed.acquire(timeout=10)
         assert host.refreshed.acquire(timeout=10)
         [thread] = keepers()
-        starting.make_route(ctx, vm.find(PROFILE))
+        tunnel_start.make_route(ctx, vm.find(PROFILE))
         thread.join(10)
         assert not thread.is_alive(), "nothing needs root any more"
 

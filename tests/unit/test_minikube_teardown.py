@@ -11,8 +11,8 @@ from support.minikube_world import PROFILE, World, event, recorded, user_kubecon
 
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
-from canarylab.providers.minikube import processes, strays
-from canarylab.providers.minikube.strays import is_machine, is_start
+from canarylab.providers.minikube import leftover_processes, processes
+from canarylab.providers.minikube.leftover_processes import is_machine, is_start
 from canarylab.tools.runner import Result
 
 
@@ -148,7 +148,7 @@ def machine(tmp_path, profile=PROFILE):
 def test_a_machine_that_minikube_has_forgotten_is_ended_and_anothers_is_not(world, tmp_path):
     orphan, other = machine(tmp_path), machine(tmp_path, f"{PROFILE}-2")
     try:
-        removals = strays.end_orphans(world.context())
+        removals = leftover_processes.end_orphans(world.context())
         assert [removal.outcome for removal in removals] == ["removed"]
         assert str(orphan.pid) in removals[0].subject
         assert orphan.wait(5) == -signal.SIGTERM
@@ -191,7 +191,7 @@ def test_a_start_of_this_profile_is_recognised(words, expected):
 )
 @pytest.mark.usefixtures("world")
 def test_a_machine_is_recognised_by_its_program_and_its_folder(program, profile, expected):
-    words = (program, "-pidfile", f"{strays.machine_folder(profile)}/qemu.pid")
+    words = (program, "-pidfile", f"{leftover_processes.machine_folder(profile)}/qemu.pid")
     assert is_machine(words, PROFILE) is expected
 
 

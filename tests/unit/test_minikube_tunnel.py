@@ -38,8 +38,8 @@ from canarylab.providers.minikube import (
     processes,
     resolver,
     routes,
-    starting,
-    tunnels,
+    tunnel_owners,
+    tunnel_start,
     vm,
 )
 from canarylab.providers.minikube.routes import Route, Way
@@ -167,7 +167,7 @@ def test_macos_routes_are_checked_the_same_way():
 
 
 def make_route(host):
-    return starting.make_route(context(host), vm.find(PROFILE))
+    return tunnel_start.make_route(context(host), vm.find(PROFILE))
 
 
 def test_the_route_is_added_as_minikube_adds_it():
@@ -209,7 +209,7 @@ def test_a_route_to_the_machines_former_address_is_replaced():
     write_profile(address="192.168.105.2")
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
     write_profile()
-    assert starting.make_route(ctx, machine) == ""
+    assert tunnel_start.make_route(ctx, machine) == ""
     assert host.table == {SERVICES: VM}
 
 
@@ -357,21 +357,23 @@ def test_entries_of_tunnels_that_are_gone_are_stale_even_where_their_id_is_someb
     write_registry(
         (PROFILE, os.getpid(), VM), (PROFILE, 99999999, "192.168.105.8"), ("colleague", 99999998, "10.0.0.1")
     )
-    stale = tunnels.stale_entries(Runner(Cancel()), PROFILE)
+    stale = tunnel_owners.stale_entries(Runner(Cancel()), PROFILE)
     assert [entry.pid for entry in stale] == [os.getpid(), 99999999]
-    tunnels.forget(stale)
+    tunnel_owners.forget(stale)
     assert registered() == [99999998]
 
 
 def test_an_entry_for_our_route_is_stale_whoever_made_it():
     write_registry(("former-profile", 99999999, VM))
-    assert [entry.machine for entry in tunnels.stale_entries(Runner(Cancel()), PROFILE, OURS)] == ["former-profile"]
+    assert [entry.machine for entry in tunnel_owners.stale_entries(Runner(Cancel()), PROFILE, OURS)] == [
+        "former-profile"
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", "{}", "null", '[{"Pid": 1}, null, 3]'])
 def test_a_registry_that_is_half_written_has_no_entries(text):
-    tunnels.registry().write_text(text)
-    assert tunnels.entries() == []
+    tunnel_owners.registry().write_text(text)
+    assert tunnel_owners.entries() == []
 
 
 # -- for real: supervisord, the keeper, and a `minikube tunnel` -------------------------------------------------------
@@ -385,7 +387,7 @@ def real(tmp_path_factory, monkeypatch):
     ctx = context(Runner(Cancel()), service(given="10.96.7.7"))
     yield world, ctx
     (world / "refusal").unlink(missing_ok=True)
-    starting.stop_keeper(ctx)
+    tunnel_start.stop_keeper(ctx)
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="its `ip` is Linux's")
@@ -435,9 +437,9 @@ def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
     _, ctx = real
     ACCESS.tunnel_start(ctx)
     first = ACCESS.tunnel_status(ctx).pid
-    os.kill(starting.supervisor(ctx).process(keeper.PROGRAM), signal.SIGKILL)
+    os.kill(tunnel_start.supervisor(ctx).process(keeper.PROGRAM), signal.SIGKILL)
     until(lambda: ACCESS.tunnel_status(ctx).pid not in (None, first) and ACCESS.tunnel_status(ctx).running)
-    assert tunnels.foreign_tunnels(ctx) == []
+    assert tunnel_owners.foreign_tunnels(ctx) == []
 
 
 @linux
@@ -448,7 +450,7 @@ def test_what_a_killed_tunnel_left_is_taken_back(real):
     removals = ACCESS.tunnel_stop(ctx)
     assert [removal.subject for removal in removals] == [
         f"route {SERVICES} -> {VM}",
-        f"entry of tunnel 99999999 in {tunnels.registry()}",
+        f"entry of tunnel 99999999 in {tunnel_owners.registry()}",
         "address of Service ns/gateway",
     ]
     assert {removal.outcome for removal in removals} == {"removed"}
@@ -551,7 +553,7 @@ def test_without_root_what_is_left_is_reported_with_its_command():
 def test_once_the_profile_is_gone_its_route_and_its_resolver_are_still_known():
     host = Host()
     ctx = context(host)
-    starting.make_route(ctx, vm.find(PROFILE))
+    tunnel_start.make_route(ctx, vm.find(PROFILE))
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
     (minikube_home() / "profiles" / PROFILE / "config.json").unlink()
     removals = ACCESS.tunnel_stop(ctx)
@@ -628,7 +630,7 @@ def test_vfkits_machine_is_reached_by_a_tunnel_as_qemus_is(driver, network):
     assert not machine.has_builtin_network
     assert not machine.is_hidden
     host = Host()
-    assert starting.make_route(context(host), machine) == ""
+    assert tunnel_start.make_route(context(host), machine) == ""
     assert host.table == {SERVICES: VM}
 
 

@@ -10,7 +10,7 @@ from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
 from canarylab.errors import StageError
-from canarylab.rollouts.routes.objects import leftover, weights
+from canarylab.rollouts.routes.route_objects import leftover, weights
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 KIND = ("networking.istio.io/v1", "VirtualService")

@@ -16,7 +16,7 @@ from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import find_playbook, load
 from canarylab.playbook.reading import MAX_BYTES
 from canarylab.yamlfile.document import Document
-from canarylab.yamlfile.strict import parse
+from canarylab.yamlfile.playbook_yaml import parse
 
 HEAD = "name: x\ncluster: {profile: xx}\n"
 STAGES = f"{HEAD}stages:\n"

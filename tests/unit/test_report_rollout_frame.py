@@ -22,7 +22,7 @@ from watch_world import (
 
 from canarylab.report.marks import ASCII, UNICODE
 from canarylab.report.rollout.frame import frame
-from canarylab.rollouts.routes.objects import RouteWeight
+from canarylab.rollouts.routes.route_objects import RouteWeight
 from canarylab.watch.state import Silence, WatchState
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView

@@ -163,7 +163,7 @@ def test_pods_that_the_namespace_s_level_refuses_have_both_ways_out(world):
     ctx = world.context()
     assert "violates PodSecurity" in stage().health(ctx)
     found = stage().cause(ctx)
-    assert found.lasting
+    assert found.permanent
     assert "which the level `baseline` of namespace ns forbids" in found.why
     assert "install Istio's CNI plugin" in found.remedy
     assert "label namespace ns pod-security.kubernetes.io/enforce=privileged --overwrite`" in found.remedy
@@ -183,10 +183,10 @@ def test_a_quota_that_pods_are_leaving_is_waited_for(world):
     world.cluster.kinds.add(("v1", "ResourceQuota"))
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few", "namespace": "ns"}}
     world.cluster.put({**quota, "spec": {"hard": {"pods": "1"}}})
-    assert stage().cause(world.context()).lasting
+    assert stage().cause(world.context()).permanent
     going = {"name": "old", "namespace": "ns", "deletionTimestamp": "2026-01-01T00:00:00Z"}
     world.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": going})
-    assert not stage().cause(world.context()).lasting
+    assert not stage().cause(world.context()).permanent
 
 
 def test_where_nothing_is_refused_there_is_no_such_cause(world):

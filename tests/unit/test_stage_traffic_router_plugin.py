@@ -16,7 +16,7 @@ from canarylab.contract.provider import RouterPlugin
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.events import Notice, StageChange
-from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.foreign import ConflictError
 from canarylab.removal import Removal
 from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
 from canarylab.stages.kinds.traffic_router_plugin import TrafficRouterPluginOptions, TrafficRouterPluginStage
@@ -290,8 +290,8 @@ def test_somebody_elses_controller_that_has_the_plugin_is_used_and_left(foreign,
     assert (foreign.writes, foreign.starts) == ([], 1)
 
 
-def test_somebody_elses_controller_without_the_plugin_is_a_clash(foreign, there):
-    with pytest.raises(ClashError, match=f"without the plugin {NAME}"):
+def test_somebody_elses_controller_without_the_plugin_is_a_conflict(foreign, there):
+    with pytest.raises(ConflictError, match=f"without the plugin {NAME}"):
         STAGE.observe(there)
     assert [removal.outcome for removal in STAGE.remove(there)] == ["left"]
     assert foreign.writes == []

@@ -11,7 +11,7 @@ import pytest
 
 from canarylab.rollouts import validation
 from canarylab.rollouts.validation.mistake import mistake
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 FOLDER = Path(validation.__path__[0])
 TEXTS = load_yaml((FOLDER / "mistakes.yaml").read_text("utf-8"))

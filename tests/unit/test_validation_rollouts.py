@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from canarylab.errors import StageError
 from canarylab.paths import REPOSITORY
 from canarylab.rollouts.validation.manifests import refuse_known_bad
-from canarylab.yamlfile.reader import read_documents
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 GOOD = """\
 apiVersion: v1

@@ -19,16 +19,16 @@ from canarylab.demo.traffic.answers import none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.diagnosis import request_of, why_failed
 from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
-from canarylab.demo.traffic.survey import Survey
+from canarylab.demo.traffic.host_measurements import HostMeasurements
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.causes.service import nobody_behind
-from canarylab.rollouts.routes import objects as route_objects
+from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
+from canarylab.rollouts.routes.layer_view import LayerView, Shares, expected
 from canarylab.rollouts.routes.proxies import Proxies, proxy_of
-from canarylab.rollouts.routes.seen import Seen, Shares, expected
 from canarylab.rollouts.view import RolloutView, get_rollout, view_of, watches
 
 _OBJECTS_SECONDS = 30.0
@@ -159,7 +159,7 @@ class _Scene:
                 named = replace(seen, where=f"{seen.where}, {target}")
                 yield self._claim(PROXY, named, view, "the proxy was not given, or refused, what the route objects say")
 
-    def _claim(self, layer: str, seen: Seen, view: RolloutView, cause: str) -> Claim:
+    def _claim(self, layer: str, seen: LayerView, view: RolloutView, cause: str) -> Claim:
         shares = expected(view.stable_hash, view.current_hash, self.options.canary, view.experimental)
         copied: Shares = {view.current_hash: self.options.mirrored} if self.options.mirrored else {}
         wanted, found = _who(shares, copied, view), f"{seen.words} ({_who(seen.shares, seen.mirrored, view)})"
@@ -168,24 +168,26 @@ class _Scene:
     def traffic(self, proxies: Proxies, view: RolloutView, *, thoroughly: bool) -> Iterator[Claim]:
         """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
         options, deadline = self.options, min(self.ctx.deadline, time.monotonic() + self.options.timeout)
-        survey = Survey(self.ctx, view, proxies, Backends(self.ctx.cluster, options.namespace), deadline)
+        measurements = HostMeasurements(
+            self.ctx, view, proxies, Backends(self.ctx.cluster, options.namespace), deadline
+        )
         before = mirrored.count(self.ctx, view) if options.mirrored else 0
         for target in self.hosts:
-            yield _share(survey, target, options, thoroughly=thoroughly)
-        if survey.taken:
+            yield _share(measurements, target, options, thoroughly=thoroughly)
+        if measurements.taken:
             if options.mirrored:
-                sent = sum(one.requests for one in survey.taken)
-                own = sum(one.revisions[view.current_hash] for one in survey.taken)
+                sent = sum(one.requests for one in measurements.taken)
+                own = sum(one.revisions[view.current_hash] for one in measurements.taken)
                 yield mirrored.arrived(self.ctx, view, before + own, sent, options.mirrored)
             if options.may_fail == "canary":
-                yield only_canary_failed(survey.taken, view)
+                yield only_canary_failed(measurements.taken, view)
             else:
-                yield none_failed(survey.taken, "not one request failed", why_failed(self.ctx))
+                yield none_failed(measurements.taken, "not one request failed", why_failed(self.ctx))
 
 
-def _share(survey: Survey, target: Target, options: EvidenceOptions, *, thoroughly: bool) -> Claim:
+def _share(measurements: HostMeasurements, target: Target, options: EvidenceOptions, *, thoroughly: bool) -> Claim:
     """What was measured at one host, or that it couldn't be measured."""
-    share = survey.share if thoroughly else survey.glance
+    share = measurements.share if thoroughly else measurements.glance
     try:
         return share(target, options.canary, options.requests)
     except ExpectationError as error:

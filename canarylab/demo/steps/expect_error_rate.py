@@ -11,7 +11,7 @@ from pydantic import Field
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.required import misplaced
+from canarylab.demo.preconditions import misplaced
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.client import Why
 from canarylab.demo.traffic.diagnosis import why_failed

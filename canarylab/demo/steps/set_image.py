@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step, StepOptions
 from canarylab.demo import claims
-from canarylab.demo.required import require_images
-from canarylab.demo.template import set_images, template_owner
+from canarylab.demo.pod_template import set_images, template_owner
+from canarylab.demo.preconditions import require_images
 from canarylab.demo.waiting import BeginOptions, expect
 from canarylab.errors import ExpectationError
 from canarylab.rollouts.causes import rollout as causes

@@ -47,7 +47,7 @@ def _weighted(measured: Sequence[Measurement], weight: int, view: RolloutView) -
         f"{seen}{_by(last)}; {last.pace}{others}{_earlier_misses(missed, view, holds=holds)}",
         holds and not others,
         _stray_cause(last, others) or f"{_other_weights(last, weight)}; {rule}",
-        hopeless=bool(others),
+        permanent=bool(others),
     )
 
 
@@ -86,7 +86,7 @@ def _exact(measured: Measurement, only: str, view: RolloutView) -> Claim:
         f"{right:,} of {measured.requests:,}{_by(measured)}; {measured.pace}{others}",
         right >= measured.requests and not others,  # the gateway's counters have others' requests, too
         _stray_cause(measured, others) or _incomplete(measured),
-        hopeless=True,
+        permanent=True,
     )
 
 

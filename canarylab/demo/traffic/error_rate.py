@@ -34,7 +34,7 @@ def recovered(period: Period, within: float, why: Why = likely_cause) -> Claim:
     late = seconds_to_recover(period)
     seen, holds = f"last failed answer {late:.2f} s after it" if late else "no failed answer after it", late <= within
     text, cause = f"time to recover after {period.moment.name}", "" if holds else _cause(period.failures, why)
-    return Claim(text, f"at most {within:g} s", seen, holds, cause, hopeless=not holds)
+    return Claim(text, f"at most {within:g} s", seen, holds, cause, permanent=not holds)
 
 
 def clean_since(period: Period, requests: int, why: Why = likely_cause) -> Claim:

@@ -113,9 +113,9 @@ class Machine:
     # -- running ------------------------------------------------------------------------------------------------------
 
     @property
-    def ceiling(self) -> ceiling.Record | None:
+    def ceilings(self) -> ceiling.AskedAndTaken | None:
         """What it was started with the last time; None where that was without a ceiling."""
-        return ceiling.Record.load(self.folder)
+        return ceiling.AskedAndTaken.load(self.folder)
 
     def start(self) -> None:
         """Bring it up below its ceiling; returns once containerd answers."""
@@ -138,7 +138,7 @@ class Machine:
         ceiling.require_enough(self.wanted, taken, host)
         self.groups.create(taken)
         self.write(_KUBELET_DROP_IN, ceiling.kubelet(taken, host, quotas=self.groups.nests_quotas))
-        ceiling.Record(self.wanted, taken).save(self.folder)
+        ceiling.AskedAndTaken(self.wanted, taken).save(self.folder)
 
     def _not_up(self) -> StageError:
         return StageError(

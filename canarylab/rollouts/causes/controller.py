@@ -30,7 +30,7 @@ def away(ctx: Context) -> Cause | None:
     if dig(deployments[0], "spec", "replicas") == 0:
         scale = f"`{kubectl} {where} scale deployment {meta['name']} --replicas 1`"
         return Cause(
-            f"nobody acts on Rollouts: {name}, Argo's controller, is scaled to 0", scale, lasting=True, halts=True
+            f"nobody acts on Rollouts: {name}, Argo's controller, is scaled to 0", scale, permanent=True, halts=True
         )
     why = f"nobody acts on Rollouts: no pod of {name}, Argo's controller, is ready"
     return Cause(why, f"`{kubectl} {where} get pods` shows why; `{ctx.command('up')}` repairs what is the playbook's")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _ABORTED = "RolloutAborted: "
 
 
-def refuse_lasting(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
+def raise_if_permanent(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:
     """Raise StageError for the first Rollout among the objects that stays as it is until somebody acts."""
     for rollout in _unhealthy(ctx, objects):
-        _refuse_lasting(ctx, rollout)
+        _raise_if_permanent(ctx, rollout)
 
 
 def cause(
@@ -34,8 +34,8 @@ def cause(
     """
     for rollout in _unhealthy(ctx, objects):
         if found := causes.trouble(ctx, rollout["metadata"]["namespace"], rollout["metadata"]["name"]):
-            may_come = found.lasting and invalid.is_refused(rollout) and invalid.may_mend(ctx, rollout, unapplied())
-            return replace(found, lasting=found.lasting and not may_come)
+            may_come = found.permanent and invalid.is_refused(rollout) and invalid.may_mend(ctx, rollout, unapplied())
+            return replace(found, permanent=found.permanent and not may_come)
     return refusals.of_workloads(ctx, objects)
 
 
@@ -48,7 +48,7 @@ def _unhealthy(ctx: Context, objects: Iterable[dict[str, Any]]) -> Iterator[dict
                 yield live
 
 
-def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
+def _raise_if_permanent(ctx: Context, rollout: dict[str, Any]) -> None:
     meta, status = rollout["metadata"], rollout.get("status", {})
     if status.get("phase") != "Degraded" or status.get("observedGeneration") != str(meta["generation"]):
         return
@@ -57,7 +57,7 @@ def _refuse_lasting(ctx: Context, rollout: dict[str, Any]) -> None:
     if message.startswith(_ABORTED):
         found = causes.trouble(ctx, meta["namespace"], meta["name"])
         what = f"{subject} is in the middle of an update that was aborted"
-        why = found.why if found and found.lasting else message
+        why = found.why if found and found.permanent else message
         remedy = f"`{ctx.command('demo --reset')}` sets it back to its stable revision, then `{up}`"
     elif invalid.is_of_own_spec(message):
         what, why = (

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.causes.cause import kubectl, or_reset
 from canarylab.rollouts.causes.refusals import Refused, refusal
+from canarylab.rollouts.causes.remedies import kubectl, or_reset
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.kube import sidecars
 from canarylab.kube.objects import Object
-from canarylab.rollouts.causes import revision
-from canarylab.rollouts.causes.cause import kubectl, plugin
+from canarylab.rollouts.causes import istio_revision
 from canarylab.rollouts.causes.pods import Pods, pods_of
+from canarylab.rollouts.causes.remedies import kubectl, plugin
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView
 
@@ -63,7 +63,7 @@ def _why(ctx: Context, view: RolloutView, namespace: Object, pod: Object) -> Cau
         why = f"Pod {name} has no sidecar: namespace {view.namespace} doesn't have the label istio-injection=enabled"
         stage = "a stage of kind namespace with `labels: {istio-injection: enabled}`"
         return Cause(why, f"`{up}` sets it, if the playbook has {stage}; then `{restart}` recreates the pods")
-    if found := revision.unanswered(ctx, namespace, pod):
+    if found := istio_revision.unanswered(ctx, namespace, pod):
         return Cause(f"Pod {name} has no sidecar: {found.why}", found.remedy)
     why = f"Pod {name} has no sidecar: {sidecars.too_early(namespace, pod)}"
     return Cause(why, f"`{restart}` recreates the pods, with sidecars; then the same command again")

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.causes.cause import INVALID_SPEC
-from canarylab.rollouts.routing import listed_virtual_services
-from canarylab.rollouts.validation.known import Known
+from canarylab.rollouts.causes.remedies import INVALID_SPEC
+from canarylab.rollouts.traffic_routing import listed_virtual_services
+from canarylab.rollouts.validation.known_objects import Known
 from canarylab.rollouts.validation.mistake import Mistake
-from canarylab.rollouts.validation.references import chart_namespaces, is_rollout, lasting, mistakes
+from canarylab.rollouts.validation.references import chart_namespaces, is_rollout, mistakes, permanent_mistakes
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def said(message: str) -> str:
     return message.partition(" is invalid: ")[2]
 
 
-def refuse_lasting(
+def raise_if_permanent(
     ctx: Context, objects: Iterable[Object], declared: Callable[[], Iterable[tuple[Path, Object]]]
 ) -> None:
     """Raise StageError for the first Rollout that is refused for what nothing of the playbook will mend.
@@ -74,7 +74,7 @@ def refuse_lasting(
         )
         if live is not None and is_refused(live):
             known = tuple(declared())
-            if found := _refused_for(lasting(ctx, live, known)):
+            if found := _refused_for(permanent_mistakes(ctx, live, known)):
                 raise _error(ctx, live, found, known)
 
 
@@ -123,7 +123,7 @@ def cause(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
     up, plan = ctx.command("up"), ctx.command("plan")
     is_own = is_of_own_spec(view.message)  # what it refers to is looked at after that
     if not is_own and (found := _refused_for(mistakes(rollout, Known((), ctx.cluster)))):
-        return Cause(f"{why}; {found.what}", f"{found.remedy}; then `{up}`", lasting=True, halts=True)
+        return Cause(f"{why}; {found.what}", f"{found.remedy}; then `{up}`", permanent=True, halts=True)
     differs = f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back"
     remedy = f"{differs}; where nothing differs, it is the manifest that has to be corrected"
-    return Cause(why, remedy, lasting=True, patience=0.0 if is_own else _LOOKS_AGAIN, halts=True)
+    return Cause(why, remedy, permanent=True, patience=0.0 if is_own else _LOOKS_AGAIN, halts=True)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.errors import CanarylabError, CommandError
 from canarylab.kube.client import ApiError
-from canarylab.kube.objects import Object, dig, is_going, labels_of
+from canarylab.kube.objects import Object, dig, is_terminating, labels_of
 from canarylab.kube.workloads import workload_health
-from canarylab.rollouts.causes.cause import kubectl, or_reset
+from canarylab.rollouts.causes.remedies import kubectl, or_reset
 from canarylab.rollouts.causes.service import nobody_behind
 from canarylab.rollouts.view import RolloutView
 
@@ -78,7 +78,7 @@ def of_workloads(ctx: Context, objects: Iterable[Object]) -> Cause | None:
         if obj["kind"] == "Rollout" or (said := workload_health(ctx.cluster, obj)) is None:
             continue
         namespace = str(dig(obj, "metadata", "namespace") or "")
-        leaving = any(map(is_going, ctx.cluster.list("v1", "Pod", namespace)))
+        leaving = any(map(is_terminating, ctx.cluster.list("v1", "Pod", namespace)))
         about = Refused(f"{obj['kind']} {obj['metadata']['name']}", namespace, frees=leaving)
         if found := refusal(ctx, about, said):
             return found
@@ -106,7 +106,7 @@ def _quota(ctx: Context, about: Refused, said: str, found: re.Match[str]) -> Cau
     if _was_changed(ctx.cluster.get("v1", "ResourceQuota", name, about.namespace), found["limited"]):
         return Cause(f"{said}; the quota was changed since, and Kubernetes tries again", f"wait, or see `{show}`")
     remedy = f"`{show}` shows what uses it up: raise the quota, or let {about.subject} ask for less"
-    return Cause(said, about.remedy(ctx, remedy), lasting=not about.frees)
+    return Cause(said, about.remedy(ctx, remedy), permanent=not about.frees)
 
 
 def _was_changed(quota: Object | None, limited: str) -> bool:
@@ -120,7 +120,7 @@ def _uncounted(ctx: Context, about: Refused, said: str, found: re.Match[str]) ->
     show = kubectl(ctx, about, f"describe resourcequota {found['name']}")
     counted = f"what the quota counts ({found['must']})"
     remedy = f"give the containers of {about.subject}'s template {counted}; `{show}` shows it"
-    return Cause(said, about.remedy(ctx, remedy), lasting=True)
+    return Cause(said, about.remedy(ctx, remedy), permanent=True)
 
 
 def _pod_security(ctx: Context, about: Refused, said: str, found: re.Match[str]) -> Cause:
@@ -132,7 +132,7 @@ def _pod_security(ctx: Context, about: Refused, said: str, found: re.Match[str])
     level = found["level"]
     if _INIT not in found["broken"] or not any(one in found["broken"] for one in _CAPABILITIES):
         remedy = f"change {about.subject}'s template so that it meets `{level}`, {_another_level(ctx, about)}"
-        return Cause(said, about.remedy(ctx, remedy), lasting=True)
+        return Cause(said, about.remedy(ctx, remedy), permanent=True)
     why = (
         f"{said}; the sidecar's init container {_INIT} needs {' and '.join(_CAPABILITIES)}, which the level `{level}` "
         f"of namespace {about.namespace} forbids, so that no pod with a sidecar can be made there"
@@ -143,7 +143,7 @@ def _pod_security(ctx: Context, about: Refused, said: str, found: re.Match[str])
         f"{{enabled: true}}}}`{besides} among the values of istiod), so that pods need no such container; "
         f"{_another_level(ctx, about)}"
     )
-    return Cause(why, about.remedy(ctx, remedy), lasting=True)
+    return Cause(why, about.remedy(ctx, remedy), permanent=True)
 
 
 def _another_level(ctx: Context, about: Refused) -> str:
@@ -157,7 +157,7 @@ def _another_level(ctx: Context, about: Refused) -> str:
 
 def _denied(ctx: Context, about: Refused, said: str, found: re.Match[str]) -> Cause:
     remedy = f"change what was refused so that webhook {found['webhook']} allows it, or ask whoever set it up"
-    return Cause(said, about.remedy(ctx, remedy), lasting=True)
+    return Cause(said, about.remedy(ctx, remedy), permanent=True)
 
 
 def _unanswered(ctx: Context, about: Refused, said: str, found: re.Match[str]) -> Cause:
@@ -171,7 +171,7 @@ def _unanswered(ctx: Context, about: Refused, said: str, found: re.Match[str]) -
     if live is None:
         why = f"{said}; there is no Service {namespace}/{name}, which that webhook asks"
         remedy = f"`{ctx.command('up')}` brings it back if it is the playbook's; else delete the webhook"
-        return Cause(why, about.remedy(ctx, remedy), lasting=True)
+        return Cause(why, about.remedy(ctx, remedy), permanent=True)
     if found_out := nobody_behind(ctx, live):
         return replace(found_out, why=f"{said}; {found_out.why}")
     why = f"{said}; Service {namespace}/{name} has a ready pod now"

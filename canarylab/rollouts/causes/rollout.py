@@ -12,7 +12,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes import analyses, controller, events, injection, invalid
 from canarylab.rollouts.causes import pods as pod_causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, kubectl, or_reset, plugin
+from canarylab.rollouts.causes.remedies import INVALID_SPEC, kubectl, or_reset, plugin
 from canarylab.rollouts.strategy import BY_HAND
 from canarylab.rollouts.view import RolloutView, get_rollout, parts_of
 
@@ -33,7 +33,7 @@ def briefly(view: RolloutView) -> str:
     return view.standstill or view.trouble or f"the Rollout is {view}"
 
 
-def is_lasting(view: RolloutView, phase: str) -> bool:
+def never_reaches(view: RolloutView, phase: str) -> bool:
     """Whether it can't come to that phase, however long one waits.
 
     A Rollout that waits for somebody may still become Degraded: by its background analysis.

@@ -19,10 +19,10 @@ def closed_at(ctx: Context, namespace: str, name: str, port: int) -> Cause | Non
     service = ctx.cluster.get("v1", "Service", name, namespace)
     up = f"`{ctx.command('up')}` brings back what is the playbook's"
     if service is None:
-        return Cause(f"there is no Service {namespace}/{name}", up, lasting=True)
+        return Cause(f"there is no Service {namespace}/{name}", up, permanent=True)
     if listed(service, "spec", "ports") and service_port(service, port) is None:
         why = f"Service {namespace}/{name} has no port {port}; it has {known_ports(service)}"
-        return Cause(why, "write one of them as the step's `http-port` or `tls-port`", lasting=True)
+        return Cause(why, "write one of them as the step's `http-port` or `tls-port`", permanent=True)
     return nobody_behind(ctx, service)
 
 
@@ -36,7 +36,7 @@ def nobody_behind(ctx: Context, service: Object) -> Cause | None:
     owners = _deployments(ctx, service)
     for owner in (one["metadata"]["name"] for one in owners if dig(one, "spec", "replicas") == 0):
         why = f"no pod is behind Service {namespace}/{name}: Deployment {owner} is scaled to 0"
-        return Cause(why, f"`{kubectl} scale deployment {owner} --replicas 1`", lasting=True)
+        return Cause(why, f"`{kubectl} scale deployment {owner} --replicas 1`", permanent=True)
     said = next(filter(None, (workload_health(ctx.cluster, one) for one in owners)), "")
     why = f"no pod behind Service {namespace}/{name} is ready{f' ({said})' if said else ''}"
     return Cause(why, f"`{kubectl} get pods` shows why; `{ctx.command('up')}` repairs what is the playbook's")

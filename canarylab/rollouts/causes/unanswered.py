@@ -11,7 +11,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube import sidecars
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, condition, dig, listed
-from canarylab.rollouts.causes import authorities
+from canarylab.rollouts.causes import replaced_authority
 from canarylab.rollouts.causes.mesh import handshake, itself
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
 from canarylab.rollouts.causes.mesh.destinations import Destination, pods_of, rules_of, subset_labels
@@ -126,7 +126,7 @@ def _denied(ctx: Context, pod: Object, call: Call) -> Cause | None:
     found = denial(policies(ctx.cluster, "AuthorizationPolicy", mesh, pod["metadata"]["namespace"]), mesh, pod, call)
     if found is None:
         return None
-    return Cause(f"{found.why}{at(ctx, found.policy, *found.place)}", _let_in(ctx, found, call), lasting=found.sure)
+    return Cause(f"{found.why}{at(ctx, found.policy, *found.place)}", _let_in(ctx, found, call), permanent=found.sure)
 
 
 def _let_in(ctx: Context, found: Denial, call: Call) -> str:
@@ -173,7 +173,7 @@ def _nobody_there(ctx: Context, way: Way) -> Cause | None:
     """The first destination that can't answer, by the objects it is made of."""
     for to in way.destinations:
         if found := _wrong_with(ctx, way, to):
-            return Cause(f"{found[0]}{at(ctx, to.route, *to.place)}", found[1], lasting=True)
+            return Cause(f"{found[0]}{at(ctx, to.route, *to.place)}", found[1], permanent=True)
     return None
 
 
@@ -227,12 +227,12 @@ def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) ->
 def _of_two_authorities(ctx: Context, way: Way) -> Cause | None:
     """A gateway and pods whose certificates are of different authorities."""
     pods = [*([way.gateway] if way.gateway else []), *(pod for _, _, pod in way.ends())]
-    found = authorities.outdated(ctx.cluster, pods)
+    found = replaced_authority.outdated(ctx.cluster, pods)
     if not found:
         return None
     names = ", ".join(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in found)
-    why = f"the mesh has two certificate authorities: {names} {authorities.STILL_HAVE}"
-    return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", lasting=True)
+    why = f"the mesh has two certificate authorities: {names} {replaced_authority.STILL_HAVE}"
+    return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", permanent=True)
 
 
 def _plain_text(ctx: Context, way: Way) -> Cause | None:
@@ -245,7 +245,7 @@ def _plain_text(ctx: Context, way: Way) -> Cause | None:
         if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
             off, strict = (f"{named(one)}{at(ctx, one, 'spec')}" for one in (plain[0], mode.policy))
             why = f"{off} turns TLS off (mode DISABLE), and {strict} takes mutual TLS only"
-            return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", lasting=True)
+            return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", permanent=True)
     return None
 
 

@@ -16,7 +16,7 @@ from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.faults import percent_of, seconds_of
 from canarylab.rollouts.routes.match import host_rank
 from canarylab.rollouts.servers import ASKING, PASSED_ON, Server, servers_of
-from canarylab.rollouts.validation.known import cluster_if_any
+from canarylab.rollouts.validation.known_objects import cluster_if_any
 from canarylab.rollouts.validation.mistake import place_in
 
 if TYPE_CHECKING:

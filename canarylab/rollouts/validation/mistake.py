@@ -12,8 +12,8 @@ import yaml
 
 from canarylab.errors import StageError
 from canarylab.kube.objects import Object, dig
+from canarylab.yamlfile.kubernetes_yaml import composed, load_yaml
 from canarylab.yamlfile.problems import Place, key_path, located
-from canarylab.yamlfile.reader import composed, load_yaml
 
 _INVALID = "Argo would take the Rollout and leave it Degraded, with InvalidSpec: "
 """What comes of most mistakes: the controller, not the API server, looks at them."""

@@ -31,7 +31,7 @@ from canarylab.stages.objects import unapplied
 from canarylab.tools import helm
 from canarylab.tools.helm import Helm, Release
 from canarylab.tools.runner import run_once
-from canarylab.yamlfile.reader import read_documents
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 _HELM_SECONDS = 180.0
 _UNCOMPARED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
@@ -101,7 +101,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _foreign(self, ctx: Context, records: Sequence[Release]) -> str | None:
         """What stands in this release's place already; None where there is nothing, or it is ours.
 
-        Raises ClashError for what doesn't fit.
+        Raises ConflictError for what doesn't fit.
         """
         chart = self.options.chart.rpartition("/")[2]
         wanted = WantedRelease(self.name, self.options.namespace, chart, self.options.version)
@@ -166,7 +166,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         objects = records[0].objects
         reason = workloads.first_unhealthy(ctx.cluster, objects)
         if reason:
-            degraded.refuse_lasting(ctx, objects)
+            degraded.raise_if_permanent(ctx, objects)
         return reason or addresses.why_no_address(ctx, objects)
 
     def cause(self, ctx: Context) -> Cause | None:
@@ -218,7 +218,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _records(self, cluster: Cluster) -> list[Release]:
         """All recorded revisions, the newest first."""
         labels = {**helm.RECORD_LABELS, "name": self.name}
-        if namespaces.is_terminating(cluster, self.options.namespace):
+        if namespaces.is_namespace_terminating(cluster, self.options.namespace):
             return []  # they are going
         return helm.newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
 

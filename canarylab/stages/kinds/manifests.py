@@ -21,13 +21,13 @@ from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
 from canarylab.rollouts.validation import gateways, replicas
-from canarylab.rollouts.validation.images import refuse_absent
 from canarylab.rollouts.validation.manifests import refuse_known_bad
-from canarylab.rollouts.validation.others import refuse_lost
+from canarylab.rollouts.validation.missing_images import refuse_missing
+from canarylab.rollouts.validation.other_rollouts import refuse_lost
 from canarylab.rollouts.validation.references import refuse_dangling
 from canarylab.stages import certificates
 from canarylab.stages.objects import ObjectsStage, unapplied
-from canarylab.yamlfile.reader import read_documents
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 
 class KeptFields(StageOptions):
@@ -67,7 +67,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def preflight(self, ctx: Context) -> None:
         documents = self.written()
-        refuse_absent(ctx, documents)
+        refuse_missing(ctx, documents)
         refuse_dangling(ctx, documents, lambda: _written(ctx))
         refuse_lost(ctx, documents, lambda: _written(ctx))
         declared = [obj for _, obj in _written(ctx)]
@@ -80,8 +80,8 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def health(self, ctx: Context) -> str | None:
         if reason := super().health(ctx):
-            invalid.refuse_lasting(ctx, self.objects(ctx), lambda: _written(ctx))
-            degraded.refuse_lasting(ctx, self.objects(ctx))
+            invalid.raise_if_permanent(ctx, self.objects(ctx), lambda: _written(ctx))
+            degraded.raise_if_permanent(ctx, self.objects(ctx))
         else:
             refuse_uninjected(ctx, self.objects(ctx))
         return reason

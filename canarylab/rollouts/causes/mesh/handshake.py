@@ -27,7 +27,7 @@ def ended_by(ctx: Context, bound: Bound, request: Request) -> Cause | None:
     if server is None:
         hosts = ", ".join(dict.fromkeys(host for each in opened for host in each.hosts))
         why = f"no server of a Gateway takes {request.host} over TLS at port {request.port}: there is {hosts}"
-        return Cause(why, f"list {request.host} under the `hosts` of one of them ({opened[0].where})", lasting=True)
+        return Cause(why, f"list {request.host} under the `hosts` of one of them ({opened[0].where})", permanent=True)
     if server.mode in PASSED_ON:
         return _not_passed_on(ctx, bound, server, request)
     return _without_certificate(ctx, bound, server, request) or _asks_for_one(ctx, server)
@@ -44,14 +44,14 @@ def _not_passed_on(ctx: Context, bound: Bound, server: Server, request: Request)
         f"{_told(ctx, server)} passes TLS on (mode {server.mode}), and no tls route of a VirtualService that names "
         f"this Gateway is for {request.host}"
     )
-    return Cause(why, f"give one `match: [{{sniHosts: [{request.host}]}}]` among its tls routes", lasting=True)
+    return Cause(why, f"give one `match: [{{sniHosts: [{request.host}]}}]` among its tls routes", permanent=True)
 
 
 def _without_certificate(ctx: Context, bound: Bound, server: Server, request: Request) -> Cause | None:
     for credential in server.credentials:
         if found := _wrong_with(ctx, bound.proxy.namespace, server, credential):
             why, remedy = found
-            return Cause(f"{why}; so the gateway ends no TLS for {request.host}", remedy, lasting=True)
+            return Cause(f"{why}; so the gateway ends no TLS for {request.host}", remedy, permanent=True)
     return None
 
 
@@ -85,4 +85,4 @@ def _asks_for_one(ctx: Context, server: Server) -> Cause | None:
     whose = "one of the mesh's own" if server.mode == "ISTIO_MUTUAL" else "one that its `cacert` vouches for"
     asks = f"{_told(ctx, server)} asks for a client certificate (mode {server.mode}), {whose}"
     why = f"{asks}, and a demonstration has none"
-    return Cause(why, "use mode SIMPLE or OPTIONAL_MUTUAL for it, or ask another host", lasting=True)
+    return Cause(why, "use mode SIMPLE or OPTIONAL_MUTUAL for it, or ask another host", permanent=True)

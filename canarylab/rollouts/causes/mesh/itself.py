@@ -41,7 +41,9 @@ def answered(ctx: Context, bound: Bound, request: Request, status: int, routes: 
     if route is None:
         return _no_route(ctx, request, routes) if status == _NO_ROUTE else None
     if status in _REDIRECTS and route.answer == TO_HTTPS:
-        return Cause(f"{route.where} sends plain requests to HTTPS (httpsRedirect)", _over_https(request), lasting=True)
+        return Cause(
+            f"{route.where} sends plain requests to HTTPS (httpsRedirect)", _over_https(request), permanent=True
+        )
     written, where = _found(ctx, bound, route)
     return _on_purpose(written, where, status) or (_too_late(written, where) if status == _TOO_LATE else None)
 
@@ -50,11 +52,11 @@ def _on_purpose(written: Object | None, where: str, status: int) -> Cause | None
     abort = dig(written, "fault", "abort")
     if dig(abort, "httpStatus") == status and (percent := percent_of(abort)):
         why = f"{where} answers {percent:g} % of its requests with status {status} on purpose (fault.abort)"
-        return Cause(why, "take the fault out of the route", lasting=True)
+        return Cause(why, "take the fault out of the route", permanent=True)
     if dig(written, "directResponse", "status") == status:
-        return Cause(f"{where} is answered with status {status} as it says (directResponse)", _LEAD_ON, lasting=True)
+        return Cause(f"{where} is answered with status {status} as it says (directResponse)", _LEAD_ON, permanent=True)
     if status in _REDIRECTS and dig(written, "redirect"):
-        return Cause(f"{where} redirects (redirect)", _LEAD_ON, lasting=True)
+        return Cause(f"{where} redirects (redirect)", _LEAD_ON, permanent=True)
     return None
 
 
@@ -77,7 +79,7 @@ def delayed(ctx: Context, bound: Bound, request: Request, seconds: float) -> Cau
     if not percent or length < seconds:
         return None
     why = f"{where} makes {percent:g} % of its requests wait {length:g} s on purpose (fault.delay)"
-    return Cause(f"{why}, and an answer is waited for {seconds:g} s", "take the fault out of the route", lasting=True)
+    return Cause(f"{why}, and an answer is waited for {seconds:g} s", "take the fault out of the route", permanent=True)
 
 
 def _found(ctx: Context, bound: Bound, route: Route) -> tuple[Object | None, str]:
@@ -104,8 +106,8 @@ def _no_route(ctx: Context, request: Request, routes: Sequence[Object]) -> Cause
         return None  # how the Gateway API's are bound to these pods isn't known from here
     if not routes:
         why = f"no VirtualService and no HTTPRoute of the cluster is for host {request.host}"
-        return Cause(why, "add it to the `hosts` of the one that names the gateway's Gateway", lasting=True)
+        return Cause(why, "add it to the `hosts` of the one that names the gateway's Gateway", permanent=True)
     names = ", ".join(f"{one['kind']} {one['metadata']['namespace']}/{one['metadata']['name']}" for one in routes)
     asked = f"GET {request.path} for {request.host} at port {request.port} of the gateway"
     why = f"no route is for {asked}, not even of {names}: by their `gateways`, `match` or `exportTo`, or by that port"
-    return Cause(why, "change what keeps such a request out, or ask for something that they are for", lasting=True)
+    return Cause(why, "change what keeps such a request out, or ask for something that they are for", permanent=True)
