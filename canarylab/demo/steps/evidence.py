@@ -24,7 +24,7 @@ from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.service import nobody_behind
+from canarylab.rollouts.causes.unready_service import nobody_behind
 from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.layer_view import LayerView, Shares, expected

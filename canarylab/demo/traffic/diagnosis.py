@@ -19,8 +19,8 @@ from canarylab.demo.traffic.client import (
     likely_cause,
 )
 from canarylab.errors import CanarylabError
-from canarylab.rollouts.causes.service import closed_at
 from canarylab.rollouts.causes.unanswered import CUT, LATE, unanswered
+from canarylab.rollouts.causes.unready_service import closed_at
 from canarylab.rollouts.routes.match import Request
 
 _AS_CAUSES_SAY = {**dict.fromkeys((HANDSHAKE, RESET, CLOSED), CUT), TIMEOUT: LATE}

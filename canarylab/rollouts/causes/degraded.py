@@ -34,7 +34,7 @@ def cause(
     """
     for rollout in _unhealthy(ctx, objects):
         if found := causes.trouble(ctx, rollout["metadata"]["namespace"], rollout["metadata"]["name"]):
-            may_come = found.permanent and invalid.is_refused(rollout) and invalid.may_mend(ctx, rollout, unapplied())
+            may_come = found.permanent and invalid.is_refused(rollout) and invalid.may_fix(ctx, rollout, unapplied())
             return replace(found, permanent=found.permanent and not may_come)
     return refusals.of_workloads(ctx, objects)
 

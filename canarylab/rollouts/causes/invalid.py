@@ -85,7 +85,7 @@ def is_refused(rollout: Object) -> bool:
     return is_newest and message.startswith(INVALID_SPEC) and not is_of_own_spec(message)
 
 
-def may_mend(ctx: Context, rollout: Object, unapplied: Iterable[Object]) -> bool:
+def may_fix(ctx: Context, rollout: Object, unapplied: Iterable[Object]) -> bool:
     """Whether what the playbook has yet to apply may change that it is refused for what it refers to.
 
     `unapplied` are the objects of its manifests that aren't in the cluster as they are written.

@@ -19,7 +19,7 @@ from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, is_terminating, labels_of
 from canarylab.kube.workloads import workload_health
 from canarylab.rollouts.causes.remedies import kubectl, or_reset
-from canarylab.rollouts.causes.service import nobody_behind
+from canarylab.rollouts.causes.unready_service import nobody_behind
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from canarylab.kube import sidecars
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, condition, dig, listed
 from canarylab.rollouts.causes import replaced_authority
-from canarylab.rollouts.causes.mesh import handshake, itself
+from canarylab.rollouts.causes.file_and_line import at
+from canarylab.rollouts.causes.mesh import gateway_answers, handshake
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
+from canarylab.rollouts.causes.mesh.bound_gateway import BoundGateway
 from canarylab.rollouts.causes.mesh.destinations import Destination, pods_of, rules_of, subset_labels
-from canarylab.rollouts.causes.mesh.gateways import Bound
 from canarylab.rollouts.causes.mesh.peers import DISABLE, STRICT, peer_mode
 from canarylab.rollouts.causes.mesh.ports import known_ports, service_port
 from canarylab.rollouts.causes.mesh.settings import SYSTEM, attached, mesh_of, named, policies
-from canarylab.rollouts.causes.way import Way
-from canarylab.rollouts.causes.written import at
+from canarylab.rollouts.causes.traffic_path import TrafficPath
 from canarylab.rollouts.routes import envoy
 from canarylab.rollouts.routes.match import Request
 
@@ -35,7 +35,7 @@ CUT = "the connection was cut"
 _AUTHORIZATION = "authorization"
 
 
-_Look = Callable[[Context, Way], Cause | None]
+_Look = Callable[[Context, TrafficPath], Cause | None]
 
 
 def unanswered(
@@ -49,8 +49,8 @@ def unanswered(
     if not (looks := _looks(asked, failure, seconds)):
         return None
     try:
-        way = Way.of(ctx.cluster, asked, gateway)
-        return next(filter(None, (look(ctx, way) for look in looks)), None)
+        path = TrafficPath.of(ctx.cluster, asked, gateway)
+        return next(filter(None, (look(ctx, path) for look in looks)), None)
     except CanarylabError:
         return None
 
@@ -66,7 +66,7 @@ def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
     if failure == CUT:
         at_pods = (_forbidden_at_pods, _nobody_there, _of_two_authorities)
         return (_handshake, _forbidden_at_gateway, *at_pods) if asked.tls else ()
-    if (status := itself.status_of(failure)) is None:
+    if (status := gateway_answers.status_of(failure)) is None:
         return ()
     further = {
         FORBIDDEN_BY_GATEWAY: (_forbidden_at_gateway,),
@@ -79,42 +79,42 @@ def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
 # -- the gateway itself ------------------------------------------------------------------------------------------------
 
 
-def _by_itself(status: int, ctx: Context, way: Way) -> Cause | None:
+def _by_itself(status: int, ctx: Context, path: TrafficPath) -> Cause | None:
     """A fault on purpose, an answer of its own, no route at all."""
-    routes = way.routes or way.elsewhere
-    bound = way.bound if routes else Bound()
-    return itself.answered(ctx, bound, way.asked, status, routes) if bound else None
+    routes = path.routes or path.elsewhere
+    bound = path.bound if routes else BoundGateway()
+    return gateway_answers.answered(ctx, bound, path.asked, status, routes) if bound else None
 
 
-def _delayed(seconds: float, ctx: Context, way: Way) -> Cause | None:
-    return itself.delayed(ctx, way.bound, way.asked, seconds) if way.bound else None
+def _delayed(seconds: float, ctx: Context, path: TrafficPath) -> Cause | None:
+    return gateway_answers.delayed(ctx, path.bound, path.asked, seconds) if path.bound else None
 
 
-def _handshake(ctx: Context, way: Way) -> Cause | None:
-    return handshake.ended_by(ctx, way.bound, way.asked) if way.bound else None
+def _handshake(ctx: Context, path: TrafficPath) -> Cause | None:
+    return handshake.ended_by(ctx, path.bound, path.asked) if path.bound else None
 
 
 # -- AuthorizationPolicy -----------------------------------------------------------------------------------------------
 
 
-def _forbidden_at_gateway(ctx: Context, way: Way) -> Cause | None:
+def _forbidden_at_gateway(ctx: Context, path: TrafficPath) -> Cause | None:
     """A policy of the gateway's own pods; whoever asks from outside has no identity."""
-    asked = way.asked
+    asked = path.asked
     call = Call(asked.port, "", asked.tls, asked.host, asked.path, headers=asked.headers)
-    return _denied(ctx, way.gateway, call) if way.gateway else None
+    return _denied(ctx, path.gateway, call) if path.gateway else None
 
 
-def _forbidden_at_pods(ctx: Context, way: Way) -> Cause | None:
+def _forbidden_at_pods(ctx: Context, path: TrafficPath) -> Cause | None:
     """A policy of the pods that the routes lead to; the gateway asks them by its own identity, if by mutual TLS."""
-    mesh, asked = mesh_of(ctx.cluster), way.asked
-    if way.gateway is None:
+    mesh, asked = mesh_of(ctx.cluster), path.asked
+    if path.gateway is None:
         return None
-    for to, service, pod in way.ends():
+    for to, service, pod in path.ends():
         if not sidecars.is_injected(pod):
             continue
-        port = way.port_at(to, service, pod)
+        port = path.port_at(to, service, pod)
         peers = policies(ctx.cluster, "PeerAuthentication", mesh, pod["metadata"]["namespace"])
-        principal = "" if peer_mode(peers, mesh, pod, port).mode == DISABLE else mesh.identity(way.gateway)
+        principal = "" if peer_mode(peers, mesh, pod, port).mode == DISABLE else mesh.identity(path.gateway)
         call = Call(port, principal, asked.tls, asked.host, asked.path, headers=asked.headers)
         if found := _denied(ctx, pod, call):
             return found
@@ -142,13 +142,13 @@ def _let_in(ctx: Context, found: Denial, call: Call) -> str:
 # -- RequestAuthentication ---------------------------------------------------------------------------------------------
 
 
-def _token_refused_at_gateway(ctx: Context, way: Way) -> Cause | None:
-    return _token_refused(ctx, way.asked, [way.gateway] if way.gateway else [], "")
+def _token_refused_at_gateway(ctx: Context, path: TrafficPath) -> Cause | None:
+    return _token_refused(ctx, path.asked, [path.gateway] if path.gateway else [], "")
 
 
-def _token_refused_at_pods(ctx: Context, way: Way) -> Cause | None:
-    pods = [pod for _, _, pod in way.ends() if sidecars.is_injected(pod)]
-    return _token_refused(ctx, way.asked, pods, "; or the application itself answers so")
+def _token_refused_at_pods(ctx: Context, path: TrafficPath) -> Cause | None:
+    pods = [pod for _, _, pod in path.ends() if sidecars.is_injected(pod)]
+    return _token_refused(ctx, path.asked, pods, "; or the application itself answers so")
 
 
 def _token_refused(ctx: Context, asked: Request, pods: Sequence[Object], otherwise: str) -> Cause | None:
@@ -169,22 +169,22 @@ def _token_refused(ctx: Context, asked: Request, pods: Sequence[Object], otherwi
 # -- nobody behind it --------------------------------------------------------------------------------------------------
 
 
-def _nobody_there(ctx: Context, way: Way) -> Cause | None:
+def _nobody_there(ctx: Context, path: TrafficPath) -> Cause | None:
     """The first destination that can't answer, by the objects it is made of."""
-    for to in way.destinations:
-        if found := _wrong_with(ctx, way, to):
+    for to in path.destinations:
+        if found := _wrong_with(ctx, path, to):
             return Cause(f"{found[0]}{at(ctx, to.route, *to.place)}", found[1], permanent=True)
     return None
 
 
-def _wrong_with(ctx: Context, way: Way, to: Destination) -> tuple[str, str] | None:
+def _wrong_with(ctx: Context, path: TrafficPath, to: Destination) -> tuple[str, str] | None:
     """What is wrong with the destination, and what to do; None where nothing is, or it isn't a Service's."""
     if not to.service:
         return _half_a_name(ctx, to)
     service, name = ctx.cluster.get("v1", "Service", to.service, to.namespace), f"Service {to.namespace}/{to.service}"
     if service is None:
         return f"{to.where} routes to {name}, and there is none", f"`{ctx.command('up')}` makes the playbook's Services"
-    port = way.port_of(to, service)
+    port = path.port_of(to, service)
     if listed(service, "spec", "ports") and service_port(service, port) is None:
         ports = known_ports(service)
         return f"{to.where} routes to port {port} of {name}, which has {ports}", f"name one of {ports} in the route"
@@ -224,9 +224,9 @@ def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) ->
 # -- somebody is there, and they don't understand each other -----------------------------------------------------------
 
 
-def _of_two_authorities(ctx: Context, way: Way) -> Cause | None:
+def _of_two_authorities(ctx: Context, path: TrafficPath) -> Cause | None:
     """A gateway and pods whose certificates are of different authorities."""
-    pods = [*([way.gateway] if way.gateway else []), *(pod for _, _, pod in way.ends())]
+    pods = [*([path.gateway] if path.gateway else []), *(pod for _, _, pod in path.ends())]
     found = replaced_authority.outdated(ctx.cluster, pods)
     if not found:
         return None
@@ -235,12 +235,12 @@ def _of_two_authorities(ctx: Context, way: Way) -> Cause | None:
     return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", permanent=True)
 
 
-def _plain_text(ctx: Context, way: Way) -> Cause | None:
+def _plain_text(ctx: Context, path: TrafficPath) -> Cause | None:
     """A DestinationRule that has the gateway ask in plain text what takes mutual TLS only."""
     mesh = mesh_of(ctx.cluster)
-    for to, service, pod in way.ends():
+    for to, service, pod in path.ends():
         peers = policies(ctx.cluster, "PeerAuthentication", mesh, to.namespace)
-        mode = peer_mode(peers, mesh, pod, way.port_at(to, service, pod))
+        mode = peer_mode(peers, mesh, pod, path.port_at(to, service, pod))
         plain = [one for one in rules_of(ctx.cluster, to) if _tls_mode(one) == DISABLE]
         if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
             off, strict = (f"{named(one)}{at(ctx, one, 'spec')}" for one in (plain[0], mode.policy))
@@ -249,15 +249,15 @@ def _plain_text(ctx: Context, way: Way) -> Cause | None:
     return None
 
 
-def _not_told(ctx: Context, way: Way) -> Cause | None:
+def _not_told(ctx: Context, path: TrafficPath) -> Cause | None:
     """A gateway whose Envoy doesn't know the pods that are ready, as istiod hasn't told it (yet)."""
-    if way.gateway is None:
+    if path.gateway is None:
         return None
-    meta = way.gateway["metadata"]
+    meta = path.gateway["metadata"]
     with PodPort(ctx.cluster, meta["namespace"], meta["name"], envoy.ADMIN_PORT) as port:
         known = envoy.endpoints(port.json(envoy.CLUSTERS))
-    for to, service, _ in way.ends():
-        cluster = f"outbound|{way.port_of(to, service)}|{to.subset}|{to.service}.{to.namespace}.svc.cluster.local"
+    for to, service, _ in path.ends():
+        cluster = f"outbound|{path.port_of(to, service)}|{to.subset}|{to.service}.{to.namespace}.svc.cluster.local"
         there = {each.address for each in known.get(cluster, ())}
         labels = subset_labels(ctx.cluster, to) or {} if to.subset else {}
         pods = pods_of(ctx.cluster, service, labels)

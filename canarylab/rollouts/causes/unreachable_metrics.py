@@ -12,12 +12,12 @@ from canarylab.kube import sidecars
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.causes import controller
+from canarylab.rollouts.causes.file_and_line import at
 from canarylab.rollouts.causes.mesh.authorization import Call, denial
 from canarylab.rollouts.causes.mesh.peers import STRICT, peer_mode
 from canarylab.rollouts.causes.mesh.ports import pod_port
 from canarylab.rollouts.causes.mesh.settings import mesh_of, named, policies, selector_of
 from canarylab.rollouts.causes.remedies import kubectl, or_reset
-from canarylab.rollouts.causes.written import at
 from canarylab.rollouts.routes.backends import pods_behind
 from canarylab.rollouts.view import RolloutView
 

@@ -20,7 +20,7 @@ from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
-from canarylab.rollouts.validation import gateways, replicas
+from canarylab.rollouts.validation import failing_requests, replicas
 from canarylab.rollouts.validation.manifests import refuse_known_bad
 from canarylab.rollouts.validation.missing_images import refuse_missing
 from canarylab.rollouts.validation.other_rollouts import refuse_lost
@@ -71,7 +71,7 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         refuse_dangling(ctx, documents, lambda: _written(ctx))
         refuse_lost(ctx, documents, lambda: _written(ctx))
         declared = [obj for _, obj in _written(ctx)]
-        for words in (*replicas.told(ctx, documents, declared), *gateways.told(ctx, documents, declared)):
+        for words in (*replicas.told(ctx, documents, declared), *failing_requests.told(ctx, documents, declared)):
             ctx.emit(Notice(words))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:

@@ -8,17 +8,17 @@ from canarylab.contract.cause import Cause
 from canarylab.kube import tls_secrets
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import dig
-from canarylab.rollouts.causes.mesh.gateways import Bound
-from canarylab.rollouts.causes.written import at
+from canarylab.rollouts.causes.file_and_line import at
+from canarylab.rollouts.causes.mesh.bound_gateway import BoundGateway
+from canarylab.rollouts.gateway_servers import ASKING, PASSED_ON, Server
 from canarylab.rollouts.routes.match import Request
 from canarylab.rollouts.routes.route import under
-from canarylab.rollouts.servers import ASKING, PASSED_ON, Server
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
 
-def ended_by(ctx: Context, bound: Bound, request: Request) -> Cause | None:
+def ended_by(ctx: Context, bound: BoundGateway, request: Request) -> Cause | None:
     """What is wrong at the gateway for a request over TLS; None where nothing is found."""
     opened = [server for server in bound.servers(request.port) if server.mode]
     if not opened:
@@ -37,7 +37,7 @@ def _told(ctx: Context, server: Server) -> str:
     return f"{server.where}{at(ctx, server.gateway, *server.place)}"
 
 
-def _not_passed_on(ctx: Context, bound: Bound, server: Server, request: Request) -> Cause | None:
+def _not_passed_on(ctx: Context, bound: BoundGateway, server: Server, request: Request) -> Cause | None:
     if server.mode == "AUTO_PASSTHROUGH" or bound.route(request) is not None:
         return None
     why = (
@@ -47,7 +47,7 @@ def _not_passed_on(ctx: Context, bound: Bound, server: Server, request: Request)
     return Cause(why, f"give one `match: [{{sniHosts: [{request.host}]}}]` among its tls routes", permanent=True)
 
 
-def _without_certificate(ctx: Context, bound: Bound, server: Server, request: Request) -> Cause | None:
+def _without_certificate(ctx: Context, bound: BoundGateway, server: Server, request: Request) -> Cause | None:
     for credential in server.credentials:
         if found := _wrong_with(ctx, bound.proxy.namespace, server, credential):
             why, remedy = found
@@ -75,7 +75,7 @@ def _wrong_with(ctx: Context, namespace: str, server: Server, credential: str) -
         beside = f"; there is one in namespace {own}, where istiod doesn't look for it" if is_elsewhere else ""
         return f"{wants}, and namespace {namespace}, where the gateway's pods are, has none{beside}", made
     if fault := tls_secrets.fault_of(secret):
-        return f"{wants}, and of Secret {namespace}/{name} no certificate can be had: {fault}", f"make it anew: {made}"
+        return f"{wants}, and Secret {namespace}/{name} holds no usable certificate: {fault}", f"make it anew: {made}"
     return None
 
 

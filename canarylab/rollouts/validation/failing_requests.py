@@ -14,8 +14,8 @@ from canarylab.errors import CanarylabError
 from canarylab.kube import tls_secrets
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.faults import percent_of, seconds_of
+from canarylab.rollouts.gateway_servers import ASKING, PASSED_ON, Server, servers_of
 from canarylab.rollouts.routes.match import host_rank
-from canarylab.rollouts.servers import ASKING, PASSED_ON, Server, servers_of
 from canarylab.rollouts.validation.known_objects import cluster_if_any
 from canarylab.rollouts.validation.mistake import place_in
 
@@ -94,7 +94,7 @@ def _credential(cluster: Cluster | None, server: Server, credential: str, declar
 
 def _of_secret(secret: Object, server: Server) -> Iterator[str]:
     if fault := tls_secrets.fault_of(secret):
-        yield f"of which no certificate can be had: {fault}"
+        yield f"which holds no usable certificate: {fault}"
         return
     for host in (host for host in server.hosts if "*" not in host):
         if unfit := tls_secrets.unfit_for(secret, host):

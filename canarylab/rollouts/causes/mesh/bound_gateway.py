@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig, labels_of
 from canarylab.rollouts.causes.mesh.ports import service_port
+from canarylab.rollouts.gateway_servers import Server, servers_of
 from canarylab.rollouts.routes import delegates, gateways, virtual_services
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.proxies import proxy_of
 from canarylab.rollouts.routes.route import Route
 from canarylab.rollouts.routes.virtual_services import Located
-from canarylab.rollouts.servers import Server, servers_of
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
 
 @dataclass(frozen=True)
-class Bound:
+class BoundGateway:
     """All that is bound to a gateway's pods."""
 
     proxy: Proxy = field(default_factory=lambda: Proxy("", {}))
@@ -49,11 +49,11 @@ def _is(route: Route, other: Route) -> bool:
     return (route.protocol, route.ref, route.position) == ("http", other.ref, other.position)
 
 
-def bound_to(cluster: Cluster, pod: Object, port: int) -> Bound:
+def bound_to(cluster: Cluster, pod: Object, port: int) -> BoundGateway:
     """By the pod of a gateway, and the port of its Service."""
     proxy = _proxy(cluster, pod, port)
     own = [one for one in _all(cluster, gateways.KIND) if _selects(one, proxy.labels)]
-    return Bound(proxy, gateways.oldest_first(own), _all(cluster, virtual_services.KIND))
+    return BoundGateway(proxy, gateways.oldest_first(own), _all(cluster, virtual_services.KIND))
 
 
 def _selects(gateway: Object, labels: Mapping[str, str]) -> bool:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.causes.mesh.gateways import Bound
-from canarylab.rollouts.causes.written import at
+from canarylab.rollouts.causes.file_and_line import at
+from canarylab.rollouts.causes.mesh.bound_gateway import BoundGateway
 from canarylab.rollouts.faults import percent_of, seconds_of
 from canarylab.rollouts.routes import http_routes, virtual_services
 from canarylab.rollouts.routes.match import Request
@@ -35,7 +35,9 @@ def status_of(failure: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def answered(ctx: Context, bound: Bound, request: Request, status: int, routes: Sequence[Object]) -> Cause | None:
+def answered(
+    ctx: Context, bound: BoundGateway, request: Request, status: int, routes: Sequence[Object]
+) -> Cause | None:
     """Why it gives such a request an answer of that status; None where its routes don't say so."""
     route = bound.route(request)
     if route is None:
@@ -68,7 +70,7 @@ def _too_late(written: Object | None, where: str) -> Cause | None:
     return Cause(why, "give it a longer one, or see why they take so long")
 
 
-def delayed(ctx: Context, bound: Bound, request: Request, seconds: float) -> Cause | None:
+def delayed(ctx: Context, bound: BoundGateway, request: Request, seconds: float) -> Cause | None:
     """That the route makes some requests wait longer than that, on purpose."""
     route = bound.route(request)
     if route is None:
@@ -82,7 +84,7 @@ def delayed(ctx: Context, bound: Bound, request: Request, seconds: float) -> Cau
     return Cause(f"{why}, and an answer is waited for {seconds:g} s", "take the fault out of the route", permanent=True)
 
 
-def _found(ctx: Context, bound: Bound, route: Route) -> tuple[Object | None, str]:
+def _found(ctx: Context, bound: BoundGateway, route: Route) -> tuple[Object | None, str]:
     """The route as it is written, and what it is called, with file and line."""
     located = bound.located(route)
     where = f"http[{route.position}] of VirtualService {route.ref.namespace}/{route.ref.name}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.kube.objects import Object, dig, labels_of, listed
 from canarylab.kube.workloads import GATEWAY_NAME
+from canarylab.rollouts.causes.mesh.bound_gateway import BoundGateway, bound_to
 from canarylab.rollouts.causes.mesh.destinations import (
     Destination,
     destinations,
@@ -17,7 +18,6 @@ from canarylab.rollouts.causes.mesh.destinations import (
     routes_for,
     subset_labels,
 )
-from canarylab.rollouts.causes.mesh.gateways import Bound, bound_to
 from canarylab.rollouts.causes.mesh.ports import pod_port
 from canarylab.rollouts.routes.backends import pods_behind
 from canarylab.rollouts.routes.match import Request
@@ -30,7 +30,7 @@ _NAME = ("namespace", "name")
 
 
 @dataclass(frozen=True)
-class Way:
+class TrafficPath:
     """`routes` are those for the host at this gateway; `gateway` is one of its pods, None where none is found.
 
     What isn't read yet is asked for: ApiError where the cluster doesn't answer.
@@ -44,7 +44,7 @@ class Way:
     """The routes for the host at other gateways."""
 
     @classmethod
-    def of(cls, cluster: Cluster, asked: Request, service: tuple[str, str]) -> Way:
+    def of(cls, cluster: Cluster, asked: Request, service: tuple[str, str]) -> TrafficPath:
         """By namespace and name of the gateway's Service; "" twice where it isn't known, so that routes have to say it.
 
         A host may have routes at other gateways, too.
@@ -60,7 +60,7 @@ class Way:
         return cls(cluster, asked, here, gateway, elsewhere)
 
     @functools.cached_property
-    def bound(self) -> Bound | None:
+    def bound(self) -> BoundGateway | None:
         """What is bound to the gateway; None where it is one of the Gateway API's, whose routes are read otherwise."""
         if self.gateway is None or GATEWAY_NAME in labels_of(self.gateway):
             return None

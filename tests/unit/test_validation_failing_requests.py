@@ -144,7 +144,7 @@ class TestSecrets:
         empty = "apiVersion: v1\nkind: Secret\nmetadata: {name: web-cert}\nstringData: {tls.crt: x}\n"
         world.add("app", GATEWAY, empty)
         (said,) = world.told()
-        assert said.startswith(f"{self.LINE}of which no certificate can be had: it lacks tls.crt and tls.key")
+        assert said.startswith(f"{self.LINE}which holds no usable certificate: it lacks tls.crt and tls.key")
 
     def test_one_for_another_host(self, world, tmp_path):
         world.add("app", GATEWAY, secret(certificate(tmp_path, "DNS:other.test")))

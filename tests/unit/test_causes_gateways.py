@@ -96,7 +96,7 @@ class TestHandshake:
     def test_one_that_lacks_keys(self, world, pems):
         world.put("v1", "Secret", "web-cert", "istio-ingress", more=data(tls_crt=pems[0]))
         said = world.why(CUT, tls=True)
-        assert "of Secret istio-ingress/web-cert no certificate can be had: it lacks tls.crt and tls.key" in said
+        assert "Secret istio-ingress/web-cert holds no usable certificate: it lacks tls.crt and tls.key" in said
         assert "(it has tls.crt)" in said
 
     def test_one_of_another_key(self, world, pems, tmp_path):
