@@ -11,6 +11,7 @@ from canarylab.demo import plugin
 from canarylab.errors import ExpectationError
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, identity, listed
+from canarylab.rollouts.causes import refusals
 from canarylab.rollouts.view import get_rollout
 
 _CONTAINERS = ("containers", "initContainers")
@@ -31,7 +32,8 @@ def set_images(ctx: Context, namespace: str, rollout: str, images: Mapping[str, 
     for attempt in itertools.count(1):
         found = template_owner(ctx, get_rollout(ctx, namespace, rollout))
         try:
-            ctx.cluster.patch(*identity(found), _patch(found, images), namespace)
+            with refusals.explained(ctx, f"{found['kind']} {found['metadata']['name']}", namespace):
+                ctx.cluster.patch(*identity(found), _patch(found, images), namespace)
         except ApiError as error:
             if error.code != _CONFLICT or attempt == _TRIES:  # somebody else has written it meanwhile
                 raise

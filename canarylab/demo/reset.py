@@ -69,8 +69,9 @@ def _set_back(ctx: Context, name: Name) -> None:
     require_countable(ctx, rollout)
     view = view_of(ctx, rollout)
     if view.stable is None:
+        found = causes.with_trouble(ctx, view, f"it is {view}", _up(ctx))
         raise ExpectationError(
-            f"Rollout {'/'.join(name)} has no stable revision to go back to", why=f"it is {view}", remedy=_up(ctx)
+            f"Rollout {'/'.join(name)} has no stable revision to go back to", why=found.why, remedy=found.remedy
         )
     back = has_been_healthy(rollout)
     commands = _commands(ctx, view, view.stable) if back else _onward(ctx, view)

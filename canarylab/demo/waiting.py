@@ -56,7 +56,7 @@ def wait_for(
         if (words := f"{reason}; {cause.why}" if cause else reason) != said:
             ctx.progress(f"waiting: {words}")
             said = words
-        return None if cause and cause.permanent and not _awaits_failure(open_ones) else words
+        return None if cause and cause.permanent and (cause.halts or not _awaits_failure(open_ones)) else words
 
     deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
     if watched:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, OptionsT, Stage
 from canarylab.errors import StageError
 from canarylab.kube import workloads
-from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
+from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, is_applied, live_object, stamped, subject
 from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.lost_entries import lost
 from canarylab.kube.objects import OWNER_LABEL, dig, identity, is_terminating, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership import crds, namespaces
 from canarylab.removal import Removal
+from canarylab.rollouts.causes import refusals
 from canarylab.rollouts.managed import Managed
 from canarylab.stages import addresses, unknown_kind
 
@@ -128,7 +129,8 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         if managed.concerns(obj) or any(rule.kind == obj["kind"] for rule in self.kept()):
             # With those fields as they are at this moment: somebody may have set it since it was observed.
             obj = compare(ctx.cluster, obj, self.kept(), self.manager, managed.left).wanted
-        ctx.cluster.apply(obj, manager=self.manager)
+        with refusals.explained(ctx, subject(obj), obj["metadata"].get("namespace") or ""):
+            ctx.cluster.apply(obj, manager=self.manager)
 
     def _wanted_in_none(self, ctx: Context, obj: dict[str, Any]) -> dict[str, Any]:
         """The same object now that its kind is known to live in no namespace, with the digest of what it is so."""
@@ -154,6 +156,13 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
 
     def removals(self, ctx: Context) -> list[Removal]:
         return self.left(ctx) or list(filter(None, (_planned(ctx, obj) for obj in reversed(self._wanted(ctx)))))
+
+
+def unapplied(ctx: Context) -> Iterator[dict[str, Any]]:
+    """Of the objects that the playbook's files hold those that aren't in the cluster as they are written."""
+    for stage in ctx.playbook.stages:
+        if isinstance(stage, ObjectsStage) and stage.written():
+            yield from (obj for obj in stage._wanted(ctx) if not is_applied(obj, live_object(ctx.cluster, obj)))
 
 
 @functools.cache

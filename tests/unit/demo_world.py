@@ -17,12 +17,14 @@ from mesh_world import ADDRESSES, APP, CANARY, HASH, HASHES, STABLE, VSVC1, VSVC
 from support.fake_cluster import FakeCluster, Key
 from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
+from support.runs import playbook_of
 
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
 from canarylab.contract.provider import Access
 from canarylab.contract.step import Step
 from canarylab.events import Event, Fact
+from canarylab.kube.client import ApiError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.tools.runner import Result
 
@@ -360,6 +362,10 @@ class WorldCluster(FakeCluster):
         self.world = world
         self.pending = world.pending
 
+    def upgrade(self, path: str, *_: Any) -> None:
+        """Connections into pods are forbidden, unless a test stands in for them."""
+        raise ApiError("forbidden", 403, where=path)
+
     def _held(self, api_version: str, kind: str) -> dict[Key, dict[str, Any]]:
         others = self.world.others
         found = others[kind] if kind in others else self.world.objects(kind) if (api_version, kind) in KINDS else []
@@ -441,7 +447,7 @@ class Stage:
         self.cluster = WorldCluster(self.world)
         self.provider = GatewayProvider(self.cluster)
         self.events: list[Event] = []
-        self.ctx = Context(None, self.provider, self.events.append, cancel or Cancel(), self.runner)  # type: ignore[arg-type]
+        self.ctx = Context(playbook_of([]), self.provider, self.events.append, cancel or Cancel(), self.runner)
 
     @property
     def facts(self) -> list[Fact]:

@@ -12,8 +12,9 @@ from support.fake_time import FakeTime
 from support.istio_webhooks import webhooks
 from support.runs import playbook_of
 
-from canarylab.contract.step import Claim
+from canarylab.contract.step import Claim, Session
 from canarylab.demo import reset
+from canarylab.demo.steps.abort import Abort
 from canarylab.demo.steps.expect_rollout import ExpectRollout
 from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.set_image import SetImage
@@ -230,6 +231,15 @@ class TestWaits:
         expect(refused, status="Degraded")
         assert not refused.world.pending
 
+    def test_where_nothing_goes_on_no_failure_is_awaited(self, updating: Stage, monkeypatch: pytest.MonkeyPatch):
+        """Argo does nothing with a Rollout whose spec it refuses, not even an abort."""
+        monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
+        updating.world.aborted = lambda: updating.world.refused("spec.steps: no")  # type: ignore[method-assign]
+        updating.world.pending += [lambda: None, lambda: pytest.fail("waited on")]
+        with pytest.raises(ExpectationError) as raised:
+            step(Abort, rollout="rollouts-demo").run(updating.ctx, Session())
+        assert "Argo refuses its spec" in str(raised.value.why)
+
     def test_a_reset_ends_too(self, refused: Stage):
         with pytest.raises(ExpectationError) as raised:
             reset._await_rest(
@@ -318,6 +328,12 @@ class TestInjection:
             one["metadata"]["labels"] = {**one["metadata"].get("labels", {}), "sidecar.istio.io/inject": "false"}
         bare.world.pods = lambda: original  # type: ignore[method-assign]
         assert "it asks for none" in str(expect(bare, status="Healthy", pods="2/2").why)
+
+    def test_where_every_pod_has_one_it_is_not_blamed(self, bare: Stage):
+        bare.world.sidecar = True
+        error = expect(bare, status="Healthy", pods="3/3")
+        assert "the template itself has fewer containers than that" in str(error.why)
+        assert "istio-injection" not in str(error)
 
     @pytest.mark.parametrize(
         ("phase", "message", "may"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 from causes_world import CausesWorld
+from support.runs import context_of
 from support.there import there
 
+from canarylab.errors import CommandError
 from canarylab.kube.client import ApiError
-from canarylab.rollouts.causes import degraded
+from canarylab.rollouts.causes import degraded, refusals
 from canarylab.rollouts.causes import rollout as causes
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 QUOTA = (
     'Error creating: pods "web-two-x" is forbidden: exceeded quota: few, requested: pods=1, used: pods=1, '
@@ -230,12 +233,12 @@ class TestUndecided:
 
 
 class TestController:
-    """A change of the spec that nobody has looked at."""
+    """A change that nobody looks at: of the spec, or of the status, as an abort is, which changes no generation."""
 
-    @pytest.fixture
-    def world(self) -> CausesWorld:
+    @pytest.fixture(params=[1, 2])
+    def world(self, request) -> CausesWorld:
         world = CausesWorld()
-        world.rollout["metadata"]["generation"] = 2
+        world.rollout["metadata"]["generation"] = request.param
         labels = {"app.kubernetes.io/name": "argo-rollouts"}
         world.put("apps/v1", "Deployment", "argo-rollouts", "argo", spec={"replicas": 1}, labels=labels)
         return world
@@ -257,6 +260,49 @@ class TestController:
         world.pod("web-two-x", owner="rs-two", labels={"app": "web"})
         assert causes.standstill(world.ctx, "shop", "web") is None
 
+    def test_one_at_rest_needs_nobody(self, world):
+        world.rollout["status"] |= {"phase": "Healthy", "currentPodHash": "one"}
+        world.rollout["metadata"]["generation"] = 1
+        assert causes.trouble(world.ctx, "shop", "web") is None
+
     def test_a_rollout_that_was_never_looked_at_is_told_the_same(self, world):
         world.rollout["status"] = {}
         assert "nobody acts on Rollouts" in there(causes.trouble(world.ctx, "shop", "web")).why
+
+
+class TestErrors:
+    """What keeps something from being written is told by the error itself, as it is by `status`."""
+
+    def refused(self, world, error):
+        with pytest.raises(type(error)) as raised, refusals.explained(world.ctx, "VirtualService web", "shop"):
+            raise error
+        return raised.value
+
+    def test_a_webhook_that_nobody_answers(self, world):
+        error = self.refused(world, ApiError(WEBHOOK, 500, where="PATCH /x"))
+        assert error.what == WEBHOOK
+        assert error.why == "there is no Service istio-system/istiod, which that webhook asks"
+        assert "`invoke up` brings it back if it is the playbook's" in error.next_step
+        assert "demo --reset" not in error.next_step
+
+    def test_of_a_program_by_its_last_words(self, world):
+        error = self.refused(world, CommandError("kubectl argo rollouts set image", 1, f"Error: {WEBHOOK}"))
+        assert error.why == f"Error: {WEBHOOK}; there is no Service istio-system/istiod, which that webhook asks"
+
+    def test_what_tells_of_no_refusal_stays_as_it_is(self, world):
+        error = self.refused(world, ApiError("no such field", 400, where="PATCH /x"))
+        assert (error.why, error.remedy) == (None, None)
+
+    def test_so_does_one_that_can_not_be_looked_into(self, world):
+        world.cluster.refused["get Service istiod"] = ApiError("no answer", None, where="GET")
+        error = self.refused(world, ApiError(WEBHOOK, 500, where="PATCH /x"))
+        assert (error.what, error.why) == (WEBHOOK, None)
+
+    def test_a_stage_that_applies_says_it(self, world, tmp_path):
+        (tmp_path / "app.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n")
+        stage = ManifestsStage("app", ManifestsOptions(path="app.yaml", namespace="shop"), base=tmp_path)
+        ctx = context_of(stage, cluster=world.cluster, base=tmp_path)
+        world.cluster.refused["apply ConfigMap settings"] = ApiError(WEBHOOK, 500, where="PATCH /x")
+        with pytest.raises(ApiError) as raised:
+            stage.apply(ctx, stage.observe(ctx))
+        assert raised.value.why == "there is no Service istio-system/istiod, which that webhook asks"

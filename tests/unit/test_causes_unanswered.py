@@ -11,7 +11,8 @@ from support.there import there
 
 from canarylab.kube.client import ApiError
 from canarylab.rollouts.causes import replaced_authority, unanswered, unreachable_metrics
-from canarylab.rollouts.causes.unanswered import CUT, FORBIDDEN, FORBIDDEN_BY_GATEWAY, UNAVAILABLE, Asked
+from canarylab.rollouts.causes.unanswered import CUT, FORBIDDEN, FORBIDDEN_BY_GATEWAY, UNAVAILABLE
+from canarylab.rollouts.routes.match import Request
 
 HOST = "web.test"
 CONTROLLER = {"app.kubernetes.io/name": "argo-rollouts"}
@@ -47,7 +48,7 @@ def policy(world: CausesWorld, namespace: str = "shop", **spec: Any) -> None:
 
 
 def look(world: CausesWorld, failure: str, *, tls: bool = False):
-    return unanswered.unanswered(world.ctx, Asked(HOST, 80, tls=tls), failure)
+    return unanswered.unanswered(world.ctx, Request(HOST, "/", {}, tls, 80), failure)
 
 
 class TestForbidden:

@@ -94,6 +94,60 @@ class TestOfCanary:
         assert not error_rate.of_canary(Counter({bad("", TIMEOUT): 1}), "", SHOWN).holds
         assert error_rate.of_canary(Counter(), "", SHOWN).holds
 
+    def test_what_a_pod_answered_that_names_no_revision_was_not_lost(self):
+        claim = error_rate.of_canary(Counter({bad(""): 2}), "bbb", SHOWN)
+        assert claim.seen == "2 from pods that don't say their revision"
+        assert "lost" not in claim.cause
+
+    def test_the_gateway_s_own_answers_are_no_pod_s(self):
+        claim = error_rate.of_canary(Counter({bad("", DENIED): 2}), "bbb", SHOWN, found)
+        assert claim.seen == "2 from no pod"
+        assert claim.cause.endswith("; found in the cluster: status 403 from the gateway")
+
+
+DENIED = "status 403 from the gateway"
+
+
+def found(kind: str, _: Target) -> str:
+    """As `why_failed` has it, which looks into the cluster."""
+    return f"found in the cluster: {kind}"
+
+
+def unasked(*_: object) -> str:
+    raise AssertionError("the cluster was asked why, and nothing is wrong")
+
+
+class TestCausesAreLookedFor:
+    LATE = Moment("abort", 100.0)
+
+    def lost(self, **more: Any) -> Period:
+        return Period(Counter({TARGET: 100}), Counter({bad("", DENIED): 60}), **more)
+
+    @pytest.mark.parametrize(
+        "claim",
+        [
+            lambda period: error_rate.recovered(period, 5, found),
+            lambda period: error_rate.clean_since(period, 500, found),
+            lambda period: error_rate.at_most(period, 3, found),
+            lambda period: error_rate.as_expected([period], 3, found),
+        ],
+    )
+    def test_by_every_claim_that_does_not_hold(self, claim: Any):
+        seen = claim(self.lost(moment=self.LATE, last_failure=106.0))
+        assert not seen.holds
+        assert "found in the cluster: status 403 from the gateway" in seen.cause
+
+    def test_and_by_none_that_does(self):
+        well = period(3, 100, moment=self.LATE, last_failure=99.0, good=500)
+        assert error_rate.recovered(well, 5, unasked).holds
+        assert error_rate.clean_since(well, 500, unasked).holds
+        assert error_rate.at_most(well, 3, unasked).holds
+        assert error_rate.as_expected([well], 3, unasked).holds
+
+    def test_of_pods_that_fail_in_another_share_two_causes_are_possible(self):
+        claim = error_rate.as_expected([period(60, 600)], 3)
+        assert claim.cause.startswith("either the canary has another weight than `percent` was reckoned with, or")
+
 
 class TestRecovered:
     ABORT = Moment("abort", 100.0)

@@ -8,7 +8,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_time import FakeTime
 from support.runs import Heard, Scripted, context_of
 
-from canarylab.contract.cause import Cause
+from canarylab.contract.cause import Cause, Standstill
 from canarylab.contract.playbook import Limits
 from canarylab.engine import bring_up, outcome
 from canarylab.engine.select import select
@@ -270,6 +270,35 @@ def test_what_only_a_person_can_mend_is_not_waited_for():
     assert ": no pod; exceeded quota: few" in run.outcomes["a"].reason
     assert "within" not in run.outcomes["a"].reason, "no time is named: none was waited"
     assert run.outcomes["a"].error.remedy == "`raise it`"
+
+
+class TestPatience:
+    """What looks lasting is so only after as long as it asks for."""
+
+    def standstill(self, clock, *found):
+        each = iter(found)
+        return Standstill(lambda: next(each), clock.now)
+
+    def seen(self, standstill, clock, *seconds):
+        standstill.cause("no")
+        for more in seconds:
+            clock.sleep(more)
+            yield standstill.cause("no").permanent
+
+    def test_it_is_counted_from_when_it_was_first_so(self):
+        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, patience=25)
+        waits = self.standstill(clock, *[refused] * 9)
+        assert list(self.seen(waits, clock, 60, 24, 3)) == [False, False, True]
+
+    def test_and_anew_after_it_might_have_been_mended(self):
+        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, patience=25)
+        waits = self.standstill(clock, refused, dataclasses.replace(refused, permanent=False), *[refused] * 9)
+        assert list(self.seen(waits, clock, 5, 24, 5, 24, 5)) == [False, False, False, False, True]
+
+    def test_without_any_it_is_so_at_once(self):
+        clock = FakeTime()
+        waits = self.standstill(clock, *[Cause("quota", "raise it", permanent=True)] * 9)
+        assert list(self.seen(waits, clock, 3)) == [True]
 
 
 @pytest.mark.parametrize("code", [None, 429, 500, 503])

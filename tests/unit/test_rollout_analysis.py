@@ -153,7 +153,7 @@ class TestSuccess:
         stage.world._finish()
         said = disappointment(stage, "Successful")
         assert [fact.text for fact in stage.unmet] == ["decision of the Rollout"]
-        assert "somebody promoted it while the analysis went on" in said
+        assert "it was ended early: most likely somebody promoted the Rollout past it" in said
 
     def test_one_before_the_first_measurement_is_the_reason_why_there_is_none(self, stage: Analysed):
         stage.becomes(analysis_run("Successful", message="Run Terminated", terminate=True))
@@ -181,6 +181,14 @@ class TestFailure:
         stage.fails()
         stage.world.aborted()
         assert "aborted by hand: the analysis isn't its reason" in disappointment(stage, "Failed")
+
+    def test_an_abort_for_something_else_is_told_in_argos_words(self, stage: Analysed):
+        stage.fails()
+        stage.world.aborted()
+        stage.world.message += ": ReplicaSet has timed out progressing"
+        said = disappointment(stage, "Failed")
+        assert "it was aborted for another reason: RolloutAborted: Rollout aborted update to revision" in said
+        assert "by hand" not in said
 
     def test_the_background_traffic_learns_of_the_moment(self, stage: Analysed):
         stage.fails()

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, report, unmet
@@ -16,13 +17,14 @@ from canarylab.demo import claims
 from canarylab.demo.traffic import mirrored
 from canarylab.demo.traffic.answers import none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
-from canarylab.demo.traffic.diagnosis import why_failed
+from canarylab.demo.traffic.diagnosis import request_of, why_failed
 from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
-from canarylab.demo.traffic.host_measurements import HostMeasurements, request_of
+from canarylab.demo.traffic.host_measurements import HostMeasurements
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import rollout as causes
+from canarylab.rollouts.causes.unready_service import nobody_behind
 from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.layer_view import LayerView, Shares, expected
@@ -73,7 +75,7 @@ class Evidence(Step):
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         scene = _Scene(ctx, self.options, targets(ctx, self.options), service(ctx, self.options.gateway))
-        found = [*wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)]
+        found = [*wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS, scene.trouble)]
         before = scene.require_canary()
         with Proxies(ctx.cluster, scene.gateway) as proxies:
             found += scene.configured(proxies)
@@ -106,15 +108,21 @@ class _Scene:
         rollout = get_rollout(self.ctx, self.options.namespace, self.options.rollout)
         return rollout, view_of(self.ctx, rollout)
 
+    def trouble(self) -> Cause | None:
+        """Why the Rollout itself doesn't get on."""
+        return causes.trouble(self.ctx, self.options.namespace, self.options.rollout)
+
     def require_canary(self) -> RolloutView:
         """The Rollout as it is. Raises ExpectationError where a share between none and all has no meaning."""
         _, view = self.look()
         if 0 < self.options.canary < _ALL and not (view.updating and view.stable):
+            usual = "begin an update with the step `set-image`, and wait for its pause with `expect-rollout`"
+            found = causes.with_trouble(self.ctx, view, f"it is {view}", usual)
             raise ExpectationError(
                 f"Rollout {view.name} has no canary to measure",
                 where=f"demo step {Evidence.kind}",
-                why=f"it is {view}",
-                remedy="begin an update with the step `set-image`, and wait for its pause with `expect-rollout`",
+                why=found.why,
+                remedy=found.remedy,
             )
         return view
 
@@ -137,8 +145,10 @@ class _Scene:
             return ()
         if not proxies:
             name = f"{self.gateway['metadata']['namespace']}/{self.gateway['metadata']['name']}"
-            cause = f"`{self.ctx.command('status')}` shows the gateway and its pods"
-            return (Claim(f"{PROXY}: Service {name}", "an Envoy that is ready", "none", holds=False, cause=cause),)
+            found = nobody_behind(self.ctx, self.gateway)
+            cause = found.why if found else f"`{self.ctx.command('status')}` shows the gateway and its pods"
+            what, remedy = f"{PROXY}: Service {name}", found.remedy if found else ""
+            return (Claim(what, "an Envoy that is ready", "none", holds=False, cause=cause, remedy=remedy),)
         return wait_for(self.ctx, (), lambda: self._proxies(proxies), _PROXIES_SECONDS)
 
     def _proxies(self, proxies: Proxies) -> Iterator[Claim]:
@@ -195,7 +205,7 @@ def _explained(wrong: Claim, found: Sequence[Claim], before: RolloutView, scene:
     words.append(f"{_and(agreeing)} {'say' if len(agreeing) > 1 else 'says'} what was expected")
     if wrong.cause:
         words.append(wrong.cause)
-    if trouble := causes.trouble(scene.ctx, scene.options.namespace, scene.options.rollout):
+    if trouble := scene.trouble():
         words.append(f"the Rollout itself doesn't get on: {trouble.why}; {trouble.remedy}")
     _, now = scene.look()
     if (now.current_hash, now.step, now.set_weight) != (before.current_hash, before.step, before.set_weight):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
@@ -27,6 +28,8 @@ Phase = Literal["Pending", "Running", "Successful", "Failed", "Error", "Inconclu
 """All that an AnalysisRun and its metrics may be in (argo-rollouts, pkg/apis/rollouts/v1alpha1/analysis_types.go)."""
 
 _ABORTING = ("Failed", "Error")
+_BY_HAND = re.compile(r"Rollout aborted update to revision \d+$")
+"""Of an abort that Argo's controller has no reason for (rollout/sync.go; RolloutAbortedMessage in utils/conditions)."""
 _ABORTED_FOR = "analysis phase error/failed"
 """What Argo's controller says of an update that an analysis has aborted (rollout/analysis.go)."""
 
@@ -161,10 +164,16 @@ def _went_on(view: RolloutView, run: AnalysisRunView) -> Claim:
     expected, has_gone_on = _AFTER[run.purpose]
     # What runs in the background is cut short by the end of the update: that is how it ends.
     cut_short = run.cut_short and (run.purpose != "background" or view.updating)
-    cause = "somebody promoted it while the analysis went on" if cut_short else claims.cause(view)
+    cause = _cut_short(view) if cut_short else claims.cause(view)
     seen = f"{view}{', the analysis cut short' if cut_short else ''}"
     holds = has_gone_on(view, run) and not cut_short
     return Claim("decision of the Rollout", expected, seen, holds, cause, cut_short or view.phase == "Degraded")
+
+
+def _cut_short(view: RolloutView) -> str:
+    if view.aborted:
+        return f"the update was aborted while the analysis went on: {view.message}"
+    return "it was ended early: most likely somebody promoted the Rollout past it, or ended the AnalysisRun by hand"
 
 
 _AFTER: Mapping[str, tuple[str, Callable[[RolloutView, AnalysisRunView], bool]]] = {
@@ -191,7 +200,9 @@ def _paused(view: RolloutView) -> Claim:
 def _aborted(view: RolloutView, run: AnalysisRunView) -> Claim:
     reason = run.message or _ABORTED_FOR
     holds = view.aborted and reason in view.message
-    cause = "it was aborted by hand: the analysis isn't its reason" if view.aborted else claims.cause(view)
+    by_hand = "it was aborted by hand: the analysis isn't its reason"
+    otherwise = f"it was aborted for another reason: {view.message}"
+    cause = (by_hand if _BY_HAND.search(view.message) else otherwise) if view.aborted else claims.cause(view)
     expected = f"aborted for: {reason}"
     return Claim("decision of the Rollout", expected, str(view), holds, cause, permanent=not view.updating)
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim
 from canarylab.demo.traffic.answers import miss_notice, plausible, share
 from canarylab.demo.traffic.client import Target
-from canarylab.demo.traffic.diagnosis import why_failed
+from canarylab.demo.traffic.diagnosis import request_of, why_failed
 from canarylab.demo.traffic.measure import Measurement, measure
 from canarylab.demo.traffic.statistics import attempts
 from canarylab.demo.waiting import ask_until
@@ -34,14 +33,6 @@ _PROBE = 100
 _SETTLE_SECONDS = 10.0
 _COUNTED_SECONDS = 2.0
 """How long a gateway may take to have counted what it has answered."""
-
-
-def request_of(target: Target) -> Request:
-    """What a request to the target looks like to routes."""
-    headers = {name.lower(): value for name, value in target.headers}
-    path, _, query = target.path.partition("?")
-    asked = dict(reversed(parse_qsl(query, keep_blank_values=True)))  # of two of a name, Envoy takes the first
-    return Request(target.host, path, headers, target.tls, target.gateway_port or target.port, asked)
 
 
 @dataclass

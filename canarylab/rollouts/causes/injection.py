@@ -16,7 +16,10 @@ from canarylab.rollouts.view import RolloutView
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
-NO_SIDECAR = "a pod gets a sidecar only if its namespace had the label istio-injection=enabled before the pod began"
+NO_SIDECAR = (
+    "most likely it lacks a sidecar: a pod gets one only if its namespace had the label istio-injection=enabled before "
+    "the pod began"
+)
 
 
 _REPLACING = ("rollout is restarting", "waiting for rollout spec update to be observed")
@@ -40,6 +43,13 @@ def missed(ctx: Context, view: RolloutView, pods: Pods) -> Cause | None:
     if without is None:
         return None
     return _why(ctx, view, ctx.cluster.get("v1", "Namespace", view.namespace) or {}, without)
+
+
+def fewer_containers(ctx: Context, view: RolloutView) -> Cause:
+    """Where none lacks a sidecar: then it is the template that has fewer than was expected."""
+    show = kubectl(ctx, view, f"get rollout {view.name} --output yaml")
+    why = "every pod in use has its sidecar: the template itself has fewer containers than that"
+    return Cause(why, f"write what `{show}` shows under the step's `pods`, or give the template the container it lacks")
 
 
 def _why(ctx: Context, view: RolloutView, namespace: Object, pod: Object) -> Cause:

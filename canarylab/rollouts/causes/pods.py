@@ -10,7 +10,7 @@ from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, condition, container_statuses, dig, last_ending, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
-from canarylab.rollouts.causes.refusals import refusal
+from canarylab.rollouts.causes.refusals import Refused, refusal
 from canarylab.rollouts.causes.remedies import kubectl, or_reset
 from canarylab.rollouts.revisions import RevisionView, images_of
 from canarylab.rollouts.strategy import PROGRESS_DEADLINE
@@ -112,7 +112,7 @@ def _refused(ctx: Context, view: RolloutView, revision: RevisionView) -> Cause |
         return None
     describe = kubectl(ctx, view, f"describe replicaset {revision.name}")
     shown = or_reset(ctx, f"`{describe}` shows what is in its way")
-    return refusal(ctx, view, said) or Cause(said, shown)
+    return refusal(ctx, Refused.of(view), said) or Cause(said, shown)
 
 
 def _has(text: str, words: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -16,9 +16,17 @@ RESET = "reset"
 """What `demo --reset` is called among the steps."""
 
 
-def kubectl(ctx: Context, view: RolloutView, words: str) -> str:
-    """A command line about the Rollout, to paste."""
-    return f"kubectl --context {ctx.cluster.context} --namespace {view.namespace} {words}"
+class InNamespace(Protocol):
+    """What a command is about, such as a Rollout."""
+
+    @property
+    def namespace(self) -> str:
+        """Where it is."""
+
+
+def kubectl(ctx: Context, about: InNamespace, words: str) -> str:
+    """A command line about what is in the same namespace, to paste."""
+    return f"kubectl --context {ctx.cluster.context} --namespace {about.namespace} {words}"
 
 
 def plugin(ctx: Context, view: RolloutView, words: str) -> str:

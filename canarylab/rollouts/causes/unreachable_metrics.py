@@ -12,6 +12,7 @@ from canarylab.kube import sidecars
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.causes import controller
+from canarylab.rollouts.causes.file_and_line import at
 from canarylab.rollouts.causes.mesh.authorization import Call, denial
 from canarylab.rollouts.causes.mesh.peers import STRICT, peer_mode
 from canarylab.rollouts.causes.mesh.ports import pod_port
@@ -78,9 +79,10 @@ def _blocked(ctx: Context, view: RolloutView, asking: Object, url: str) -> Cause
     in_mesh = sidecars.is_injected(asking)
     asks = f"Argo's controller asks {url} for the analysis"
     if mode.mode == STRICT and mode.policy is not None and not in_mesh:
+        strict = f"{named(mode.policy)}{at(ctx, mode.policy, 'spec')}"
         why = (
-            f"{named(mode.policy)} has {_pods(mode.policy, mesh.root)} take mutual TLS only (STRICT), and Argo's "
-            f"controller, which has no sidecar, asks {url} in plain text"
+            f"{strict} has {_pods(mode.policy, mesh.root)} take mutual TLS only (STRICT), and Argo's controller, which "
+            f"has no sidecar, asks {url} in plain text"
         )
         return Cause(why, or_reset(ctx, _remedy(ctx, behind[0], its_port)), permanent=True)
     principal = mesh.identity(asking) if in_mesh else ""
@@ -90,7 +92,7 @@ def _blocked(ctx: Context, view: RolloutView, asking: Object, url: str) -> Cause
         return None
     show = kubectl(ctx, view, f"get authorizationpolicy --namespace {found.policy['metadata']['namespace']}")
     remedy = f"allow port {its_port} there for a caller without identity, or the controller's; `{show}` shows them"
-    return Cause(f"{asks}: {found.why}", or_reset(ctx, remedy), permanent=True)
+    return Cause(f"{asks}: {found.why}{at(ctx, found.policy, *found.place)}", or_reset(ctx, remedy), permanent=True)
 
 
 def _pods(policy: Object, root: str) -> str:

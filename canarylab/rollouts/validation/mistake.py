@@ -74,9 +74,13 @@ def place_in(file: Path, obj: Object, place: Place) -> str:
 
 def line_of(file: Path, obj: Object, place: Place) -> int:
     """The line of a place in an object, from 1; of what is above it where it isn't there itself."""
-    for document, root in composed(file.read_text("utf-8")):
-        is_named = all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name")))
-        if is_named and dig(document, "metadata", "namespace") in (None, dig(obj, "metadata", "namespace")):
+    named = [
+        (dig(document, "metadata", "namespace"), root)
+        for document, root in composed(file.read_text("utf-8"))
+        if all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name")))
+    ]
+    for namespace in (dig(obj, "metadata", "namespace"), None):  # one that names none is of the stage's
+        if root := next((root for where, root in named if where == namespace), None):
             return _line(root, place)
     return 1
 

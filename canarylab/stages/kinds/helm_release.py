@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import Field
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context, api_environment
 from canarylab.contract.ownership import WantedRelease
 from canarylab.contract.stage import Change, Stage, StageOptions
@@ -23,8 +24,10 @@ from canarylab.kube.watch import Watch
 from canarylab.ownership import namespaces
 from canarylab.paths import normal
 from canarylab.removal import Removal
+from canarylab.rollouts.causes import degraded
 from canarylab.rollouts.managed import Managed
 from canarylab.stages import addresses, certificates
+from canarylab.stages.objects import unapplied
 from canarylab.tools import helm
 from canarylab.tools.helm import Helm, Release
 from canarylab.tools.runner import run_once
@@ -161,7 +164,14 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if records[0].status != "deployed":
             return f"release {self.name} is {records[0].status}"
         objects = records[0].objects
-        return workloads.first_unhealthy(ctx.cluster, objects) or addresses.why_no_address(ctx, objects)
+        reason = workloads.first_unhealthy(ctx.cluster, objects)
+        if reason:
+            degraded.raise_if_permanent(ctx, objects)
+        return reason or addresses.why_no_address(ctx, objects)
+
+    def cause(self, ctx: Context) -> Cause | None:
+        records = self._records(ctx.cluster)
+        return degraded.cause(ctx, records[0].objects, lambda: unapplied(ctx)) if records else None
 
     def watches(self) -> Sequence[Watch]:
         return (*workloads.watches(self.options.namespace), Watch("v1", "Service", self.options.namespace))
