@@ -77,7 +77,16 @@ def parse(text: str, file: Path, parser: Any = LOADER) -> Tree:
         raise _not_yaml(error, text, file, reader.place) from error
     if () not in reader.tree or reader.tree[()].value is None:
         raise problem(file, 1, (), "is empty", "write a playbook into it; playbooks/README.md shows one")
+    _refuse_manifest(reader.tree, file)
     return reader.tree
+
+
+def _refuse_manifest(tree: Tree, file: Path) -> None:
+    """What is applied is easily taken for what applies it."""
+    if {("apiVersion",), ("kind",)} <= tree.keys():
+        what = "is a Kubernetes manifest, not a playbook"
+        remedy = "name the playbook that has it as `path` of a stage of kind manifests"
+        raise problem(file, tree[("apiVersion",)].line, (), what, remedy)
 
 
 def _scalar(text: str) -> str | int | float | bool | None:
@@ -143,6 +152,7 @@ class _Reader:
     def _refuse_what_surprises(self, event: Any, line: int) -> None:
         what, remedy = "", "write the value out; a text that begins with *, & or ! needs quotes"
         if isinstance(event, yaml.DocumentStartEvent) and self.tree:
+            _refuse_manifest(self.tree, self._file)
             what, remedy = "a second document begins here", "keep one playbook a file; `---` begins another"
         elif anchor := getattr(event, "anchor", None):
             found = ("*", "an alias") if isinstance(event, yaml.AliasEvent) else ("&", "an anchor")

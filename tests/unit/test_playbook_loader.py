@@ -304,6 +304,16 @@ BAD = {
         "4: (file): a second document begins here",
         "one playbook",
     ),
+    "a manifest": (
+        "# a Service\napiVersion: v1\nkind: Service\n",
+        "2: (file): is a Kubernetes manifest, not a playbook",
+        "stage of kind manifests",
+    ),
+    "a file of manifests": (
+        "apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Service\n",
+        "1: (file): is a Kubernetes manifest, not a playbook",
+        "stage of kind manifests",
+    ),
     "a key that is a number": (f"{HEAD}stages: {{}}\n80: x\n", "4: (file): the key '80' isn't text", 'quote it: "80"'),
     "a key that is true": ("true: x\n", "1: (file): the key 'true' isn't text", 'quote it: "true"'),
     "a key that is nothing": ("a: {~: x}\n", "1: a: the key '~' isn't text", "quote it"),
