@@ -78,7 +78,7 @@ class Evidence(Step):
         found = [*wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS, scene.trouble)]
         before = scene.require_canary()
         with Proxies(ctx.cluster, scene.gateway) as proxies:
-            found += scene.configured(proxies)
+            found += scene.configured(proxies, 0 if any(claim.permanent for claim in found) else _PROXIES_SECONDS)
             right = report(ctx, self.kind, found) is None
             for claim in scene.traffic(proxies, before, thoroughly=right):
                 found.append(replace(claim, text=f"{TRAFFIC}: {claim.text}"))
@@ -139,8 +139,8 @@ class _Scene:
                 seen = route_objects.routed(self.ctx.cluster, rollout, request_of(target), backends, self.proxy)
             yield self._claim(ROUTES, seen, view, f"the Rollout is {view}")
 
-    def configured(self, proxies: Proxies) -> tuple[Claim, ...]:
-        """The third layer, asked again for some seconds; nothing where no gateway stands before the pods."""
+    def configured(self, proxies: Proxies, seconds: float) -> tuple[Claim, ...]:
+        """The third layer, asked again for so many seconds; nothing where no gateway stands before the pods."""
         if self.is_direct:
             return ()
         if not proxies:
@@ -149,7 +149,7 @@ class _Scene:
             cause = found.why if found else f"`{self.ctx.command('status')}` shows the gateway and its pods"
             what, remedy = f"{PROXY}: Service {name}", found.remedy if found else ""
             return (Claim(what, "an Envoy that is ready", "none", holds=False, cause=cause, remedy=remedy),)
-        return wait_for(self.ctx, (), lambda: self._proxies(proxies), _PROXIES_SECONDS)
+        return wait_for(self.ctx, (), lambda: self._proxies(proxies), seconds)
 
     def _proxies(self, proxies: Proxies) -> Iterator[Claim]:
         _, view = self.look()
@@ -163,7 +163,9 @@ class _Scene:
         shares = expected(view.stable_hash, view.current_hash, self.options.canary, view.experimental)
         copied: Shares = {view.current_hash: self.options.mirrored} if self.options.mirrored else {}
         wanted, found = _who(shares, copied, view), f"{seen.words} ({_who(seen.shares, seen.mirrored, view)})"
-        return Claim(f"{layer}: {seen.where}", wanted, found, seen.agrees(shares, copied), seen.cause or cause)
+        holds = seen.agrees(shares, copied)
+        permanent, why = bool(seen.remedy) and not holds, seen.cause or cause
+        return Claim(f"{layer}: {seen.where}", wanted, found, holds, why, permanent=permanent, remedy=seen.remedy)
 
     def traffic(self, proxies: Proxies, view: RolloutView, *, thoroughly: bool) -> Iterator[Claim]:
         """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""

@@ -25,6 +25,8 @@ class LayerView:
     mirrored: Shares = field(default_factory=dict)
     cause: str = ""
     """Why it may say something else than the Rollout; "" where nothing is known."""
+    remedy: str = ""
+    """What to do where it is as its objects have it and no weight changes that; "" where waiting may."""
 
     def agrees(self, shares: Shares, mirrored: Shares) -> bool:
         """Whether these shares and copies were seen, within a rounding error."""

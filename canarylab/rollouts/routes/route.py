@@ -79,6 +79,8 @@ class Route:
     mirrors: Sequence[Destination] = ()
     cause: str = ""
     """Why Argo Rollouts may leave it alone; "" where it shouldn't."""
+    remedy: str = ""
+    """What to ask in its place, where the gateway answers by itself."""
     ref: ObjectRef = NO_OBJECT
     protocol: str = "http"
     """http, tls or tcp."""
@@ -102,6 +104,12 @@ class Route:
         """Whether its matches hold, the hosts aside."""
         return not self.matches or any(match.holds(request) for match in self.matches)
 
+    def instead(self, request: Request) -> str:
+        """What to ask in place of such a request, which the gateway answers by itself."""
+        if self.answer == TO_HTTPS:
+            return f"ask over HTTPS: list {request.host} under `tls`, with the port of the HTTPS server as `tls-port`"
+        return "ask for something that a route leads to the application, by the step's `path` or `headers`"
+
     @property
     def is_catch_all(self) -> bool:
         """Whether it is for every request."""
@@ -114,7 +122,7 @@ class Route:
             joined((each.percent, shares(each)) for each in part if each.percent)
             for part in (self.destinations, self.mirrors)
         )
-        return LayerView(self.where, str(self), destined, mirrored, self.cause)
+        return LayerView(self.where, str(self), destined, mirrored, self.cause, self.remedy)
 
 
 def first(routes: Iterable[Route], request: Request) -> Route | None:

@@ -98,7 +98,7 @@ def routed(cluster: Cluster, rollout: Object, request: Request, backends: Backen
         found = http_routes.route(_http_routes(cluster, backends.namespace, proxy), request)
     if found is None:
         return LayerView(f"namespace {backends.namespace}", f"no route for {request.host}", {}, cause=_NOBODY)
-    return _explained(found, virtual, rollout).seen(backends.of)
+    return _explained(found, request, virtual, rollout).seen(backends.of)
 
 
 def _http_routes(cluster: Cluster, namespace: str, proxy: Proxy) -> list[Object]:
@@ -109,10 +109,10 @@ def _http_routes(cluster: Cluster, namespace: str, proxy: Proxy) -> list[Object]
     return _objects(cluster, KINDS[1], namespace)
 
 
-def _explained(found: Route, virtual: Sequence[Object], rollout: Object) -> Route:
+def _explained(found: Route, request: Request, virtual: Sequence[Object], rollout: Object) -> Route:
     """With why it may say something else than the Rollout, and with its namespace where that is another."""
     if found.answer:
-        return replace(found, cause=_ANSWERED)
+        return replace(found, cause=_ANSWERED, remedy=found.instead(request))
     name, namespace = found.ref.name, found.ref.namespace
     if namespace != rollout["metadata"]["namespace"]:
         found = replace(found, where=f"{namespace}/{found.where}")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _STATUS = re.compile(r"status (\d+) from the gateway")
 _NO_ROUTE, _TOO_LATE = 404, 504
 _REDIRECTS = (301, 302, 303, 307, 308)
-_LEAD_ON = "ask for something that a route leads to the application, by the step's `path` or `headers`"
 
 
 def status_of(failure: str) -> int | None:
@@ -43,22 +42,23 @@ def answered(
     if route is None:
         return _no_route(ctx, request, routes) if status == _NO_ROUTE else None
     if status in _REDIRECTS and route.answer == TO_HTTPS:
-        return Cause(
-            f"{route.where} sends plain requests to HTTPS (httpsRedirect)", _over_https(request), permanent=True
-        )
+        why = f"{route.where} sends plain requests to HTTPS (httpsRedirect)"
+        return Cause(why, route.instead(request), permanent=True)
     written, where = _found(ctx, bound, route)
-    return _on_purpose(written, where, status) or (_too_late(written, where) if status == _TOO_LATE else None)
+    if found := _on_purpose(written, where, status, route.instead(request)):
+        return found
+    return _too_late(written, where) if status == _TOO_LATE else None
 
 
-def _on_purpose(written: Object | None, where: str, status: int) -> Cause | None:
+def _on_purpose(written: Object | None, where: str, status: int, instead: str) -> Cause | None:
     abort = dig(written, "fault", "abort")
     if dig(abort, "httpStatus") == status and (percent := percent_of(abort)):
         why = f"{where} answers {percent:g} % of its requests with status {status} on purpose (fault.abort)"
         return Cause(why, "take the fault out of the route", permanent=True)
     if dig(written, "directResponse", "status") == status:
-        return Cause(f"{where} is answered with status {status} as it says (directResponse)", _LEAD_ON, permanent=True)
+        return Cause(f"{where} is answered with status {status} as it says (directResponse)", instead, permanent=True)
     if status in _REDIRECTS and dig(written, "redirect"):
-        return Cause(f"{where} redirects (redirect)", _LEAD_ON, permanent=True)
+        return Cause(f"{where} redirects (redirect)", instead, permanent=True)
     return None
 
 
@@ -90,10 +90,6 @@ def _found(ctx: Context, bound: BoundGateway, route: Route) -> tuple[Object | No
     where = f"http[{route.position}] of VirtualService {route.ref.namespace}/{route.ref.name}"
     stands = at(ctx, located.obj, "spec", "http", route.position) if located else ""
     return (located.written if located else None), f"{where}{stands}"
-
-
-def _over_https(request: Request) -> str:
-    return f"ask over HTTPS: list {request.host} under `tls`, with the port of the HTTPS server as `tls-port`"
 
 
 def _is_for_any_host(ctx: Context) -> bool:
