@@ -17,9 +17,10 @@ from canarylab.rollouts.causes.mesh.destinations import (
     Destination,
     destinations,
     gateway_pods,
+    lacking,
     pods_of,
     routes_for,
-    rules_of,
+    rule_of,
     subset_labels,
 )
 from canarylab.rollouts.causes.mesh.peers import DISABLE, STRICT, peer_mode
@@ -155,11 +156,9 @@ def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) ->
     kubectl = f"kubectl --context {ctx.cluster.context} --namespace {to.namespace}"
     labels = subset_labels(ctx.cluster, to) if to.subset else {}
     if labels is None:
-        rule = next((f"DestinationRule {one['metadata']['name']}" for one in rules_of(ctx.cluster, to)), "")
-        lacks = f"{rule} doesn't have" if rule else "no DestinationRule has"
         show = f"`{kubectl} get destinationrules --output yaml`"
         return (
-            f"{to.where} routes to subset {to.subset} of {name}, which {lacks}",
+            f"{to.where} routes to subset {to.subset} of {name}, which {lacking(ctx.cluster, to)}",
             f"add it, or change the route; {show}",
         )
     if not dig(service, "spec", "selector"):
@@ -215,9 +214,12 @@ def _plain_text(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause |
     for to, service, pod in _ends(ctx, routes):
         peers = policies(ctx.cluster, "PeerAuthentication", mesh, to.namespace)
         mode = peer_mode(peers, mesh, pod, _port_at(to, service, pod, asked))
-        plain = [one for one in rules_of(ctx.cluster, to) if _tls_mode(one) == DISABLE]
-        if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
-            why = f"{named(plain[0])} turns TLS off (mode DISABLE), and {named(mode.policy)} takes mutual TLS only"
+        joined = rule_of(ctx.cluster, to)
+        rule = joined.policy_of if joined else None
+        if not (rule and mode.policy and sidecars.is_injected(pod)):
+            continue
+        if mode.mode == STRICT and _tls_mode(rule) == DISABLE:
+            why = f"{named(rule)} turns TLS off (mode DISABLE), and {named(mode.policy)} takes mutual TLS only"
             return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", lasting=True)
     return None
 

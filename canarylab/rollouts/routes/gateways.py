@@ -16,7 +16,7 @@ from typing import Any
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes import delegates, virtual_services
 from canarylab.rollouts.routes.match import Match, Proxy, Request, host_rank
-from canarylab.rollouts.routes.route import TO_HTTPS, Route, first, under
+from canarylab.rollouts.routes.route import TO_HTTPS, Route, first, in_full, oldest_first, under
 
 API_VERSION = virtual_services.API_VERSION
 KIND = "Gateway"
@@ -55,7 +55,7 @@ class Server:
         """The hosts of a VirtualService that are this server's as well, each as the narrower of the two names it."""
         namespace = dig(virtual_service, "metadata", "namespace")
         own = [host for where, host in self.hosts if where in (_ANY, namespace)]
-        wanted = [_in_full(str(host), namespace) for host in listed(virtual_service, "spec", "hosts")]
+        wanted = [in_full(str(host), namespace) for host in listed(virtual_service, "spec", "hosts")]
         return list(dict.fromkeys(one for mine in own for theirs in wanted if (one := _narrower(mine, theirs))))
 
 
@@ -169,12 +169,6 @@ def _connects(match: Match, server: Server) -> bool:
     return match.port in (None, server.port) and (not match.gateways or server.gateway in match.gateways)
 
 
-def oldest_first(objects: Iterable[Object]) -> list[Object]:
-    """In the order in which istiod goes through objects (pilot/pkg/model/config.go, sortConfigByCreationTime)."""
-    keys = ("creationTimestamp", "name", "namespace")
-    return sorted(objects, key=lambda one: [str(dig(one, "metadata", key) or "") for key in keys])
-
-
 def servers(gateways: Iterable[Object], proxy: Proxy) -> list[Server]:
     """What the Gateways that select these pods open, without those that istiod leaves out for an earlier one's sake."""
     kept = list[Server]()
@@ -209,10 +203,6 @@ def _excludes(earlier: Server, server: Server) -> bool:
     if earlier.tls and server.tls:
         return any(host == other for _, host in earlier.hosts for _, other in server.hosts)
     return not (earlier.protocol in _HTTP and server.protocol in _HTTP)
-
-
-def _in_full(host: str, namespace: str) -> str:
-    return host if "." in host or host == _ANY else f"{host}.{namespace}.svc.cluster.local"
 
 
 def _narrower(some: str, other: str) -> str:

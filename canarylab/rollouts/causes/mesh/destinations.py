@@ -6,20 +6,23 @@ worth knowing where requests fail.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig, labels_of, listed
 from canarylab.kube.workloads import GATEWAY_NAME
+from canarylab.rollouts.causes.mesh.settings import mesh_of
+from canarylab.rollouts.routes.destination_rules import KIND, DestinationRules, JoinedRule
+from canarylab.rollouts.routes.match import Proxy
+from canarylab.rollouts.routes.objects import routes
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
 ISTIO = "networking.istio.io/v1"
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
-_DOMAIN = ".svc.cluster.local"
 _MESH = "mesh"
 
 
@@ -56,38 +59,10 @@ def _has(patterns: object, host: str) -> bool:
 
 
 def destinations(route: Object) -> Iterator[Destination]:
-    """Every destination of every route in it, less those with weight 0."""
-    place = route["metadata"]["namespace"]
-    if route["kind"] == "HTTPRoute":
-        for rule in listed(route, "spec", "rules"):
-            for one in listed(rule, "backendRefs"):
-                if one.get("kind", "Service") == "Service" and one.get("weight") != 0:
-                    name = one["name"]
-                    yield Destination(route, name, name, one.get("namespace") or place, "", one.get("port"))
-        return
-    for protocol in ("http", "tls", "tcp"):
-        for entry in listed(route, "spec", protocol):
-            for one in listed(entry, "route"):
-                if one.get("weight", None if len(listed(entry, "route")) == 1 else 0) != 0:
-                    yield _destination(route, one.get("destination") or {}, place)
-
-
-def _destination(route: Object, found: Object, place: str) -> Destination:
-    host = str(found.get("host") or "")
-    service, namespace = resolved(host, place)
-    return Destination(route, host, service, namespace, found.get("subset") or "", dig(found, "port", "number"))
-
-
-def resolved(host: str, place: str) -> tuple[str, str]:
-    """The Service and its namespace; "" twice where the name isn't a Service's.
-
-    A name without a period is of the object's own namespace, any other is taken as it stands (istio/istio,
-    pilot/pkg/model/config.go, ResolveShortnameToFQDN).
-    """
-    if "." not in host:
-        return host, place
-    name, _, namespace = host.removesuffix(_DOMAIN).partition(".")
-    return (name, namespace) if host.endswith(_DOMAIN) else ("", "")
+    """Every destination of every route in it that gets something; a Service's name is "" where it is none's."""
+    for to in (to for one in routes(route) for to in one.destinations if to.percent):
+        service = to.service if to.namespace else ""
+        yield Destination(route, to.host or to.service, service, to.namespace, to.subset, to.port)
 
 
 def gateway_pods(cluster: Cluster, route: Object) -> list[Object]:
@@ -106,25 +81,31 @@ def gateway_pods(cluster: Cluster, route: Object) -> list[Object]:
     return pods
 
 
-def subset_labels(cluster: Cluster, to: Destination) -> dict[str, str] | None:
-    """The labels of the subset that the destination names, None where no DestinationRule of the host has it."""
-    for rule in rules_of(cluster, to):
-        for one in listed(rule, "spec", "subsets"):
-            if one.get("name") == to.subset:
-                return dict(one.get("labels") or {})
-    return None
+def rule_of(cluster: Cluster, to: Destination) -> JoinedRule | None:
+    """The DestinationRules by which the route's gateway goes for the destination's Service."""
+    return _rules(cluster, to).of(to.service, to.namespace)
 
 
-def rules_of(cluster: Cluster, to: Destination) -> list[Object]:
-    """The DestinationRules for the destination's Service."""
-    if not is_served(cluster, ISTIO, "DestinationRule"):
-        return []
-    wanted = (to.service, to.namespace)
-    found = cluster.list(ISTIO, "DestinationRule")
-    return [one for one in found if resolved(str(dig(one, "spec", "host")), one["metadata"]["namespace"]) == wanted]
+def subset_labels(cluster: Cluster, to: Destination) -> Mapping[str, str] | None:
+    """The labels of the subset that the destination names, None where its gateway knows no such subset."""
+    rule = rule_of(cluster, to)
+    return rule.subsets.get(to.subset) if rule else None
 
 
-def pods_of(cluster: Cluster, service: Object, labels: dict[str, str]) -> list[Object]:
+def lacking(cluster: Cluster, to: Destination) -> str:
+    """Which DestinationRule lacks that subset, to go on with after "..., which"."""
+    return _rules(cluster, to).lacking(to.service, to.namespace, to.subset)
+
+
+def _rules(cluster: Cluster, to: Destination) -> DestinationRules:
+    gateway = next(iter(gateway_pods(cluster, to.route)), None)
+    proxy = Proxy(dig(gateway, "metadata", "namespace") or "", labels_of(gateway))
+    kind = (ISTIO, KIND)
+    found = cluster.list(*kind) if is_served(cluster, *kind) else []
+    return DestinationRules(found, proxy, mesh_of(cluster).root)
+
+
+def pods_of(cluster: Cluster, service: Object, labels: Mapping[str, str]) -> list[Object]:
     """The pods that the Service selects, of which a subset takes those with its labels."""
     selector = dig(service, "spec", "selector")
     found = cluster.list("v1", "Pod", service["metadata"]["namespace"], selector) if selector else []
