@@ -147,6 +147,8 @@ class DestinationRules:
 def host_of(rule: Object) -> str:
     """The host that it is for, in full."""
     written, place = str(dig(rule, "spec", "host") or ""), _namespace(rule)
+    if written.startswith("*"):
+        return written
     return in_full(*service_of(written, place)) if service_of(written, place)[1] else in_full(written, place)
 
 

@@ -15,6 +15,7 @@ T = TypeVar("T")
 ALL = 100
 """Percent."""
 
+_ALL_ADDRESSES = ("", "0.0.0.0", "::")
 
 TO_HTTPS = "a redirect to HTTPS"
 """What a gateway answers plain requests by that it doesn't take."""
@@ -153,3 +154,12 @@ def under(host: str, named: Iterable[tuple[str, T]]) -> T | None:
     ranked = [(host_rank(name, host), what) for name, what in named]
     best = max(ranked, key=lambda each: each[0], default=(0, None))
     return best[1] if best[0] else None
+
+
+def reached(bound: Iterable[tuple[str, T]], own: Sequence[str]) -> list[T]:
+    """Of what listens at one port, each with its address, what connections to the pod's own addresses come to.
+
+    A socket of just that address takes them from one that is open at all addresses.
+    """
+    there = list(bound)
+    return [what for at, what in there if at in own] or [what for at, what in there if at in _ALL_ADDRESSES]

@@ -84,12 +84,18 @@ def route_of(located: Located) -> Route:
         ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         protocol=protocol,
         answer=answer,
-        aborted=float(dig(found, "fault", "abort", "percentage", "value") or 0),
+        aborted=_aborted(dig(found, "fault", "abort")),
         name=name,
         position=position,
         hosts=names if protocol == "tls" else [str(host) for host in listed(obj, "spec", "hosts")],
         matches=matches,
     )
+
+
+def _aborted(abort: Any) -> float:
+    """Percent; none by http2Error, which istiod doesn't know (istio, core/route/route.go, TranslateFault)."""
+    is_known = any(dig(abort, key) is not None for key in ("httpStatus", "grpcStatus"))
+    return float(dig(abort, "percentage", "value") or 0) if is_known else 0
 
 
 def is_exported(virtual_service: Object, namespace: str) -> bool:
