@@ -148,7 +148,9 @@ class TestInACluster:
                     raise ApiError("forbidden", 403, where="GET")
                 return super().list(api_version, kind, namespace, *more, **named)
 
-        found = self.backends(Restricted(rule("shop", "stable"), kinds=[self.KIND]))
+        cluster = Restricted(rule("shop", "stable"), kinds=[self.KIND])
+        cluster.refused["get ConfigMap istio"] = ApiError("forbidden", 403, where="GET")
+        found = self.backends(cluster)
         to = [Destination("web", 100, "stable", "shop")]
         assert found.unknown(to) == ""
         assert found.unread(to) == (

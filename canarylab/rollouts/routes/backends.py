@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, labels_of
-from canarylab.rollouts.causes.mesh.settings import SYSTEM, mesh_of
+from canarylab.rollouts.causes.mesh.settings import mesh_of
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import destination_rules, lists
 from canarylab.rollouts.routes.destination_rules import DestinationRules
@@ -90,6 +90,10 @@ class Backends:
         return list(self._cluster.list("v1", "Pod", self.namespace))
 
     @functools.cached_property
+    def _root(self) -> str:
+        return mesh_of(self._cluster).root
+
+    @functools.cached_property
     def _rules(self) -> DestinationRules:
         return DestinationRules(self._listed[0], self._proxy, self._root)
 
@@ -97,15 +101,6 @@ class Backends:
     def _listed(self) -> tuple[list[Object], Mapping[str, ApiError]]:
         kind, places = (destination_rules.API_VERSION, destination_rules.KIND), (self._proxy.namespace, self._root)
         return lists.visible(self._cluster, kind, (self.namespace, *places))
-
-    @functools.cached_property
-    def _root(self) -> str:
-        try:
-            return mesh_of(self._cluster).root
-        except ApiError as error:
-            if not error.is_forbidden:
-                raise
-            return SYSTEM
 
 
 def pods_behind(cluster: Cluster, service: Object) -> list[Object]:
