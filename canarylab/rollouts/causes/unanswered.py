@@ -156,9 +156,12 @@ def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) ->
     kubectl = f"kubectl --context {ctx.cluster.context} --namespace {to.namespace}"
     labels = subset_labels(ctx.cluster, to) if to.subset else {}
     if labels is None:
+        lacks = lacking(ctx.cluster, to)
+        if not lacks:
+            return None
         show = f"`{kubectl} get destinationrules --output yaml`"
         return (
-            f"{to.where} routes to subset {to.subset} of {name}, which {lacking(ctx.cluster, to)}",
+            f"{to.where} routes to subset {to.subset} of {name}, which {lacks}",
             f"add it, or change the route; {show}",
         )
     if not dig(service, "spec", "selector"):

@@ -17,13 +17,13 @@ from canarylab.rollouts.causes.mesh.settings import mesh_of
 from canarylab.rollouts.routes.destination_rules import KIND, DestinationRules, JoinedRule
 from canarylab.rollouts.routes.match import Proxy
 from canarylab.rollouts.routes.objects import routes
+from canarylab.rollouts.routes.virtual_services import MESH, gateway_name
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
 ISTIO = "networking.istio.io/v1"
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
-_MESH = "mesh"
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,9 @@ def gateway_pods(cluster: Cluster, route: Object) -> list[Object]:
         parents = [(one["name"], one.get("namespace") or place) for one in listed(route, "spec", "parentRefs")]
         return [pod for name, where in parents for pod in cluster.list("v1", "Pod", where, {GATEWAY_NAME: name})]
     pods: list[Object] = []
-    for named in listed(route, "spec", "gateways"):
-        namespace, _, name = str(named).rpartition("/")
-        if named == _MESH:
-            continue
-        selector = dig(cluster.get(ISTIO, "Gateway", name, namespace or place), "spec", "selector")
+    for named in (gateway_name(str(one), place) for one in listed(route, "spec", "gateways") if one != MESH):
+        namespace, _, name = named.partition("/")
+        selector = dig(cluster.get(ISTIO, "Gateway", name, namespace), "spec", "selector")
         pods += cluster.list("v1", "Pod", None, selector) if selector else []
     return pods
 
@@ -93,14 +91,19 @@ def subset_labels(cluster: Cluster, to: Destination) -> Mapping[str, str] | None
 
 
 def lacking(cluster: Cluster, to: Destination) -> str:
-    """Which DestinationRule lacks that subset, to go on with after "..., which"."""
-    return _rules(cluster, to).lacking(to.service, to.namespace, to.subset)
+    """Which DestinationRule lacks that subset, to go on with after "..., which"; "" where the gateway isn't known."""
+    known = _gateway(cluster, to) is not None
+    return _rules(cluster, to).lacking(to.service, to.namespace, to.subset) if known else ""
+
+
+def _gateway(cluster: Cluster, to: Destination) -> Object | None:
+    """One of its pods."""
+    return next(iter(gateway_pods(cluster, to.route)), None)
 
 
 def _rules(cluster: Cluster, to: Destination) -> DestinationRules:
-    gateway = next(iter(gateway_pods(cluster, to.route)), None)
+    gateway, kind = _gateway(cluster, to), (ISTIO, KIND)
     proxy = Proxy(dig(gateway, "metadata", "namespace") or "", labels_of(gateway))
-    kind = (ISTIO, KIND)
     found = cluster.list(*kind) if is_served(cluster, *kind) else []
     return DestinationRules(found, proxy, mesh_of(cluster).root)
 
