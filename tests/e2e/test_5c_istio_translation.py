@@ -38,9 +38,9 @@ from canarylab.pins import pins
 from canarylab.rollouts.routes import envoy
 from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.gateways import Routing
+from canarylab.rollouts.routes.layer_view import Shares, evenly
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.route import Destination, Route
-from canarylab.rollouts.routes.seen import Shares, evenly
 from canarylab.tools import go
 from canarylab.tools.runner import Runner
 

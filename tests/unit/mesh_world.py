@@ -259,6 +259,6 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> None:
         "rollouts.routes.proxies",
         "demo.traffic.mirrored",
         "rollouts.causes.unanswered",
-        "rollouts.causes.authorities",
+        "rollouts.causes.replaced_authority",
     ):
         monkeypatch.setattr(f"canarylab.{module}.PodPort", FakePodPort)

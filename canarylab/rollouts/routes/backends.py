@@ -12,9 +12,9 @@ from canarylab.rollouts.causes.mesh.settings import mesh_of
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import destination_rules, lists
 from canarylab.rollouts.routes.destination_rules import DestinationRules
+from canarylab.rollouts.routes.layer_view import Shares, evenly
 from canarylab.rollouts.routes.match import Proxy
 from canarylab.rollouts.routes.route import Destination
-from canarylab.rollouts.routes.seen import Shares, evenly
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from canarylab.kube.objects import Object, dig
+from canarylab.rollouts.routes.layer_view import LayerView, Shares, joined
 from canarylab.rollouts.routes.match import Match, Request, host_rank
-from canarylab.rollouts.routes.seen import Seen, Shares, joined
 
 T = TypeVar("T")
 
@@ -134,14 +134,14 @@ class Route:
         """Whether it is for every request."""
         return not self.matches or any(match.is_catch_all for match in self.matches)
 
-    def seen(self, shares: Callable[[Destination], Shares]) -> Seen:
+    def seen(self, shares: Callable[[Destination], Shares]) -> LayerView:
         """What it says of a request, given which revisions stand behind a destination."""
         # Of what gets nothing it doesn't matter what stands behind it.
         destined, mirrored = (
             joined((each.percent, shares(each)) for each in part if each.percent)
             for part in (self.destinations, self.mirrors)
         )
-        return Seen(self.where, str(self), destined, mirrored, self.cause)
+        return LayerView(self.where, str(self), destined, mirrored, self.cause)
 
 
 def first(routes: Iterable[Route], request: Request) -> Route | None:

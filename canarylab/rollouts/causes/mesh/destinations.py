@@ -16,8 +16,9 @@ from canarylab.kube.workloads import GATEWAY_NAME
 from canarylab.rollouts.causes.mesh.settings import mesh_of
 from canarylab.rollouts.routes.destination_rules import KIND, DestinationRules, JoinedRule
 from canarylab.rollouts.routes.match import Proxy
-from canarylab.rollouts.routes.objects import routes
+from canarylab.rollouts.routes.route_objects import routes
 from canarylab.rollouts.routes.virtual_services import MESH, gateway_name
+from canarylab.yamlfile.problems import Place
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
@@ -37,6 +38,8 @@ class Destination:
     subset: str
     port: int | None
     """None where the route names none."""
+    place: Place = ("spec",)
+    """Where in the object it stands."""
 
     @property
     def where(self) -> str:
@@ -60,9 +63,13 @@ def _has(patterns: object, host: str) -> bool:
 
 def destinations(route: Object) -> Iterator[Destination]:
     """Every destination of every route in it that gets something; a Service's name is "" where it is none's."""
-    for to in (to for one in routes(route) for to in one.destinations if to.percent):
-        service = to.service if to.namespace else ""
-        yield Destination(route, to.host or to.service, service, to.namespace, to.subset, to.port)
+    destined = "backendRefs" if route["kind"] == "HTTPRoute" else "route"
+    for one in routes(route):
+        part = "rules" if route["kind"] == "HTTPRoute" else one.protocol
+        for position, to in enumerate(one.destinations):
+            if to.percent:
+                service, at = to.service if to.namespace else "", ("spec", part, one.position, destined, position)
+                yield Destination(route, to.host or to.service, service, to.namespace, to.subset, to.port, at)
 
 
 def gateway_pods(cluster: Cluster, route: Object) -> list[Object]:
