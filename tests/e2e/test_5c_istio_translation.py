@@ -220,7 +220,7 @@ def _objects_of(name: str, namespace: str) -> Objects:
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"name": name, "namespace": namespace, "labels": labels},
-        "endpoints": [{"targetRef": {"name": pod["metadata"]["name"]}} for pod in pods],
+        "endpoints": [{"targetRef": {"name": address}} for address in pods_of(name, namespace)],
     }
     return [service, endpoints, *pods]
 
