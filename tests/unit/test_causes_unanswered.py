@@ -126,6 +126,23 @@ class TestUnavailable:
         said = look(world, UNAVAILABLE).why
         assert said.endswith("routes to subset all of Service shop/web-stable, which DestinationRule web doesn't have")
 
+    def test_a_subset_that_only_a_rule_has_which_the_gateway_does_not_go_by(self, world):
+        subsets = [{"name": "stable", "labels": {"app": "web"}}]
+        world.put(ISTIO, "DestinationRule", "web", spec={"host": "web-stable", "subsets": subsets, "exportTo": ["."]})
+        route(world, to("web-stable", subset="stable"))
+        assert look(world, UNAVAILABLE).why.endswith(
+            "which no DestinationRule that the gateway goes by has (DestinationRule web has it, but it isn't exported "
+            "to the gateway's namespace, istio-ingress)"
+        )
+
+    def test_of_a_gateway_that_is_not_found_nothing_is_said_of_subsets(self, world):
+        subsets = [{"name": "stable", "labels": {"app": "web"}}]
+        spec = {"host": "web-stable", "subsets": subsets, "exportTo": ["istio-ingress"]}
+        world.put(ISTIO, "DestinationRule", "web", spec=spec)
+        route(world, to("web-stable", subset="stable"))
+        world.put(ISTIO, "Gateway", "web", spec={"servers": []})
+        assert look(world, UNAVAILABLE) is None
+
     def test_a_subset_of_no_pod(self, world):
         subsets = [{"name": "canary", "labels": {"rollouts-pod-template-hash": "three"}}]
         world.put(ISTIO, "DestinationRule", "web", spec={"host": "web-stable", "subsets": subsets})

@@ -138,7 +138,9 @@ def taken(*objects: Json) -> Iterator[str]:
 
 def shares(rule: Json) -> list[Any]:
     kinds = [(rule["apiVersion"], rule["kind"])]
-    backends = Backends(FakeCluster(rule, kinds=kinds), "shop")  # type: ignore[arg-type]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}, "spec": {}}
+    cluster = FakeCluster(rule, service, kinds=kinds)
+    backends = Backends(cluster, "shop", Proxy("istio-ingress", {}))  # type: ignore[arg-type]
     return [backends.of(Destination("web", subset=subset, namespace="shop")) for subset in ("stable", "canary")]
 
 

@@ -18,6 +18,7 @@ HASH = "rollouts-pod-template-hash"
 ISTIO, API = "networking.istio.io/v1", "gateway.networking.k8s.io/v1"
 DISCOVERY = ("discovery.k8s.io/v1", "EndpointSlice")
 ISTIO_KINDS = [(ISTIO, "VirtualService"), (ISTIO, "DestinationRule"), (ISTIO, "Gateway")]
+PROXY = Proxy("istio-ingress", {"istio": "ingress"})
 ASKED = Request("a.example.com", "/color", {}, tls=False, port=80)
 CANARY: Json = {"metadata": {"namespace": "default"}, "spec": {"strategy": {"canary": {}}}}
 
@@ -50,7 +51,7 @@ def to_service(name: str, percent: float = 100, subset: str = "") -> Destination
 
 
 def backends(*objects: Json) -> Backends:
-    return Backends(FakeCluster(*objects, kinds=[DISCOVERY, *ISTIO_KINDS]), "default")  # type: ignore[arg-type]
+    return Backends(FakeCluster(*objects, kinds=[DISCOVERY, *ISTIO_KINDS]), "default", PROXY)  # type: ignore[arg-type]
 
 
 class TestServices:
@@ -87,16 +88,42 @@ class TestSubsets:
         "demo",
         {
             "host": "demo.default.svc.cluster.local",
-            "subsets": [{"name": "stable", "labels": {"app": "demo", HASH: "aaa"}}, {"name": "plain"}],
+            "subsets": [
+                {"name": "stable", "labels": {"app": "demo", HASH: "aaa"}},
+                {"name": "plain"},
+                {"name": "blue", "labels": {"colour": "blue"}},
+            ],
         },
     )
+    PODS = (pod("a1", "aaa", colour="blue"), pod("b1", "bbb", colour="blue"), pod("b2", "bbb"), pod("other"))
+    SLICE = slice_of("demo", "demo-1", *[to(one) for one in ("a1", "b1", "b2", "other")])
 
     @pytest.mark.parametrize(
-        ("service", "subset", "revision"),
-        [("demo", "stable", "aaa"), ("demo", "plain", ""), ("demo", "missing", ""), ("other", "stable", "")],
+        ("subset", "shares"),
+        [
+            ("stable", {"aaa": 100}),
+            ("plain", {"aaa": 25, "bbb": 50, "": 25}),
+            ("blue", {"aaa": 50, "bbb": 50}),
+            ("missing", {}),
+        ],
     )
-    def test_it_has_the_revision_of_its_label(self, service: str, subset: str, revision: str):
-        assert backends(self.RULE).of(to_service(service, subset=subset)) == {revision: 100}
+    def test_it_has_the_revision_of_its_label_or_the_ready_pods_that_have_its_labels(self, subset: str, shares: Json):
+        found = backends(self.RULE, service("demo"), self.SLICE, *self.PODS)
+        assert found.of(to_service("demo", subset=subset)) == shares
+
+    @pytest.mark.parametrize("hash_of_service", ["aaa", "bbb"])
+    def test_of_a_service_of_one_revision_it_has_that_or_nobody(self, hash_of_service: str):
+        found = backends(self.RULE, service("demo", {HASH: hash_of_service}))
+        assert found.of(to_service("demo", subset="stable")) == ({"aaa": 100} if hash_of_service == "aaa" else {})
+
+    def test_behind_one_that_no_rule_has_is_nobody(self):
+        assert backends(self.RULE, service("other")).of(to_service("other", subset="stable")) == {}
+
+    def test_behind_one_of_a_service_that_is_not_there_is_nobody(self):
+        assert backends(self.RULE).of(to_service("demo", subset="stable")) == {}
+
+    def test_behind_one_of_something_outside_is_none_of_the_rollouts_pods(self):
+        assert backends().of(Destination("outside.test", subset="any")) == {"": 100}
 
 
 class TestAddresses:
@@ -138,7 +165,7 @@ class TestRoutes:
         assert (seen.words, seen.shares) == ("stable 100, nobody/canary 0", {"aaa": 100})
 
     def test_a_subset_has_its_labels_revision(self):
-        seen = Route("", [to_service("demo", 100, "stable")]).seen(backends(TestSubsets.RULE).of)
+        seen = Route("", [to_service("demo", 100, "stable")]).seen(backends(TestSubsets.RULE, service("demo")).of)
         assert (seen.words, seen.shares) == ("demo/stable 100", {"aaa": 100})
 
     def test_one_without_a_destination_says_so(self):
@@ -168,8 +195,7 @@ class TestResolving:
 
     def routed(self, *objects: Json, kinds: list[tuple[str, str]]) -> Any:
         cluster = FakeCluster(*TestRoutes.SERVICES, *objects, kinds=[DISCOVERY, *kinds])
-        proxy = Proxy("istio-ingress", {"istio": "ingress"})
-        return route_objects.routed(cluster, CANARY, ASKED, Backends(cluster, "default"), proxy)  # type: ignore[arg-type]
+        return route_objects.routed(cluster, CANARY, ASKED, Backends(cluster, "default", PROXY), PROXY)  # type: ignore[arg-type]
 
     def test_a_virtual_service_is_found(self):
         seen = self.routed(self.GATEWAY, self.VIRTUAL_SERVICE, kinds=ISTIO_KINDS)

@@ -14,7 +14,7 @@ from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
 from canarylab.rollouts.routes import envoy, proxies
 from canarylab.rollouts.routes.backends import Backends
-from canarylab.rollouts.routes.match import Request
+from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.proxies import Proxies
 
 Json = dict[str, Any]
@@ -88,7 +88,7 @@ def opened(*gateways: Json) -> Proxies:
 
 
 def backends() -> Backends:
-    return Backends(FakeCluster(*PODS), "default")  # type: ignore[arg-type]
+    return Backends(FakeCluster(*PODS), "default", Proxy("istio-ingress", {}))  # type: ignore[arg-type]
 
 
 class TestWhichPods:

@@ -343,6 +343,9 @@ class TestFaults:
             "primary 100, 50 % of it aborted by the route's fault"
         )
 
+    def test_what_istiod_does_not_know_aborts_nothing(self):
+        assert self.words({"abort": {"http2Error": "x", "percentage": {"value": 50}}}) == "primary 100"
+
     def test_a_delay_changes_nothing(self):
         assert self.words({"delay": {"fixedDelay": "1s", "percentage": {"value": 50}}}) == "primary 100"
 

@@ -68,14 +68,11 @@ def test_all_of_the_traffic_is_100_unless_it_is_said():
     assert full_weight({"trafficRouting": {"maxTrafficWeight": 1000}}) == 1000
 
 
-READERS = {
-    "rollouts/routes/virtual_services.py": "as Istio reads it: where a request goes",
-    "rollouts/validation/listed_virtual_service.py": "as Argo reads it: what it weighs, deletes and refuses",
-    "rollouts/causes/mesh/destinations.py": "where any of its routes leads",
-}
+READER = "rollouts/routes/virtual_services.py"
+"""Whoever wants to know where a route leads asks it: as Istio has it, or by the name that Argo takes for a Service."""
 
 
-def test_who_reads_a_virtual_service_has_a_reason_of_its_own():
+def test_virtual_services_are_read_in_one_place():
     package = REPOSITORY / "canarylab"
     readers = [file for file in package.rglob("*.py") if '"destination"' in file.read_text()]
-    assert {str(file.relative_to(package)) for file in readers} == set(READERS)
+    assert [str(file.relative_to(package)) for file in readers] == [READER]

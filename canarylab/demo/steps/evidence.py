@@ -104,6 +104,9 @@ class _Scene:
             *route_objects.all_watches(self.ctx.cluster, self.options.namespace),
         ]
 
+    def _backends(self) -> Backends:
+        return Backends(self.ctx.cluster, self.options.namespace, self.proxy)
+
     def look(self) -> tuple[Object, RolloutView]:
         rollout = get_rollout(self.ctx, self.options.namespace, self.options.rollout)
         return rollout, view_of(self.ctx, rollout)
@@ -131,7 +134,7 @@ class _Scene:
         rollout, view = self.look()
         weight = self.options.canary if self.options.weight is None else self.options.weight
         yield claims.equal(f"{STATUS}: ActualWeight", weight, view.actual_weight, claims.cause(view))
-        backends = Backends(self.ctx.cluster, self.options.namespace)
+        backends = self._backends()
         for target in self.hosts:
             if self.is_direct:
                 seen = route_objects.direct(self.gateway, backends)
@@ -153,7 +156,7 @@ class _Scene:
 
     def _proxies(self, proxies: Proxies) -> Iterator[Claim]:
         _, view = self.look()
-        backends = Backends(self.ctx.cluster, self.options.namespace)
+        backends = self._backends()
         for target in self.hosts:
             for seen in proxies.seen(request_of(target), backends):
                 named = replace(seen, where=f"{seen.where}, {target}")
@@ -170,9 +173,7 @@ class _Scene:
     def traffic(self, proxies: Proxies, view: RolloutView, *, thoroughly: bool) -> Iterator[Claim]:
         """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
         options, deadline = self.options, min(self.ctx.deadline, time.monotonic() + self.options.timeout)
-        measurements = HostMeasurements(
-            self.ctx, view, proxies, Backends(self.ctx.cluster, options.namespace), deadline
-        )
+        measurements = HostMeasurements(self.ctx, view, proxies, self._backends(), deadline)
         before = mirrored.count(self.ctx, view) if options.mirrored else 0
         for target in self.hosts:
             yield _share(measurements, target, options, thoroughly=thoroughly)

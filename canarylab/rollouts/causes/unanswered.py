@@ -16,7 +16,7 @@ from canarylab.rollouts.causes.file_and_line import at
 from canarylab.rollouts.causes.mesh import gateway_answers, handshake
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
 from canarylab.rollouts.causes.mesh.bound_gateway import BoundGateway
-from canarylab.rollouts.causes.mesh.destinations import Destination, pods_of, rules_of, subset_labels
+from canarylab.rollouts.causes.mesh.destinations import Destination, lacking, pods_of, rule_of, subset_labels
 from canarylab.rollouts.causes.mesh.peers import DISABLE, STRICT, peer_mode
 from canarylab.rollouts.causes.mesh.ports import known_ports, service_port
 from canarylab.rollouts.causes.mesh.settings import SYSTEM, attached, mesh_of, named, policies
@@ -204,8 +204,9 @@ def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) ->
     kubectl = f"kubectl --context {ctx.cluster.context} --namespace {to.namespace}"
     labels = subset_labels(ctx.cluster, to) if to.subset else {}
     if labels is None:
-        rule = next((f"DestinationRule {one['metadata']['name']}" for one in rules_of(ctx.cluster, to)), "")
-        lacks = f"{rule} doesn't have" if rule else "no DestinationRule has"
+        lacks = lacking(ctx.cluster, to)
+        if not lacks:
+            return None
         show = f"`{kubectl} get destinationrules --output yaml`"
         return (
             f"{to.where} routes to subset {to.subset} of {name}, which {lacks}",
@@ -241,9 +242,12 @@ def _plain_text(ctx: Context, path: TrafficPath) -> Cause | None:
     for to, service, pod in path.ends():
         peers = policies(ctx.cluster, "PeerAuthentication", mesh, to.namespace)
         mode = peer_mode(peers, mesh, pod, path.port_at(to, service, pod))
-        plain = [one for one in rules_of(ctx.cluster, to) if _tls_mode(one) == DISABLE]
-        if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
-            off, strict = (f"{named(one)}{at(ctx, one, 'spec')}" for one in (plain[0], mode.policy))
+        joined = rule_of(ctx.cluster, to)
+        rule = joined.policy_of if joined else None
+        if not (rule and mode.policy and sidecars.is_injected(pod)):
+            continue
+        if mode.mode == STRICT and _tls_mode(rule) == DISABLE:
+            off, strict = (f"{named(one)}{at(ctx, one, 'spec')}" for one in (rule, mode.policy))
             why = f"{off} turns TLS off (mode DISABLE), and {strict} takes mutual TLS only"
             return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", permanent=True)
     return None

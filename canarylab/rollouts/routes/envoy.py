@@ -12,7 +12,17 @@ from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.match import Condition, Match, Request
-from canarylab.rollouts.routes.route import ALL, TO_HTTPS, Destination, Route, first, service_of, under, weighed
+from canarylab.rollouts.routes.route import (
+    ALL,
+    TO_HTTPS,
+    Destination,
+    Route,
+    first,
+    reached,
+    service_of,
+    under,
+    weighed,
+)
 
 ADMIN_PORT = 15000
 """Where Istio has Envoy's admin interface listen, on the pod's loopback only."""
@@ -20,6 +30,7 @@ ROUTES = "/config_dump?resource=dynamic_route_configs"
 LISTENERS = "/config_dump?resource=dynamic_listeners"
 CLUSTERS = "/clusters?format=json"
 
+_FAULT = "envoy.filters.http.fault"
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
 _PATHS = {"prefix": "prefix", "path": "exact", "path_separated_prefix": "path prefix", "safe_regex": "safe_regex"}
@@ -39,15 +50,20 @@ class Endpoint:
     connections: int
 
 
-def route(listeners: Object, routes: Object, request: Request, port: int) -> Route | None:
+def route(listeners: Object, routes: Object, request: Request, port: int, own: Sequence[str] = ()) -> Route | None:
     """What the proxy does with such a request at a port of its own: None where it has no route for it.
 
-    A listener's filter chain is chosen by SNI; it passes connections on, or has routes of requests.
+    A listener's filter chain is chosen by SNI; it passes connections on, or has routes of requests. `own` are the
+    addresses of the proxy's pod.
     """
-    chains = [
-        (name, chain)
+    there = [
+        (str(dig(listener, "address", "socket_address", "address") or ""), listener)
         for listener in _each(listeners, "active_state", "listener")
         if dig(listener, "address", "socket_address", "port_value") == port
+    ]
+    chains = [
+        (name, chain)
+        for listener in reached(there, own)
         for chain in (*listed(listener, "filter_chains"), listener.get("default_filter_chain") or {})
         for name in dig(chain, "filter_chain_match", "server_names") or ("*",)
         if request.tls or name == "*"
@@ -56,9 +72,11 @@ def route(listeners: Object, routes: Object, request: Request, port: int) -> Rou
     if chain is None:
         return None
     filters = {each["name"]: each["typed_config"] for each in listed(chain, "filters") if each.get("typed_config")}
+    if "transport_socket" in chain and not request.tls:
+        return None
     if proxy := filters.get(_TCP_PROXY):
         return Route(chain.get("name", ""), _destinations(proxy), protocol="tls" if request.tls else "tcp")
-    if request.tls is not ("transport_socket" in chain):
+    if request.tls and "transport_socket" not in chain:
         return None
     name = dig(filters.get(_HTTP_MANAGER), "rds", "route_config_name")
     config = next((one for one in _each(routes, "route_config") if one.get("name") == name), None)
@@ -101,6 +119,7 @@ def _http_routes(host: Object) -> list[Route]:
             destinations=_destinations(route.get("route")),
             mirrors=_mirrors(route.get("route")),
             answer=next((words for key, words in _ANSWERS.items() if key in route), ""),
+            aborted=_fraction(dig(route, "typed_per_filter_config", _FAULT, "abort", "percentage") or {}),
             position=position,
             matches=(Match(tuple(_conditions(route["match"]))),),
         )
@@ -173,7 +192,9 @@ def _destination(cluster: str, percent: float = ALL) -> Destination:
 
 def _percent(fraction: Object | None) -> float:
     """A RuntimeFractionalPercent; all where there is none."""
-    if not fraction:
-        return ALL
-    value = fraction.get("default_value") or {}
+    return _fraction(fraction.get("default_value") or {}) if fraction else ALL
+
+
+def _fraction(value: Object) -> float:
+    """A FractionalPercent in percent."""
     return ALL * float(value.get("numerator", 0)) / _DENOMINATORS[value.get("denominator", "HUNDRED")]

@@ -16,7 +16,7 @@ from typing import Any
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes import delegates, virtual_services
 from canarylab.rollouts.routes.match import Match, Proxy, Request, host_rank
-from canarylab.rollouts.routes.route import TO_HTTPS, Route, first, under
+from canarylab.rollouts.routes.route import TO_HTTPS, Route, first, in_full, oldest_first, reached, under
 
 API_VERSION = virtual_services.API_VERSION
 KIND = "Gateway"
@@ -38,8 +38,17 @@ class Server:
     hosts: Sequence[tuple[str, str]]
     tls: str
     """The mode, such as SIMPLE or PASSTHROUGH; "" where it is plain text."""
+    mentions_tls: bool
+    """Also where it is plain text: to be redirected."""
     redirects: bool
     """Whether it answers plain HTTP by sending to HTTPS."""
+    bind: str = ""
+    """The address that it is open at; "" for all."""
+
+    @property
+    def listener(self) -> tuple[int, str, str]:
+        """What servers are listened for together by."""
+        return self.port, self.protocol, self.bind
 
     @property
     def passes_through(self) -> bool:
@@ -55,7 +64,7 @@ class Server:
         """The hosts of a VirtualService that are this server's as well, each as the narrower of the two names it."""
         namespace = dig(virtual_service, "metadata", "namespace")
         own = [host for where, host in self.hosts if where in (_ANY, namespace)]
-        wanted = [_in_full(str(host), namespace) for host in listed(virtual_service, "spec", "hosts")]
+        wanted = [in_full(str(host), namespace) for host in listed(virtual_service, "spec", "hosts")]
         return list(dict.fromkeys(one for mine in own for theirs in wanted if (one := _narrower(mine, theirs))))
 
 
@@ -73,21 +82,30 @@ class Routing:
     def route(self, request: Request) -> Route | None:
         """The route that such a request takes; None where the gateway has none for it."""
         ports = (request.port, self._proxy.target_ports.get(request.port))
-        opened = [server for server in self._servers if server.port in ports]
+        there = (server for server in self._servers if server.port in ports and self._is_open(server))
+        opened = reached(((server.bind, server) for server in there), self._proxy.addresses)
+        plain = [server for server in opened if not server.tls]
+        streams = [server for server in plain if not server.speaks_http]
         if not request.tls:
-            plain = [server for server in opened if not server.tls]
-            return self._requested(plain, request) if all(one.speaks_http for one in plain) else self._connected(plain)
+            return self._connected(streams) or self._requested((one for one in plain if one.speaks_http), request)
         chosen = under(request.host, self._by_server_name(opened))
         if isinstance(chosen, Server):
             return self._requested([chosen], request) if chosen.speaks_http else self._connected([chosen])
-        return chosen
+        return chosen or self._connected(streams)  # which passes on whatever it is
+
+    def _is_open(self, server: Server) -> bool:
+        """Whether istiod makes anything of it: a stream without a route it leaves out."""
+        if server.speaks_http or server.tls == _BY_ISTIOS_OWN_NAMES:
+            return True
+        return any(self._by_server_name([server])) if server.tls else self._connected([server]) is not None
 
     def _by_server_name(self, opened: Iterable[Server]) -> Iterator[tuple[str, Server | Route]]:
         """By SNI, the servers at which TLS ends, and the tls routes of those that pass it through."""
         taken = set[str]()
         for server in (one for one in opened if one.tls and one.tls != _BY_ISTIOS_OWN_NAMES):
             if not server.passes_through:
-                yield from ((host, server) for _, host in server.hosts)
+                if server.speaks_http or self._connected([server]):
+                    yield from ((host, server) for _, host in server.hosts)
                 continue
             for route in (route for one in self._bound(server) for route in _of(one, "tls") if route.destinations):
                 for match in route.matches:
@@ -169,27 +187,37 @@ def _connects(match: Match, server: Server) -> bool:
     return match.port in (None, server.port) and (not match.gateways or server.gateway in match.gateways)
 
 
-def oldest_first(objects: Iterable[Object]) -> list[Object]:
-    """In the order in which istiod goes through objects (pilot/pkg/model/config.go, sortConfigByCreationTime)."""
-    keys = ("creationTimestamp", "name", "namespace")
-    return sorted(objects, key=lambda one: [str(dig(one, "metadata", key) or "") for key in keys])
-
-
 def servers(gateways: Iterable[Object], proxy: Proxy) -> list[Server]:
-    """What the Gateways that select these pods open, without those that istiod leaves out for an earlier one's sake."""
-    kept = list[Server]()
+    """What the Gateways that select these pods open, without those that istiod leaves out for an earlier one's sake.
+
+    Of one port and address: plain text beside another protocol of plain text or before TLS, or a host of earlier TLS.
+    """
+    kept, plain, by_host = list[Server](), dict[int, Server](), defaultdict[int, dict[tuple[str, str], str]](dict)
+    for server in _written(gateways, proxy):
+        if server.mentions_tls:
+            if any(by_host[server.port].get(host) == server.bind for host in server.hosts):
+                continue
+            by_host[server.port].update(dict.fromkeys(server.hosts, server.bind))
+        current = plain.get(server.port)
+        if current is None or current.bind != server.bind:
+            is_new = not any(one.listener == server.listener for one in kept)
+            if not server.tls and (current is None or is_new):
+                plain[server.port] = server
+        elif not {current.protocol, server.protocol} <= _HTTP:
+            continue
+        kept.append(server)
+    return kept
+
+
+def _written(gateways: Iterable[Object], proxy: Proxy) -> Iterator[Server]:
     for gateway in oldest_first(gateways):
         if (dig(gateway, "spec", "selector") or {}).items() <= proxy.labels.items():
-            for written in listed(gateway, "spec", "servers"):
-                server = _server(gateway, written)
-                if not any(_excludes(one, server) for one in kept if one.port == server.port):
-                    kept.append(server)
-    return kept
+            yield from (_server(gateway, written) for written in listed(gateway, "spec", "servers"))
 
 
 def _server(gateway: Object, written: Any) -> Server:
     name, namespace = (dig(gateway, "metadata", key) for key in ("name", "namespace"))
-    tls = dig(written, "tls") or {}
+    tls, protocol = dig(written, "tls"), str(dig(written, "port", "protocol") or "").upper()
     hosts = []
     for host in map(str, listed(written, "hosts")):
         where, slash, rest = host.partition("/")
@@ -197,22 +225,13 @@ def _server(gateway: Object, written: Any) -> Server:
     return Server(
         gateway=f"{namespace or ''}/{name}",
         port=int(dig(written, "port", "number") or 0),
-        protocol=str(dig(written, "port", "protocol") or "").upper(),
+        protocol=protocol,
         hosts=hosts,
-        tls="" if not tls or written["port"]["protocol"].upper() in _HTTP else str(tls.get("mode", "PASSTHROUGH")),
-        redirects=bool(tls.get("httpsRedirect")),
+        tls="" if tls is None or protocol in _HTTP else str(dig(tls, "mode") or "PASSTHROUGH"),
+        mentions_tls=tls is not None,
+        redirects=bool(dig(tls, "httpsRedirect")),
+        bind=str(dig(written, "bind") or ""),
     )
-
-
-def _excludes(earlier: Server, server: Server) -> bool:
-    """Of one port: plain text beside another protocol, or a host whose TLS has been served already."""
-    if earlier.tls and server.tls:
-        return any(host == other for _, host in earlier.hosts for _, other in server.hosts)
-    return not (earlier.protocol in _HTTP and server.protocol in _HTTP)
-
-
-def _in_full(host: str, namespace: str) -> str:
-    return host if "." in host or host == _ANY else f"{host}.{namespace}.svc.cluster.local"
 
 
 def _narrower(some: str, other: str) -> str:

@@ -54,8 +54,11 @@ def _conditions(match: Object) -> Iterator[Condition]:
 
 
 def _destination(backend: Object, own: str, percent: float = ALL) -> Destination:
+    """What is no Service is of no namespace: it has none of a Rollout's pods."""
+    is_service = backend.get("kind", "Service") == "Service"
+    namespace = (backend.get("namespace") or own) if is_service else ""
     return Destination(
-        backend["name"], percent, namespace=backend.get("namespace") or own, weight=backend.get("weight")
+        backend["name"], percent, namespace=namespace, weight=backend.get("weight"), port=backend.get("port")
     )
 
 

@@ -64,11 +64,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A gateway as istiod looks at it: the namespace and the labels of its pods, and its Service's target ports."""
+    """A gateway as istiod looks at it: namespace, labels and addresses of its pods, and its Service's target ports."""
 
     namespace: str
     labels: Mapping[str, str]
     target_ports: Mapping[int, int] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

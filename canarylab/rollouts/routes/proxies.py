@@ -31,6 +31,7 @@ class Proxies:
         namespace = service["metadata"]["namespace"]
         pods = pods_behind(cluster, service)
         self._targets = proxy_of(service, pods).target_ports
+        self._addresses = {pod["metadata"]["name"]: _addresses(pod) for pod in pods}
         self._ports = {
             pod["metadata"]["name"]: PodPort(cluster, namespace, pod["metadata"]["name"], envoy.ADMIN_PORT)
             for pod in pods
@@ -58,8 +59,8 @@ class Proxies:
         can't be asked.
         """
         counted: Counter[str] = Counter()
-        for port in self._ports.values():
-            if route := self._route(port, request):
+        for name, port in self._ports.items():
+            if route := self._route(name, port, request):
                 found = envoy.endpoints(port.json(envoy.CLUSTERS))
                 for endpoint in (each for to in route.destinations for each in found.get(to.cluster, ())):
                     revision = backends.by_address.get(endpoint.address, "")
@@ -69,7 +70,7 @@ class Proxies:
     def _seen(self, name: str, port: PodPort, request: Request, backends: Backends) -> LayerView:
         where = f"Envoy of {name}"
         try:
-            route = self._route(port, request)
+            route = self._route(name, port, request)
             found = envoy.endpoints(port.json(envoy.CLUSTERS))
         except (ApiError, StageError) as error:
             return LayerView(where, "it can't be asked", {}, cause=str(error))
@@ -82,9 +83,9 @@ class Proxies:
 
         return dataclasses.replace(route, where=where).seen(revisions)
 
-    def _route(self, port: PodPort, request: Request) -> Route | None:
+    def _route(self, name: str, port: PodPort, request: Request) -> Route | None:
         at = self._targets.get(request.port, request.port)
-        return envoy.route(port.json(envoy.LISTENERS), port.json(envoy.ROUTES), request, at)
+        return envoy.route(port.json(envoy.LISTENERS), port.json(envoy.ROUTES), request, at, self._addresses[name])
 
 
 def proxy_of(service: Object, pods: Sequence[Object]) -> Proxy:
@@ -101,7 +102,12 @@ def proxy_of(service: Object, pods: Sequence[Object]) -> Proxy:
         service["metadata"]["namespace"],
         labels_of(pod) or dig(service, "spec", "selector") or {},
         {port: named.get(target, port) if isinstance(target, str) else target for port, target in targets.items()},
+        _addresses(pod),
     )
+
+
+def _addresses(pod: Object) -> tuple[str, ...]:
+    return tuple(str(one["ip"]) for one in listed(pod, "status", "podIPs"))
 
 
 def _is_proxy(pod: Object) -> bool:

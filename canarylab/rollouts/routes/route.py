@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
+from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.routes.layer_view import LayerView, Shares, joined
 from canarylab.rollouts.routes.match import Match, Request, host_rank
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 ALL = 100
 """Percent."""
 
+_ALL_ADDRESSES = ("", "0.0.0.0", "::")
 
 TO_HTTPS = "a redirect to HTTPS"
 """What a gateway answers plain requests by that it doesn't take."""
@@ -45,6 +47,20 @@ class Destination:
     """As it is written."""
     cluster: str = ""
     """What Envoy calls it; "" where it isn't Envoy's."""
+    host: str = ""
+    """As it is written; "" where it isn't a VirtualService's."""
+    port: int | None = None
+    """As it is written, None where it isn't."""
+
+    @property
+    def name(self) -> str:
+        """What Argo takes for the Service: the host up to the first period; "" where it begins with one (getHost)."""
+        return (self.host or self.service).partition(".")[0]
+
+    @property
+    def written(self) -> str:
+        """As a VirtualService has it."""
+        return f"subset {self.subset} of {self.host}" if self.subset else self.host
 
     def __str__(self) -> str:
         name = f"{self.service}/{self.subset}" if self.subset else self.service
@@ -55,13 +71,24 @@ def service_of(host: str, namespace: str = "") -> tuple[str, str]:
     """Name and namespace of the Service that a host such as `app` or `app.shop.svc.cluster.local` means.
 
     A name without a period is one of the object's own namespace. Any other is taken as it is, and is of no namespace
-    unless it is a Service's full name (istio, pilot/pkg/model/service.go, ResolveShortnameToFQDN).
+    unless it is a Service's full name (istio, pilot/pkg/model/config.go, ResolveShortnameToFQDN).
     """
     name, period, rest = host.partition(".")
     where, _, kind = rest.partition(".")
     if not period:
         return name, namespace
-    return (name, where) if kind.partition(".")[0] == "svc" else (host, "")
+    return (name, where) if kind.startswith("svc.") else (host, "")
+
+
+def in_full(host: str, namespace: str) -> str:
+    """The full name that istiod makes of a host: of one without a period, a Service's; any other is full already."""
+    return host if "." in host or host == "*" else f"{host}.{namespace}.svc.cluster.local"
+
+
+def oldest_first(objects: Iterable[Object]) -> list[Object]:
+    """In the order in which istiod goes through objects (pilot/pkg/model/config.go, sortConfigByCreationTime)."""
+    keys = ("creationTimestamp", "name", "namespace")
+    return sorted(objects, key=lambda one: [str(dig(one, "metadata", key) or "") for key in keys])
 
 
 def weighed(destinations: Sequence[tuple[Destination, float]]) -> tuple[Destination, ...]:
@@ -135,3 +162,12 @@ def under(host: str, named: Iterable[tuple[str, T]]) -> T | None:
     ranked = [(host_rank(name, host), what) for name, what in named]
     best = max(ranked, key=lambda each: each[0], default=(0, None))
     return best[1] if best[0] else None
+
+
+def reached(bound: Iterable[tuple[str, T]], own: Sequence[str]) -> list[T]:
+    """Of what listens at one port, each with its address, what connections to the pod's own addresses come to.
+
+    A socket of just that address takes them from one that is open at all addresses.
+    """
+    there = list(bound)
+    return [what for at, what in there if at in own] or [what for at, what in there if at in _ALL_ADDRESSES]

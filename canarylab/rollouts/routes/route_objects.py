@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from canarylab.contract.step import Claim
-from canarylab.kube.client import ApiError, is_served
+from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig
 from canarylab.kube.watch import Watch
-from canarylab.rollouts.routes import gateways, http_routes, virtual_services
+from canarylab.rollouts.routes import destination_rules, gateways, http_routes, virtual_services
 from canarylab.rollouts.routes.backends import Backends
 from canarylab.rollouts.routes.layer_view import LayerView
+from canarylab.rollouts.routes.lists import Kind, everywhere, of_namespace
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.route import ObjectRef, Route
 from canarylab.rollouts.traffic_routing import (
@@ -29,9 +30,6 @@ from canarylab.rollouts.traffic_routing import (
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
 
-Kind = tuple[str, str]
-"""The version of its API, and its name."""
-
 KINDS: tuple[Kind, ...] = (
     (virtual_services.API_VERSION, virtual_services.KIND),
     (http_routes.API_VERSION, http_routes.KIND),
@@ -41,9 +39,9 @@ KINDS: tuple[Kind, ...] = (
 _BEHIND: tuple[Kind, ...] = (
     ("v1", "Service"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
-    (virtual_services.API_VERSION, "DestinationRule"),
 )
 _GATEWAY: Kind = (gateways.API_VERSION, gateways.KIND)
+_RULE: Kind = (destination_rules.API_VERSION, destination_rules.KIND)
 
 _NOBODY = "no Gateway opens that port for the host, or no VirtualService or HTTPRoute of it is for such a request"
 _ANSWERED = "the gateway answers such requests itself and passes none on"
@@ -56,9 +54,9 @@ def watches(cluster: Cluster, rollout: Object) -> list[Watch]:
 
 
 def all_watches(cluster: Cluster, namespace: str) -> list[Watch]:
-    """What to watch to see every change of what `routed` and `direct` read: routes may be of any namespace."""
-    everywhere = [Watch(*kind) for kind in (*KINDS, _GATEWAY) if is_served(cluster, *kind)]
-    return everywhere + [Watch(*kind, namespace) for kind in _BEHIND if is_served(cluster, *kind)]
+    """What to watch to see every change of what `routed` and `direct` read: Istio's objects may be of any namespace."""
+    of_all = [Watch(*kind) for kind in (*KINDS, _GATEWAY, _RULE) if is_served(cluster, *kind)]
+    return of_all + [Watch(*kind, namespace) for kind in _BEHIND if is_served(cluster, *kind)]
 
 
 def _namespaces(rollout: Object) -> list[str]:
@@ -72,41 +70,28 @@ def routes(obj: Object) -> list[Route]:
     return http_routes.routes(obj) if obj["kind"] == http_routes.KIND else virtual_services.routes(obj)
 
 
-def _objects(cluster: Cluster, kind: Kind, namespace: str) -> list[Object]:
-    return list(cluster.list(*kind, namespace)) if is_served(cluster, *kind) else []
-
-
-def _everywhere(cluster: Cluster, kind: Kind, namespaces: Iterable[str]) -> list[Object]:
-    """Those of all namespaces, or where the user may not list them, of these."""
-    try:
-        return list(cluster.list(*kind)) if is_served(cluster, *kind) else []
-    except ApiError as error:
-        if not error.is_forbidden:
-            raise
-        return [one for namespace in dict.fromkeys(namespaces) for one in cluster.list(*kind, namespace)]
-
-
 # -- where a request goes ---------------------------------------------------------------------------------------------
 
 
 def routed(cluster: Cluster, rollout: Object, request: Request, backends: Backends, proxy: Proxy) -> LayerView:
     """What the VirtualService or HTTPRoute that is for such a request at that gateway says, wherever it is."""
     namespaces = [*_namespaces(rollout), proxy.namespace]
-    virtual = _everywhere(cluster, KINDS[0], namespaces)
-    found = gateways.Routing(_everywhere(cluster, _GATEWAY, namespaces), virtual, proxy).route(request)
+    virtual = everywhere(cluster, KINDS[0], namespaces)
+    found = gateways.Routing(everywhere(cluster, _GATEWAY, namespaces), virtual, proxy).route(request)
     if found is None:
         found = http_routes.route(_http_routes(cluster, backends.namespace, proxy), request)
     if found is None:
         return LayerView(f"namespace {backends.namespace}", f"no route for {request.host}", {}, cause=_NOBODY)
-    return _explained(found, request, virtual, rollout).seen(backends.of)
+    to, found = (*found.destinations, *found.mirrors), _explained(found, request, virtual, rollout)
+    return replace(found, cause=backends.unknown(to) or found.cause or backends.unread(to)).seen(backends.of)
 
 
 def _http_routes(cluster: Cluster, namespace: str, proxy: Proxy) -> list[Object]:
     """Those of the gateway, or where its pods don't say which Gateway they are of, those of the namespace."""
     if name := proxy.labels.get(http_routes.GATEWAY_LABEL):
-        found = _everywhere(cluster, KINDS[1], [namespace])
+        found = everywhere(cluster, KINDS[1], [namespace])
         return [one for one in found if http_routes.is_of(one, name, proxy.namespace)]
-    return _objects(cluster, KINDS[1], namespace)
+    return of_namespace(cluster, KINDS[1], namespace)
 
 
 def _explained(found: Route, request: Request, virtual: Sequence[Object], rollout: Object) -> Route:
@@ -150,7 +135,7 @@ def weights(rollout: Object, objects: Iterable[Object]) -> tuple[RouteWeight, ..
     """The canary's weight in every route that chooses between it and stable."""
     both, found = StableAndCanary.of(rollout), []
     for route in (route for obj in objects for route in routes(obj)):
-        split = [(both.role(one.service, one.subset), one.percent) for one in route.destinations]
+        split = [(both.role(one.name, one.subset), one.percent) for one in route.destinations]
         if {"stable", "canary"} <= {role for role, _ in split}:
             found.append(RouteWeight(route.where, sum(percent for role, percent in split if role == "canary")))
     return tuple(found)
@@ -167,7 +152,7 @@ def leftover(cluster: Cluster, rollout: Object) -> list[Claim]:
     """
     if dig(rollout, *ROUTING) is None:
         return []
-    objects = (obj for kind in KINDS for where in _namespaces(rollout) for obj in _objects(cluster, kind, where))
+    objects = (obj for kind in KINDS for where in _namespaces(rollout) for obj in of_namespace(cluster, kind, where))
     left = ", ".join(words for obj in objects for route in routes(obj) for words in _left_in(route, rollout))
     cause = "Argo's controller takes them back when an update ends; its log says why it hasn't"
     return [Claim("routes to the canary", "none", left or "none", not left, cause)]
@@ -180,5 +165,5 @@ def _left_in(route: Route, rollout: Object) -> Iterator[str]:
         yield f"{subject} has the managed route {route.name}"
         return
     for each in route.destinations:
-        if each.weight and both.role(each.service, each.subset) == "canary":
+        if each.weight and both.role(each.name, each.subset) == "canary":
             yield f"{subject} gives the canary {each.weight}"

@@ -79,17 +79,23 @@ def route_of(located: Located) -> Route:
     answer = next((words for key, words in _ANSWERS.items() if dig(found, key)), "")
     return Route(
         where=f"{dig(meta, 'name')}, {protocol} route {name or label or f'number {position + 1}'}",
-        destinations=() if answer else _destinations(listed(found, "route"), namespace),
+        destinations=() if answer else destinations(found, namespace),
         mirrors=() if answer else tuple(_mirrors(found, mirrors_of or namespace)),
         ref=ObjectRef(API_VERSION, KIND, dig(meta, "name"), dig(meta, "namespace")),
         protocol=protocol,
         answer=answer,
-        aborted=float(dig(found, "fault", "abort", "percentage", "value") or 0),
+        aborted=_aborted(dig(found, "fault", "abort")),
         name=name,
         position=position,
         hosts=names if protocol == "tls" else [str(host) for host in listed(obj, "spec", "hosts")],
         matches=matches,
     )
+
+
+def _aborted(abort: Any) -> float:
+    """Percent; none by http2Error, which istiod doesn't know (istio, core/route/route.go, TranslateFault)."""
+    is_known = any(dig(abort, key) is not None for key in ("httpStatus", "grpcStatus"))
+    return float(dig(abort, "percentage", "value") or 0) if is_known else 0
 
 
 def is_exported(virtual_service: Object, namespace: str) -> bool:
@@ -143,22 +149,34 @@ def _condition(
     return Condition(part, kind, text, name, negated, "" if negated else None, ignore_case)
 
 
-def _destinations(found: Sequence[Any], namespace: str) -> tuple[Destination, ...]:
-    """Weights are parts of their sum. One alone takes everything whatever it says, one of several without nothing."""
-    alone = len(found) == 1
-    return weighed([(_destination(one, namespace), 1 if alone else dig(one, "weight") or 0) for one in found])
+def destinations(route: Any, namespace: str = "") -> tuple[Destination, ...]:
+    """Those of a route as it is written, in an object of that namespace.
+
+    Weights are parts of their sum. One alone takes everything whatever it says, one of several without nothing.
+    """
+    found = [_destination(one, namespace) for one in listed(route, "route")]
+    return weighed([(to, 1 if len(found) == 1 else to.weight or 0) for to in found])
 
 
 def _destination(found: Any, namespace: str, percent: float = ALL) -> Destination:
-    to = dig(found, "destination")
-    service, where = service_of(str(dig(to, "host") or ""), namespace)
-    return Destination(service, percent, dig(to, "subset") or "", where, dig(found, "weight"))
+    to, weight = dig(found, "destination"), dig(found, "weight")
+    host = str(dig(to, "host") or "")
+    service, where = service_of(host, namespace)
+    return Destination(
+        service,
+        percent,
+        str(dig(to, "subset") or ""),
+        where,
+        weight if isinstance(weight, int) else None,
+        host=host,
+        port=dig(to, "port", "number"),
+    )
 
 
 def target(found: Any) -> tuple[str, str]:
-    """Service and subset of a destination as it is written."""
+    """Service and subset of a destination as it is written, as Argo takes them."""
     to = _destination(found, "")
-    return to.service, to.subset
+    return to.name, to.subset
 
 
 def _mirrors(found: Any, namespace: str) -> Iterator[Destination]:

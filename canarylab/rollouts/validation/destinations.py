@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
+from canarylab.rollouts.routes.route import Destination
+from canarylab.rollouts.routes.virtual_services import destinations
 from canarylab.rollouts.traffic_routing import ISTIO, StableAndCanary, stable_and_canary_services
 from canarylab.rollouts.validation.known_objects import Known
-from canarylab.rollouts.validation.listed_virtual_service import Listed, ListedRoute, Target, targets
+from canarylab.rollouts.validation.listed_virtual_service import Listed, ListedRoute
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 
 _NAMESPACE_AND_SVC = 2
@@ -38,7 +40,7 @@ def leads_to_both(rollout: Object, route: Any) -> bool:
 def _missing(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
     """Argo wants two Services, or two subsets."""
     both = StableAndCanary.of(this.rollout)
-    has = " and ".join(map(str, targets(route.spec))) or "no destination"
+    has = " and ".join(to.written for to in destinations(route.spec)) or "no destination"
     for name in (both.stable, both.canary):
         if name in _names(both, route.spec):
             continue
@@ -59,10 +61,10 @@ def _taken_out(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
     if this.may_be_an_experiment():
         return
     both = StableAndCanary.of(this.rollout)
-    for index, to in enumerate(targets(route.spec)):
+    for index, to in enumerate(destinations(route.spec)):
         if to.weight and _counts_as(this.rollout, to) is None:
             found = mistake(
-                "taken-out", this.entry.place, name=to, weight=to.weight, route=route, entry=this.entry.written,
+                "taken-out", this.entry.place, name=to.written, weight=to.weight, route=route, entry=this.entry.written,
                 by=both.by, stable=both.stable, canary=both.canary,
             )  # fmt: skip
             yield this.at((*route.place, "route", index), found)
@@ -71,7 +73,7 @@ def _taken_out(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
 def _twice(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
     """Several destinations for one role get the whole of its weight each."""
     for role in ("stable", "canary"):
-        names = [str(to) for to in targets(route.spec) if _counts_as(this.rollout, to) == role]
+        names = [to.written for to in destinations(route.spec) if _counts_as(this.rollout, to) == role]
         if len(names) > 1:
             found = mistake(
                 "role-twice", this.entry.place, route=route, entry=this.entry.written, role=role,
@@ -83,7 +85,7 @@ def _twice(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
 def _elsewhere(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mistake]:
     """Istio takes a host without a namespace for a Service of the VirtualService's own, and Argo doesn't look."""
     ours, its = dig(this.rollout, "metadata", "namespace"), dig(this.found, "metadata", "namespace")
-    for index, to in enumerate(targets(route.spec)):
+    for index, to in enumerate(destinations(route.spec)):
         _, *behind = to.host.split(".")
         is_service = len(behind) < _NAMESPACE_AND_SVC or behind[1] == "svc"
         namespace = behind[0] if behind else its
@@ -99,10 +101,10 @@ def _elsewhere(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mista
 
 def _names(both: StableAndCanary, route: Any) -> set[str]:
     """By which Argo looks whether both are there: its destinations' Services, or their subsets."""
-    return {to.subset if both.by == "subset" else to.name for to in targets(route)} - {""}
+    return {to.subset if both.by == "subset" else to.name for to in destinations(route)} - {""}
 
 
-def _counts_as(rollout: Object, to: Target) -> str | None:
+def _counts_as(rollout: Object, to: Destination) -> str | None:
     """What Argo weighs it as: stable, canary, or "" for what it leaves alone; None for what it takes out."""
     stable, canary = stable_and_canary_services(rollout)
     rule = dig(rollout, *ISTIO, "destinationRule")

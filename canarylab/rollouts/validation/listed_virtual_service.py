@@ -1,7 +1,8 @@
 """A VirtualService that a Rollout lists, as Argo's controller reads it: which of its routes it weighs. Pure.
 
 The rules are those of argo-rollouts, rollout/trafficrouting/istio/istio.go (v1.10.1), which knows a destination by less
-than Istio does, and a route by its name, port or SNI hosts. As Istio reads it, it is read in canarylab/rollouts/routes.
+than Istio does (Destination.name), and a route by its name, port or SNI hosts. As Istio reads it, it is read in
+canarylab/rollouts/routes.
 """
 
 from __future__ import annotations
@@ -19,23 +20,6 @@ from canarylab.yamlfile.problems import Place
 
 STREAMS = ("tls", "tcp")
 """The protocols of routes that have no name."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A destination of a route as it is written: its host, its subset or "", its weight or 0."""
-
-    host: str
-    subset: str
-    weight: int
-
-    def __str__(self) -> str:
-        return f"subset {self.subset} of {self.host}" if self.subset else self.host
-
-    @property
-    def name(self) -> str:
-        """What Argo takes for the Service: the host up to the first period; "" where it begins with one (getHost)."""
-        return self.host.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -113,18 +97,6 @@ def weighed(this: Listed) -> Iterator[ListedRoute]:
                     yield ListedRoute(protocol, index, route, place, is_chosen=True)
         if not wanted and len(there) == 1:
             yield ListedRoute(protocol, 0, there[0], entry.place, is_chosen=False)
-
-
-def targets(route: Any) -> list[Target]:
-    """The destinations of a route, in order."""
-    return [
-        Target(
-            str(dig(one, "destination", "host") or ""),
-            str(dig(one, "destination", "subset") or ""),
-            dig(one, "weight") or 0,
-        )
-        for one in listed(route, "route")
-    ]
 
 
 def covers(wanted: Any, route: Any) -> bool:

@@ -10,10 +10,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routes.virtual_services import API_VERSION
+from canarylab.rollouts.routes.virtual_services import API_VERSION, destinations
 from canarylab.rollouts.traffic_routing import ISTIO
 from canarylab.rollouts.validation.known_objects import Known, missing
-from canarylab.rollouts.validation.listed_virtual_service import STREAMS, Listed, ListedRoute, has_experiment, targets
+from canarylab.rollouts.validation.listed_virtual_service import STREAMS, Listed, ListedRoute, has_experiment
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.yamlfile.problems import did_you_mean
 
@@ -55,6 +55,6 @@ def _used(listed_ones: Sequence[Listed], subset: str) -> str:
         for one in listed_ones
         for protocol in ("http", *STREAMS)
         for index, route in enumerate(one.of(protocol))
-        if any(to.subset == subset for to in targets(route))
+        if any(to.subset == subset for to in destinations(route))
     ]
     return f", which {' and '.join(users)} lead{'s' if len(users) == 1 else ''} to" if users else ""

@@ -13,7 +13,7 @@ from canarylab.rollouts.gateway_servers import Server, servers_of
 from canarylab.rollouts.routes import delegates, gateways, virtual_services
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.proxies import proxy_of
-from canarylab.rollouts.routes.route import Route
+from canarylab.rollouts.routes.route import Route, oldest_first
 from canarylab.rollouts.routes.virtual_services import Located
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def bound_to(cluster: Cluster, pod: Object, port: int) -> BoundGateway:
     """By the pod of a gateway, and the port of its Service."""
     proxy = _proxy(cluster, pod, port)
     own = [one for one in _all(cluster, gateways.KIND) if _selects(one, proxy.labels)]
-    return BoundGateway(proxy, gateways.oldest_first(own), _all(cluster, virtual_services.KIND))
+    return BoundGateway(proxy, oldest_first(own), _all(cluster, virtual_services.KIND))
 
 
 def _selects(gateway: Object, labels: Mapping[str, str]) -> bool:

@@ -6,13 +6,18 @@ worth knowing where requests fail.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig, labels_of, listed
 from canarylab.kube.workloads import GATEWAY_NAME
+from canarylab.rollouts.causes.mesh.settings import mesh_of
+from canarylab.rollouts.routes.destination_rules import KIND, DestinationRules, JoinedRule
+from canarylab.rollouts.routes.match import Proxy
+from canarylab.rollouts.routes.route_objects import routes
+from canarylab.rollouts.routes.virtual_services import MESH, gateway_name
 from canarylab.yamlfile.problems import Place
 
 if TYPE_CHECKING:
@@ -20,8 +25,6 @@ if TYPE_CHECKING:
 
 ISTIO = "networking.istio.io/v1"
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
-_DOMAIN = ".svc.cluster.local"
-_MESH = "mesh"
 
 
 @dataclass(frozen=True)
@@ -59,39 +62,14 @@ def _has(patterns: object, host: str) -> bool:
 
 
 def destinations(route: Object) -> Iterator[Destination]:
-    """Every destination of every route in it, less those with weight 0."""
-    place = route["metadata"]["namespace"]
-    if route["kind"] == "HTTPRoute":
-        for index, rule in enumerate(listed(route, "spec", "rules")):
-            for position, one in enumerate(listed(rule, "backendRefs")):
-                if one.get("kind", "Service") == "Service" and one.get("weight") != 0:
-                    name, at = one["name"], ("spec", "rules", index, "backendRefs", position)
-                    yield Destination(route, name, name, one.get("namespace") or place, "", one.get("port"), at)
-        return
-    for protocol in ("http", "tls", "tcp"):
-        for index, entry in enumerate(listed(route, "spec", protocol)):
-            for position, one in enumerate(listed(entry, "route")):
-                if one.get("weight", None if len(listed(entry, "route")) == 1 else 0) != 0:
-                    at = ("spec", protocol, index, "route", position)
-                    yield _destination(route, one.get("destination") or {}, place, at)
-
-
-def _destination(route: Object, found: Object, namespace: str, place: Place) -> Destination:
-    host = str(found.get("host") or "")
-    service, where = resolved(host, namespace)
-    return Destination(route, host, service, where, found.get("subset") or "", dig(found, "port", "number"), place)
-
-
-def resolved(host: str, place: str) -> tuple[str, str]:
-    """The Service and its namespace; "" twice where the name isn't a Service's.
-
-    A name without a period is of the object's own namespace, any other is taken as it stands (istio/istio,
-    pilot/pkg/model/config.go, ResolveShortnameToFQDN).
-    """
-    if "." not in host:
-        return host, place
-    name, _, namespace = host.removesuffix(_DOMAIN).partition(".")
-    return (name, namespace) if host.endswith(_DOMAIN) else ("", "")
+    """Every destination of every route in it that gets something; a Service's name is "" where it is none's."""
+    destined = "backendRefs" if route["kind"] == "HTTPRoute" else "route"
+    for one in routes(route):
+        part = "rules" if route["kind"] == "HTTPRoute" else one.protocol
+        for position, to in enumerate(one.destinations):
+            if to.percent:
+                service, at = to.service if to.namespace else "", ("spec", part, one.position, destined, position)
+                yield Destination(route, to.host or to.service, service, to.namespace, to.subset, to.port, at)
 
 
 def gateway_pods(cluster: Cluster, route: Object) -> list[Object]:
@@ -101,34 +79,43 @@ def gateway_pods(cluster: Cluster, route: Object) -> list[Object]:
         parents = [(one["name"], one.get("namespace") or place) for one in listed(route, "spec", "parentRefs")]
         return [pod for name, where in parents for pod in cluster.list("v1", "Pod", where, {GATEWAY_NAME: name})]
     pods: list[Object] = []
-    for named in listed(route, "spec", "gateways"):
-        namespace, _, name = str(named).rpartition("/")
-        if named == _MESH:
-            continue
-        selector = dig(cluster.get(ISTIO, "Gateway", name, namespace or place), "spec", "selector")
+    for named in (gateway_name(str(one), place) for one in listed(route, "spec", "gateways") if one != MESH):
+        namespace, _, name = named.partition("/")
+        selector = dig(cluster.get(ISTIO, "Gateway", name, namespace), "spec", "selector")
         pods += cluster.list("v1", "Pod", None, selector) if selector else []
     return pods
 
 
-def subset_labels(cluster: Cluster, to: Destination) -> dict[str, str] | None:
-    """The labels of the subset that the destination names, None where no DestinationRule of the host has it."""
-    for rule in rules_of(cluster, to):
-        for one in listed(rule, "spec", "subsets"):
-            if one.get("name") == to.subset:
-                return dict(one.get("labels") or {})
-    return None
+def rule_of(cluster: Cluster, to: Destination) -> JoinedRule | None:
+    """The DestinationRules by which the route's gateway goes for the destination's Service."""
+    return _rules(cluster, to).of(to.service, to.namespace)
 
 
-def rules_of(cluster: Cluster, to: Destination) -> list[Object]:
-    """The DestinationRules for the destination's Service."""
-    if not is_served(cluster, ISTIO, "DestinationRule"):
-        return []
-    wanted = (to.service, to.namespace)
-    found = cluster.list(ISTIO, "DestinationRule")
-    return [one for one in found if resolved(str(dig(one, "spec", "host")), one["metadata"]["namespace"]) == wanted]
+def subset_labels(cluster: Cluster, to: Destination) -> Mapping[str, str] | None:
+    """The labels of the subset that the destination names, None where its gateway knows no such subset."""
+    rule = rule_of(cluster, to)
+    return rule.subsets.get(to.subset) if rule else None
 
 
-def pods_of(cluster: Cluster, service: Object, labels: dict[str, str]) -> list[Object]:
+def lacking(cluster: Cluster, to: Destination) -> str:
+    """Which DestinationRule lacks that subset, to go on with after "..., which"; "" where the gateway isn't known."""
+    known = _gateway(cluster, to) is not None
+    return _rules(cluster, to).lacking(to.service, to.namespace, to.subset) if known else ""
+
+
+def _gateway(cluster: Cluster, to: Destination) -> Object | None:
+    """One of its pods."""
+    return next(iter(gateway_pods(cluster, to.route)), None)
+
+
+def _rules(cluster: Cluster, to: Destination) -> DestinationRules:
+    gateway, kind = _gateway(cluster, to), (ISTIO, KIND)
+    proxy = Proxy(dig(gateway, "metadata", "namespace") or "", labels_of(gateway))
+    found = cluster.list(*kind) if is_served(cluster, *kind) else []
+    return DestinationRules(found, proxy, mesh_of(cluster).root)
+
+
+def pods_of(cluster: Cluster, service: Object, labels: Mapping[str, str]) -> list[Object]:
     """The pods that the Service selects, of which a subset takes those with its labels."""
     selector = dig(service, "spec", "selector")
     found = cluster.list("v1", "Pod", service["metadata"]["namespace"], selector) if selector else []

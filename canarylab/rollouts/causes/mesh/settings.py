@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from canarylab.kube.client import is_served
+from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.objects import Object, dig, labels_of, listed
 from canarylab.kube.workloads import GATEWAY_NAME
 from canarylab.yamlfile.kubernetes_yaml import load_yaml
@@ -35,10 +35,17 @@ class Mesh:
 
 
 def mesh_of(cluster: Cluster) -> Mesh:
-    """By istiod's ConfigMap; what it doesn't say is as Istio has it (istio/istio, pkg/config/mesh/mesh.go)."""
+    """By istiod's ConfigMap; what it doesn't say is as Istio has it (istio/istio, pkg/config/mesh/mesh.go).
+
+    So is all of it where the user may not read that.
+    """
     try:
         found = load_yaml(dig(cluster.get("v1", "ConfigMap", _CONFIG, SYSTEM), "data", "mesh") or "")
     except yaml.YAMLError:
+        found = None
+    except ApiError as error:
+        if not error.is_forbidden:
+            raise
         found = None
     said: Mapping[str, str] = found if isinstance(found, dict) else {}
     return Mesh(said.get("rootNamespace") or SYSTEM, said.get("trustDomain") or "cluster.local")
