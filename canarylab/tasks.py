@@ -28,10 +28,11 @@ def _options(
     return Options(playbook, profile, provider, context, output, Consent(recreate=recreate, yes=yes), all_)
 
 
-def _command(**explained):
+def _command(*, words=None, **explained):
     """Make a task of a function that takes the options, then flags of its own, and returns an exit code.
 
     All that is explained is a flag of the task. Invoke reads them from a signature, so the task is given one.
+    `words` are the flags whose values may be typed without their names; by default those that must be given.
     """
     explained = _EVERYWHERE | explained
     shared = [flag for flag in inspect.signature(_options).parameters.values() if flag.name in explained]
@@ -47,7 +48,7 @@ def _command(**explained):
 
         context = inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         body.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]  # of PEP 362
-        return task(auto_shortflags=False, iterable=["only"], help=explained)(body)
+        return task(auto_shortflags=False, iterable=["only"], positional=words, help=explained)(body)
 
     return as_task
 
@@ -139,6 +140,20 @@ def images(options, build=False, platform=None):
     return command(options, build=build, platform=platform)
 
 
+# Invoke has no words that may be left out: they are expected where one of the actions is on the command line.
+@_command(
+    words=["action", "file"] if {"pack", "unpack"} & set(sys.argv) else [],
+    action="pack or unpack; without it, what is built is shown",
+    file="the file to write or to read",
+    platform="pack for linux/amd64 or linux/arm64 (default: this machine's)",
+)
+def programs(options, action=None, file=None, platform=None):
+    """Show what is built of the programs, pack it into one file, or unpack such a file on another machine."""
+    from canarylab.commands.programs import programs as command
+
+    return command(options, action, file, platform)
+
+
 @_command()
 def env(options):
     """Print what a shell needs to use the tool's own kubectl, helm and Argo plugin: eval "$(invoke env)"."""
@@ -148,4 +163,4 @@ def env(options):
 
 
 # What a tasks.py of your own takes in with `ns.add_collection(canarylab.tasks.ns)`, as `canary.up` and so on.
-ns = Collection("canary", up, plan, demo, teardown, status, watch, doctor, tunnel, images, env)
+ns = Collection("canary", up, plan, demo, teardown, status, watch, doctor, tunnel, images, programs, env)
