@@ -3,8 +3,9 @@
 import inspect
 import sys
 from functools import wraps
+from typing import Any
 
-from invoke import Collection, Exit, task
+from invoke import Collection, Exit, Task, task
 
 _EVERYWHERE = {
     "playbook": "name of a file in playbooks/, or a path (default: istio-canary)",
@@ -28,11 +29,10 @@ def _options(
     return Options(playbook, profile, provider, context, output, Consent(recreate=recreate, yes=yes), all_)
 
 
-def _command(*, words=None, **explained):
+def _command(*, kind=Task, **explained):
     """Make a task of a function that takes the options, then flags of its own, and returns an exit code.
 
     All that is explained is a flag of the task. Invoke reads them from a signature, so the task is given one.
-    `words` are the flags whose values may be typed without their names; by default those that must be given.
     """
     explained = _EVERYWHERE | explained
     shared = [flag for flag in inspect.signature(_options).parameters.values() if flag.name in explained]
@@ -48,7 +48,7 @@ def _command(*, words=None, **explained):
 
         context = inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         body.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]  # of PEP 362
-        return task(auto_shortflags=False, iterable=["only"], positional=words, help=explained)(body)
+        return task(auto_shortflags=False, iterable=["only"], help=explained, klass=kind)(body)
 
     return as_task
 
@@ -140,9 +140,16 @@ def images(options, build=False, platform=None):
     return command(options, build=build, platform=platform)
 
 
-# Invoke has no words that may be left out: they are expected where one of the actions is on the command line.
+class _WithAction(Task[Any]):
+    """An action and a file, or neither. Invoke has no words that may be left out: it expects them after an action."""
+
+    def get_arguments(self, ignore_unknown_help=None):
+        self.positional = ["action", "file"] if {"pack", "unpack"} & set(sys.argv) else []
+        return super().get_arguments(ignore_unknown_help)
+
+
 @_command(
-    words=["action", "file"] if {"pack", "unpack"} & set(sys.argv) else [],
+    kind=_WithAction,
     action="pack or unpack; without it, what is built is shown",
     file="the file to write or to read",
     platform="pack for linux/amd64 or linux/arm64 (default: this machine's)",

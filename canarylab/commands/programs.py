@@ -16,21 +16,22 @@ _ACTIONS = ("pack", "unpack")
 
 
 def programs(options: Options, action: str | None, file: str | None, platform: str | None) -> int:
-    """Show, or pack or unpack `file`; the exit code. With the images of all playbooks' demonstrations, as `--all`."""
+    """Show, or pack or unpack `file`; the exit code. Without a playbook, with the images of all demonstrations."""
 
     def work(ctx: Context) -> int:
         packs = _packs(ctx)
-        ctx = ctx.for_stage("programs", ctx.deadline)
+        ctx = dataclasses.replace(ctx, stage="programs", flags=flags)
         if action is None:
-            _show(packs.built(ctx), options.output)
+            _show(packs.built(ctx), ctx, options.output)
             return EXIT_DONE
         if action not in _ACTIONS or not file:
-            raise UsageError(f"programs can't {action}", remedy="`invoke programs pack FILE`, or `unpack FILE`")
+            raise UsageError(f"programs can't {action}", remedy=f"`{ctx.command('programs pack FILE')}`, or unpack")
         path = Path(file).expanduser().absolute()
         done = packs.pack(ctx, path, platform) if action == "pack" else packs.unpack(ctx, path)
         _tell(action, done, ctx, options.output)
         return EXIT_DONE
 
+    flags = options.flags
     if options.playbook is None:
         options = dataclasses.replace(options, everything=True)
     return run(options, work)
@@ -45,7 +46,7 @@ def _packs(ctx: Context) -> Packs:
     return ctx.provider.packs
 
 
-def _show(found: BuiltPrograms, output: str) -> None:
+def _show(found: BuiltPrograms, ctx: Context, output: str) -> None:
     if output == "json":
         print(json.dumps(dataclasses.asdict(found), default=str))
         return
@@ -54,10 +55,11 @@ def _show(found: BuiltPrograms, output: str) -> None:
     print(f"  {', '.join(f'{name} {version}' for name, version in found.versions.items())}")
     for image, there in found.images.items():
         print(f"  {image}: {'built' if there else 'not built'}")
+    pack, unpack = ctx.command("programs pack FILE"), ctx.command("programs unpack FILE")
     if found.complete:
-        print("carry them to another machine: invoke programs pack FILE, and there: invoke programs unpack FILE")
+        print(f"carry them to another machine: {pack}; and there: {unpack}")
     else:
-        print("build them: invoke up --only programs; or take those of another machine: invoke programs unpack FILE")
+        print(f"build them: {ctx.command('up --only programs')}; or take those of another machine: {unpack}")
 
 
 def _tell(action: str, done: PackFile, ctx: Context, output: str) -> None:
@@ -68,7 +70,7 @@ def _tell(action: str, done: PackFile, ctx: Context, output: str) -> None:
     if action == "pack":
         print(f"{done.file}: programs for {done.platform}, {size}")
     elif done.changed:
-        print(f"programs for {done.platform} are in place, {size}; {ctx.command('up demo')} needs no network now")
+        print(f"programs for {done.platform} are in place, {size}; `{ctx.command('up demo')}` needs no network now")
     else:
         print(f"programs for {done.platform} are here already: nothing was changed")
     print(f"SHA-256 of the file: {done.sha256}")

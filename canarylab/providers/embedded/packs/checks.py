@@ -72,13 +72,11 @@ def require_wanted(index: Index, wanted: Wanted) -> None:
             why=f"its digest is {index.digest[:16]}, this checkout's is {wanted.digest[:16]}",
             remedy="check out the same commit here and where it is packed",
         )
-    found = {entry.path for entry in index.entries if entry.path.startswith(f"{IMAGES}/") and entry.kind == "file"}
-    if found != wanted.images:
-        odd = ", ".join(sorted(found ^ wanted.images))
+    if odd := sorted(set(index.images()) - wanted.images):
         raise PackError(
-            "its images of the demonstrations aren't those of this checkout",
-            why=f"only one of the two has {odd}",
-            remedy="check out the same commit here and where it is packed",
+            "it has images that this checkout's playbooks don't ask for",
+            why=f"these are built from other sources, or for another playbook: {', '.join(odd)}",
+            remedy="check out the same commit here and where it is packed; or give --playbook as it was packed with",
         )
 
 

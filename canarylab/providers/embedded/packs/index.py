@@ -69,6 +69,10 @@ class Index(_Strict):
         """SHA-256 of each content and its size, in the order in which the pack has them: each once."""
         return {entry.sha256: entry.size for entry in self.entries if entry.kind == "file"}
 
+    def images(self) -> list[str]:
+        """The paths of the images' archives."""
+        return [entry.path for entry in self.entries if entry.kind == "file" and entry.path.startswith(f"{IMAGES}/")]
+
     def to_bytes(self) -> bytes:
         """As JSON, the same bytes for the same index."""
         return self.model_dump_json(exclude_defaults=True).encode()
@@ -85,4 +89,4 @@ class Wanted:
     digest: str
     platform: str
     images: frozenset[str]
-    """The paths below `images` of the archives that the playbooks' demonstrations ask for."""
+    """The paths of the archives that the playbooks' demonstrations ask for."""

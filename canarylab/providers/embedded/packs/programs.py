@@ -48,7 +48,7 @@ class ProgramPacks(Packs):
         from canarylab.providers.embedded.packs import checks, licences, writing
         from canarylab.providers.embedded.packs.index import FORMAT, Index
 
-        _require_platform(platform)
+        _require_platform(ctx, platform)
         if file.exists():
             raise UsageError("there is such a file already", where=str(file), remedy="delete it, or name another")
         if not file.parent.is_dir():
@@ -91,10 +91,10 @@ class ProgramPacks(Packs):
         if os.geteuid() != 0:
             remedy = f'sudo -E env "PATH=$PATH" {ctx.command(f"programs unpack {file}")}'
             raise MachineError("only root can unpack programs: they are to belong to root", remedy=remedy)
-        here, images = built(), list(_images(ctx))
-        wanted = Wanted(digest(), _platform(), frozenset(_named(image) for image in images))
+        here, known = built(), {_named(image): image for image in _images(ctx)}
+        wanted = Wanted(digest(), _platform(), frozenset(known))
         with opened(file, wanted) as reader, _held(ctx, here):
-            size = reader.index.size
+            size, images = reader.index.size, [known[path] for path in reader.index.images()]
             if here.is_complete and all(image.exists() for image in images):
                 return _described(file, size, changed=False)
             checks.require_room(here.folder.parent, size, shutil.disk_usage(existing_parent(here.folder.parent)).free)
@@ -125,11 +125,12 @@ def _platform() -> str:
     return f"linux/{pins.architecture()}"
 
 
-def _require_platform(platform: str | None) -> None:
+def _require_platform(ctx: Context, platform: str | None) -> None:
     if platform not in (None, _platform(), pins.architecture()):
         raise UsageError(
             f"programs for {platform} can't be packed here: this machine builds those for {_platform()} only",
-            remedy=f"`invoke up --only programs` and `invoke programs pack FILE` on a machine that is {platform}",
+            remedy=f"on a machine that is {platform}: `{ctx.command('up --only programs')}`, then "
+            f"`{ctx.command('programs pack FILE')}`",
         )
 
 

@@ -48,8 +48,8 @@ class Reader:
         if member is None:
             raise PackError("it isn't a pack of programs: there is no tar archive in it")
         if member.name != members.INDEX:
-            what = f"it begins with {member.name!r}, and not with {members.INDEX}"
-            raise PackError(f"it isn't a pack of programs: {what}")
+            begins = f", and begins with {member.name}" if member.isreg() or member.isdir() else ""
+            raise PackError(f"it isn't a pack of programs: what is in it has no {members.INDEX}{begins}")
         if member.size > _MOST_INDEX:
             raise PackError(f"its index is too large: {member.size:,} bytes")
         self._expect(members.INDEX, member.size, block)
@@ -174,7 +174,7 @@ def opened(file: Path, wanted: Wanted) -> Iterator[Reader]:
 def _regular(file: Path) -> Path:
     if not file.is_file():
         what = "is no file" if file.exists() else "there is no such file"
-        raise UsageError(what, where=str(file), remedy="name a file that `invoke programs pack` wrote")
+        raise UsageError(what, where=str(file), remedy="name the file that was packed")
     return file
 
 
