@@ -28,6 +28,8 @@ FOLDER = "licences"
 _LIST = "components.json"
 _TEXT = re.compile(r"(licen[cs]e|copying|notice|unlicense|patents)([-.].*)?", re.IGNORECASE)
 """A file with a licence, or with what a licence asks to be passed on."""
+_COPYRIGHT = re.compile("copyright")
+"""Debian Policy 12.5."""
 _FETCH_SECONDS = 900.0
 
 
@@ -35,13 +37,17 @@ def components(ctx: Context, built: Built, images: Iterable[Path]) -> tuple[Comp
     """What the build and the programs of `images` (their folders) consist of; collected where that wasn't done yet."""
     folder = built.folder / FOLDER
     if not (folder / _LIST).exists():
-        temporary = folder.with_name(f"{FOLDER}.tmp")
-        delete(temporary)
-        temporary.mkdir()
+        beside = built.folder.with_name(f"{built.folder.name}.{FOLDER}")
+        delete(beside)  # of one that was killed
         ctx.progress("collecting the licences of Go modules and Debian packages, once")
-        found = [*_go(ctx, temporary, images), _envoy(), *_debian(ctx, temporary)]
-        (temporary / _LIST).write_bytes(COMPONENTS.dump_json(tuple(found), indent=1, exclude_defaults=True))
-        temporary.rename(folder)
+        try:
+            texts = beside / FOLDER
+            texts.mkdir(parents=True)
+            found = [*_go(ctx, texts, images), _envoy(), *_debian(ctx, beside / "debian", texts)]
+            (texts / _LIST).write_bytes(COMPONENTS.dump_json(tuple(found), indent=1, exclude_defaults=True))
+            texts.rename(folder)
+        finally:
+            delete(beside)
     return COMPONENTS.validate_json((folder / _LIST).read_bytes())
 
 
@@ -66,22 +72,17 @@ def _envoy() -> Component:
     return Component(kind="program", name="Envoy", version=version[1] if version else "", licence="Apache-2.0")
 
 
-def _debian(ctx: Context, output: Path) -> Iterator[Component]:
+def _debian(ctx: Context, root: Path, output: Path) -> Iterator[Component]:
     """By mmdebstrap as the build, but of each package only what lies in /usr/share/doc."""
-    root = output.with_name(f"{output.name}-debian")
-    delete(root)
     wanted = sorted(set(itertools.chain.from_iterable(pins.packages().values())))
-    try:
-        argv = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(wanted)}"]
-        argv += ["--dpkgopt=path-exclude=/*", "--dpkgopt=path-include=/usr/share/doc/*"]
-        ctx.runner.run([*argv, roots.host_release(), root], timeout=_FETCH_SECONDS)
-        for package in sorted((root / "usr/share/doc").iterdir()):
-            version = _version(package)
-            into = output / "debian" / f"{package.name}_{version}"
-            texts = _copied(package, into, output, re.compile("copyright"))
-            yield Component(kind="Debian package", name=package.name, version=version, texts=texts)
-    finally:
-        delete(root)
+    argv = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(wanted)}"]
+    argv += ["--dpkgopt=path-exclude=/*", "--dpkgopt=path-include=/usr/share/doc/*"]
+    ctx.runner.run([*argv, roots.host_release(), root], timeout=_FETCH_SECONDS)
+    for package in sorted((root / "usr/share/doc").iterdir()):
+        version = _version(package)
+        into = output / "debian" / f"{package.name}_{version}"
+        texts = _copied(package, into, output, _COPYRIGHT)
+        yield Component(kind="Debian package", name=package.name, version=version, texts=texts)
 
 
 def _version(package: Path) -> str:
