@@ -45,13 +45,18 @@ class PackError(CanarylabError):
     otherwise = "nothing was changed; get the file again from whoever packed it, and compare its SHA-256 with theirs"
 
 
+def shown(text: str) -> str:
+    """A name out of a file that nobody vouches for, without what a terminal would obey."""
+    return text if text.isprintable() else ascii(text)
+
+
 def parsed(raw: bytes) -> Index:
     """The index of these bytes. Raises PackError where they aren't one."""
     try:
         index = Index.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        where = shown(".".join(map(str, first["loc"])))
         raise PackError("its index isn't one that this tool writes", why=f"{where}: {first['msg']}") from error
     if index.format != FORMAT:
         what = f"it was written by another version of this tool: its format is {index.format!r}, not {FORMAT!r}"
@@ -72,6 +77,10 @@ def require_wanted(index: Index, wanted: Wanted) -> None:
             why=f"its digest is {index.digest[:16]}, this checkout's is {wanted.digest[:16]}",
             remedy="check out the same commit here and where it is packed",
         )
+
+
+def require_images(index: Index, wanted: Wanted) -> None:
+    """Raise where it has an image of something else than this checkout's playbooks ask for."""
     if odd := sorted(set(index.images()) - wanted.images):
         raise PackError(
             "it has images that this checkout's playbooks don't ask for",
@@ -116,11 +125,13 @@ def require_whole(entries: Iterable[Entry]) -> None:
 
 def _require_path(path: str) -> None:
     parts = path.split("/")
+    if not path.isprintable() or "\\" in path:
+        raise PackError(f"its index has a path that is none: {shown(path)}")
     if path.startswith("/"):
         raise PackError(f"its index has an absolute path: {path}")
     if ".." in parts:
         raise PackError(f"its index has a path that leads out: {path}")
-    if "" in parts or "." in parts or not path.isprintable() or "\\" in path:
+    if "" in parts or "." in parts:
         raise PackError(f"its index has a path that is none: {path!r}")
     is_part = parts[0] == BUILD and (len(parts) == 1 or parts[1] in _PARTS)
     if not (is_part or (parts[0] == IMAGES and len(parts) <= len((IMAGES, "folder", "file")))):

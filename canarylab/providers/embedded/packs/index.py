@@ -51,9 +51,9 @@ class Index(_Strict):
     """What a pack says of itself, read before anything else of it."""
 
     format: str
-    digest: str
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """Of everything that the programs are built from, the architecture included."""
-    platform: str
+    platform: Annotated[str, Field(pattern="^linux/[a-z0-9_]+$")]
     """Such as linux/amd64."""
     versions: dict[str, str]
     components: tuple[Component, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ class ProgramPacks(Packs):
         from canarylab.providers.embedded.packs.reading import opened
 
         if os.geteuid() != 0:
-            remedy = f'sudo -E env "PATH=$PATH" {ctx.command(f"programs unpack {file}")}'
+            remedy = f'sudo -E env "PATH=$PATH" {ctx.command(f"programs unpack {shlex.quote(str(file))}")}'
             raise MachineError("only root can unpack programs: they are to belong to root", remedy=remedy)
         here, known = built(), {_named(image): image for image in _images(ctx)}
         wanted = Wanted(digest(), _platform(), frozenset(known))

@@ -48,7 +48,7 @@ class Reader:
         if member is None:
             raise PackError("it isn't a pack of programs: there is no tar archive in it")
         if member.name != members.INDEX:
-            begins = f", and begins with {member.name}" if member.isreg() or member.isdir() else ""
+            begins = f", and begins with {checks.shown(member.name)}" if member.isreg() or member.isdir() else ""
             raise PackError(f"it isn't a pack of programs: what is in it has no {members.INDEX}{begins}")
         if member.size > _MOST_INDEX:
             raise PackError(f"its index is too large: {member.size:,} bytes")
@@ -112,13 +112,14 @@ class Reader:
         if member is None:
             damaged = f"it is damaged: where {name} should begin there is no header of a tar archive"
             return damaged if any(block) else f"it ends before {name}, which its index names"
+        named = checks.shown(member.name)
         if not member.isreg():
-            leads = f" -> {member.linkname}" if member.linkname else ""
-            return f"it has a link, a device or a folder in place of a file: {member.name}{leads}"
+            leads = f" -> {checks.shown(member.linkname)}" if member.linkname else ""
+            return f"it has a link, a device or a folder in place of a file: {named}{leads}"
         if member.name in self._seen:
-            return f"it has {member.name} twice"
+            return f"it has {named} twice"
         if member.name != name:
-            return f"it has {member.name!r} where its index has {name}"
+            return f"it has {named} where its index has {name}"
         if member.size != size:
             return f"{name} has {member.size:,} bytes, and {size:,} in its index"
         return f"it wasn't written by this tool: the header of {name} is another"
@@ -132,7 +133,8 @@ class Reader:
         end = self._read(len(members.END))
         if end != members.END:
             member = _parsed(end[: members.BLOCK])
-            raise PackError(f"it has more in it than its index names: {member.name!r}" if member else "it has no end")
+            more = f"it has more in it than its index names: {checks.shown(member.name)}" if member else ""
+            raise PackError(more or "it has no end")
         if self._some():
             raise PackError("it has more in it than its index names: something follows after its end")
 
@@ -165,6 +167,7 @@ def opened(file: Path, wanted: Wanted) -> Iterator[Reader]:
                 checks.require_wanted(reader.index, wanted)
                 checks.require_sound(reader.index.entries)
                 checks.require_whole(reader.index.entries)
+                checks.require_images(reader.index, wanted)
                 yield reader
     except PackError as error:
         error.where = error.where or str(file)
