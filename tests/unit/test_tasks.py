@@ -18,7 +18,7 @@ from canarylab.paths import REPOSITORY
 
 TASKS = REPOSITORY / "canarylab" / "tasks.py"
 COMMANDS = {"up", "plan", "demo", "teardown", "status", "watch", "doctor", "tunnel", "images", "programs", "env"}
-SLOW = {"pydantic", "socksio", "rich", "sh", "httpx2", "requests", "supervisor"}
+SLOW = {"backports", "pydantic", "socksio", "rich", "sh", "httpx2", "requests", "supervisor"}
 QUICK = {"canarylab", "canarylab.tasks"}
 """All of the package that a list of the commands may import."""
 OWN = """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from canarylab import pins
 from canarylab.contract.provider import BuiltPrograms, PackFile, Packs
-from canarylab.errors import MachineError, UsageError
+from canarylab.errors import MachineError, StageError, UsageError
 from canarylab.files import delete, existing_parent
 from canarylab.images.build import archive_of, build
 from canarylab.lock import queued
@@ -64,7 +64,12 @@ class ProgramPacks(Packs):
             ctx.progress("reading what is built")
             found = list(_found(ctx, list(images)))
             entries = tuple(one.entry for one in found)
-            checks.require_sound(entries)
+            try:
+                checks.require_sound(entries)
+            except checks.PackError as error:  # the rules are for files of others: its next step would be, too
+                remedy = writing.NOT_OF_A_BUILD
+                where = str(built().folder)
+                raise StageError("this can't be packed", where=where, why=error.what, remedy=remedy) from error
             versions = self.built(ctx).versions
             index = Index(
                 format=FORMAT,

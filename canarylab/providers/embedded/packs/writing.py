@@ -21,6 +21,9 @@ _CARRY_MEANING = ("security.capability", "trusted.overlay.")
 """Extended attributes without which a file would be another; a build has none, and a pack has no place for them."""
 
 
+NOT_OF_A_BUILD = "remove it if somebody put it there; if a Debian package of the build has it, please report that"
+
+
 @dataclass(frozen=True)
 class Found:
     """An entry, and the file that it describes."""
@@ -41,7 +44,7 @@ def inventory(source: Path, path: str, cancel: Cancel) -> Iterator[Found]:
 def _entry(source: Path, path: str) -> Entry:
     status = source.lstat()
     if odd := [name for name in os.listxattr(source, follow_symlinks=False) if name.startswith(_CARRY_MEANING)]:
-        raise StageError("this can't be packed", where=str(source), why=f"it has extended attributes: {', '.join(odd)}")
+        raise _unpackable(source, f"it has extended attributes: {', '.join(odd)}")
     common: dict[str, Any] = {"path": path, "uid": status.st_uid, "gid": status.st_gid}
     mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISLNK(status.st_mode):
@@ -54,7 +57,11 @@ def _entry(source: Path, path: str) -> Entry:
         return Entry(kind="file", mode=mode, size=status.st_size, sha256=sha256, **common)
     if stat.S_ISCHR(status.st_mode):
         return Entry(kind="device", mode=mode, device=(os.major(status.st_rdev), os.minor(status.st_rdev)), **common)
-    raise StageError("this can't be packed", where=str(source), why="it is no file, folder, link or character device")
+    raise _unpackable(source, "it is no file, folder, link or character device")
+
+
+def _unpackable(where: Path, why: str) -> StageError:
+    return StageError("this can't be packed", where=str(where), why=why, remedy=NOT_OF_A_BUILD)
 
 
 def write(
