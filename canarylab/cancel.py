@@ -62,6 +62,10 @@ class Cancel:
         self._event.wait(seconds)
         self.check()
 
+    def sleep_unless(self, over: threading.Event, seconds: float) -> bool:
+        """Wait for that many seconds, or until `over` is set: whether it is."""
+        return over.wait(seconds)
+
 
 def wait_until(
     ready: Callable[[], bool],

@@ -16,13 +16,14 @@ from canarylab.errors import MachineError, StageError, UsageError
 if TYPE_CHECKING:
     from requests import Response, Session
 
+    from canarylab.cancel import Cancel
     from canarylab.contract.context import Context
 
 MIRROR = "CANARYLAB_MIRROR"
 """The environment variable that names a mirror: below it, `https://HOST/PATH` lies at `HOST/PATH`."""
 
 TRIES = 3
-PAUSE = 0.5
+_PAUSE = 0.5
 """Seconds before the third try, doubled before each one after it; the second follows at once."""
 
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10.0, 30.0
@@ -48,7 +49,7 @@ def fetch(ctx: Context, url: str, *, cache: Path) -> bytes:
 
     _require_proxy(url)
     try:
-        with _session() as session:
+        with _session(ctx.cancel) as session:
             timeout = (min(_CONNECT_SECONDS, ctx.remaining), min(_SILENCE_SECONDS, ctx.remaining))
             with session.get(mirrored(url), timeout=timeout, stream=True) as response:
                 _require_found(response, url)
@@ -56,7 +57,7 @@ def fetch(ctx: Context, url: str, *, cache: Path) -> bytes:
     except (requests.RequestException, HTTPError) as error:  # requests lets some of urllib3's own through
         raise StageError(
             "a file can't be fetched",
-            where=shown(url),
+            where=fetched_from(url),
             why=_reason(error),
             remedy=f"check the network and HTTPS_PROXY, then `{ctx.command('up')}` goes on from here; what was fetched "
             f"once is kept in {cache} and needs no network; for a closed network see docs/closed-networks.md",
@@ -80,7 +81,7 @@ def _require_proxy(url: str) -> None:
     if importlib.util.find_spec("socks") is None:
         raise MachineError(
             "downloading through a SOCKS proxy needs the Python package PySocks",
-            where=shown(url),
+            where=fetched_from(url),
             why=f"the environment sets a proxy with {scheme}://",
             remedy=f"{sys.executable} -m pip install PySocks; if only the cluster is behind that proxy, set it as "
             "proxy-url in the kubeconfig instead of in the environment",
@@ -101,7 +102,7 @@ def mirrored(url: str) -> str:
     return f"{base}/{url.split('://', 1)[-1]}"
 
 
-def shown(url: str) -> str:
+def fetched_from(url: str) -> str:
     """Where `url` is fetched from, less the name and password that a mirror's URL may hold."""
     parts = urlsplit(mirrored(url))
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[-1]))
@@ -119,14 +120,22 @@ def keep(path: Path, content: bytes) -> None:
         temporary.replace(path)
 
 
-def _session() -> Session:
-    """One that tries again what may pass: no connection, no answer, a server that is busy."""
+def _session(cancel: Cancel) -> Session:
+    """One that tries again what may pass: no connection, no answer, a server that is busy; `cancel` ends its pauses."""
     from requests import Session
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    retry = Retry(  # whatever a server asks for: that may be an hour
-        TRIES - 1, backoff_factor=PAUSE, status_forcelist=_BUSY, raise_on_status=False, respect_retry_after_header=False
+    class Interruptible(Retry):
+        def sleep(self, _response: object = None) -> None:
+            cancel.sleep(self.get_backoff_time())
+
+    retry = Interruptible(  # whatever a server asks for: that may be an hour
+        TRIES - 1,
+        backoff_factor=_PAUSE,
+        status_forcelist=_BUSY,
+        raise_on_status=False,
+        respect_retry_after_header=False,
     )
     session = Session()
     # As it lies there: a chart that a server unpacks on the way isn't what its digest is of.
@@ -140,7 +149,7 @@ def _require_found(response: Response, url: str) -> None:
     if response.status_code == _NOT_FOUND:
         raise NotPublishedError(
             "there is no such file",
-            where=shown(url),
+            where=fetched_from(url),
             why="the server answered 404 Not Found",
             remedy=f"put it on the mirror that {MIRROR} names" if os.environ.get(MIRROR) else "check its address",
         )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
-from canarylab.commands.run import Options, record, report_bugs, run
+from canarylab.commands.run import Options, report_bugs, run, save_applied
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Playbook
 from canarylab.contract.stage import AnyStage
@@ -21,7 +21,7 @@ from canarylab.engine.sentinel import guarded
 from canarylab.errors import EXIT_DONE, CanarylabError, CancelledError, StageError, UsageError
 from canarylab.events import DemoInfo, Failure, Notice, RunStarted
 from canarylab.lock import locked
-from canarylab.report.text import first_line
+from canarylab.report.formatting import first_line
 
 Work = Callable[[Context], None]
 
@@ -98,7 +98,7 @@ def _run(ctx: Context, command: str, absent: Sequence[AnyStage], contexts: Seque
 
 
 def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[Run, int]:
-    """The stages brought up and, of the playbooks that are complete with them, the record; its exit code apart."""
+    """Bring the stages up, and save which playbooks are complete with them; the exit code of that apart."""
     up = bring_up.bring_up(ctx, command, absent)
     made = set(up.names("changed"))
     complete = [
@@ -106,7 +106,7 @@ def _bring_up(ctx: Context, command: str, absent: Sequence[AnyStage]) -> tuple[R
         for playbook in ctx.playbook.performances
         if made.intersection(stage.name for stage in playbook.stages) and _blocked(ctx, playbook, up) is None
     ]
-    return up, record(ctx, complete, "all of it is up") if complete else EXIT_DONE
+    return up, save_applied(ctx, complete, "all of it is up") if complete else EXIT_DONE
 
 
 def _blocked(ctx: Context, playbook: Playbook, up: Run) -> CanarylabError | None:

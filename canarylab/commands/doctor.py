@@ -1,10 +1,12 @@
-"""`invoke doctor`: can this machine do it? Changes nothing, but with `--fix` what its findings name as safe.
+"""`invoke doctor`: can this machine do it, and would `up` take the playbook's files?
 
-What is safe is run at once; what needs root only with the user's word.
+Changes nothing, but with `--fix` what its findings name as safe. What is safe is run at once; what needs root only with
+the user's word.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import shutil
 import sys
@@ -16,7 +18,15 @@ from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
 from canarylab.contract.provider import Finding
 from canarylab.disks import machine_trouble
-from canarylab.errors import EXIT_DONE, EXIT_MACHINE, CanarylabError, CancelledError, MachineError
+from canarylab.engine import bring_up
+from canarylab.errors import (
+    EXIT_DONE,
+    EXIT_MACHINE,
+    CanarylabError,
+    CancelledError,
+    MachineError,
+    NotYetObservableError,
+)
 from canarylab.events import Notice
 from canarylab.report import findings as report
 from canarylab.terminal import confirmed
@@ -26,6 +36,8 @@ from canarylab.tools.runner import tail
 _LOOKS = 5
 _PAUSE = 1.0
 """A service that was started takes a moment: how often to look, and the seconds in between."""
+_ANSWER_SECONDS = 1.5
+"""How long one waits for an answer that is only a sign of life."""
 _SECONDS = 1800.0
 """How long a command may take: Homebrew fetches, and on an old macOS builds."""
 
@@ -38,6 +50,7 @@ def doctor(options: Options, *, fix: bool) -> int:
         findings.extend(_look(ctx))
         if fix:
             findings[:] = _fixed(ctx, findings)
+        findings.extend(_of_playbook(ctx))
         return EXIT_MACHINE if any(finding.fatal and not finding.ok for finding in findings) else EXIT_DONE
 
     code = run(options, work)
@@ -54,6 +67,32 @@ def _look(ctx: Context) -> list[Finding]:
         trouble = machine_trouble(error) if isinstance(error, OSError) else error
         remedy = trouble.remedy or ""
         return [Finding("this machine", False, trouble.what, "" if "doctor" in remedy else remedy)]
+
+
+def _of_playbook(ctx: Context) -> list[Finding]:
+    """The first of what `up` would refuse of the playbook's files, however able the machine is."""
+    quiet = dataclasses.replace(ctx, emit=lambda _: None)  # what is worth knowing besides, `up` and `plan` tell
+    try:
+        for stage in ctx.playbook.stages:
+            stage.check()
+        if _can_be_asked(ctx):
+            bring_up.preflight(quiet, ctx.playbook.stages)
+    except CancelledError:
+        raise
+    except CanarylabError as error:
+        seen = "; ".join(filter(None, (f"{error.where}: {error.what}" if error.where else error.what, error.why)))
+        return [Finding("playbook", False, seen, error.remedy or "", fatal=isinstance(error, MachineError))]
+    return []
+
+
+def _can_be_asked(ctx: Context) -> bool:
+    """Whether there is no cluster yet, so that nothing is asked of it, or one that answers."""
+    try:
+        return ctx.cluster.answers(_ANSWER_SECONDS)
+    except NotYetObservableError:
+        return True
+    except CanarylabError:  # the findings say why
+        return False
 
 
 def _fixed(ctx: Context, findings: list[Finding]) -> list[Finding]:
@@ -96,7 +135,7 @@ def _fix(ctx: Context, findings: Sequence[Finding]) -> list[_Repair]:
     if for_root and not _may_use_root(ctx, for_root):
         wanted = [repair for repair in wanted if not repair.needs_root]
     needs_sudo = not sudo.is_root() and any(repair.needs_root for repair in wanted)
-    with sudo.kept_alive(ctx.runner) if needs_sudo else nullcontext():
+    with sudo.kept_alive(ctx.runner, ctx.cancel) if needs_sudo else nullcontext():
         return [repair for repair in wanted if _run(ctx, repair)]
 
 

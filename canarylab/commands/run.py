@@ -161,7 +161,7 @@ def report_bugs(ctx: Context, errors: Iterable[BaseException | None]) -> None:
             ctx.emit(Failure(keep_traceback(error), EXIT_BUG))
 
 
-def record(ctx: Context, playbooks: Sequence[Playbook], what_is_up: str) -> int:
+def save_applied(ctx: Context, playbooks: Sequence[Playbook], what_is_up: str) -> int:
     """Write down in the cluster that these were applied. Where that fails, it is reported, and its code returned."""
     try:
         applied.write(ctx, playbooks)

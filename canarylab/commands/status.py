@@ -118,9 +118,12 @@ def _status(stage: AnyStage, state: str, reason: str) -> StageStatus:
 
 def _why_unhealthy(ctx: Context, stage: AnyStage) -> str | None:
     try:
-        return stage.health(ctx)
+        reason = stage.health(ctx)
+        found = stage.cause(ctx) if reason else None
     except (NotYetObservableError, StageError) as error:  # a cluster whose machine was stopped; what waiting can't fix
         return error.what
+    # Of a Rollout it is told by itself, below the stages.
+    return f"{found.why}; next: {found.remedy}" if reason and found and reason in found.why else reason
 
 
 def _facts(ctx: Context, stage: AnyStage) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from typing import Any
 
 from canarylab.commands.run import Options, run
 from canarylab.contract.context import Context
@@ -27,11 +28,16 @@ def tunnel(options: Options, action: str) -> int:
             with locked(ctx.paths.lock, command), ctx.provider.infrastructure.session(ctx, command):
                 (access.tunnel_start if action == "start" else access.tunnel_stop)(ctx)
         status = ctx.provider.access.tunnel_status(ctx)
-        page.show(dataclasses.asdict(status), lambda _: lines(ctx.profile, status), options.output, sys.stdout)
+        page.show(_as_json(status), lambda _: lines(ctx.profile, status), options.output, sys.stdout)
         is_well = not status.running if action == "stop" else status.running and not status.problems
         return EXIT_DONE if is_well else EXIT_FAILED
 
     return run(options, work)
+
+
+def _as_json(status: TunnelStatus) -> dict[str, Any]:
+    """Its fields, of which programs that read them know `permanent` as `lasting`."""
+    return {"lasting" if key == "permanent" else key: value for key, value in dataclasses.asdict(status).items()}
 
 
 def lines(profile: str, status: TunnelStatus) -> list[Line]:

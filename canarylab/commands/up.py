@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from canarylab.commands.run import Options, record, report_bugs, run
+from canarylab.commands.run import Options, report_bugs, run, save_applied
 from canarylab.contract.context import Context
 from canarylab.engine import bring_up
 from canarylab.engine.outcome import Run
@@ -37,8 +37,8 @@ def up(options: Options, only: Sequence[str], start: str | None) -> int:
 
 
 def _conclude(ctx: Context, *, is_all: bool) -> int:
-    """Everything is up. Without the record it still is: that is reported, and the run ends in order."""
-    if code := record(ctx, ctx.playbook.members or (ctx.playbook,), "everything is up"):
+    """Everything is up. Where that can't be written down it still is: that is reported, and the run ends in order."""
+    if code := save_applied(ctx, ctx.playbook.members or (ctx.playbook,), "everything is up"):
         return code
     next_one = f"; `{ctx.command('demo')}` comes next" if is_all and ctx.playbook.performances else ""
     ctx.emit(Notice(f"kubectl --context {ctx.cluster.context} works in your shell{next_one}"))

@@ -14,7 +14,7 @@ from canarylab.report.rollout.screen import screen
 from canarylab.rollouts.view import API_VERSION
 from canarylab.watch.snapshot import RolloutSnapshot, take_snapshot
 from canarylab.watch.watcher import Watcher
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 
 def watch(options: Options, rollout: str, namespace: str) -> int:
@@ -68,7 +68,7 @@ def _missing(ctx: Context, namespace: str, name: str, known: list[Object]) -> Ca
         return UsageError(what, why=f"it is in {', '.join(elsewhere)}", remedy=f"`{command}`")
     if not places:
         return UsageError(what, why="the cluster has none at all", remedy=f"`{ctx.command('up')}` makes the playbook's")
-    words = choose(f"{namespace}/{name}", [f"{place}/{found}" for place, found in places])
+    words = did_you_mean(f"{namespace}/{name}", [f"{place}/{found}" for place, found in places])
     return UsageError(what, remedy=f"{words} (namespace/name; --namespace says which)")
 
 

@@ -1,7 +1,7 @@
 """The contract of a provider: it supplies the cluster that a playbook's stages run on.
 
 A provider is one module or folder in `canarylab/providers/` with one subclass of Provider, which
-`canarylab.discovery` finds by itself. It is composed of four parts: the infrastructure, the sources of what is
+`canarylab.kind_discovery` finds by itself. It is composed of four parts: the infrastructure, the sources of what is
 installed, the images, and the access to the cluster. `canarylab.contract.absent` has parts for what one doesn't have.
 """
 
@@ -55,7 +55,7 @@ class TunnelStatus:
     problems: tuple[str, ...] = ()
     note: str = ""
     """What a user should know of it although it works, such as that it is a way around."""
-    lasting: bool = False
+    permanent: bool = False
     """Whether the first of the problems stays until somebody acts, so that nobody should wait for it to go."""
 
 

@@ -1,6 +1,7 @@
 """The contract of a stage: one idempotent unit of a playbook.
 
-A kind of stage is one file in `canarylab/stages/kinds/` with one subclass of Stage; `canarylab.discovery` finds it.
+A kind of stage is one file in `canarylab/stages/kinds/` with one subclass of Stage, which `canarylab.kind_discovery`
+finds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.errors import CanarylabError, StageError
 from canarylab.kube.client import FIELD_MANAGER
+from canarylab.kube.objects import Object
 from canarylab.kube.watch import Watch
 from canarylab.removal import Removal
 from canarylab.yamlfile.document import Document
@@ -96,7 +98,8 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     def preflight(self, ctx: Context) -> None:
         """Raise where it can't work here; emit a Notice of what one should know before.
 
-        Asked by `up` and `plan` before anything is changed and before a password is asked for, so without a cluster.
+        Asked by `up`, `plan` and `doctor` before anything is changed and before a password is asked for, so without a
+        cluster.
         """
 
     def problem(self, key: str | Place, what: str, remedy: str) -> CanarylabError:
@@ -141,6 +144,10 @@ class Stage(ABC, Generic[OptionsT, ObservedT]):
     def removals(self, ctx: Context) -> list[Removal]:  # noqa: ARG002 - a kind that can, says it in detail
         """What `remove` would find and do now. Reads only: on a cluster that isn't ours, a teardown shows it first."""
         return [Removal(f"whatever stage {self.name} made", "removed")]
+
+    def written(self) -> Sequence[tuple[Path, Object]]:
+        """The objects that the user's own files hold, each with its namespace and the file that it stands in."""
+        return ()
 
     def watches(self) -> Sequence[Watch]:
         """What to watch while waiting for health; nothing where apply returns only once all is well."""

@@ -1,6 +1,6 @@
 """The contract of a step of the demonstration.
 
-A kind of step is one file in `canarylab/demo/steps/` with one subclass of Step; `canarylab.discovery` finds it.
+A kind of step is one file in `canarylab/demo/steps/` with one subclass of Step; `canarylab.kind_discovery` finds it.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Claim:
     seen: str
     holds: bool
     cause: str = ""
-    hopeless: bool = False
-    """Whether waiting longer can't make it hold."""
+    permanent: bool = False
+    """Whether waiting longer can't make it hold, if it doesn't."""
     remedy: str = ""
     """What to do about the cause, where that is more than to look and to reset."""
 

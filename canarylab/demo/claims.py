@@ -20,13 +20,13 @@ def status(view: RolloutView, phase: str, reason: str | None = None) -> Claim:
     """The phase, and the reason the controller gives for it."""
     holds = view.phase == phase and reason in (None, view.message)
     expected = f"{phase} ({reason})" if reason else phase
-    return Claim("status", expected, view.status, holds, cause(view), causes.is_lasting(view, phase))
+    return Claim("status", expected, view.status, holds, cause(view), causes.never_reaches(view, phase))
 
 
 def step(view: RolloutView, expected: str) -> Claim:
     """Steps done, of how many. A Rollout that waits for somebody stays at its step."""
-    lasting = bool(view.standstill)
-    return Claim("step", expected, str(view.step), view.step == expected, cause(view), lasting)
+    permanent = bool(view.standstill)
+    return Claim("step", expected, str(view.step), view.step == expected, cause(view), permanent)
 
 
 def stable_is_wanted(view: RolloutView) -> Claim:
@@ -71,8 +71,8 @@ def _ready(revision: RevisionView, ready: str, view: RolloutView) -> Claim:
     holds = bool(pods) and all(pod.ready == ready for pod in pods)
     lacking = any(_counts(pod.ready)[1] < _counts(ready)[1] for pod in pods)
     why = injection.NO_SIDECAR if lacking else cause(view)
-    lasting = lacking and not injection.may_come(view, revision)
-    return Claim(f"pods of the {revision.role} revision", f"ready {ready}", seen, holds, why, lasting)
+    permanent = lacking and not injection.may_come(view, revision)
+    return Claim(f"pods of the {revision.role} revision", f"ready {ready}", seen, holds, why, permanent)
 
 
 def _counts(ready: str) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Session, Step, report, unmet
-from canarylab.demo.required import require_no_loss, require_rollouts
+from canarylab.demo.preconditions import require_no_loss, require_rollouts
 from canarylab.errors import CanarylabError
 
 

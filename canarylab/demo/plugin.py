@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from canarylab.contract.context import Context, api_environment
+from canarylab.rollouts.causes import refusals
 from canarylab.tools.rollouts import TIMEOUT, Plugin
 
 
@@ -14,4 +15,5 @@ def plugin(ctx: Context) -> Plugin:
 
 def run(ctx: Context, argv: list[str]) -> str:
     """What the plugin printed. Raises CommandError, with the command line to paste."""
-    return ctx.runner.run(argv, timeout=min(TIMEOUT, ctx.remaining), env=api_environment(ctx)).stdout.strip()
+    with refusals.explained(ctx, "the Rollout"):
+        return ctx.runner.run(argv, timeout=min(TIMEOUT, ctx.remaining), env=api_environment(ctx)).stdout.strip()

@@ -11,18 +11,18 @@ from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Step, report, unmet
 from canarylab.demo import claims, plugin
-from canarylab.demo.required import Name, require_countable, rollouts_of
+from canarylab.demo.pod_template import set_images
+from canarylab.demo.preconditions import Name, require_countable, rollouts_of
 from canarylab.demo.steps.healthy import at_rest, settled
-from canarylab.demo.template import set_images
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import CanarylabError, CancelledError, ExpectationError, UsageError
 from canarylab.events import Notice
 from canarylab.kube.objects import dig, has_been_healthy
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, RESET
 from canarylab.rollouts.causes.pods import image_never_comes
+from canarylab.rollouts.causes.remedies import INVALID_SPEC, RESET
 from canarylab.rollouts.revisions import SCALE_DOWN, RevisionView
-from canarylab.rollouts.routes import objects as route_objects
+from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.view import API_VERSION, RolloutView, get_rollout, read_rollout, view_of, watches
 
 Command = Callable[[], str]
@@ -69,8 +69,9 @@ def _set_back(ctx: Context, name: Name) -> None:
     require_countable(ctx, rollout)
     view = view_of(ctx, rollout)
     if view.stable is None:
+        found = causes.with_trouble(ctx, view, f"it is {view}", _up(ctx))
         raise ExpectationError(
-            f"Rollout {'/'.join(name)} has no stable revision to go back to", why=f"it is {view}", remedy=_up(ctx)
+            f"Rollout {'/'.join(name)} has no stable revision to go back to", why=found.why, remedy=found.remedy
         )
     back = has_been_healthy(rollout)
     commands = _commands(ctx, view, view.stable) if back else _onward(ctx, view)
@@ -117,7 +118,7 @@ def _undo_the_rest(ctx: Context, name: Name, revision: int) -> None:
     def look() -> Iterable[Claim]:
         view = read_rollout(ctx, *name)
         unseen = view.phase == "Progressing" and "to be observed" in view.message
-        return [dataclasses.replace(claims.stable_is_wanted(view), holds=not view.updating, hopeless=not unseen)]
+        return [dataclasses.replace(claims.stable_is_wanted(view), holds=not view.updating, permanent=not unseen)]
 
     (claim,) = wait_for(ctx, watches(name[0]), look, _SEEN, lambda: causes.standstill(ctx, *name))
     if not claim.holds:
@@ -147,9 +148,9 @@ def _look(ctx: Context, name: Name, expected: Callable[[RolloutView], Sequence[C
     rollout = get_rollout(ctx, *name)
     view = view_of(ctx, rollout)
     status, *others = expected(view)
-    lasting = view.message.startswith(INVALID_SPEC) or image_never_comes(view)
+    permanent = view.message.startswith(INVALID_SPEC) or image_never_comes(view)
     routes = route_objects.leftover(ctx.cluster, rollout)
-    return [dataclasses.replace(status, hopeless=lasting), *others, *routes]
+    return [dataclasses.replace(status, permanent=permanent), *others, *routes]
 
 
 def _scale_down(ctx: Context, view: RolloutView) -> None:

@@ -36,7 +36,7 @@ def wait_for(
     timeout: float,
     why: Why | None = None,
 ) -> tuple[Claim, ...]:
-    """The claims as `look` last saw them: once all hold, once one is hopeless, or after `timeout` seconds.
+    """The claims as `look` last saw them: once all hold, once one is permanent, or after `timeout` seconds.
 
     What can't be watched, for which `watched` is (), is looked at again and again. Where nothing changes for a while,
     `why` is asked, and what it finds is shown; a cause that only a person can mend isn't waited on.
@@ -49,14 +49,14 @@ def wait_for(
         nonlocal latest, said
         latest = tuple(look())
         open_ones = [claim for claim in latest if not claim.holds]
-        if not open_ones or any(claim.hopeless for claim in open_ones):
+        if not open_ones or any(claim.permanent for claim in open_ones):
             return None
         reason = str(open_ones[0])
         cause = standstill.cause(reason)
         if (words := f"{reason}; {cause.why}" if cause else reason) != said:
             ctx.progress(f"waiting: {words}")
             said = words
-        return None if cause and cause.lasting and not _awaits_failure(open_ones) else words
+        return None if cause and cause.permanent and (cause.halts or not _awaits_failure(open_ones)) else words
 
     deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
     if watched:

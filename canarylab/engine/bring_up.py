@@ -131,9 +131,9 @@ def _await_health(ctx: Context, stage: AnyStage) -> None:
             reason = error.what
         if reason is None:
             return None
-        if (found := standstill.cause(reason)) and found.why not in reason:
-            reason = f"{reason}; {found.why}"
-        if found and found.lasting:
+        if found := standstill.cause(reason):
+            reason = found.with_reason(reason)
+        if found and found.permanent:
             raise _stands_still(stage, reason, found)
         if reason != shown:
             ctx.progress(f"waiting: {reason}")

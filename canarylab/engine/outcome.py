@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from canarylab import graph
+from canarylab import needs_graph
 from canarylab.disks import machine_trouble
 from canarylab.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, CanarylabError
 from canarylab.events import RunFinished, StageState
@@ -79,7 +79,7 @@ class Run:
     def summary(self) -> RunFinished:
         """The event that ends the run; the command emits it once it has nothing more to say."""
         times = {name: round(outcome.seconds, 3) for name, outcome in self.outcomes.items()}
-        path, path_seconds = graph.critical_path(self.needs, {name: times.get(name, 0.0) for name in self.needs})
+        path, path_seconds = needs_graph.critical_path(self.needs, {name: times.get(name, 0.0) for name in self.needs})
         return RunFinished(
             command=self.command,
             ok=self.exit_code == EXIT_DONE,

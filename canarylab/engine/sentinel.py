@@ -73,7 +73,7 @@ def guarded(ctx: Context, *, answered: bool = False) -> Iterator[Sentinel]:
     sentinel, over = Sentinel(ctx, answered=answered), threading.Event()
 
     def watch() -> None:
-        while not over.wait(_PAUSE) and not ctx.cancel.is_set:
+        while not ctx.cancel.sleep_unless(over, _PAUSE) and not ctx.cancel.is_set:
             try:
                 sentinel.look()
             except (CanarylabError, OSError, RuntimeError):  # a client that is closed, a folder that has gone

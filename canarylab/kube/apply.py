@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from canarylab.kube.client import ApiError, Cluster, UnknownKindError
-from canarylab.kube.objects import has_been_healthy, identity
+from canarylab.kube.objects import annotations_of, has_been_healthy, identity
 
 APPLIED = "canarylab.dev/applied"
 """The annotation with the digest of what was applied: an object that has it, and holds all that is wanted, needs no
@@ -135,6 +135,14 @@ def stamped(wanted: dict[str, Any]) -> dict[str, Any]:
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
     meta = wanted["metadata"]
     return {**wanted, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), APPLIED: digest}}}
+
+
+def is_applied(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool:
+    """Whether what is there was applied from the same `wanted`, which is stamped; somebody may have changed it since.
+
+    Pure.
+    """
+    return live is not None and annotations_of(live).get(APPLIED) == annotations_of(wanted).get(APPLIED)
 
 
 def is_within(wanted: Any, live: Any) -> bool:

@@ -16,9 +16,9 @@ import httpx2 as httpx
 import socksio
 
 from canarylab.errors import CanarylabError, MachineError, NotYetObservableError
-from canarylab.kube import certificates, entries, proxies, refusals
+from canarylab.kube import api_server_proxy, certificates, kubeconfig_entries, kubeconfig_refusals
 from canarylab.kube.credentials import ExecCredentials, authentication, impersonation
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 REQUEST_TIMEOUT = 15.0
 """Seconds until an answer has to begin."""
@@ -105,8 +105,8 @@ class Connection:
         self.kubeconfig = kubeconfig
         self.context = context
         cluster, user = _entries(kubeconfig, context, config if config is not None else _read(kubeconfig))
-        self._route = proxies.route(
-            entries.server_url(cluster), cluster.get("proxy-url"), os.environ if by_proxy else {}
+        self._route = api_server_proxy.route(
+            kubeconfig_entries.server_url(cluster), cluster.get("proxy-url"), os.environ if by_proxy else {}
         )
         self._http = _client(kubeconfig, cluster, user, self._route.proxy)
 
@@ -190,7 +190,7 @@ def _client(kubeconfig: Path, cluster: Mapping[str, Any], user: Mapping[str, Any
     """A client that asks as kubectl would; a file that is no certificate is a cluster that can't be asked yet."""
     auth = authentication(user, cluster)
     try:
-        context = certificates.tls_context(cluster, user if entries.is_secure(cluster) else {})
+        context = certificates.tls_context(cluster, user if kubeconfig_entries.is_secure(cluster) else {})
         if isinstance(auth, ExecCredentials):
             auth.load_certificate(context)
     except (OSError, ValueError) as error:
@@ -203,7 +203,7 @@ def _client(kubeconfig: Path, cluster: Mapping[str, Any], user: Mapping[str, Any
     if cluster.get("disable-compression"):
         headers.append((b"Accept-Encoding", b"identity"))
     return httpx.Client(
-        base_url=entries.server_url(cluster),
+        base_url=kubeconfig_entries.server_url(cluster),
         headers=headers,
         auth=auth,
         timeout=httpx.Timeout(REQUEST_TIMEOUT),
@@ -237,8 +237,9 @@ def _entries(kubeconfig: Path, context: str, raw: Mapping[str, Any]) -> tuple[di
         what = f"context {context!r} refers to a cluster the kubeconfig doesn't have: {inner.get('cluster')!r}"
         remedy = "fix the kubeconfig, or let the cluster's own tool write it again"
         raise NotYetObservableError(what, where=str(kubeconfig), remedy=remedy)
-    cluster, user = entries.absolute(found, kubeconfig.parent), entries.absolute(user or {}, kubeconfig.parent)
-    for fault in refusals.faults(inner, cluster, user):
+    cluster = kubeconfig_entries.absolute(found, kubeconfig.parent)
+    user = kubeconfig_entries.absolute(user or {}, kubeconfig.parent)
+    for fault in kubeconfig_refusals.faults(inner, cluster, user):
         raise MachineError(fault.what, where=f"{kubeconfig}, {fault.key}", why=fault.why, remedy=fault.remedy)
     return cluster, user
 

@@ -22,7 +22,7 @@ import httpx2 as httpx
 
 from canarylab.errors import MachineError
 from canarylab.kube import certificates
-from canarylab.kube.entries import is_secure, is_sendable, logs_in_otherwise
+from canarylab.kube.kubeconfig_entries import is_secure, is_sendable, logs_in_otherwise
 
 _SECONDS = 300.0
 """How long such a program may take: some open a browser and wait for a login."""

@@ -26,19 +26,25 @@ if TYPE_CHECKING:
 _PROTOCOL = "v4.channel.k8s.io"
 _DATA, _ERROR = b"\x00", b"\x01"
 _CHUNK = 1 << 16
-_TIMEOUT = 10.0
+_SILENCE_SECONDS = 10.0
 _NOT_IT = "see that the port is the right one: `kubectl get pod -o yaml` names those of the pod's containers"
 _OK = 200
 
 
 class PodPort:
-    """One HTTP connection to a port of a pod, opened when first asked and again after it broke. Not for two threads."""
+    """One HTTP connection to a port of a pod, opened when first asked and again after it broke. Not for two threads.
 
-    def __init__(self, cluster: Cluster, namespace: str, pod: str, port: int) -> None:
+    `silence`: seconds after which a pod that sends nothing is given up.
+    """
+
+    def __init__(
+        self, cluster: Cluster, namespace: str, pod: str, port: int, *, silence: float = _SILENCE_SECONDS
+    ) -> None:
         self._cluster = cluster
         self._path = cluster.resource("v1", "Pod").path(namespace, pod, "portforward")
         self._port = port
         self._where = f"Pod {namespace}/{pod}, port {port}"
+        self._silence = silence
         self._channel: _Channel | None = None
         self._http = h11.Connection(h11.CLIENT)
 
@@ -73,7 +79,7 @@ class PodPort:
 
     def _ask(self, path: str) -> bytes:
         if self._channel is None:
-            self._channel = _Channel(self._cluster, self._path, self._port, self._where)
+            self._channel = _Channel(self._cluster, self._path, self._port, self._where, self._silence)
             self._http = h11.Connection(h11.CLIENT)
         try:
             return self._exchange(self._channel, path)
@@ -113,8 +119,9 @@ class PodPort:
 class _Channel:
     """The bytes of the port, to and fro. Raises ApiError for whatever cuts it."""
 
-    def __init__(self, cluster: Cluster, path: str, port: int, where: str) -> None:
+    def __init__(self, cluster: Cluster, path: str, port: int, where: str, silence: float) -> None:
         self._where = where
+        self._silence = silence
         self._frames = Connection(ConnectionType.CLIENT)
         self._preambles = {_DATA, _ERROR}
         self._message = b""
@@ -132,7 +139,7 @@ class _Channel:
             raise ApiError("the server refused the WebSocket upgrade", None, where=where)
 
     def send(self, data: bytes) -> None:
-        self._upgraded.write(self._frames.send(BytesMessage(data=_DATA + data)), _TIMEOUT)
+        self._upgraded.write(self._frames.send(BytesMessage(data=_DATA + data)), self._silence)
 
     def receive(self) -> bytes:
         """The next bytes of the port, at least one; b"" once the pod has closed it."""
@@ -142,7 +149,7 @@ class _Channel:
                     return self._end(event)
                 if data := self._took(event):
                     return data
-            self._frames.receive_data(self._upgraded.read(_CHUNK, _TIMEOUT) or None)
+            self._frames.receive_data(self._upgraded.read(_CHUNK, self._silence) or None)
 
     def _end(self, closing: CloseConnection) -> bytes:
         if closing.code == CloseReason.NORMAL_CLOSURE:
@@ -158,7 +165,7 @@ class _Channel:
                     message, self._message = self._message, b""
                     return self._data(message)
             case Ping():
-                self._upgraded.write(self._frames.send(event.response()), _TIMEOUT)
+                self._upgraded.write(self._frames.send(event.response()), self._silence)
         return b""
 
     def _data(self, message: bytes) -> bytes:

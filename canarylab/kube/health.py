@@ -96,8 +96,13 @@ def gateway_health(gateway: Object, name: str) -> str | None:
     """
     lacks_address = condition(gateway, "Programmed").get("reason") == "AddressNotAssigned"
     kinds = ("Accepted",) if lacks_address else ("Accepted", "Programmed")
-    unmet = _unmet(gateway, gateway["metadata"].get("generation", 0), kinds)
-    return f"Gateway {name} isn't {unmet}" if unmet else None
+    if unmet := _unmet(gateway, gateway["metadata"].get("generation", 0), kinds):
+        return f"Gateway {name} isn't {unmet}"
+    for listener in gateway.get("status", {}).get("listeners", []):  # of a certificate that isn't there only this says
+        status = {"status": listener}
+        if condition(status, "ResolvedRefs").get("status") == "False":
+            return f"Gateway {name}, listener {listener.get('name')} isn't {_unmet(status, 0, ('ResolvedRefs',))}"
+    return None
 
 
 def http_route_health(route: Object, name: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 import yaml
 
+from canarylab.cancel import Cancel, wait_until
 from canarylab.errors import CanarylabError
 from canarylab.files import NO_ROOM, private_folder, write_private
 from canarylab.removal import Removal
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 _MARK = "canarylab.dev"
 _SECTIONS = ("clusters", "contexts", "users")
@@ -151,26 +151,26 @@ def is_merged(own: dict[str, Any], profile: str) -> bool:
     return all(_entries(config, section, profile) == own[section] for section in _SECTIONS)
 
 
-def add(own: dict[str, Any], profile: str) -> None:
-    """Add the profile's context; the current context stays what it was."""
+def add(own: dict[str, Any], profile: str, cancel: Cancel | None = None) -> None:
+    """Add the profile's context; the current context stays what it was. `cancel` ends the wait for kubectl's lock."""
     path = path_of(profile)
     refuse_foreign(profile)
-    with _locked(path):
+    with _locked(path, cancel):
         write_private(path, as_text(merged(load(path), own, profile)))
 
 
-def remove(profile: str) -> list[Removal]:
+def remove(profile: str, cancel: Cancel | None = None) -> list[Removal]:
     """Take the profile's context out again, if it is ours."""
     path = path_of(profile)
     if not path.exists() or not _is_ours(load(path), profile):
         return []
-    drop(profile, path)
+    drop(profile, path, cancel)
     return [Removal(f"context, cluster and user {profile} in {path}", "removed")]
 
 
-def drop(profile: str, path: Path) -> None:
+def drop(profile: str, path: Path, cancel: Cancel | None = None) -> None:
     """Take the profile's context out of a file, whoever made it; a file in which nothing else is goes with it."""
-    with _locked(path):
+    with _locked(path, cancel):
         rest = without(load(path), profile)
         if any(rest.get(section) for section in _SECTIONS):
             write_private(path, as_text(rest))
@@ -179,25 +179,26 @@ def drop(profile: str, path: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, cancel: Cancel | None) -> Iterator[None]:
     """kubectl's own lock: a file beside the kubeconfig that only one can create."""
     private_folder(path.parent)
-    lock = path.with_name(path.name + ".lock")
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
-            break
-        except OSError as error:
-            if error.errno in NO_ROOM:  # nobody else can take it either
-                break
-            if not isinstance(error, FileExistsError):
-                raise
-            if time.monotonic() > deadline:
-                remedy = f"if no kubectl runs: rm {lock}"
-                raise CanarylabError("the kubeconfig is locked", where=str(lock), remedy=remedy) from None
-            time.sleep(0.1)
+    lock, cancel = path.with_name(path.name + ".lock"), cancel or Cancel()
+    deadline = cancel.now() + _LOCK_SECONDS
+    if not wait_until(lambda: _took(lock), deadline=deadline, cancel=cancel, interval=0.1):
+        remedy = f"if no kubectl runs: rm {lock}"
+        raise CanarylabError("the kubeconfig is locked", where=str(lock), remedy=remedy)
     try:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _took(lock: Path) -> bool:
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_ROOM:  # where it is, nobody else can take it either
+            raise
+    return True

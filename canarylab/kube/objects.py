@@ -55,7 +55,7 @@ def identity(obj: Object) -> tuple[str, str, str]:
     return obj["apiVersion"], obj["kind"], obj["metadata"]["name"]
 
 
-def is_going(obj: Object | None) -> bool:
+def is_terminating(obj: Object | None) -> bool:
     """Whether it is being deleted."""
     return dig(obj, "metadata", "deletionTimestamp") is not None
 

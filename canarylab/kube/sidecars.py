@@ -38,6 +38,6 @@ def too_early(namespace: Object, pod: Object) -> str:
         if f"f:{LABEL}" in labels and str(entry.get("time")) > str(began):
             return f"it began at {began}, and its namespace got the label {LABEL} only at {entry['time']}"
     return (
-        f"its namespace asks for one, but when the pod began, at {began}, either the label wasn't there yet or istiod "
-        "didn't answer"
+        f"its namespace asks for one, but when the pod began, at {began}, most likely the label wasn't there yet, or "
+        "istiod didn't answer"
     )

@@ -2,7 +2,7 @@
 
 It fits where it is the same chart, or the same programs, at the playbook's minor version or a later one of the same
 major, with its Deployments in health and its Services on the ports that the playbook asks for. What fits is used, and
-never upgraded or removed; what doesn't is a clash, reported before anything is changed.
+never upgraded or removed; what doesn't is a conflict, reported before anything is changed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ISTIOD = {"app": "istiod"}
 """The label of Istio's control plane, of whichever revision and however installed."""
 
 
-class ClashError(StageError):
+class ConflictError(StageError):
     """What is there already and what the playbook wants can't both be."""
 
 
-def clash(stage: str, what: str, why: str) -> ClashError:
+def conflict(stage: str, what: str, why: str) -> ConflictError:
     """The error for what is in a stage's place and doesn't fit, `why` in words."""
-    return ClashError(
+    return ConflictError(
         what,
         where=f"stage {stage}",
         why=why,
@@ -48,7 +48,7 @@ def is_at_least(found: str, wanted: str) -> bool:
     return major == wanted_major and minor >= wanted_minor
 
 
-def misfit_of_version(what: str, found: str, wanted: str) -> str | None:
+def version_mismatch(what: str, found: str, wanted: str) -> str | None:
     """Why a version that was found can't be used, `what` being of it; None where it can."""
     if is_at_least(found, wanted):
         return None
@@ -77,55 +77,53 @@ def found_release(
 ) -> str | None:
     """In words, what stands in the place of a release that isn't ours, and fits; None where nothing does.
 
-    Raises ClashError for what doesn't fit.
+    Raises ConflictError for what doesn't fit.
     """
     cluster, name, namespace = ctx.cluster, wanted.name, wanted.namespace
     if records:
         found, version = f"release {namespace}/{name}", f"{records[0].chart} {records[0].version}"
-        misfit = misfit_of_release(cluster, records[0], wanted, rendered)
+        mismatch = release_mismatch(cluster, records[0], wanted, rendered)
     elif there := taken(cluster, rendered, name, namespace):
         found, version = _some(there), "installed without Helm, or by another release"
-        misfit = misfit_of_objects(cluster, rendered, wanted.version)
+        mismatch = objects_mismatch(cluster, rendered, wanted.version)
     else:
         refuse_second_istiod(cluster, rendered, name)
         return None
-    if misfit:
-        raise clash(name, f"{found} is there already, and doesn't fit", misfit)
+    if mismatch:
+        raise conflict(name, f"{found} is there already, and doesn't fit", mismatch)
     return f"{found} ({version}) is somebody else's, and fits"
 
 
-def misfit_of_release(
-    cluster: Cluster, found: Release, wanted: WantedRelease, rendered: Iterable[Object]
-) -> str | None:
+def release_mismatch(cluster: Cluster, found: Release, wanted: WantedRelease, rendered: Iterable[Object]) -> str | None:
     """Why a release that somebody else installed under our name can't be used; None where it can."""
     if found.chart != wanted.chart:
         return f"its chart is {found.chart}, the playbook's is {wanted.chart}"
     if found.status != "deployed":
         return f"it is {found.status}"
     return (
-        misfit_of_version("it", found.version, wanted.version)
+        version_mismatch("it", found.version, wanted.version)
         or first_unhealthy(cluster, found.objects)
         or _lacking_ports(cluster, rendered)
     )
 
 
-def misfit_of_objects(cluster: Cluster, rendered: Sequence[Object], version: str) -> str | None:
+def objects_mismatch(cluster: Cluster, rendered: Sequence[Object], version: str) -> str | None:
     """Why what was installed without Helm, or under another release, can't stand for the chart; None where it can."""
     main = [obj for obj in rendered if obj["kind"] in ("Deployment", "CustomResourceDefinition")]
     if not main:
         return "none of its objects says which version it is"
     if missing := [obj for obj in main if live_object(cluster, obj) is None]:
         return f"it lacks {_some(missing)}"
-    misfits = (_misfit_of_deployment(cluster, obj, version) for obj in main if obj["kind"] == "Deployment")
-    return next(filter(None, misfits), None) or _lacking_ports(cluster, rendered)
+    mismatches = (_deployment_mismatch(cluster, obj, version) for obj in main if obj["kind"] == "Deployment")
+    return next(filter(None, mismatches), None) or _lacking_ports(cluster, rendered)
 
 
-def _misfit_of_deployment(cluster: Cluster, wanted: Object, version: str) -> str | None:
+def _deployment_mismatch(cluster: Cluster, wanted: Object, version: str) -> str | None:
     found = version_of(live_object(cluster, wanted) or {})
     if found is None and version_of(wanted) is not None:
         return f"{subject(wanted)} doesn't say which version it is"
-    misfit = misfit_of_version(subject(wanted), found, version) if found else None
-    return misfit or workload_health(cluster, wanted)
+    mismatch = version_mismatch(subject(wanted), found, version) if found else None
+    return mismatch or workload_health(cluster, wanted)
 
 
 def version_of(deployment: Object) -> str | None:
@@ -143,13 +141,13 @@ def taken(cluster: Cluster, rendered: Iterable[Object], release: str, namespace:
 
 
 def refuse_second_istiod(cluster: Cluster, rendered: Iterable[Object], stage: str) -> None:
-    """Raise ClashError for an Istio that runs under another name or in another namespace.
+    """Raise ConflictError for an Istio that runs under another name or in another namespace.
 
     Two of them inject, validate and write certificates into the same namespaces, unless they were set up for that.
     """
     is_istiod = any(labels_of(obj).items() >= ISTIOD.items() for obj in rendered if obj["kind"] == "Deployment")
     if is_istiod and (others := cluster.list("apps/v1", "Deployment", labels=ISTIOD)):
-        raise clash(stage, f"{subject(others[0])} is another Istio", "two control planes would act on the same pods")
+        raise conflict(stage, f"{subject(others[0])} is another Istio", "two control planes would act on the same pods")
 
 
 def _lacking_ports(cluster: Cluster, rendered: Iterable[Object]) -> str | None:

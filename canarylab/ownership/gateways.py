@@ -12,7 +12,7 @@ from canarylab.ownership import foreign
 
 
 def refuse_shared(ctx: Context, stage: str, objects: Iterable[Object]) -> None:
-    """Raise ClashError for a Gateway that would configure somebody else's gateway too.
+    """Raise ConflictError for a Gateway that would configure somebody else's gateway too.
 
     Istio applies a Gateway to every pod that its selector matches, in whatever namespace.
     """
@@ -21,7 +21,7 @@ def refuse_shared(ctx: Context, stage: str, objects: Iterable[Object]) -> None:
         selector = gateway["spec"]["selector"]
         if selector.items() <= labels_of(found["spec"]["template"]).items():
             words = ", ".join(f"{key}={value}" for key, value in selector.items())
-            raise foreign.clash(
+            raise foreign.conflict(
                 stage,
                 f"{subject(gateway)} would open its ports on somebody else's gateway, {subject(found)}",
                 f"its selector {words} matches the pods of both",

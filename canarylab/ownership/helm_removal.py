@@ -14,7 +14,7 @@ from canarylab.errors import StageError
 from canarylab.kube.apply import live_object, subject
 from canarylab.kube.objects import identity, managers_of, owner_of
 from canarylab.kube.watch import Watch
-from canarylab.ownership import definitions, foreign, namespaces
+from canarylab.ownership import crds, foreign, namespaces
 from canarylab.removal import Removal
 from canarylab.tools.helm import RECORD_LABELS, Release
 
@@ -85,7 +85,7 @@ def labels_of_found(ctx: Context, records: Sequence[Release], render: Render) ->
 def _definition(ctx: Context, live: dict[str, Any], release: Release) -> Removal:
     if found_label(live["metadata"]["name"]) in release.labels:
         return Removal(subject(live), "left", "it was there before: an earlier release had left it")
-    return definitions.removal(ctx, live)
+    return crds.removal(ctx, live)
 
 
 def _of_control_plane(ctx: Context, release: Release) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 from canarylab.contract.context import Context
 from canarylab.errors import StageError
 from canarylab.kube.client import FIELD_MANAGER, ApiError, Cluster
-from canarylab.kube.objects import is_going, listed, managers_of, owned, owner_of
+from canarylab.kube.objects import is_terminating, listed, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
 from canarylab.ownership.listing import list_if_served
 from canarylab.removal import Removal
@@ -22,15 +22,15 @@ _PASSING = ("Event", "Lease", "EndpointSlice", "Endpoints", "PodMetrics")
 """Kinds that hold nothing of anybody's."""
 
 
-def is_terminating(cluster: Cluster, name: str) -> bool:
+def is_namespace_terminating(cluster: Cluster, name: str) -> bool:
     """Whether it is being deleted: what is still in it is going, and nothing new can be made in it."""
-    return is_going(cluster.get("v1", "Namespace", name))
+    return is_terminating(cluster.get("v1", "Namespace", name))
 
 
 def standing(cluster: Cluster, name: str) -> dict[str, Any] | None:
     """The namespace as it is; None where there is none, or it is being deleted and has to be made anew."""
     live = cluster.get("v1", "Namespace", name)
-    return None if is_going(live) else live
+    return None if is_terminating(live) else live
 
 
 def await_gone(ctx: Context, name: str) -> None:
@@ -40,7 +40,7 @@ def await_gone(ctx: Context, name: str) -> None:
     """
 
     def look() -> str | None:
-        return _what_holds(ctx.cluster, name) if is_terminating(ctx.cluster, name) else None
+        return _what_holds(ctx.cluster, name) if is_namespace_terminating(ctx.cluster, name) else None
 
     if look() is None:
         return
@@ -129,5 +129,5 @@ def _of_others(ctx: Context, name: str) -> list[str]:
 def _comes_by_itself(obj: dict[str, Any], profile: str) -> bool:
     meta, managers = obj["metadata"], managers_of(obj)
     comes_with_all = (obj["kind"], meta["name"]) in _IN_EVERY_ONE
-    goes_anyway = is_going(obj) or bool(meta.get("ownerReferences"))
+    goes_anyway = is_terminating(obj) or bool(meta.get("ownerReferences"))
     return comes_with_all or goes_anyway or owner_of(obj) == profile or bool(managers and managers <= _CONTROLLERS)

@@ -54,7 +54,7 @@ class GuestCluster(Ownership):
     def found_release(
         self, ctx: Context, wanted: WantedRelease, records: Sequence[Release], render: Render
     ) -> str | None:
-        """Raises ClashError for what doesn't fit."""
+        """Raises ConflictError for what doesn't fit."""
         if any(self.is_ours(ctx, release.labels) for release in records):
             return None
         return foreign.found_release(ctx, wanted, records, render())

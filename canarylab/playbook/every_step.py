@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 from canarylab.contract.step import Step
 from canarylab.yamlfile.document import Document
-from canarylab.yamlfile.problems import Place, choose
-from canarylab.yamlfile.strict import Found
+from canarylab.yamlfile.playbook_yaml import Found
+from canarylab.yamlfile.problems import Place, did_you_mean
 
 KEY = "every-step"
 
 
-def spread(document: Document, steps: Mapping[str, type[Step]]) -> Document:
+def add_to_steps(document: Document, steps: Mapping[str, type[Step]]) -> Document:
     """The same file with each step given, of what `every-step` says, the options its kind knows and it lacks.
 
     Raises PlaybookError for an option that no kind of step has. What isn't formed as a playbook is left as it is.
@@ -30,7 +30,7 @@ def spread(document: Document, steps: Mapping[str, type[Step]]) -> Document:
     for option in common:
         if not any(option in options for options in known.values()):
             every = {each for options in known.values() for each in options}
-            raise document.problem((KEY, option), "isn't an option of any kind of step", choose(option, every))
+            raise document.problem((KEY, option), "isn't an option of any kind of step", did_you_mean(option, every))
     if not isinstance(demo, list):
         return document
     tree, given = dict(document.tree), list(demo)

@@ -11,8 +11,8 @@ from canarylab.contract.playbook import StageHead
 from canarylab.contract.provider import Provider
 from canarylab.contract.stage import Stage
 from canarylab.contract.step import Step
-from canarylab.discovery import discover
 from canarylab.errors import CanarylabError
+from canarylab.kind_discovery import discover
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import copy
 import dataclasses
 from collections.abc import Collection
 
-from canarylab import graph
+from canarylab import needs_graph
 from canarylab.contract.playbook import Limits, Playbook
 from canarylab.contract.provider import Provider
 from canarylab.contract.stage import AnyStage
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 
 def with_infrastructure(playbook: Playbook, provider: Provider) -> Playbook:
@@ -43,7 +43,7 @@ def _refuse_unknown_needs(playbook: Playbook, infrastructure: Collection[str]) -
     for stage in playbook.stages:
         for index, need in enumerate(stage.needs):
             if need not in known:
-                raise stage.problem(("needs", index), f"there is no stage {need!r}", choose(need, known))
+                raise stage.problem(("needs", index), f"there is no stage {need!r}", did_you_mean(need, known))
 
 
 def _attached(
@@ -56,7 +56,7 @@ def _attached(
         reach[stage.name] = frozenset({stage.name}).union(*(reach[need] for need in stage.needs))
     named = {stage.name: stage for stage in stages}
     attached: dict[str, AnyStage] = {}
-    for name in graph.order({name: stage.needs for name, stage in named.items()}):
+    for name in needs_graph.order({name: stage.needs for name, stage in named.items()}):
         stage = named[name]
         wanted = image_needs if stage.kind == "image" else ("cluster",)
         reached = frozenset[str]().union(*(reach[need] for need in stage.needs))

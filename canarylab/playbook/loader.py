@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from canarylab import graph
+from canarylab import needs_graph
 from canarylab.contract.playbook import ClusterSpec, Limits, Playbook, PlaybookFile, StageHead, profile_name
 from canarylab.contract.stage import Stage
 from canarylab.contract.step import Step
@@ -18,7 +18,7 @@ from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.parts import SUFFIXES, Part, base_of, named_files, parts_of
 from canarylab.playbook.reading import read_playbook
 from canarylab.yamlfile.document import Document
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 PLAYBOOKS = REPOSITORY / "playbooks"
 
@@ -32,7 +32,8 @@ def find_playbook(name: str, folder: Path = PLAYBOOKS) -> Path:
         return Path(name)
     known = named_files(folder)
     if name not in known:
-        raise UsageError(f"there is no playbook {name!r} in {folder}", remedy=f"{choose(name, known)}; or give a path")
+        remedy = f"{did_you_mean(name, known)}; or give a path"
+        raise UsageError(f"there is no playbook {name!r} in {folder}", remedy=remedy)
     return known[name]
 
 
@@ -43,7 +44,7 @@ def load(path: Path, *, extensions: Extensions | None = None, **given: str | Non
     PlaybookError for whatever is wrong in the file, UsageError for a profile or a provider given here that can't be.
     """
     extensions = extensions or Extensions.discovered()
-    document = every_step.spread(read_playbook(path), extensions.steps)
+    document = every_step.add_to_steps(read_playbook(path), extensions.steps)
     content = document.validate(PlaybookFile, document.value)
     _check_provider(document, content.cluster, extensions)
     parts = [*parts_of(document, content.uses), Part(document, content.stages, base_of(path))]
@@ -66,7 +67,7 @@ def load(path: Path, *, extensions: Extensions | None = None, **given: str | Non
 def _check_provider(document: Document, cluster: ClusterSpec, extensions: Extensions) -> None:
     if cluster.provider is not None and cluster.provider not in extensions.providers:
         what = f"there is no provider {cluster.provider!r}"
-        raise document.problem(("cluster", "provider"), what, choose(cluster.provider, extensions.providers))
+        raise document.problem(("cluster", "provider"), what, did_you_mean(cluster.provider, extensions.providers))
 
 
 def overridden(
@@ -86,7 +87,7 @@ def overridden(
                 f"{profile!r} isn't a valid profile name", why=str(error), remedy="choose another name"
             ) from error
     if provider is not None and provider not in extensions.providers:
-        raise UsageError(f"there is no provider {provider!r}", remedy=choose(provider, extensions.providers))
+        raise UsageError(f"there is no provider {provider!r}", remedy=did_you_mean(provider, extensions.providers))
     given = {"profile": profile, "provider": provider, "context": context}
     return cluster.model_copy(update={key: value for key, value in given.items() if value is not None})
 
@@ -114,7 +115,7 @@ def _stage(part: Part, name: str, extensions: Extensions) -> tuple[Stage[Any, An
     head = document.validate(StageHead, {key: values[key] for key in _HEAD & values.keys()})
     if head.kind not in extensions.stages:
         what = f"there is no kind of stage {head.kind!r}"
-        raise document.problem(("kind",), what, choose(head.kind, extensions.stages))
+        raise document.problem(("kind",), what, did_you_mean(head.kind, extensions.stages))
     cls = extensions.stages[head.kind]
     own = {key: value for key, value in values.items() if key not in _HEAD}
     options = document.validate(cls.Options, own, also=_HEAD)
@@ -130,7 +131,7 @@ _HEAD = frozenset(StageHead.model_fields)
 
 def _refuse_cycles(stages: tuple[Stage[Any, Any], ...]) -> None:
     named = {stage.name: stage for stage in stages}
-    if cycle := graph.find_cycle({stage.name: stage.needs for stage in stages}):
+    if cycle := needs_graph.find_cycle({stage.name: stage.needs for stage in stages}):
         first, second = named[cycle[0]], cycle[1]
         what, remedy = f"{second} needs itself", "take it out of its own needs"
         if first.name != second:
@@ -145,6 +146,6 @@ def _step(document: Document, content: Mapping[str, Any], extensions: Extensions
         raise document.problem((), what, "write `- kind: {...}`, each step in a list item of its own")
     [(kind, values)] = content.items()
     if kind not in extensions.steps:
-        raise document.problem((kind,), f"there is no kind of step {kind!r}", choose(kind, extensions.steps))
+        raise document.problem((kind,), f"there is no kind of step {kind!r}", did_you_mean(kind, extensions.steps))
     cls, options = extensions.steps[kind], document.below(kind)
     return cls(options.validate(cls.Options, {} if values is None else values), options)

@@ -14,7 +14,7 @@ from canarylab.contract.playbook import PartFile
 from canarylab.paths import REPOSITORY, normal
 from canarylab.playbook.reading import read_playbook
 from canarylab.yamlfile.document import Document
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 SUFFIXES = (".yaml", ".yml")
 """How the names of a playbook's files end."""
@@ -47,7 +47,7 @@ def parts_of(document: Document, names: Sequence[str]) -> list[Part]:
     for index, name in enumerate(names):
         place = ("uses", index)
         if name not in known:
-            raise document.problem(place, f"there is no part {name!r}", choose(name, known))
+            raise document.problem(place, f"there is no part {name!r}", did_you_mean(name, known))
         if name in names[:index]:
             raise document.problem(place, f"part {name!r} appears twice", "name it once")
     return [_read(known[name]) for name in names]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from canarylab.errors import PlaybookError
 from canarylab.yamlfile.document import Document
+from canarylab.yamlfile.playbook_yaml import parse
 from canarylab.yamlfile.problems import file_problem, problem
-from canarylab.yamlfile.strict import parse
 
 MAX_BYTES = 1024 * 1024
 """A playbook is a few kilobytes; whatever is larger than this was not meant to be one."""

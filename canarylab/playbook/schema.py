@@ -11,7 +11,7 @@ import pydantic
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from canarylab import graph
+from canarylab import needs_graph
 from canarylab.contract.playbook import PlaybookFile, StageHead
 from canarylab.contract.stage import Stage
 from canarylab.contract.step import Step
@@ -104,7 +104,9 @@ def _name(reference: JsonSchema) -> str:
 
 def _used(top: JsonSchema, definitions: dict[str, JsonSchema]) -> dict[str, JsonSchema]:
     """The definitions that are referred to, by name."""
-    used = graph.with_needs({"": _referred(top), **{name: _referred(each) for name, each in definitions.items()}}, [""])
+    used = needs_graph.with_needs(
+        {"": _referred(top), **{name: _referred(each) for name, each in definitions.items()}}, [""]
+    )
     return {name: definitions[name] for name in sorted(used - {""})}
 
 

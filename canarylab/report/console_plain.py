@@ -8,12 +8,12 @@ from typing import TextIO
 
 from canarylab import events
 from canarylab.report import wording
+from canarylab.report.formatting import first_line, seconds
 from canarylab.report.lines import Line, Piece, as_text, line, marked
 from canarylab.report.marks import marks_of
 from canarylab.report.output import Output
 from canarylab.report.reader import Reader
 from canarylab.report.run_view import RunView
-from canarylab.report.text import first_line, seconds
 
 COUNTED_EVERY = 10.0
 """Seconds between two lines of work that is counted."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from canarylab.report import page
+from canarylab.report.formatting import count
 from canarylab.report.lines import Line, Piece, is_command, line
 from canarylab.report.marks import Marks
-from canarylab.report.text import count
 
 if TYPE_CHECKING:
     from canarylab.contract.provider import Finding

@@ -9,9 +9,9 @@ from typing import Any, TextIO
 
 from canarylab.events import Event
 from canarylab.kube.times import timestamp
+from canarylab.report.formatting import unicode_only
 from canarylab.report.output import Output
 from canarylab.report.reader import Reader
-from canarylab.report.text import unicode_only
 
 
 def to_json(value: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canarylab.report.text import clean
+from canarylab.report.formatting import clean
 
 _PROGRAMS = frozenset(
     ("sudo", "brew", "invoke", "kubectl", "helm", "minikube", "docker", "curl", "open", "export", "arch", "pip")

@@ -13,11 +13,11 @@ from rich.console import ConsoleDimensions
 from rich.text import Text
 
 from canarylab.report import wording
+from canarylab.report.formatting import clean, clock, count, first_line, names, roughly, tenths
 from canarylab.report.lines import all_text, is_command
 from canarylab.report.marks import Marks
 from canarylab.report.rich_lines import cut, fit
 from canarylab.report.run_view import RunView, StageView, Status, Work
-from canarylab.report.text import clean, clock, count, first_line, names, roughly, tenths
 
 _IMPORTANCE: tuple[Status, ...] = (
     *("running", "failed", "interrupted", "planned", "waiting"),

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
+from canarylab.report.formatting import clean
 from canarylab.report.lines import Line, Piece
 from canarylab.report.marks import Marks
 from canarylab.report.output import forgiving
-from canarylab.report.text import clean
 
 _BESIDE_LEAST = 24
 """Cells that a text has to have beside its lead: with less it would be cut into words, or letters, one a line."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO, TypedDict
 
 from canarylab.report import page
+from canarylab.report.formatting import clean
 from canarylab.report.lines import EMPTY, Line, Piece, block, line, marked
 from canarylab.report.marks import Marks
-from canarylab.report.text import clean
 
 _COLUMNS = re.compile(r"([\s│├└─]*\S.*?)(\s{2,})(\S.*)")
 """A row of the plugin's tree: its branches and the name, the padding, the other columns."""

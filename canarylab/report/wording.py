@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from canarylab.events import Fact, Failure, Notice, RunFinished, RunStarted, StageChange
+from canarylab.report.formatting import clean, count, seconds
 from canarylab.report.lines import Line, Piece, block, line, marked
 from canarylab.report.marks import Marks
 from canarylab.report.run_view import DEMONSTRATION, RunView, StageView
-from canarylab.report.text import clean, count, seconds
 
 _ACTIONS = {**dict.fromkeys(("create", "build", "start"), ("+", "green")), "remove": ("-", "red")}
 """Sign and style of an action; any other changes what is there."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.times import epoch
 from canarylab.kube.watch import Watch
-from canarylab.rollouts.routing import CANARY
 from canarylab.rollouts.strategy import steps_of
+from canarylab.rollouts.traffic_routing import CANARY
 from canarylab.rollouts.view import API_VERSION
 
 if TYPE_CHECKING:

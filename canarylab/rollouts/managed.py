@@ -15,10 +15,10 @@ from canarylab.kube.client import ApiError, is_served
 from canarylab.kube.objects import Object, dig, has_been_healthy, listed
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes.virtual_services import target
-from canarylab.rollouts.routing import (
+from canarylab.rollouts.traffic_routing import (
     ISTIO,
     ListedVirtualService,
-    Sides,
+    StableAndCanary,
     listed_http_routes,
     listed_virtual_services,
     managed_routes,
@@ -174,19 +174,19 @@ def _virtual_service(rollout: Object, wanted: dict[str, Any], live: Object) -> N
 def _http_route(rollout: Object, wanted: dict[str, Any], live: Object) -> None:
     if not _is_among(wanted, listed_http_routes(rollout)):
         return
-    sides, rules = Sides.of(rollout), listed(wanted, "spec", "rules")
+    both, rules = StableAndCanary.of(rollout), listed(wanted, "spec", "rules")
     matches = [dig(rule, "matches") for rule in rules]
 
     def is_made(rule: Any) -> bool:
         """Argo's plugin gives its rules no name: one for the canary alone, for requests that no other rule names."""
         names = {dig(one, "name") for one in listed(rule, "backendRefs")}
-        return bool(managed_routes(rollout)) and names == {sides.canary} and dig(rule, "matches") not in matches
+        return bool(managed_routes(rollout)) and names == {both.canary} and dig(rule, "matches") not in matches
 
     before = listed(live, "spec", "rules")
     for rule, found in _paired(rules, [one for one in before if not is_made(one)]):
         for backend in listed(rule, "backendRefs"):
             for there in listed(found, "backendRefs"):
-                if sides.side(str(dig(backend, "name")), "") and dig(there, "name") == dig(backend, "name"):
+                if both.role(str(dig(backend, "name")), "") and dig(there, "name") == dig(backend, "name"):
                     _keep_weight(backend, there)
     if rules:
         wanted["spec"]["rules"] = _woven(before, rules, is_made)
@@ -217,10 +217,10 @@ def _keep_weight(wanted: dict[str, Any], live: Object) -> None:
 
 def _keep_destinations(rollout: Object, wanted: dict[str, Any], live: Object) -> None:
     """The weights of stable and canary, and what an experiment has put beside them."""
-    sides, there = Sides.of(rollout), {target(one): one for one in listed(live, "route")}
+    both, there = StableAndCanary.of(rollout), {target(one): one for one in listed(live, "route")}
     for destination in listed(wanted, "route"):
         to = target(destination)
-        if sides.side(*to) and to in there:
+        if both.role(*to) and to in there:
             _keep_weight(destination, there[to])
     extra = [one for to, one in there.items() if set(to) & set(_experimental(rollout))]
     if extra and dig(wanted, "route"):

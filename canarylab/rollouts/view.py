@@ -15,8 +15,8 @@ from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.watch import Watch
 from canarylab.kube.workloads import ROLLOUT_VERSION
 from canarylab.rollouts.revisions import RevisionView, images_of, revisions_of
-from canarylab.rollouts.routing import CANARY, full_weight
 from canarylab.rollouts.strategy import Strategy, standstill, steps_done, steps_of, strategy_of
+from canarylab.rollouts.traffic_routing import CANARY, full_weight
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context

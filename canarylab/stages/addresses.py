@@ -32,14 +32,14 @@ def why_no_address(ctx: Context, objects: Iterable[dict[str, Any]]) -> str | Non
             continue
         status = ctx.provider.access.tunnel_status(ctx)
         if status.running and status.addresses.get(name) == _PENDING:
-            refuse_lasting(ctx, status)
+            raise_if_permanent(ctx, status)
             return next((problem for problem in status.problems if name in problem), f"no address yet for {name}")
     return None
 
 
-def refuse_lasting(ctx: Context, status: TunnelStatus) -> None:
+def raise_if_permanent(ctx: Context, status: TunnelStatus) -> None:
     """Raise StageError for a problem that stays until somebody acts: there is no use in waiting for it to go."""
-    if status.lasting:
+    if status.permanent:
         what, _, remedy = status.problems[0].partition("; next: ")
         raise StageError(what, where=f"stage {ctx.stage}", remedy=f"{remedy}; then `{ctx.command('up')}`")
 

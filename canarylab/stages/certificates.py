@@ -10,7 +10,7 @@ from canarylab.contract.stage import Change
 from canarylab.kube.apply import subject
 from canarylab.kube.objects import dig
 from canarylab.kube.times import timestamp
-from canarylab.rollouts.causes import authorities
+from canarylab.rollouts.causes import replaced_authority
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -24,12 +24,12 @@ def is_outdated(ctx: Context, obj: dict[str, Any]) -> bool:
     """Whether the object is a workload that runs such a pod. Reads only."""
     labels = dig(obj, "spec", "selector", "matchLabels") if obj["kind"] in _WORKLOADS else None
     pods = ctx.cluster.list("v1", "Pod", obj["metadata"].get("namespace"), labels) if labels else []
-    return bool(authorities.outdated(ctx.cluster, pods))
+    return bool(replaced_authority.outdated(ctx.cluster, pods))
 
 
 def change(obj: dict[str, Any]) -> Change:
     """What is to be done about it."""
-    return Change("repair", subject(obj), f"its pods {authorities.STILL_HAVE}, and have to be made anew")
+    return Change("repair", subject(obj), f"its pods {replaced_authority.STILL_HAVE}, and have to be made anew")
 
 
 def restart(ctx: Context, objects: Iterable[dict[str, Any]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from canarylab.contract.context import Context
 from canarylab.contract.stage import Change, OptionsT, Stage
 from canarylab.errors import StageError
 from canarylab.kube import workloads
-from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, live_object, stamped, subject
+from canarylab.kube.apply import Comparison, IgnoredFields, compare, diff_of, is_applied, live_object, stamped, subject
 from canarylab.kube.client import ApiError, is_served
-from canarylab.kube.lost import lost
-from canarylab.kube.objects import OWNER_LABEL, dig, identity, is_going, managers_of, owned, owner_of
+from canarylab.kube.lost_entries import lost
+from canarylab.kube.objects import OWNER_LABEL, dig, identity, is_terminating, managers_of, owned, owner_of
 from canarylab.kube.watch import Watch
-from canarylab.ownership import definitions, namespaces
+from canarylab.ownership import crds, namespaces
 from canarylab.removal import Removal
+from canarylab.rollouts.causes import refusals
 from canarylab.rollouts.managed import Managed
 from canarylab.stages import addresses, unknown_kind
 
@@ -38,7 +39,7 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
     def foreign(self, ctx: Context) -> str | None:  # noqa: ARG002 - for what a cluster has once
         """In words, what somebody else installed that does in place of the objects: none is made then.
 
-        Raises ClashError where it doesn't fit.
+        Raises ConflictError where it doesn't fit.
         """
         return None
 
@@ -68,11 +69,11 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         """The objects beside what is there. Raises StageError for one that somebody else made."""
         cluster, wanted = ctx.cluster, self._wanted(ctx)
         managed = Managed.read(cluster, wanted)
-        going = {name for name in _namespaces(wanted) if namespaces.is_terminating(cluster, name)}
+        terminating = {name for name in _namespaces(wanted) if namespaces.is_namespace_terminating(cluster, name)}
         found = [
             # What is in a namespace that is being deleted is as good as gone, and so is the namespace.
             Comparison(obj, None, diff_of(None, obj))
-            if _namespace(obj) in going
+            if _namespace(obj) in terminating
             else compare(cluster, obj, self.kept(), self.manager, managed.left)
             for obj in wanted
         ]
@@ -128,7 +129,8 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         if managed.concerns(obj) or any(rule.kind == obj["kind"] for rule in self.kept()):
             # With those fields as they are at this moment: somebody may have set it since it was observed.
             obj = compare(ctx.cluster, obj, self.kept(), self.manager, managed.left).wanted
-        ctx.cluster.apply(obj, manager=self.manager)
+        with refusals.explained(ctx, subject(obj), obj["metadata"].get("namespace") or ""):
+            ctx.cluster.apply(obj, manager=self.manager)
 
     def _wanted_in_none(self, ctx: Context, obj: dict[str, Any]) -> dict[str, Any]:
         """The same object now that its kind is known to live in no namespace, with the digest of what it is so."""
@@ -156,6 +158,13 @@ class ObjectsStage(Stage[OptionsT, list[Comparison]]):
         return self.left(ctx) or list(filter(None, (_planned(ctx, obj) for obj in reversed(self._wanted(ctx)))))
 
 
+def unapplied(ctx: Context) -> Iterator[dict[str, Any]]:
+    """Of the objects that the playbook's files hold those that aren't in the cluster as they are written."""
+    for stage in ctx.playbook.stages:
+        if isinstance(stage, ObjectsStage) and stage.written():
+            yield from (obj for obj in stage._wanted(ctx) if not is_applied(obj, live_object(ctx.cluster, obj)))
+
+
 @functools.cache
 def read_list(manifest: Path) -> tuple[dict[str, Any], ...]:
     """The objects of a JSON list. Not to be changed: definitions are large, and read once a run."""
@@ -181,12 +190,12 @@ def _namespaces(objects: Sequence[dict[str, Any]]) -> set[str]:
 def _planned(ctx: Context, obj: dict[str, Any]) -> Removal | None:
     """What is to be done with it; None where it isn't there."""
     live = live_object(ctx.cluster, obj)
-    if live is None or (obj["kind"] == "Namespace" and is_going(live)):
+    if live is None or (obj["kind"] == "Namespace" and is_terminating(live)):
         return None
     if owner_of(live) != ctx.profile:
         return Removal(subject(obj), "left", "it doesn't carry this profile's label: somebody else made it")
     if obj["kind"] == "CustomResourceDefinition":
-        return definitions.removal(ctx, live)
+        return crds.removal(ctx, live)
     return Removal(subject(obj), "removed")
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from canarylab.errors import StageError
 from canarylab.kube.objects import dig, listed
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 CONFIG_MAP = "argo-rollouts-config"
 KEY = "trafficRouterPlugins"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from canarylab.errors import MachineError
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 RECORD_LABELS = {"owner": "helm"}
 """The labels of the Secrets in which Helm keeps one record a revision (helm.sh, "storage backends")."""

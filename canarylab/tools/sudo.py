@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError
 from canarylab.tools.runner import Result, Runner
 
@@ -41,18 +42,18 @@ def ask(runner: Runner, purpose: str) -> bool:
 
 
 @contextmanager
-def kept_alive(runner: Runner, is_needed: Callable[[], object] = lambda: True) -> Iterator[None]:
+def kept_alive(runner: Runner, cancel: Cancel, is_needed: Callable[[], object] = lambda: True) -> Iterator[None]:
     """Keep sudo from forgetting the password meanwhile, until nothing needs it any more."""
     over = threading.Event()
-    threading.Thread(target=_refresh, args=(runner, is_needed, over), daemon=True).start()
+    threading.Thread(target=_refresh, args=(runner, cancel, is_needed, over), daemon=True).start()
     try:
         yield
     finally:
         over.set()
 
 
-def _refresh(runner: Runner, is_needed: Callable[[], object], over: threading.Event) -> None:
-    while not over.wait(_REFRESH_SECONDS):
+def _refresh(runner: Runner, cancel: Cancel, is_needed: Callable[[], object], over: threading.Event) -> None:
+    while not cancel.sleep_unless(over, _REFRESH_SECONDS):
         try:
             if not is_needed():
                 return

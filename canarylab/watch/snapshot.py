@@ -10,7 +10,7 @@ from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object
 from canarylab.kube.watch import Watch
 from canarylab.rollouts import analysis, view
-from canarylab.rollouts.routes.objects import weighted_objects
+from canarylab.rollouts.routes.route_objects import weighted_objects
 from canarylab.rollouts.view import API_VERSION, parts_of
 
 if TYPE_CHECKING:

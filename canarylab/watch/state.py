@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canarylab.contract.cause import Cause
-from canarylab.rollouts.routes.objects import RouteWeight
+from canarylab.rollouts.routes.route_objects import RouteWeight
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
 

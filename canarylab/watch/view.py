@@ -9,10 +9,10 @@ from canarylab.kube.objects import Object, dig
 from canarylab.rollouts import steps
 from canarylab.rollouts.analysis import AnalysisRunView
 from canarylab.rollouts.revisions import RevisionView
-from canarylab.rollouts.routes.objects import RouteWeight
-from canarylab.rollouts.routes.objects import weights as route_weights
-from canarylab.rollouts.routing import CANARY, ROUTING, full_weight
+from canarylab.rollouts.routes.route_objects import RouteWeight
+from canarylab.rollouts.routes.route_objects import weights as route_weights
 from canarylab.rollouts.strategy import pause_ends_at, steps_done, steps_of
+from canarylab.rollouts.traffic_routing import CANARY, ROUTING, full_weight
 from canarylab.rollouts.view import RolloutView
 from canarylab.watch.snapshot import RolloutSnapshot
 

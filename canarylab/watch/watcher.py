@@ -40,7 +40,7 @@ class Watcher:
         self._silence: Silence | None = None
         self._answered = time.time()
         self._cause: Cause | None = None
-        self._moved = time.monotonic()
+        self._moved = ctx.cancel.now()
         self._bug: BaseException | None = None
         self._over = threading.Event()
 
@@ -91,11 +91,11 @@ class Watcher:
         """What is found once the Rollout has been where it is for some seconds."""
         before, now = self._view.rollout, seen.rollout
         if (before.phase, before.message, before.step) != (now.phase, now.message, now.step):
-            self._moved = time.monotonic()
+            self._moved = self._ctx.cancel.now()
             return None
-        if time.monotonic() - self._moved < _STILL:
+        if self._ctx.cancel.now() - self._moved < _STILL:
             return self._cause
-        self._moved = time.monotonic()
+        self._moved = self._ctx.cancel.now()
         return causes.trouble(self._ctx, now.namespace, now.name)
 
     def _count(self) -> None:

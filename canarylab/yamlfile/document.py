@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from canarylab.errors import PlaybookError
-from canarylab.yamlfile.problems import Place, choose, located, problem, short
-from canarylab.yamlfile.strict import Found, Tree
+from canarylab.yamlfile.playbook_yaml import Found, Tree
+from canarylab.yamlfile.problems import Place, did_you_mean, located, problem, short
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -88,7 +88,8 @@ class Document:
         why, wrong, remedy = None, _wrong(there, here), _remedy(there[0]["type"], here) + _meaning(field)
         match there[0]["type"]:
             case "extra_forbidden":
-                wrong, remedy = "is an unknown key", choose(key, [*_fields(above), *(also if len(first) == 1 else ())])
+                known = [*_fields(above), *(also if len(first) == 1 else ())]
+                wrong, remedy = "is an unknown key", did_you_mean(key, known)
             case "missing":
                 wrong, remedy = "is missing", f"add `{key}: ...`{_meaning(field)}"
             case "string_type" if isinstance(here.value, int | float):

@@ -42,11 +42,11 @@ def key_path(place: Place) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         else:
-            path += ("." if path else "") + (part if _BARE.fullmatch(part) else shown(part))
+            path += ("." if path else "") + (part if _BARE.fullmatch(part) else short_repr(part))
     return path or "(file)"
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value from a playbook on one line, however long or strange it is."""
     return short(repr(value))
 
@@ -57,7 +57,7 @@ def short(text: str) -> str:
     return line if len(text) <= _SHOWN else f"{line[:_SHOWN]}..."
 
 
-def choose(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What to do about an unknown word: the one that was probably meant, and all that are known."""
     words = sorted(known)
     meant = difflib.get_close_matches(word, words, n=1, cutoff=_ALIKE)

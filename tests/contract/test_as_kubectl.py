@@ -17,7 +17,7 @@ from support.real_programs import program
 
 from canarylab.errors import MachineError, NotYetObservableError
 from canarylab.kube.client import Cluster
-from canarylab.providers.existing import userconfig
+from canarylab.providers.existing import user_kubeconfig
 
 KUBECTL, HELM = program("kubectl"), program("helm")
 pytestmark = [
@@ -68,6 +68,7 @@ def write(folder: Path, server: str, cluster: dict[str, Any], user: dict[str, An
 def kubectl(file: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     argv = [KUBECTL, "--kubeconfig", file, "--context", "team", "get", "--raw", "/readyz"]
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    clean["GOGC"] = "off"  # it lives too shortly for its collector to be worth its while
     return subprocess.run(argv, env={**clean, **environment}, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -113,7 +114,7 @@ def test_the_same_user_is_told_to_the_api_server(
         assert kubectl(file).stdout == "ok"
         theirs = identity(asked)
         monkeypatch.setenv("KUBECONFIG", str(file))
-        assert Cluster(pki / "copy", "team", config=userconfig.single("team"), by_proxy=True).ready() is None
+        assert Cluster(pki / "copy", "team", config=user_kubeconfig.single("team"), by_proxy=True).ready() is None
         assert identity(asked) == theirs
         assert len(asked.requests) == 2
 
@@ -123,7 +124,7 @@ def test_helm_comes_as_the_same_user(api: ApiServer, pki: Path, monkeypatch: pyt
     """By the copy of the context that it is given."""
     file = write(pki, api.url, SECURE, USERS["all of as"])
     monkeypatch.setenv("KUBECONFIG", str(file))
-    single = userconfig.single("team")
+    single = user_kubeconfig.single("team")
     Cluster(pki / "copy", "team", config=single).ready()
     ours = identity(api)
     copy = pki / "elsewhere" / "kubeconfig"
@@ -202,7 +203,7 @@ def test_what_kubectl_connects_by_we_connect_by(
     assert kubectl(file).stdout == "ok"
     gzip = [header for header in api.requests[-1].headers if header == ("accept-encoding", "gzip")]
     monkeypatch.setenv("KUBECONFIG", str(file))
-    assert Cluster(pki / "copy", "team", config=userconfig.single("team"), by_proxy=True).ready() is None
+    assert Cluster(pki / "copy", "team", config=user_kubeconfig.single("team"), by_proxy=True).ready() is None
     assert ("gzip" in dict(api.requests[-1].headers)["accept-encoding"]) == bool(gzip)
 
 
@@ -222,7 +223,7 @@ def test_what_kubectl_refuses_we_refuse_with_words(
     monkeypatch.setenv("KUBECONFIG", str(file))
     api.requests.clear()
     try:
-        said = Cluster(pki / "copy", "team", config=userconfig.single("team"), by_proxy=True).ready()
+        said = Cluster(pki / "copy", "team", config=user_kubeconfig.single("team"), by_proxy=True).ready()
     except (MachineError, NotYetObservableError) as error:
         assert error.remedy
     else:
@@ -266,7 +267,7 @@ def test_the_same_proxy_of_the_environment_is_asked(
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("KUBECONFIG", str(file))
-        said = Cluster(pki / "copy", "team", config=userconfig.single("team"), by_proxy=True).ready()
+        said = Cluster(pki / "copy", "team", config=user_kubeconfig.single("team"), by_proxy=True).ready()
         assert (said is None) == is_asked
         assert theirs == ([(f"{NAME}.invalid", 6443)] if is_asked else [])
         assert proxy.asked == theirs * 2
@@ -282,6 +283,6 @@ def test_the_same_proxy_of_the_kubeconfig_is_asked(
         file = write(pki, f"https://{NAME}.invalid:6443", {**SECURE, "proxy-url": url}, {"token": "abc"})
         assert kubectl(file).stdout == "ok"
         monkeypatch.setenv("KUBECONFIG", str(file))
-        assert Cluster(pki / "copy", "team", config=userconfig.single("team"), by_proxy=True).ready() is None
+        assert Cluster(pki / "copy", "team", config=user_kubeconfig.single("team"), by_proxy=True).ready() is None
         assert proxy.asked == [(f"{NAME}.invalid", 6443)] * 2
         assert proxy.logins == ["me:word"] * 2

@@ -25,7 +25,7 @@ WITHOUT_A_RUN = {
     "kube/connection.py": {"invoke doctor", "invoke plan", "invoke status", "invoke up"},
     "providers/embedded/network.py": {"invoke teardown --profile NAME"},  # of whichever profile can go
     "providers/embedded/tunnel.py": {"invoke up"},  # a process of its own
-    "providers/minikube/tunnels.py": {"invoke tunnel stop --profile "},  # of the profile that is in the way
+    "providers/minikube/tunnel_owners.py": {"invoke tunnel stop --profile "},  # of the profile that is in the way
     "report/findings.py": {"invoke doctor --fix runs "},  # knows events alone
     "stages/kinds/minikube_addon.py": {"invoke up --playbook istio-canary"},  # another playbook
     "tools/supervisord.py": {"invoke doctor", "invoke up"},  # runs programs, and knows nothing of a run

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.runs import context_of
+from support.there import there
 
 from canarylab.contract import provider as contract
 from canarylab.contract.playbook import ClusterSpec
@@ -38,10 +39,10 @@ def example(tmp_path, monkeypatch):
     [source] = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "(Provider)" in block]
     file = tmp_path / "borrowed.py"
     file.write_text(source)
-    spec = importlib.util.spec_from_file_location("borrowed", file)
+    spec = there(importlib.util.spec_from_file_location("borrowed", file))
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "borrowed", module)
-    spec.loader.exec_module(module)
+    there(spec.loader).exec_module(module)
     return module
 
 

@@ -113,7 +113,9 @@ def test_a_stage_holds_no_state(sample, stage):
 
 def test_apply_is_handed_what_was_observed_and_observes_nothing_again(sample, stage, monkeypatch):
     cls = type(stage)
-    observed, handed, applying = [], [], []
+    observed: list[Any] = []
+    handed: list[Any] = []
+    applying: list[Any] = []
 
     def observe(self, ctx, real=cls.observe):
         assert not applying, "apply asked for another observation"

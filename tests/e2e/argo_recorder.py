@@ -42,7 +42,6 @@ _KNOWN = 1.0
 """Seconds in which the controller's own watches bring it a Service: a Rollout before them is refused at first."""
 _AT_MOST = 120.0
 """Seconds for one act: the longest waits for progressDeadlineSeconds."""
-_SIDE_BY_SIDE = 6
 _RENAMED = re.compile(rf"(?<!argoproj/){NAME}")
 """Where the Rollout, and what belongs to it, is named; the image is called so, too."""
 
@@ -190,8 +189,8 @@ def recording(cluster: Cluster, plugin: Plugin) -> Iterator[Recorder]:
 
 
 def record(cluster: Cluster, plugin: Plugin) -> dict[str, Recorded]:
-    """All scenes, some of them side by side, by their names."""
-    with recording(cluster, plugin) as recorder, ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    """All scenes side by side, by their names: most of their time is waiting."""
+    with recording(cluster, plugin) as recorder, ThreadPoolExecutor(len(SCENES)) as pool:
         return dict(zip((scene.name for scene in SCENES), pool.map(recorder.perform, SCENES), strict=True))
 
 

@@ -16,9 +16,9 @@ import pytest
 from support.generated_rollouts import Documents, generated
 
 from canarylab.paths import REPOSITORY
-from canarylab.rollouts.validation import known, manifests, mistake, references
+from canarylab.rollouts.validation import known_objects, manifests, mistake, references
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 from canarylab.yamlfile.problems import key_path
-from canarylab.yamlfile.reader import read_documents
 
 _MANIFESTS = sorted(folder for folder in (REPOSITORY / "manifests").iterdir() if any(folder.glob("rollout*.yaml")))
 _AT_ONCE = 2
@@ -91,7 +91,7 @@ def _row(table: dict[str, str], complaint: str) -> str:
 
 
 def _ours(documents: Documents) -> tuple[str, ...]:
-    there = known.Known((Path("manifest"), each) for each in documents)
+    there = known_objects.Known((Path("manifest"), each) for each in documents)
     found: list[mistake.Mistake] = []
     for rollout in (each for each in documents if each["kind"] == "Rollout"):
         found += [*manifests.mistakes(rollout), *references.mistakes(rollout, there)]

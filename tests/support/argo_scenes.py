@@ -96,7 +96,8 @@ def _canary(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"canary": {**services, "scaleDownDelaySeconds": 1, "steps": [*steps], "trafficRouting": routing}}
 
 
-_FIVE, _PAUSED_STEP = {"setWeight": 5}, {"pause": {}}
+_FIVE: dict[str, Any] = {"setWeight": 5}
+_PAUSED_STEP: dict[str, Any] = {"pause": {}}
 _DEMO = _canary(_FIVE, _PAUSED_STEP)
 _TESTERS = {"headerName": "X-Tester", "headerValue": {"exact": "yes"}}
 _METRIC = {

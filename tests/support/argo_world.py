@@ -70,10 +70,11 @@ class ArgoWorld(FakeCluster):
         meta = body["metadata"]
         return self.objects[(body["apiVersion"], body["kind"], meta["namespace"], meta["name"])]
 
-    def patch(self, api_version: str, kind: str, name: str, body: Mapping[str, Any], namespace: str) -> None:
+    def patch(self, api_version: str, kind: str, name: str, body: Object, namespace: str | None = None) -> Object:
         assert (api_version, kind, namespace, name) == CONFIG
         self.writes.append(f"patch {kind} {name}")
         self.write(body["data"][KEY], "canarylab")
+        return self.objects[CONFIG]
 
     def lead(self, pod: str) -> None:
         self.objects[LEASE] = {
@@ -122,7 +123,7 @@ def _spec() -> Object:
 
 def _without_containers(body: Mapping[str, Any]) -> Object:
     """A real API server merges containers by their name; here they would be replaced."""
-    body = copy.deepcopy(dict(body))
-    if body["kind"] == "Deployment" and "spec" in body:
-        del body["spec"]["template"]["spec"]
-    return body
+    kept = copy.deepcopy(dict(body))
+    if kept["kind"] == "Deployment" and "spec" in kept:
+        del kept["spec"]["template"]["spec"]
+    return kept

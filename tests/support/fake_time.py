@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from canarylab.cancel import Cancel
+
+_ANOTHER_THREADS_TURN = 0.005
+"""Seconds, really: what is waited for is done by another thread."""
 
 
 class FakeTime(Cancel):
@@ -25,3 +29,8 @@ class FakeTime(Cancel):
         self.check()
         self.slept += seconds
         self._now += seconds
+
+    def sleep_unless(self, over: threading.Event, seconds: float) -> bool:
+        self.slept += seconds
+        self._now += seconds
+        return over.wait(_ANOTHER_THREADS_TURN)

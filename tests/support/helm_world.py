@@ -60,7 +60,8 @@ class HelmWorld:
             if option == "--values":
                 values |= yaml.safe_load(Path(given).read_text()) or {}
             if option == "--labels":
-                labels |= [given.split("=", 1)]
+                key, _, value = given.partition("=")
+                labels[key] = value
         secret = record(revision=1 + len(self.records()), config=values)
         secret["metadata"]["labels"] |= labels
         self.cluster.put(secret)

@@ -17,5 +17,4 @@ def isolated_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("KUBECONFIG", str(home / "kube" / "config"))
     monkeypatch.setenv("CANARYLAB_MIRROR", "http://127.0.0.1:9/nobody")
-    monkeypatch.setattr("canarylab.download.PAUSE", 0.0)
     return home

@@ -22,6 +22,7 @@ KINDS = [
     (ISTIO, "Gateway"),
     (SECURITY, "PeerAuthentication"),
     (SECURITY, "AuthorizationPolicy"),
+    (SECURITY, "RequestAuthentication"),
 ]
 SIDECAR = {"sidecar.istio.io/status": "{}"}
 

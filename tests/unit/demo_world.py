@@ -6,21 +6,25 @@ lets one more of it happen, so that nothing sleeps.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from mesh_world import ADDRESSES, APP, CANARY, HASH, HASHES, STABLE, VSVC1, VSVC2, Mesh
 from support.fake_cluster import FakeCluster, Key
 from support.fake_provider import FakeProvider
 from support.fake_runner import FakeRunner
+from support.runs import playbook_of
 
 from canarylab.cancel import Cancel
 from canarylab.contract.context import Context
 from canarylab.contract.provider import Access
 from canarylab.contract.step import Step
 from canarylab.events import Event, Fact
+from canarylab.kube.client import ApiError
 from canarylab.kube.objects import load_balancer_address
 from canarylab.tools.runner import Result
 
@@ -358,6 +362,10 @@ class WorldCluster(FakeCluster):
         self.world = world
         self.pending = world.pending
 
+    def upgrade(self, path: str, *_: Any) -> None:
+        """Connections into pods are forbidden, unless a test stands in for them."""
+        raise ApiError("forbidden", 403, where=path)
+
     def _held(self, api_version: str, kind: str) -> dict[Key, dict[str, Any]]:
         others = self.world.others
         found = others[kind] if kind in others else self.world.objects(kind) if (api_version, kind) in KINDS else []
@@ -368,9 +376,12 @@ class WorldCluster(FakeCluster):
             held[key] = {"apiVersion": api_version, "kind": kind, "metadata": meta, **obj}
         return held
 
-    def patch(self, _api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str) -> None:
+    def patch(
+        self, api_version: str, kind: str, name: str, body: dict[str, Any], namespace: str | None = None
+    ) -> dict[str, Any]:
         assert namespace == "default"
         self.world.patched(kind, name, body)
+        return self._held(api_version, kind).get(self._key(api_version, kind, name, namespace), body)
 
     def wait(self, watches: Sequence[Any], check: Callable[[], str | None], *, deadline: float, cancel: Cancel):
         assert watches
@@ -385,7 +396,7 @@ class PluginRunner(FakeRunner):
         super().__init__()
         self.world = world
 
-    def run(self, argv: Sequence[str], *, timeout: float, **given: Any) -> Result:
+    def run(self, argv: Sequence[str | Path], *, timeout: float, **given: Any) -> Result:
         assert timeout <= 60
         where = ["--namespace", "default", "--kubeconfig", "/state/kubeconfig", "--context", CONTEXT]
         assert argv[0] == "/programs/kubectl-argo-rollouts"
@@ -394,7 +405,7 @@ class PluginRunner(FakeRunner):
 
     def _answer(self, line: str) -> str:
         known: dict[str, Callable[[], None]] = {
-            f"set image rollouts-demo rollouts-demo={IMAGE}:{color}": lambda color=color: self.world.set_image(color)
+            f"set image rollouts-demo rollouts-demo={IMAGE}:{color}": functools.partial(self.world.set_image, color)
             for color in HASHES
         }
         known["promote rollouts-demo"] = self.world.promote
@@ -403,7 +414,7 @@ class PluginRunner(FakeRunner):
         known["retry rollout rollouts-demo"] = self.world.retried
         known["pause rollouts-demo"] = self.world.paused_by_hand
         for number in {one["number"] for one in self.world.revisions.values()}:
-            known[f"undo rollouts-demo --to-revision={number}"] = lambda number=number: self.world.undone(number)
+            known[f"undo rollouts-demo --to-revision={number}"] = functools.partial(self.world.undone, number)
         known[line]()
         return f"{line}: done"
 
@@ -436,11 +447,16 @@ class Stage:
         self.cluster = WorldCluster(self.world)
         self.provider = GatewayProvider(self.cluster)
         self.events: list[Event] = []
-        self.ctx = Context(None, self.provider, self.events.append, cancel or Cancel(), self.runner)  # type: ignore[arg-type]
+        self.ctx = Context(playbook_of([]), self.provider, self.events.append, cancel or Cancel(), self.runner)
 
     @property
     def facts(self) -> list[Fact]:
         return [event for event in self.events if isinstance(event, Fact)]
+
+    @property
+    def unmet(self) -> list[Fact]:
+        """Those that don't hold."""
+        return [fact for fact in self.facts if not fact.holds]
 
     @property
     def said(self) -> str:

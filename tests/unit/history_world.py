@@ -17,7 +17,7 @@ from canarylab.rollouts.view import API_VERSION
 ROLLOUT = "ro"
 OLD, NEW = "c5d6b64c6", "6877dff844"
 REVISIONS = {OLD: 1, NEW: 2}
-ROUTED = {"trafficRouting": {"istio": {}}}
+ROUTED: dict[str, Any] = {"trafficRouting": {"istio": {}}}
 START = 100
 """The version of the last list."""
 

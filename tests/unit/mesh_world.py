@@ -57,6 +57,8 @@ class Mesh:
         """Whether requests with the header TESTERS go to the canary."""
         self.silent = False
         """Whether answers leave out who gave them."""
+        self.redirects = False
+        """Whether the Gateway sends plain requests to HTTPS."""
         self.is_up = True
         """Whether the gateway's pod is ready."""
         self.known = [VSVC1, VSVC2]
@@ -129,7 +131,9 @@ class Mesh:
         return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
 
     def gateway(self) -> dict[str, Any]:
-        plain = {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"]}
+        plain: dict[str, Any] = {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"]}
+        if self.redirects:
+            plain["tls"] = {"httpsRedirect": True}
         tls = {"port": {"number": _TLS_PORT, "protocol": "TLS"}, "hosts": ["*"], "tls": {"mode": "PASSTHROUGH"}}
         spec = {"selector": {"istio": "ingress"}, "servers": [plain, tls]}
         return {"metadata": {"name": "demo", "namespace": "default"}, "spec": spec}
@@ -259,6 +263,6 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> None:
         "rollouts.routes.proxies",
         "demo.traffic.mirrored",
         "rollouts.causes.unanswered",
-        "rollouts.causes.authorities",
+        "rollouts.causes.replaced_authority",
     ):
         monkeypatch.setattr(f"canarylab.{module}.PodPort", FakePodPort)

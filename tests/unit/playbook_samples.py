@@ -102,7 +102,7 @@ class Promote(SetImage):
 EXTENSIONS = Extensions(
     stages={cls.kind: cls for cls in (Inert, Helm, Namespace, Image)},
     steps={cls.kind: cls for cls in (SetImage, Promote)},
-    providers={"embedded": Provider, "minikube": Provider},
+    providers={"embedded": Provider, "minikube": Provider},  # type: ignore[type-abstract]
 )
 
 

@@ -3,15 +3,14 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from support.borrowed import BorrowedProvider
 from support.fake_cluster import FakeCluster
-from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
 
 import canarylab
 from canarylab.applied import Applied, others, read, remove, write
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import OWNER_LABEL
-from canarylab.ownership.policy import GuestCluster
 from canarylab.removal import Removal
 
 KEY = ("v1", "ConfigMap", "kube-system", "canarylab")
@@ -24,9 +23,7 @@ def playbook(ctx, name, *stages):
 
 
 def somebody_elses():
-    ctx = context_of(provider=FakeProvider(FakeCluster()))
-    ctx.provider.ownership = GuestCluster()
-    return ctx
+    return context_of(provider=BorrowedProvider(FakeCluster()))
 
 
 def test_what_was_applied_is_written_down_in_the_cluster():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from demo_world import HASHES, IMAGE, Stage, pod, step
+from support.fake_time import FakeTime
 from support.istio_webhooks import webhooks
 from support.runs import playbook_of
 
-from canarylab.contract.step import Claim
+from canarylab.contract.step import Claim, Session
 from canarylab.demo import reset
+from canarylab.demo.steps.abort import Abort
 from canarylab.demo.steps.expect_rollout import ExpectRollout
 from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.set_image import SetImage
@@ -93,7 +96,7 @@ class TestImages:
 
     def test_a_pull_that_may_succeed_later_is_waited_for(self, updating: Stage):
         canary_pod(updating, **waiting("ErrImagePull", "net/http: TLS handshake timeout"))
-        assert not causes.is_lasting(view(updating), "Paused")
+        assert not causes.never_reaches(view(updating), "Paused")
 
     def test_one_that_the_cluster_has_not_is_reported_with_those_it_has(self, updating: Stage):
         node = {"status": {"images": [{"names": [f"{IMAGE}:blue"]}]}}
@@ -106,12 +109,12 @@ class TestImages:
 
     def test_where_degraded_is_expected_it_may_still_come(self, updating: Stage):
         canary_pod(updating, **waiting("ErrImageNeverPull"))
-        assert not causes.is_lasting(view(updating), "Degraded")
+        assert not causes.never_reaches(view(updating), "Degraded")
 
     def test_the_last_update_s_pods_say_nothing_of_a_template_the_controller_has_not_seen(self, updating: Stage):
         canary_pod(updating, **waiting("ErrImageNeverPull"))
         updating.world.wanted = "blue"
-        assert not causes.is_lasting(view(updating), "Healthy")
+        assert not causes.never_reaches(view(updating), "Healthy")
 
 
 class TestPods:
@@ -159,7 +162,7 @@ class TestPods:
 class TestStandstill:
     def test_a_pause_by_hand_is_reported_with_whose_hand_and_how_to_resume(self, stage: Stage):
         stage.world.paused_by_hand()
-        fields = {"f:spec": {"f:paused": {}}}
+        fields: dict[str, Any] = {"f:spec": {"f:paused": {}}}
         entry = {"manager": "kubectl-argo-rollouts", "time": "2026-01-01T10:00:00Z", "fieldsV1": fields}
         original = stage.world.rollout
         stage.world.rollout = lambda: {  # type: ignore[method-assign]
@@ -191,16 +194,16 @@ class TestStandstill:
     def test_one_that_was_promoted_a_moment_ago_does_not_stand_still(self, updating: Stage):
         updating.world._go_on()
         updating.world.promote()
-        assert not causes.is_lasting(view(updating), "Healthy")
+        assert not causes.never_reaches(view(updating), "Healthy")
 
 
 class TestWaits:
     """What stands still is asked why while it is waited for, not only at the end."""
 
     @pytest.fixture
-    def refused(self, updating: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    def refused(self, updating: Stage) -> Stage:
         """The canary's ReplicaSet gets no pod; the clock is in no hurry."""
-        monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
+        updating.ctx.cancel = FakeTime(tick=3)
         updating.world.pods = lambda: [pod("blue")]  # type: ignore[method-assign]
         sets = updating.world.replica_sets
         updating.world.replica_sets = lambda: [  # type: ignore[method-assign]
@@ -227,6 +230,15 @@ class TestWaits:
         refused.world.pending += [lambda: None, lambda: None]
         expect(refused, status="Degraded")
         assert not refused.world.pending
+
+    def test_where_nothing_goes_on_no_failure_is_awaited(self, updating: Stage, monkeypatch: pytest.MonkeyPatch):
+        """Argo does nothing with a Rollout whose spec it refuses, not even an abort."""
+        monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
+        updating.world.aborted = lambda: updating.world.refused("spec.steps: no")  # type: ignore[method-assign]
+        updating.world.pending += [lambda: None, lambda: pytest.fail("waited on")]
+        with pytest.raises(ExpectationError) as raised:
+            step(Abort, rollout="rollouts-demo").run(updating.ctx, Session())
+        assert "Argo refuses its spec" in str(raised.value.why)
 
     def test_a_reset_ends_too(self, refused: Stage):
         with pytest.raises(ExpectationError) as raised:
@@ -316,6 +328,12 @@ class TestInjection:
             one["metadata"]["labels"] = {**one["metadata"].get("labels", {}), "sidecar.istio.io/inject": "false"}
         bare.world.pods = lambda: original  # type: ignore[method-assign]
         assert "it asks for none" in str(expect(bare, status="Healthy", pods="2/2").why)
+
+    def test_where_every_pod_has_one_it_is_not_blamed(self, bare: Stage):
+        bare.world.sidecar = True
+        error = expect(bare, status="Healthy", pods="3/3")
+        assert "the template itself has fewer containers than that" in str(error.why)
+        assert "istio-injection" not in str(error)
 
     @pytest.mark.parametrize(
         ("phase", "message", "may"),

@@ -177,7 +177,7 @@ class TestAttachment:
 class TestPeers:
     def mode(self, *policies: Any, port: int = 8080) -> tuple[str, str | None]:
         found = peer_mode(policies, MESH, POD, port)
-        return found.mode, found.policy and found.policy["metadata"]["namespace"]
+        return found.mode, found.policy["metadata"]["namespace"] if found.policy else None
 
     def peer(self, mode: str = "STRICT", namespace: str = "shop", **spec: Any) -> Any:
         return policy("PeerAuthentication", namespace, mtls={"mode": mode}, **spec)

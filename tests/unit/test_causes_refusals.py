@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 from causes_world import CausesWorld
+from support.runs import context_of
+from support.there import there
 
+from canarylab.errors import CommandError
 from canarylab.kube.client import ApiError
-from canarylab.rollouts.causes import degraded
+from canarylab.rollouts.causes import degraded, refusals
 from canarylab.rollouts.causes import rollout as causes
+from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 QUOTA = (
     'Error creating: pods "web-two-x" is forbidden: exceeded quota: few, requested: pods=1, used: pods=1, '
@@ -45,19 +49,19 @@ class TestQuota:
         found = cause(world)
         assert "exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1" in found.why
         assert "--namespace shop describe resourcequota few`" in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_one_that_was_raised_since_is_waited_for(self, world):
         world.put("v1", "ResourceQuota", "few", spec={"hard": {"pods": "5"}})
         world.refused(QUOTA)
-        assert not cause(world).lasting
+        assert not cause(world).permanent
         assert "was changed since" in cause(world).why
 
     def test_pods_that_are_leaving_will_make_room(self, world):
         world.put("v1", "ResourceQuota", "few", spec={"hard": {"pods": "1"}})
         world.pod("web-one-y", owner="rs-one", labels={"app": "web"}, deletionTimestamp="2026-01-01T10:05:00Z")
         world.refused(QUOTA)
-        assert not cause(world).lasting
+        assert not cause(world).permanent
 
     def test_also_where_some_of_the_pods_were_made(self, world):
         world.cluster.objects["apps/v1", "ReplicaSet", "shop", "web-two"]["spec"]["replicas"] = 2
@@ -69,7 +73,7 @@ class TestQuota:
     def test_what_it_counts_and_the_template_does_not_say(self, world):
         world.refused('Error creating: pods "x" is forbidden: failed quota: cpu: must specify limits.cpu for: web')
         assert "(must specify limits.cpu for: web)" in cause(world).remedy
-        assert cause(world).lasting
+        assert cause(world).permanent
 
 
 class TestPodSecurity:
@@ -85,7 +89,7 @@ class TestPodSecurity:
         assert "Istio's CNI plugin (chart istio/cni" in found.remedy
         command = "label namespace shop pod-security.kubernetes.io/enforce=privileged --overwrite`"
         assert command in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_a_level_that_no_label_asks_for_is_the_api_server_s(self, world):
         world.refused(BASELINE)
@@ -102,16 +106,16 @@ class TestPodSecurity:
 
     def test_up_asks_for_it(self, world):
         world.refused(BASELINE)
-        found = degraded.cause(world.ctx, [world.rollout])
+        found = there(degraded.cause(world.ctx, [world.rollout]))
         assert found == cause(world)
-        assert found.lasting
+        assert found.permanent
 
 
 class TestWebhook:
     def test_one_that_denies_is_named(self, world):
         world.refused('admission webhook "policy.example.test" denied the request: no latest tags')
         assert "webhook policy.example.test allows it" in cause(world).remedy
-        assert cause(world).lasting
+        assert cause(world).permanent
 
     def test_a_service_that_is_not_there(self, world):
         world.refused(WEBHOOK)
@@ -130,19 +134,19 @@ class TestWebhook:
         found = cause(istiod)
         assert "no pod is behind Service istio-system/istiod: Deployment istiod is scaled to 0" in found.why
         assert "--namespace istio-system scale deployment istiod --replicas 1`" in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_one_that_starts_is_waited_for(self, istiod):
         istiod.cluster.objects["apps/v1", "Deployment", "istio-system", "istiod"]["spec"]["replicas"] = 1
         istiod.refused(WEBHOOK)
         assert "no pod behind Service istio-system/istiod is ready" in cause(istiod).why
-        assert not cause(istiod).lasting
+        assert not cause(istiod).permanent
 
     def test_one_that_answers_again_is_not_blamed(self, istiod):
         istiod.pod("istiod-x", "istio-system", labels={"app": "istiod"})
         istiod.refused(WEBHOOK)
         assert "has a ready pod now" in cause(istiod).why
-        assert not cause(istiod).lasting
+        assert not cause(istiod).permanent
 
 
 class TestEvents:
@@ -193,9 +197,9 @@ class TestEvents:
 
     def test_up_says_it_too_and_goes_on_waiting(self, world):
         world.event("Rollout", "web", "TrafficRoutingError", "the server refused the weight")
-        found = degraded.cause(world.ctx, [world.rollout])
+        found = there(degraded.cause(world.ctx, [world.rollout]))
         assert found.why.startswith("Argo's controller says of the Rollout: TrafficRoutingError")
-        assert not found.lasting
+        assert not found.permanent
 
 
 class TestUndecided:
@@ -217,7 +221,7 @@ class TestUndecided:
         found = cause(world)
         assert "AnalysisRun web-two-2 is Inconclusive (age measured 12)" in found.why
         assert "argo rollouts promote web" in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_status_and_watch_say_it_too(self, world):
         assert causes.trouble(world.ctx, "shop", "web") == cause(world)
@@ -229,12 +233,12 @@ class TestUndecided:
 
 
 class TestController:
-    """A change of the spec that nobody has looked at."""
+    """A change that nobody looks at: of the spec, or of the status, as an abort is, which changes no generation."""
 
-    @pytest.fixture
-    def world(self) -> CausesWorld:
+    @pytest.fixture(params=[1, 2])
+    def world(self, request) -> CausesWorld:
         world = CausesWorld()
-        world.rollout["metadata"]["generation"] = 2
+        world.rollout["metadata"]["generation"] = request.param
         labels = {"app.kubernetes.io/name": "argo-rollouts"}
         world.put("apps/v1", "Deployment", "argo-rollouts", "argo", spec={"replicas": 1}, labels=labels)
         return world
@@ -244,18 +248,61 @@ class TestController:
         found = cause(world)
         assert found.why == "nobody acts on Rollouts: Deployment argo/argo-rollouts, Argo's controller, is scaled to 0"
         assert "--namespace argo scale deployment argo-rollouts --replicas 1`" in found.remedy
-        assert found.lasting
+        assert found.permanent
 
     def test_one_that_is_not_ready_may_get_so(self, world):
         world.pod("argo-x", "argo", ready=False, labels={"app.kubernetes.io/name": "argo-rollouts"})
         assert "no pod of Deployment argo/argo-rollouts, Argo's controller, is ready" in cause(world).why
-        assert not cause(world).lasting
+        assert not cause(world).permanent
 
     def test_one_that_runs_is_not_blamed(self, world):
         world.pod("argo-x", "argo", labels={"app.kubernetes.io/name": "argo-rollouts"})
         world.pod("web-two-x", owner="rs-two", labels={"app": "web"})
         assert causes.standstill(world.ctx, "shop", "web") is None
 
+    def test_one_at_rest_needs_nobody(self, world):
+        world.rollout["status"] |= {"phase": "Healthy", "currentPodHash": "one"}
+        world.rollout["metadata"]["generation"] = 1
+        assert causes.trouble(world.ctx, "shop", "web") is None
+
     def test_a_rollout_that_was_never_looked_at_is_told_the_same(self, world):
         world.rollout["status"] = {}
-        assert "nobody acts on Rollouts" in causes.trouble(world.ctx, "shop", "web").why
+        assert "nobody acts on Rollouts" in there(causes.trouble(world.ctx, "shop", "web")).why
+
+
+class TestErrors:
+    """What keeps something from being written is told by the error itself, as it is by `status`."""
+
+    def refused(self, world, error):
+        with pytest.raises(type(error)) as raised, refusals.explained(world.ctx, "VirtualService web", "shop"):
+            raise error
+        return raised.value
+
+    def test_a_webhook_that_nobody_answers(self, world):
+        error = self.refused(world, ApiError(WEBHOOK, 500, where="PATCH /x"))
+        assert error.what == WEBHOOK
+        assert error.why == "there is no Service istio-system/istiod, which that webhook asks"
+        assert "`invoke up` brings it back if it is the playbook's" in error.next_step
+        assert "demo --reset" not in error.next_step
+
+    def test_of_a_program_by_its_last_words(self, world):
+        error = self.refused(world, CommandError("kubectl argo rollouts set image", 1, f"Error: {WEBHOOK}"))
+        assert error.why == f"Error: {WEBHOOK}; there is no Service istio-system/istiod, which that webhook asks"
+
+    def test_what_tells_of_no_refusal_stays_as_it_is(self, world):
+        error = self.refused(world, ApiError("no such field", 400, where="PATCH /x"))
+        assert (error.why, error.remedy) == (None, None)
+
+    def test_so_does_one_that_can_not_be_looked_into(self, world):
+        world.cluster.refused["get Service istiod"] = ApiError("no answer", None, where="GET")
+        error = self.refused(world, ApiError(WEBHOOK, 500, where="PATCH /x"))
+        assert (error.what, error.why) == (WEBHOOK, None)
+
+    def test_a_stage_that_applies_says_it(self, world, tmp_path):
+        (tmp_path / "app.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n")
+        stage = ManifestsStage("app", ManifestsOptions(path="app.yaml", namespace="shop"), base=tmp_path)
+        ctx = context_of(stage, cluster=world.cluster, base=tmp_path)
+        world.cluster.refused["apply ConfigMap settings"] = ApiError(WEBHOOK, 500, where="PATCH /x")
+        with pytest.raises(ApiError) as raised:
+            stage.apply(ctx, stage.observe(ctx))
+        assert raised.value.why == "there is no Service istio-system/istiod, which that webhook asks"

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from causes_world import ARGO, ISTIO, SECURITY, SIDECAR, CausesWorld
+from support.there import there
 
 from canarylab.kube.client import ApiError
-from canarylab.rollouts.causes import authorities, measuring, unanswered
-from canarylab.rollouts.causes.unanswered import CUT, FORBIDDEN, FORBIDDEN_BY_GATEWAY, UNAVAILABLE, Asked
+from canarylab.rollouts.causes import replaced_authority, unanswered, unreachable_metrics
+from canarylab.rollouts.causes.unanswered import CUT, FORBIDDEN, FORBIDDEN_BY_GATEWAY, UNAVAILABLE
+from canarylab.rollouts.routes.match import Request
 
 HOST = "web.test"
 CONTROLLER = {"app.kubernetes.io/name": "argo-rollouts"}
@@ -46,7 +48,7 @@ def policy(world: CausesWorld, namespace: str = "shop", **spec: Any) -> None:
 
 
 def look(world: CausesWorld, failure: str, *, tls: bool = False):
-    return unanswered.unanswered(world.ctx, Asked(HOST, 80, tls=tls), failure)
+    return unanswered.unanswered(world.ctx, Request(HOST, "/", {}, tls, 80), failure)
 
 
 class TestForbidden:
@@ -97,7 +99,7 @@ class TestUnavailable:
     @pytest.fixture(autouse=True)
     def envoy(self, monkeypatch):
         """What the gateway's Envoy says: it knows the ready pod."""
-        said = {"cluster_statuses": []}
+        said: dict[str, Any] = {"cluster_statuses": []}
         for name in ("stable", "canary"):
             address = {"socket_address": {"address": "10.1.0.1"}}
             cluster = f"outbound|80||web-{name}.shop.svc.cluster.local"
@@ -149,7 +151,7 @@ class TestUnavailable:
         found = look(world, UNAVAILABLE)
         assert "Envoy of istio-ingress/gateway-x knows none of the ready pods of Service shop/web-stable" in found.why
         assert "(10.1.0.9)" in found.why
-        assert not found.lasting
+        assert not found.permanent
 
     def test_plain_text_for_pods_that_take_none(self, world):
         world.put(SECURITY, "PeerAuthentication", "strict", spec={"mtls": {"mode": "STRICT"}})
@@ -191,7 +193,8 @@ def root(tmp_path_factory) -> tuple[str, str]:
     """A root certificate and its serial number."""
     folder = tmp_path_factory.mktemp("ca")
     make = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out root.pem -days 1 -subj /O=test -set_serial 0x2a"
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
+        "-keyout key.pem -out root.pem -subj /O=test -set_serial 0x2a"
     )
     subprocess.run(make.split(), cwd=folder, check=True, capture_output=True)
     return (folder / "root.pem").read_text(), "2a"
@@ -218,23 +221,23 @@ class TestAuthorities:
         return world.cluster.list("v1", "Pod")
 
     def names(self, world):
-        return [pod["metadata"]["name"] for pod in authorities.outdated(world.cluster, self.pods(world))]
+        return [pod["metadata"]["name"] for pod in replaced_authority.outdated(world.cluster, self.pods(world))]
 
     def test_proxies_of_another_root_are_found(self, world, monkeypatch):
-        answers_with(monkeypatch, authorities, certificates("1f"))
+        answers_with(monkeypatch, replaced_authority, certificates("1f"))
         assert sorted(self.names(world)) == ["gateway-x", "web-one-x"]
 
     def test_those_of_the_present_root_are_well(self, world, monkeypatch, root):
-        answers_with(monkeypatch, authorities, certificates(root[1]))
+        answers_with(monkeypatch, replaced_authority, certificates(root[1]))
         assert self.names(world) == []
 
     def test_those_that_began_later_are_not_even_asked(self, world, monkeypatch):
-        asked = answers_with(monkeypatch, authorities, certificates("1f"))
+        asked = answers_with(monkeypatch, replaced_authority, certificates("1f"))
         began(world, "istio-ingress", "gateway-x", "2026-01-01T10:00:01Z")
         assert (self.names(world), asked) == (["web-one-x"], ["web-one-x"])
 
     def test_one_that_leaves_is_left(self, world, monkeypatch):
-        answers_with(monkeypatch, authorities, certificates("1f"))
+        answers_with(monkeypatch, replaced_authority, certificates("1f"))
         for pod in list(world.cluster.objects.values()):
             pod["metadata"]["deletionTimestamp"] = "2026-01-01T11:00:00Z"
         assert self.names(world) == []
@@ -243,11 +246,11 @@ class TestAuthorities:
         def no_port(*_):
             raise ApiError("no answer", None, where="GET")
 
-        monkeypatch.setattr(authorities, "PodPort", no_port)
+        monkeypatch.setattr(replaced_authority, "PodPort", no_port)
         assert self.names(world) == []
 
     def test_where_the_secret_may_not_be_read_the_root_that_was_handed_out_counts(self, world, monkeypatch, root):
-        answers_with(monkeypatch, authorities, certificates("1f"))
+        answers_with(monkeypatch, replaced_authority, certificates("1f"))
         for name in ("cacerts", "istio-ca-secret"):
             world.cluster.refused[f"get Secret {name}"] = ApiError("forbidden", 403, where="GET")
         fields = [{"time": "2026-01-01T10:00:00Z", "fieldsV1": {"f:data": {}}}]
@@ -256,7 +259,7 @@ class TestAuthorities:
         assert self.names(world) == ["web-one-x"]
 
     def test_requests_that_fail_for_it_are_told_so(self, world, monkeypatch):
-        answers_with(monkeypatch, authorities, certificates("1f"))
+        answers_with(monkeypatch, replaced_authority, certificates("1f"))
         found = look(world, UNAVAILABLE)
         assert found.why.startswith("the mesh has two certificate authorities: istio-ingress/gateway-x, shop/web-one-x")
         assert "`invoke up` restarts what it made" in found.remedy
@@ -287,7 +290,7 @@ class TestMeasuring:
         world.put(SECURITY, "PeerAuthentication", "default", namespace, spec={"mtls": {"mode": mode}, **more})
 
     def look(self, world, provider: Any = None):
-        return measuring.unreachable(world.ctx, world.view, self.run(provider))
+        return unreachable_metrics.unreachable(world.ctx, world.view, self.run(provider))
 
     @pytest.mark.parametrize(
         ("where", "more", "pods"),
@@ -334,5 +337,6 @@ class TestMeasuring:
         world.rollout["status"]["canary"] = {"currentStepAnalysisRunStatus": {"name": "run"}}
         world.put(ARGO, "AnalysisRun", "run", **self.run())
         assert (
-            "RolloutAborted: Error; PeerAuthentication shop/default" in causes.standstill(world.ctx, "shop", "web").why
+            "RolloutAborted: Error; PeerAuthentication shop/default"
+            in there(causes.standstill(world.ctx, "shop", "web")).why
         )

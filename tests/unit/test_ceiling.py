@@ -8,7 +8,7 @@ import yaml
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import MachineError
 from canarylab.providers.embedded import ceiling
-from canarylab.providers.embedded.ceiling import GIB, MIB, Ceiling, Host, Record
+from canarylab.providers.embedded.ceiling import GIB, MIB, AskedAndTaken, Ceiling, Host
 
 HOST = Host(memory=16 * GIB, available=12 * GIB, cpus=8, processes=32768)
 
@@ -80,9 +80,9 @@ def test_the_host_is_read_from_proc(tmp_path):
 
 
 def test_what_a_machine_was_started_with_is_kept(tmp_path):
-    assert Record.load(tmp_path) is None
-    record = Record(Ceiling(8 * GIB, 4), Ceiling(6 * GIB, 2))
-    record.save(tmp_path)
-    assert Record.load(tmp_path) == record
+    assert AskedAndTaken.load(tmp_path) is None
+    ceilings = AskedAndTaken(Ceiling(8 * GIB, 4), Ceiling(6 * GIB, 2))
+    ceilings.save(tmp_path)
+    assert AskedAndTaken.load(tmp_path) == ceilings
     (tmp_path / "ceiling.json").write_text("{}")
-    assert Record.load(tmp_path) is None
+    assert AskedAndTaken.load(tmp_path) is None

@@ -46,14 +46,16 @@ def test_the_context_is_the_one_that_is_named_and_never_the_current_one(cluster,
 
 
 def test_a_context_that_is_not_there_is_a_cluster_that_is_not_there(api, tmp_path):
-    with pytest.raises(NotYetObservableError, match="'elsewhere' not found") as caught:
-        Cluster(api.kubeconfig(tmp_path), "elsewhere")
-    assert str(tmp_path) in str(caught.value)
+    config = api.kubeconfig(tmp_path)
+    with pytest.raises(NotYetObservableError, match="'elsewhere'") as caught:
+        Cluster(config, "elsewhere")
+    assert caught.value.where == str(config)
 
 
 def test_a_kubeconfig_that_is_not_there_is_a_cluster_that_is_not_there(tmp_path):
-    with pytest.raises(NotYetObservableError, match="not found"):
+    with pytest.raises(NotYetObservableError) as caught:
         Cluster(tmp_path / "none", "unit-test")
+    assert caught.value.where == str(tmp_path / "none")
 
 
 def test_proxies_of_the_environment_are_not_asked(api, tmp_path, monkeypatch):
@@ -113,7 +115,7 @@ def test_a_kind_is_looked_up_once(cluster, api):
 
 @pytest.mark.parametrize(("api_version", "kind"), [("v1", "Rollout"), ("argoproj.io/v1alpha1", "Rollout")])
 def test_a_kind_that_is_not_there_is_named(cluster, api_version, kind):
-    with pytest.raises(UnknownKindError, match=f"no kind {kind} in {api_version}"):
+    with pytest.raises(UnknownKindError, match=rf"\b{kind} in {api_version}\n"):
         cluster.get(api_version, kind, "x", "default")
 
 
@@ -182,16 +184,17 @@ def test_a_refusal_by_something_else_is_reported_as_it_came(cluster, api, text):
     api.replies["GET /api/v1/namespaces/default/pods/p"] = (502, text)
     with pytest.raises(ApiError, match="502") as caught:
         cluster.get("v1", "Pod", "p", "default")
+    assert caught.value.code == 502
     assert text in str(caught.value)
 
 
 def test_no_answer_is_an_error_without_a_code_that_says_what_was_asked(tmp_path):
     with ApiServer() as api:
         cluster = Cluster(api.kubeconfig(tmp_path), "unit-test")
-    with pytest.raises(ApiError, match="no answer from the cluster: ") as caught:
+    with pytest.raises(ApiError, match="no answer from the cluster") as caught:
         cluster.get("v1", "Pod", "p", "default")
-    assert caught.value.code is None
-    assert str(caught.value).startswith("GET /api/v1: ")
+    assert (caught.value.code, caught.value.where) == (None, "GET /api/v1")
+    assert caught.value.may_pass
 
 
 # -- watching ---------------------------------------------------------------------------------------------------------

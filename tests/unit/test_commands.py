@@ -717,6 +717,26 @@ def test_doctor_tells_what_keeps_it_from_looking_and_does_not_send_one_to_itself
     assert "invoke doctor" not in printed
 
 
+def test_doctor_tells_what_up_would_refuse_of_the_playbook_s_files(world, capsys):
+    world.add("app")
+    error = StageError("Rollout app: 101 isn't a weight", where="app.yaml:7", why="Argo takes none", remedy="write 100")
+    world.stages[-1].preflight = fails(error)
+    assert doctor(TEXT, fix=False) == EXIT_DONE  # the machine can do it
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "app.yaml:7: Rollout app: 101 isn't a weight; Argo takes none" in printed
+    assert "write 100" in printed
+
+
+def test_doctor_asks_nothing_of_a_cluster_that_does_not_answer(world, capsys):
+    world.add("app")
+    world.stages[-1].preflight = lambda _ctx: pytest.fail("the cluster was asked")
+    world.cluster.unready = "it is silent"
+    assert doctor(TEXT, fix=False) == EXIT_DONE
+    world.stages[-1].check = lambda: fails(StageError("there is no manifest in m", remedy="put one there"))(None)
+    doctor(TEXT, fix=False)
+    assert "there is no manifest in m" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("hook", "purge"), [("leftovers", False), ("purge", True)])
 def test_what_cannot_be_deleted_in_the_end_is_a_line_of_the_receipt(world, events, hook, purge):
     setattr(world.provider, hook, fails(OSError(errno.EROFS, "Read-only file system", "/home/x")))
@@ -746,7 +766,9 @@ def test_the_tunnel_is_started_shown_and_stopped(world, events):
     assert tunnel(JSON, "start") == EXIT_DONE
     assert tunnel(JSON, "status") == EXIT_DONE
     assert tunnel(JSON, "stop") == EXIT_DONE
-    assert [event["running"] for event in events()] == [False, True, True, False]
+    printed = events()
+    assert [event["running"] for event in printed] == [False, True, True, False]
+    assert printed[0].keys() == {"running", "pid", "route", "addresses", "problems", "note", "lasting"}
     assert world.log == []
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from canarylab.commands import run as runs
 from canarylab.commands.run import Options, keep_traceback, run
+from canarylab.contract.playbook import Playbook
 from canarylab.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -89,7 +90,7 @@ def test_commands_to_paste_have_the_flags_that_say_which_playbook_and_cluster(op
 
 
 def test_one_of_all_is_named_by_its_file():
-    seen = []
+    seen: list[Playbook] = []
     options = Options(provider="embedded", profile="lab", everything=True)
     run(options, lambda ctx: seen.extend(ctx.playbook.performances) or EXIT_DONE)
     flags = {playbook.name: options.alone(playbook).flags for playbook in seen}

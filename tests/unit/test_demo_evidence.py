@@ -18,7 +18,7 @@ from support.fake_time import FakeTime
 from canarylab.contract.step import Session, Step
 from canarylab.demo.steps.evidence import Evidence
 from canarylab.demo.traffic.client import Target
-from canarylab.demo.traffic.survey import request_of
+from canarylab.demo.traffic.diagnosis import request_of
 from canarylab.errors import ExpectationError
 from canarylab.events import Notice
 from canarylab.rollouts.routes.match import Request
@@ -173,17 +173,17 @@ class TestALayerDisagrees:
         said = refused(stage, 5)
         assert f"proxy: Envoy of {GATEWAY_POD}, http {HTTP[0]}: expected revision 1 95 %, revision 2 5 %" in said
         assert f"saw {STABLE} 100 (revision 1 100 %)" in said
-        assert "the layers proxy and traffic disagree; status and routes say what was expected" in said
+        assert wrong(stage) == ["proxy", "traffic"]
         assert "was not given, or refused, what the route objects say" in said
 
     def test_the_proxy_alone_is_behind(self, stage: Stage):
         stage.world.mesh.configured, stage.world.mesh.flowing = 0, 5
-        assert "the layer proxy disagrees; status, routes and traffic say" in refused(stage, 5)
+        refused(stage, 5)
+        assert wrong(stage) == ["proxy"]
 
     def test_everything_says_5_percent_but_the_traffic(self, stage: Stage):
         stage.world.mesh.flowing = 40
         said = refused(stage, 5)
-        assert "the layer traffic disagrees; status, routes and proxy say what was expected" in said
         assert "other weights than 5 %" in said
         assert wrong(stage) == ["traffic"]
         share = stage.facts[-2]
@@ -206,7 +206,7 @@ class TestALayerDisagrees:
 
         with LoopbackServer(goes_on) as server:
             said = refused(stage, 5, served_at=server.port)
-        assert "the layer traffic disagrees" in said
+        assert wrong(stage) == ["traffic"]
         assert "the Rollout moved on meanwhile, from Paused (CanaryPauseStep), step 1/2" in said
         assert "to Healthy, step 2/2" in said
         assert "a longer pause leaves time to measure" in said
@@ -216,15 +216,26 @@ class TestALayerDisagrees:
             said = refused(stage, 5, http=["elsewhere.example.com"], served_at=server.port)
         assert "routes: namespace default: expected revision 1 95 %, revision 2 5 %, saw no route for elsewhere" in said
         assert "no VirtualService or HTTPRoute of it is for such a request" in said
-        assert "the layers routes, proxy and traffic disagree; status says what was expected" in said
+        assert wrong(stage) == ["routes", "proxy", "traffic"]
         assert "traffic: http elsewhere.example.com: answers, 5 %" in stage.said
         assert "requests all failed: status 404 from the gateway" in stage.said
+
+    def test_a_gateway_that_leads_to_https_is_said_to_and_not_waited_for(self, stage: Stage, time: FakeTime):
+        stage.world.mesh.redirects = True
+        time.tick = 0.01
+        began = time.now()
+        with LoopbackServer(lambda _: gateway_answer(301)) as server, pytest.raises(ExpectationError) as raised:
+            run(stage, 5, served_at=server.port)
+        assert wrong(stage)[0] == "routes"
+        assert "saw a redirect to HTTPS" in raised.value.what
+        assert f"list {HTTP[0]} under `tls`" in raised.value.next_step
+        assert time.now() - began < 5, "no weight changes that"
 
     def test_a_host_that_answers_nothing_though_everything_else_is_right(self, stage: Stage):
         with LoopbackServer(lambda _: gateway_answer(503)) as server:
             said = refused(stage, 5, served_at=server.port)
         assert f"traffic: http {HTTP[0]}: expected answers, 5 % of them from the newest revision" in said
-        assert "the layer traffic disagrees; status, routes and proxy say" in said
+        assert wrong(stage) == ["traffic"]
         assert "reached no pod by it" in said
 
     def test_no_layer_may_say_what_was_expected(self, stage: Stage):
@@ -237,13 +248,14 @@ class TestProxies:
         said = refused(stage, 5)
         assert f"proxy: Envoy of {GATEWAY_POD}, http {HTTP[0]}: expected revision 1 95 %" in said
         assert "saw it can't be asked (nobody)" in said
-        assert "the layer proxy disagrees; status, routes and traffic say what was expected" in said
+        assert wrong(stage) == ["proxy"]
         assert "connection refused" in said
 
     def test_a_gateway_without_a_ready_one_is_no_reason_to_leave_the_layer_out(self, stage: Stage):
         stage.world.mesh.is_up = False
         said = refused(stage, 5)
         assert "proxy: Service istio-ingress/istio-ingressgateway: expected an Envoy that is ready, saw none" in said
+        assert "no pod behind Service istio-ingress/istio-ingressgateway is ready" in said
 
     def test_a_service_of_the_application_itself_has_none_and_is_asked_connection_by_connection(self, stage: Stage):
         stage.world.weight = 50
@@ -291,14 +303,14 @@ class TestSilentAnswers:
     def test_some_that_take_no_known_way_are_missed(self, stage: Stage):
         stage.world.weight, stage.world.mesh.flowing = 0, 1
         said = refused(stage, 0)
-        assert "the layer traffic disagrees" in said
+        assert wrong(stage) == ["traffic"]
         assert "saw 198 of 200 by the gateway's counters" in said
-        assert "not sent every request to where its route leads" in said
+        assert "the gateway counted fewer there" in said
 
     def test_a_proxy_that_cannot_be_asked_leaves_them_uncounted(self, stage: Stage):
         stage.world.mesh.unreachable.add(GATEWAY_POD)
-        said = refused(stage, 5)
-        assert "the layers proxy and traffic disagree" in said
+        refused(stage, 5)
+        assert wrong(stage) == ["proxy", "traffic"]
         assert "traffic: http any.rollouts-demo-vsvc1.bookinfo.com: answers, 5 %" in stage.said
         assert "the gateway's counters can't be read" in stage.said
 
@@ -306,7 +318,7 @@ class TestSilentAnswers:
         stage.world.weight = 50
         gateway = {"namespace": "default", "service": "rollouts-demo"}
         said = refused(stage, 50, gateway=gateway)
-        assert "the layer traffic disagrees" in said
+        assert wrong(stage) == ["traffic"]
         assert "200 from pods that don't say their revision" in said
         assert "environment variable REVISION" in said
 
@@ -375,7 +387,7 @@ class TestMirror:
         stage.world.mesh.mirror, stage.world.mesh.copied = percent, copied
         said = refused(stage, 0, mirrored=percent)
         assert f"traffic: requests mirrored to the canary, counted there: {seen}" in said
-        assert "the layer traffic disagrees; status, routes and proxy say what was expected" in said
+        assert wrong(stage) == ["traffic"]
         assert why in said
 
     def test_copies_that_come_late_are_waited_for(self, stage: Stage, time: FakeTime):
@@ -417,8 +429,8 @@ class TestMirror:
 
     def test_a_mirror_that_is_missing_is_reported(self, stage: Stage):
         stage.world.mesh.mirror = 0
-        said = refused(stage, 0, mirrored=100)
-        assert "the layers routes, proxy and traffic disagree" in said
+        refused(stage, 0, mirrored=100)
+        assert wrong(stage) == ["routes", "proxy", "traffic"]
 
     def test_a_canary_that_cannot_be_asked_is_named(self, stage: Stage):
         pod = f"rollouts-demo-{HASHES['yellow']}-x"
@@ -538,7 +550,7 @@ class TestTraffic:
 
     def test_a_deadline_that_is_too_near_says_how_far_it_came(self, stage: Stage):
         said = refused(stage, 5, timeout=0.2, requests=100_000)
-        assert "the layer traffic disagrees" in said
+        assert wrong(stage) == ["traffic"]
         assert re.search(r"only [\d,]+ of [\d,]+ requests were answered in time", said), (
             "of the measurement, or the look before it"
         )

@@ -11,7 +11,7 @@ from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
 from canarylab.demo.perform import perform
-from canarylab.demo.required import require_countable, require_no_loss
+from canarylab.demo.preconditions import require_countable, require_no_loss
 from canarylab.demo.reset import reset
 from canarylab.demo.steps.promote import Promote
 from canarylab.errors import ExpectationError
@@ -66,9 +66,9 @@ def test_no_step_is_performed_where_routes_would_be_lost_or_multiplied(found, wo
     with pytest.raises(ExpectationError) as raised:
         perform(ctx, STEPS)
     assert words in raised.value.what
-    assert remedy in raised.value.remedy
-    assert raised.value.remedy.endswith("then `invoke up`")
-    assert "demo step promote" in raised.value.where
+    assert remedy in str(raised.value.remedy)
+    assert str(raised.value.remedy).endswith("then `invoke up`")
+    assert "demo step promote" in str(raised.value.where)
     assert found.writes == []
 
 
@@ -91,7 +91,7 @@ def test_a_reset_does_not_multiply_routes_either():
     found = cluster(f"[{UNNAMED}, {UNNAMED}, {MAIN}]", managedRoutes=[])
     with pytest.raises(ExpectationError, match=r"http\[0\], http\[1\] have no name") as raised:
         reset(context_of(cluster=found), STEPS)
-    assert raised.value.remedy.endswith("then `invoke up`, and `invoke demo --reset` again")
+    assert str(raised.value.remedy).endswith("then `invoke up`, and `invoke demo --reset` again")
     assert found.writes == []
 
 

@@ -21,8 +21,8 @@ from canarylab.demo.steps.healthy import Healthy
 from canarylab.demo.steps.traffic import Traffic
 from canarylab.demo.traffic.answers import none_failed
 from canarylab.demo.traffic.measure import GIVE_UP_AFTER
-from canarylab.discovery import discover
 from canarylab.errors import CancelledError, ExpectationError
+from canarylab.kind_discovery import discover
 
 DEMO = """
 - healthy: {rollout: rollouts-demo}
@@ -45,7 +45,7 @@ DEMO = """
     stable: previous
     replicas: {desired: 1, current: 2, updated: 1, ready: 2, available: 2}
     pods: 2/2
-- evidence: {rollout: rollouts-demo, requests: 200, canary: 5, <<: *hosts}
+- evidence: {rollout: rollouts-demo, requests: 100, canary: 5, <<: *hosts}
 - promote: {rollout: rollouts-demo}
 - expect-rollout:
     rollout: rollouts-demo
@@ -110,7 +110,7 @@ def steps(text: str, hosts: dict[str, Any]) -> list[Step]:
 class TestWholeDemonstration:
     @pytest.fixture(autouse=True)
     def _small_probes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("canarylab.demo.traffic.survey._PROBE", 20)
+        monkeypatch.setattr("canarylab.demo.traffic.host_measurements._PROBE", 20)
 
     def test_it_goes_from_blue_to_yellow_and_then_from_yellow_to_blue(self, stage: Stage, web: dict[str, Any]):
         for old, new in (("blue", "yellow"), ("yellow", "blue")):

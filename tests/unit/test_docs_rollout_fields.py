@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 from support.field_tables import is_of, rows
@@ -56,7 +57,7 @@ def test_the_page_says_what_its_words_stand_for():
 def test_fields_are_read_from_a_definition_as_far_down_as_they_go():
     duration = {"properties": {"pause": {"properties": {"duration": {"type": "string"}}}, "plugin": {}}}
     strategy = {"properties": {"canary": {"properties": {"steps": {"type": "array", "items": duration}}}}}
-    reference = {"properties": {"name": {}}}
+    reference: dict[str, Any] = {"properties": {"name": {}}}
     spec = {"properties": {"strategy": strategy, "workloadRef": reference, "selector": {}, "template": {}}}
     version = {"name": "v1alpha1", "schema": {"openAPIV3Schema": {"properties": {"spec": spec}}}}
     assert fields_of({"spec": {"versions": [version]}}) == [

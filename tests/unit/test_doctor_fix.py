@@ -258,7 +258,6 @@ def bare_mac(tmp_path_factory, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(host, "ROOT", root)
-    monkeypatch.setattr(command, "_PAUSE", 0.1)
     monkeypatch.setattr(runs, "_SBIN", str(root / "bin"))
     yield root
     for pid in json.loads(state.read_text()).get("services", {}).values():

@@ -4,10 +4,11 @@ import time
 
 import pytest
 from support.chart_repository import FileServer
+from support.fake_time import FakeTime
 from support.runs import context_of
 
 from canarylab.cancel import Cancel
-from canarylab.download import MIRROR, TRIES, NotPublishedError, fetch, keep, mirrored, shown
+from canarylab.download import MIRROR, TRIES, NotPublishedError, fetch, fetched_from, keep, mirrored
 from canarylab.errors import CancelledError, MachineError, StageError, UsageError
 
 URL = "https://files.example/some/file.yaml"
@@ -22,7 +23,7 @@ def server(monkeypatch):
 
 
 def get(tmp_path, **context):
-    return fetch(context_of(**context), URL, cache=tmp_path)
+    return fetch(context_of(**{"cancel": FakeTime(), **context}), URL, cache=tmp_path)
 
 
 def refused(tmp_path):
@@ -61,7 +62,7 @@ def test_what_cannot_be_a_mirror_is_refused_by_name(mirror, monkeypatch):
 
 def test_a_password_in_the_mirrors_url_is_not_shown(monkeypatch, tmp_path):
     monkeypatch.setenv(MIRROR, "http://me:secret@127.0.0.1:9/files")
-    assert shown(URL) == "http://127.0.0.1:9/files/files.example/some/file.yaml"
+    assert fetched_from(URL) == "http://127.0.0.1:9/files/files.example/some/file.yaml"
     assert "secret" not in str(refused(tmp_path))
 
 
@@ -130,7 +131,7 @@ def test_a_file_that_is_not_there_is_told_apart(server, tmp_path):
     with pytest.raises(NotPublishedError) as caught:
         get(tmp_path)
     assert caught.value.where == f"{server.url}{PATH}"
-    assert MIRROR in caught.value.remedy
+    assert MIRROR in str(caught.value.remedy)
 
 
 def test_without_a_connection_the_error_says_where_why_and_that_what_was_fetched_is_kept(tmp_path):
@@ -163,6 +164,19 @@ def test_a_run_that_is_interrupted_fetches_no_further(tmp_path):
     cancel.set()
     with pytest.raises(CancelledError):
         get(tmp_path, cancel=cancel)
+
+
+def test_the_pause_before_another_try_ends_with_the_run(server, tmp_path):
+    class Interrupted(FakeTime):
+        def sleep(self, seconds):
+            if seconds:  # the second try follows at once
+                self.set()
+            super().sleep(seconds)
+
+    server.files[PATH] = 503
+    with pytest.raises(CancelledError):
+        get(tmp_path, cancel=Interrupted())
+    assert len(server.requests) == TRIES - 1
 
 
 @pytest.mark.usefixtures("server")

@@ -8,7 +8,7 @@ from support.fake_cluster import FakeCluster
 from support.fake_time import FakeTime
 from support.runs import Heard, Scripted, context_of
 
-from canarylab.contract.cause import Cause
+from canarylab.contract.cause import Cause, Standstill
 from canarylab.contract.playbook import Limits
 from canarylab.engine import bring_up, outcome
 from canarylab.engine.select import select
@@ -128,9 +128,9 @@ def test_changes_that_are_left_after_applying_fail_the_stage_as_not_idempotent()
     run, heard = up(Scripted("a", idempotent=False))
     assert states(run) == {"a": "failed"}
     [ended] = heard.of(StageFinished)
-    assert "stage a: not idempotent" in ended.reason
-    assert "thing a would be changed again (it isn't there)" in ended.reason
-    assert "+thing" in ended.reason
+    assert "not idempotent" in ended.reason
+    left = StageChange("a", "create", "thing a", "it isn't there", "+thing\n")
+    assert all(words in ended.reason for words in (left.subject, left.reason, left.diff))
 
 
 def test_files_are_checked_before_anything_starts():
@@ -194,7 +194,9 @@ def test_it_is_tried_as_often_as_the_playbook_says(retries):
     stage = Scripted("a", on_apply=fails(CommandError("helm upgrade x", 1, "no")))
     run, _ = up(stage, limits={"a": Limits(60.0, retries)})
     assert stage.log.count("apply a") == 1 + retries
-    assert "command: helm upgrade x" in run.outcomes["a"].reason
+    error = run.outcomes["a"].error
+    assert isinstance(error, CommandError)
+    assert (error.command, error.code, error.tail) == ("helm upgrade x", 1, "no")
 
 
 def test_a_failure_that_cannot_pass_is_not_tried_again():
@@ -231,7 +233,7 @@ def test_health_is_awaited_by_watching_and_each_reason_is_reported_once():
 
 def test_what_is_not_healthy_at_its_deadline_has_failed_with_the_last_reason():
     run, _ = up(Scripted("a", ill=["0 of 1 pods available"] * 9), cluster=FakeCluster(), limits={"a": Limits(90.0, 0)})
-    assert "not healthy within 90 s: 0 of 1 pods available" in run.outcomes["a"].reason
+    assert "within 90 s: 0 of 1 pods available" in run.outcomes["a"].reason
     assert "invoke status" in run.outcomes["a"].reason
     assert run.exit_code == EXIT_FAILED
 
@@ -245,30 +247,58 @@ class Explained(Scripted):
         return self.found
 
 
-@pytest.fixture
-def at_once(monkeypatch):
-    """A standstill is one at the second look."""
-    monkeypatch.setattr("canarylab.contract.cause._STILL", 0)
+def in_no_hurry():
+    """A clock by which a standstill is one at the second look."""
+    return FakeTime(tick=3)
 
 
-@pytest.mark.usefixtures("at_once")
 def test_what_stands_still_is_told_with_its_cause_and_the_remedy_for_that():
     cluster = FakeCluster()
     cluster.pending.extend([lambda: None] * 3)
-    run, heard = up(Explained("a", ill=["no pod"] * 9), cluster=cluster, limits={"a": Limits(90.0, 0)})
+    stage = Explained("a", ill=["no pod"] * 9)
+    run, heard = up(stage, cluster=cluster, limits={"a": Limits(90.0, 0)}, cancel=in_no_hurry())
     assert "waiting: no pod; exceeded quota: few" in [event.message for event in heard.of(StageProgress)]
-    assert "not healthy within 90 s: no pod; exceeded quota: few" in run.outcomes["a"].reason
-    assert "next: `raise it`" in run.outcomes["a"].reason
+    assert "within 90 s: no pod; exceeded quota: few" in run.outcomes["a"].reason
+    assert run.outcomes["a"].error.remedy == "`raise it`"
 
 
-@pytest.mark.usefixtures("at_once")
 def test_what_only_a_person_can_mend_is_not_waited_for():
     cluster, stage = FakeCluster(), Explained("a", ill=["no pod"] * 9)
-    stage.found = dataclasses.replace(stage.found, lasting=True)
+    stage.found = dataclasses.replace(stage.found, permanent=True)
     cluster.pending.extend([lambda: None, lambda: pytest.fail("waited on")])
-    run, _ = up(stage, cluster=cluster)
-    assert "it can't get healthy: no pod; exceeded quota: few" in run.outcomes["a"].reason
-    assert "next: `raise it`" in run.outcomes["a"].reason
+    run, _ = up(stage, cluster=cluster, cancel=in_no_hurry())
+    assert ": no pod; exceeded quota: few" in run.outcomes["a"].reason
+    assert "within" not in run.outcomes["a"].reason, "no time is named: none was waited"
+    assert run.outcomes["a"].error.remedy == "`raise it`"
+
+
+class TestPatience:
+    """What looks lasting is so only after as long as it asks for."""
+
+    def standstill(self, clock, *found):
+        each = iter(found)
+        return Standstill(lambda: next(each), clock.now)
+
+    def seen(self, standstill, clock, *seconds):
+        standstill.cause("no")
+        for more in seconds:
+            clock.sleep(more)
+            yield standstill.cause("no").permanent
+
+    def test_it_is_counted_from_when_it_was_first_so(self):
+        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, patience=25)
+        waits = self.standstill(clock, *[refused] * 9)
+        assert list(self.seen(waits, clock, 60, 24, 3)) == [False, False, True]
+
+    def test_and_anew_after_it_might_have_been_mended(self):
+        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, patience=25)
+        waits = self.standstill(clock, refused, dataclasses.replace(refused, permanent=False), *[refused] * 9)
+        assert list(self.seen(waits, clock, 5, 24, 5, 24, 5)) == [False, False, False, False, True]
+
+    def test_without_any_it_is_so_at_once(self):
+        clock = FakeTime()
+        waits = self.standstill(clock, *[Cause("quota", "raise it", permanent=True)] * 9)
+        assert list(self.seen(waits, clock, 3)) == [True]
 
 
 @pytest.mark.parametrize("code", [None, 429, 500, 503])
@@ -462,9 +492,9 @@ def test_stages_are_selected_with_what_they_need_or_from_one_on(only, start, sel
 
 @pytest.mark.parametrize(("only", "start"), [(["bb"], None), ([], "bb"), (["a", "bb"], None)])
 def test_an_unknown_stage_is_a_usage_error_that_names_the_known_ones(only, start):
-    with pytest.raises(UsageError, match="no stage 'bb'") as caught:
+    with pytest.raises(UsageError, match="'bb'") as caught:
         select(context_of(*CHAIN).playbook, only, start)
-    assert "known: a, b, c, d" in str(caught.value)
+    assert "a, b, c, d" in str(caught.value.remedy)
 
 
 # -- summary ----------------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def lacks_a_step(call: ast.Call) -> bool:
 
 
 def test_every_error_that_is_raised_says_what_to_do_next():
-    assert {"ApiError", "CommandError", "ClashError", "NotPublishedError", "UnknownKindError"} <= ERRORS.keys()
+    assert {"ApiError", "CommandError", "ConflictError", "NotPublishedError", "UnknownKindError"} <= ERRORS.keys()
     silent = [
         f"{file.relative_to(REPOSITORY)}:{call.lineno} {name_of(call.func)}"
         for file, call in raised()

@@ -8,14 +8,15 @@ import time
 import pytest
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
-from support.runs import context_of
+from support.runs import Heard, context_of
+from support.there import there
 
 from canarylab.contract.provider import TunnelStatus
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.times import timestamp
-from canarylab.providers.existing import balancer, reaching
+from canarylab.providers.existing import balancer, reachability
 from canarylab.providers.existing.access import ContextAccess
 from canarylab.stages.kinds.tunnel import TunnelStage
 
@@ -93,7 +94,7 @@ def test_a_port_that_traefik_has_on_every_node_is_told_with_who_has_it():
     assert "Service kube-system/traefik has port 80 there already" in found.why
     assert "didn't have free ports" in found.why
     assert "--disable=traefik@server:0" in found.remedy
-    assert found.lasting
+    assert found.permanent
 
 
 def test_a_port_that_a_pod_has_on_the_nodes_is_told_with_the_pod():
@@ -107,7 +108,7 @@ def test_where_nobody_is_found_who_has_the_port_nobody_is_named():
     found = pending(servicelb(), pod("pending", containers=[{"ports": [{"hostPort": 80}]}]))
     assert found.why == f"its pod of k3s' servicelb doesn't start: Pod svclb-gateway-x: {NO_PORTS}"
     assert "kubectl -n kube-system describe pod svclb-gateway-x" in found.remedy
-    assert not found.lasting
+    assert not found.permanent
 
 
 def test_servicelbs_pods_that_start_are_no_trouble_yet():
@@ -179,19 +180,19 @@ def status(*objects):
 
 def test_what_stays_until_somebody_acts_is_not_waited_for():
     seen = status(service(), servicelb(), service("traefik", "172.19.0.3", namespace="kube-system", ports=(80,)))
-    assert seen.lasting
+    assert seen.permanent
     provider = FakeProvider()
     provider.tunnel = seen
     with pytest.raises(StageError) as caught:
         TunnelStage("tunnel", StageOptions()).health(context_of(provider=provider))
     assert "kube-system/traefik has port 80" in caught.value.what
-    assert "--disable=traefik" in caught.value.remedy
+    assert "--disable=traefik" in str(caught.value.remedy)
 
 
 def test_what_may_come_is_waited_for():
     seen = status(service(), node("kind://docker/lab/x"))
     assert isinstance(seen, TunnelStatus)
-    assert not seen.lasting
+    assert not seen.permanent
     provider = FakeProvider()
     provider.tunnel = seen
     assert "cloud-provider-kind" in str(TunnelStage("tunnel", StageOptions()).health(context_of(provider=provider)))
@@ -212,7 +213,7 @@ def unknown(*_):
 
 def reach(live, *objects, port=80):
     cluster = FakeCluster(live, *objects)
-    return reaching.await_answer(context_of(provider=FakeProvider(cluster)), live, port)
+    return reachability.await_answer(context_of(provider=FakeProvider(cluster)), live, port)
 
 
 def refused(live, *objects, port=80):
@@ -257,10 +258,10 @@ def test_a_name_that_may_come_is_waited_for(monkeypatch, listening):
     live = service(address="lb.elb.example.test", ports=(listening,), since=now())
     cluster = FakeCluster(live, pod())
     cluster.pending.extend([lambda: None] * 3)
-    heard = []
+    heard = Heard()
     ctx = context_of(provider=FakeProvider(cluster), emit=heard.append)
-    assert reaching.await_answer(ctx, live, listening) == ("lb.elb.example.test", listening)
-    assert ["isn't resolvable" in event.message for event in heard] == [True]
+    assert reachability.await_answer(ctx, live, listening) == ("lb.elb.example.test", listening)
+    assert ["isn't resolvable" in message for message in heard.progress] == [True]
 
 
 def test_a_name_of_long_ago_is_not_waited_for(monkeypatch):
@@ -343,6 +344,6 @@ def test_elsewhere_what_lies_between_is_all_that_can_be_said(monkeypatch, system
 def test_a_new_address_gets_a_minute_to_be_served(closed, listening):
     live = service(address="127.0.0.1", ports=(closed, listening))
     live["metadata"]["managedFields"] = [{"subresource": "status", "time": now()}]
-    found = reaching._trouble(FakeCluster(live, pod()), live, closed)
+    found = there(reachability._trouble(FakeCluster(live, pod()), live, closed))
     assert not found.is_final
     assert 50 < found.until - time.time() <= 60

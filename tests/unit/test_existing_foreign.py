@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.kube.objects import OWNER_LABEL
 from canarylab.ownership import foreign
-from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.foreign import ConflictError
 from canarylab.ownership.helm_removal import found_label
 from canarylab.removal import Removal
 from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
@@ -154,21 +155,22 @@ def test_somebody_elses_release_that_fits_is_used_and_left(world):
         ({"status": "failed"}, "it is failed"),
     ],
 )
-def test_somebody_elses_release_that_does_not_fit_is_a_clash(world, content, reason):
+def test_somebody_elses_release_that_does_not_fit_is_a_conflict(world, content, reason):
     world.cluster.put(record(**content))
     world.deploy()
-    with pytest.raises(ClashError) as caught:
+    with pytest.raises(ConflictError) as caught:
         stage().observe(world.context())
-    assert "release ns/gateway is there already, and doesn't fit" in str(caught.value)
-    assert reason in str(caught.value)
+    assert "release ns/gateway " in caught.value.what
+    assert reason in str(caught.value.why)
     assert caught.value.remedy
 
 
 def test_a_release_that_is_not_in_health_does_not_fit(world):
     world.cluster.put(record())
     world.deploy(availableReplicas=0)
-    with pytest.raises(ClashError, match="0 of 1 pods available"):
+    with pytest.raises(ConflictError) as caught:
         stage().observe(world.context())
+    assert (caught.value.where, caught.value.why) == ("stage gateway", "Deployment gateway: 0 of 1 pods available")
 
 
 def test_a_release_without_the_ports_that_are_asked_for_does_not_fit(world):
@@ -176,8 +178,9 @@ def test_a_release_without_the_ports_that_are_asked_for_does_not_fit(world):
     theirs(world, ports=(80,))
     account = {"name": "gateway", "namespace": "elsewhere"}
     world.cluster.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
-    with pytest.raises(ClashError, match="has no port 3000"):
+    with pytest.raises(ConflictError) as caught:
         stage().observe(world.context())
+    assert str(caught.value.why).startswith("Service ns/gateway has no port 3000")
 
 
 def test_a_release_of_another_profile_is_somebody_elses(world):
@@ -204,7 +207,7 @@ def test_what_was_installed_without_helm_is_used_if_it_fits(world):
     world.cluster.writes.clear()
     assert world.up(stage()).state == "unchanged"
     [fits] = set(world.heard.progress)
-    assert "(installed without Helm, or by another release) is somebody else's, and fits: it is used as it is" in fits
+    assert "installed without Helm, or by another release" in fits
     assert stage().health(world.context()) is None
     assert stage().remove(world.context()) == []
     assert world.cluster.writes == []
@@ -213,27 +216,31 @@ def test_what_was_installed_without_helm_is_used_if_it_fits(world):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"image": "docker.io/istio/pilot:1.20.0"}, "version 1.20.0"),
-        ({"image": "docker.io/istio/pilot"}, "doesn't say which version"),
-        ({"ports": (80,)}, "has no port 3000"),
-        ({"availableReplicas": 0}, "0 of 1 pods available"),
+        ({"image": "docker.io/istio/pilot:1.20.0"}, "Deployment ns/gateway is version 1.20.0"),
+        ({"image": "docker.io/istio/pilot"}, "Deployment ns/gateway doesn't say which version"),
+        ({"ports": (80,)}, "Service ns/gateway has no port 3000"),
+        ({"availableReplicas": 0}, "Deployment gateway: 0 of 1 pods available"),
     ],
 )
-def test_what_was_installed_without_helm_and_does_not_fit_is_a_clash(world, change, reason):
+def test_what_was_installed_without_helm_and_does_not_fit_is_a_conflict(world, change, reason):
     theirs(world, **change)
-    with pytest.raises(ClashError, match=reason):
+    with pytest.raises(ConflictError) as caught:
         stage().observe(world.context())
+    assert str(caught.value.why).startswith(reason)
 
 
-def test_a_name_that_is_taken_by_something_else_is_a_clash(world):
+def test_a_name_that_is_taken_by_something_else_is_a_conflict(world):
     theirs(world)
     for key in [key for key in world.cluster.objects if key[1] in ("Deployment", "CustomResourceDefinition")]:
         del world.cluster.objects[key]
-    with pytest.raises(ClashError, match="Service ns/gateway is there already"):
+    with pytest.raises(ConflictError) as caught:
         stage().observe(world.context())
+    assert caught.value.what.startswith("Service ns/gateway ")
+    for lacking in ("Deployment ns/gateway", "CustomResourceDefinition things.example.org"):
+        assert lacking in str(caught.value.why)
 
 
-def test_what_helm_left_of_an_uninstalled_release_of_that_name_is_no_clash(world):
+def test_what_helm_left_of_an_uninstalled_release_of_that_name_is_no_conflict(world):
     for obj in yaml.safe_load_all(RENDERED):
         if obj["kind"] == "CustomResourceDefinition":
             world.cluster.put({**obj, "metadata": {**obj["metadata"], "annotations": MARKS}})
@@ -241,11 +248,12 @@ def test_what_helm_left_of_an_uninstalled_release_of_that_name_is_no_clash(world
     assert f"--labels {found_label('things.example.org')}=true" in world.runner.commands[-1]
 
 
-def test_a_second_control_plane_is_a_clash(world):
+def test_a_second_control_plane_is_a_conflict(world):
     meta = {"name": "istiod-canary", "namespace": "mesh", "labels": {"app": "istiod"}}
     world.cluster.put({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {}})
-    with pytest.raises(ClashError, match="Deployment mesh/istiod-canary is another Istio"):
+    with pytest.raises(ConflictError) as caught:
         stage().observe(world.context())
+    assert caught.value.what.startswith("Deployment mesh/istiod-canary ")
 
 
 # -- Argo Rollouts ----------------------------------------------------------------------------------------------------
@@ -310,10 +318,12 @@ def test_somebody_elses_argo_rollouts_that_fits_is_used_and_left(argo):
         ({"available": 0}, "0 of 1 pods available"),
     ],
 )
-def test_somebody_elses_argo_rollouts_that_does_not_fit_is_a_clash(argo, change, reason):
+def test_somebody_elses_argo_rollouts_that_does_not_fit_is_a_conflict(argo, change, reason):
     wanted, ctx, _ = argo(controller(**change))
-    with pytest.raises(ClashError, match=reason):
+    with pytest.raises(ConflictError) as caught:
         wanted.observe(ctx)
+    assert "Deployment theirs/argo-rollouts" in caught.value.what
+    assert reason in str(caught.value.why)
 
 
 def test_our_own_argo_rollouts_is_no_strangers(argo):
@@ -348,9 +358,9 @@ def workload(kind, labels, annotations=None):
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
-def test_a_gateway_that_would_open_somebody_elses_too_is_a_clash(manifests, tmp_path, kind):
+def test_a_gateway_that_would_open_somebody_elses_too_is_a_conflict(manifests, tmp_path, kind):
     cluster = FakeCluster(workload(kind, {"istio": "in", "app": "shop"}), kinds=[GATEWAY])
-    with pytest.raises(ClashError, match=f"{kind} ns/shop"):
+    with pytest.raises(ConflictError, match=f"Gateway default/ours .*{kind} ns/shop"):
         manifests.observe(context_of(manifests, provider=BorrowedProvider(cluster), base=tmp_path))
 
 
@@ -362,7 +372,7 @@ def test_a_gateway_for_the_playbooks_own_release_is_fine(manifests, tmp_path, la
 
 
 def test_an_object_of_another_profile_is_neither_changed_nor_removed(manifests, tmp_path):
-    meta = {"name": "ours", "namespace": "default", "labels": {OWNER_LABEL: "another"}}
+    meta: dict[str, Any] = {"name": "ours", "namespace": "default", "labels": {OWNER_LABEL: "another"}}
     meta["managedFields"] = [{"manager": "canarylab/app"}]
     cluster = FakeCluster({"apiVersion": GATEWAY[0], "kind": "Gateway", "metadata": meta, "spec": {}}, kinds=[GATEWAY])
     ctx = context_of(manifests, provider=BorrowedProvider(cluster), base=tmp_path)

@@ -130,7 +130,7 @@ def test_all_reasons_are_asked_about_at_once():
 
 
 def test_a_no_ends_it():
-    with pytest.raises(CancelledError, match="nothing was changed"):
+    with pytest.raises(CancelledError):
         guard.require_consent(context(*MANY), "up", lambda _: False)
 
 

@@ -16,8 +16,8 @@ from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import CanarylabError, StageError, UsageError
 from canarylab.images.image import Image
 from canarylab.kube import kubeconfig
-from canarylab.ownership.foreign import ClashError
-from canarylab.providers.existing import ExistingProvider, doctor, requirements, userconfig
+from canarylab.ownership.foreign import ConflictError
+from canarylab.providers.existing import ExistingProvider, doctor, requirements, user_kubeconfig
 from canarylab.removal import Removal
 from canarylab.stages.kinds.image import ImageOptions, ImageStage
 
@@ -100,7 +100,7 @@ def test_architectures_are_those_that_a_pod_may_land_on(nodes, found):
 def test_an_architecture_that_nothing_is_built_for_is_refused_with_all_named():
     with pytest.raises(StageError) as caught:
         requirements.architectures(FakeCluster(node(), node("two", "s390x")))
-    assert "node two has architecture s390x; images are built only for" in str(caught.value)
+    assert "node two has architecture s390x" in str(caught.value)
     assert "amd64, s390x" in str(caught.value)
     assert caught.value.remedy
 
@@ -138,16 +138,17 @@ def test_a_node_that_is_not_ready_is_none():
 @pytest.mark.parametrize("command", ["tunnel start", "tunnel stop"])
 def test_there_is_no_tunnel_to_start_or_stop(made, command):
     provider, ctx, _ = made()
-    with pytest.raises(UsageError, match="load balancer"), provider.infrastructure.session(ctx, command):
-        pass
+    with pytest.raises(UsageError, match=f"`{command}`"), provider.infrastructure.session(ctx, command):
+        pytest.fail("it went on")
 
 
 @pytest.mark.parametrize("command", ["up", "demo", "teardown"])
 def test_a_cluster_that_does_not_answer_is_reported_before_anything_is_done(made, command):
     provider, ctx, cluster = made()
     cluster.unready = "the API server doesn't answer"
-    with pytest.raises(CanarylabError, match="doesn't answer") as caught, provider.infrastructure.session(ctx, command):
+    with pytest.raises(CanarylabError) as caught, provider.infrastructure.session(ctx, command):
         pytest.fail("it went on")
+    assert (caught.value.where, caught.value.what) == ("context mine", cluster.unready)
     assert caught.value.remedy
 
 
@@ -168,7 +169,7 @@ def test_the_own_kubeconfig_follows_the_users(made, config):
     config.write_text(yaml.safe_dump({**CONFIG, "users": [{"name": "u", "user": {"token": "new"}}]}))
     assert [change.action for change in stage.changes(stage.observe(ctx))] == ["update"]
     with provider.infrastructure.session(ctx, "demo"):
-        assert kubeconfig.load(ctx.paths.kubeconfig) == userconfig.single("mine")
+        assert kubeconfig.load(ctx.paths.kubeconfig) == user_kubeconfig.single("mine")
     assert ctx.paths.kubeconfig.exists()
 
 
@@ -198,12 +199,12 @@ def test_with_yes_a_production_cluster_is_worked_on(made):
 class Shelf:
     """A registry in memory."""
 
-    def __init__(self, image=None, refused=None, clash=None):
-        self.image, self.refused, self.clash = image, refused, clash
+    def __init__(self, image=None, refused=None, conflict=None):
+        self.image, self.refused, self.conflict = image, refused, conflict
 
     def images(self, _reference, _label):
-        if self.clash:
-            raise self.clash
+        if self.conflict:
+            raise self.conflict
         return (self.image,) if self.image else ()
 
     def delete(self, _reference):
@@ -222,7 +223,7 @@ BLUE = "127.0.0.1:9/team/app:blue"
             Shelf(Image(BLUE, "amd64", {}, ""), refused="the registry doesn't allow deletion"),
             Removal(f"image {BLUE}", "left", "the registry doesn't allow deletion"),
         ),
-        (Shelf(clash=ClashError("x", why="no label")), Removal(f"image {BLUE}", "left", "no label")),
+        (Shelf(conflict=ConflictError("x", why="no label")), Removal(f"image {BLUE}", "left", "no label")),
     ],
 )
 def test_removing_an_image_says_what_became_of_it(made, monkeypatch, shelf, outcome):
@@ -237,8 +238,9 @@ def test_removing_an_image_says_what_became_of_it(made, monkeypatch, shelf, outc
 def test_a_playbook_that_builds_images_needs_a_registry(made):
     stage = ImageStage("blue", ImageOptions(path="app", image="localhost/app:blue"))
     provider, ctx, _ = made(registry=None, stages=[stage])
-    with pytest.raises(UsageError, match="names no registry"):
+    with pytest.raises(UsageError) as caught:
         provider.images.ours(ctx)
+    assert "`registry" in str(caught.value.remedy)
 
 
 def test_a_playbook_that_builds_none_does_not(made):
@@ -254,7 +256,7 @@ def test_only_addresses_of_the_clusters_own_services_are_asked(made):
     provider, ctx, _ = made(service("ip", {"ip": "10.9.0.1"}), service("host", {"hostname": "lb.example.com"}))
     provider.access.check_route(ctx, "10.9.0.1")
     provider.access.check_route(ctx, "lb.example.com")
-    with pytest.raises(CanarylabError, match=r"no request is sent to 10\.9\.0\.2"):
+    with pytest.raises(CanarylabError, match=r"10\.9\.0\.2.* context mine"):
         provider.access.check_route(ctx, "10.9.0.2")
 
 
@@ -269,7 +271,7 @@ def test_others_services_are_none_of_the_playbooks(made):
 def test_a_service_that_waits_for_an_address_is_explained(made):
     provider, ctx, _ = made(service("ours", labels={"canarylab.dev/profile": "unit-test"}))
     [problem] = provider.access.tunnel_status(ctx).problems
-    assert "Service ns/ours has no address yet" in problem
+    assert "Service ns/ours " in problem
     assert "kubectl -n ns describe service ours" in problem
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import ssl
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from support.certificates import certificate, serving
 from support.fake_runner import FakeRunner
 from support.oci_archives import AMD64, ARM64, archive, elf
 from support.runs import context_of
@@ -18,8 +17,8 @@ from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import StageError, UsageError
 from canarylab.files import extract
 from canarylab.images.image import SOURCE_LABEL, Wanted
-from canarylab.ownership.foreign import ClashError
-from canarylab.providers.existing import ExistingProvider, images, registry, requirements
+from canarylab.ownership.foreign import ConflictError
+from canarylab.providers.existing import ExistingProvider, registry, registry_images, requirements
 from canarylab.providers.existing.registry import Address, Registry, is_plain, is_private
 from canarylab.tools.runner import Result
 
@@ -51,8 +50,10 @@ def test_an_image_of_somewhere_else_keeps_its_name():
 
 @pytest.mark.parametrize("written", ["", "https://", "ftp://registry.example.com", "a registry"])
 def test_what_is_no_registry_is_refused(written):
-    with pytest.raises(UsageError, match="cluster, registry"):
+    with pytest.raises(UsageError) as caught:
         Address.parse(written)
+    assert str(caught.value.where).endswith("cluster, registry")
+    assert repr(written) in caught.value.what
 
 
 @pytest.mark.parametrize(
@@ -112,17 +113,10 @@ def serve_tls(serve, tmp_path, monkeypatch):
     """The same over TLS, with a certificate that this system trusts if `trusted`."""
 
     def start(*, trusted):
-        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-        made = (
-            "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=registry -addext subjectAltName=IP:127.0.0.1"
-        )
-        argv = [*made.split(), "-keyout", str(key), "-out", str(certificate)]
-        subprocess.run(argv, check=True, capture_output=True, timeout=60)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+        pair = certificate(tmp_path, "IP:127.0.0.1", stem="registry")
         if trusted:
-            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        return serve(200, context)
+            monkeypatch.setenv("SSL_CERT_FILE", str(pair[0]))
+        return serve(200, serving(*pair))
 
     return start
 
@@ -208,9 +202,10 @@ def test_what_was_read_is_not_pulled_again(tmp_path):
     assert sum("copy" in line for line in skopeo.commands) == 1
 
 
-def test_somebody_elses_image_of_that_name_is_a_clash(tmp_path):
-    with pytest.raises(ClashError, match="this tool didn't build it"):
+def test_somebody_elses_image_of_that_name_is_a_conflict(tmp_path):
+    with pytest.raises(ConflictError) as caught:
         at(Skopeo(image=made(tmp_path))).images(REFERENCE, SOURCE_LABEL)
+    assert SOURCE_LABEL in str(caught.value.why)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +255,7 @@ def test_archives_of_two_architectures_become_one_image(tmp_path):
     }
     layout = tmp_path / "layout"
     layout.mkdir()
-    images.write_index(both, layout)
+    registry_images.write_index(both, layout)
     found = registry.read_layout(layout, REFERENCE, SOURCE_LABEL)
     assert [(image.architecture, image.program_architecture) for image in found] == [
         ("amd64", "amd64"),
@@ -285,7 +280,7 @@ def test_what_is_pushed_is_for_every_architecture_of_the_cluster(tmp_path, monke
             file, {"app": elf(machine)}, architecture=architecture, entrypoint=["/app"], labels={SOURCE_LABEL: "1"}
         )
 
-    monkeypatch.setattr(images, "build", build)
+    monkeypatch.setattr(registry_images, "build", build)
     monkeypatch.setattr(requirements, "architectures", lambda _cluster: architectures)
     skopeo = Skopeo(image=made(tmp_path, labels={SOURCE_LABEL: "1"}))
     spec = ClusterSpec(profile="unit-test", context="mine", registry="http://127.0.0.1:5000/team")

@@ -14,7 +14,7 @@ from support.runs import context_of
 from canarylab.errors import StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import OWNER_LABEL
-from canarylab.ownership import definitions, namespaces
+from canarylab.ownership import crds, namespaces
 from canarylab.ownership.helm_removal import found_label
 from canarylab.stages.kinds.helm_release import HelmReleaseOptions, HelmReleaseStage
 from canarylab.stages.kinds.namespace import NamespaceOptions, NamespaceStage
@@ -166,7 +166,7 @@ def test_the_stage_makes_a_namespace_again_that_is_being_deleted():
 )
 def test_a_definition_goes_unless_others_have_objects_of_it(things, outcome):
     ctx, _ = borrowed(DEFINITION, *things, kinds=[THING]) if things else borrowed(DEFINITION)
-    removal = definitions.removal(ctx, DEFINITION)
+    removal = crds.removal(ctx, DEFINITION)
     assert removal.outcome == outcome
     assert outcome == "removed" or "Thing team/theirs" in removal.reason
 
@@ -181,7 +181,7 @@ def test_a_definition_that_was_changed_a_moment_ago_is_asked_about_again(monkeyp
         return listed(*words, **named)
 
     monkeypatch.setattr(cluster, "list", initializing)
-    assert definitions.removal(ctx, DEFINITION).outcome == "left"
+    assert crds.removal(ctx, DEFINITION).outcome == "left"
 
 
 # -- releases ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from support.api_server import ApiServer, status
 from support.port_forward import PortForward, Wire, http
 
 from canarylab.errors import StageError
-from canarylab.kube import forward
 from canarylab.kube.client import ApiError, Cluster
 from canarylab.kube.forward import PodPort
 
@@ -143,7 +142,7 @@ class TestRefusals:
 
     def test_an_upgrade_that_is_refused_says_what_the_api_server_said(self, api, port):
         api.replies[f"GET {PATH}"] = status(403, 'pods "p" is forbidden: cannot create resource "pods/portforward"')
-        with pytest.raises(ApiError, match="is forbidden: cannot create") as raised:
+        with pytest.raises(ApiError, match="cannot create resource") as raised:
             port.get("/stats")
         assert raised.value.code == 403
 
@@ -154,8 +153,9 @@ class TestRefusals:
 
     def test_what_switches_to_no_websocket_is_refused(self, api, port):
         api.upgrade = PortForward(echo, accept=False)
-        with pytest.raises(ApiError, match="refused the WebSocket upgrade"):
+        with pytest.raises(ApiError, match="WebSocket") as raised:
             port.get("/stats")
+        assert raised.value.where == "Pod default/p, port 15000"
         assert api.upgrade.over.wait(10), "the connection was let go"
 
     def test_an_api_server_that_is_not_there_is_reported(self, cluster, port, monkeypatch: pytest.MonkeyPatch):
@@ -163,25 +163,31 @@ class TestRefusals:
         with pytest.raises(ApiError, match="no answer from the cluster") as raised:
             port.get("/stats")
         assert raised.value.may_pass
-        assert str(raised.value).startswith(f"GET {PATH}: ")
+        assert raised.value.where == f"GET {PATH}"
 
     @pytest.mark.parametrize("body", [b"invalid path", b"\xff\xfe not text"])
     def test_any_status_but_200_is_an_error_with_what_was_said(self, port, serve, body: bytes):
         serve(first(lambda wire, _: wire.data(http(body, status=404))))
         with pytest.raises(StageError) as raised:
             port.get("/nowhere")
-        assert str(raised.value).startswith("Pod default/p, port 15000: /nowhere returned status 404\nwhy: ")
+        assert raised.value.where == "Pod default/p, port 15000"
+        assert "/nowhere" in raised.value.what
+        assert "404" in raised.value.what
+        assert raised.value.why == body.decode(errors="replace")
         assert port.get("/stats") == b"/stats"
 
     def test_what_is_no_json_is_reported(self, port, serve):
         serve(lambda wire, _: wire.data(http(b"<html>")))
-        with pytest.raises(StageError, match="isn't JSON"):
+        with pytest.raises(StageError) as raised:
             port.json("/stats")
+        assert isinstance(raised.value.__cause__, ValueError)
+        assert "/stats" in raised.value.what
 
     def test_what_is_no_http_is_reported(self, port, serve):
         serve(lambda wire, _: wire.data(b"SSH-2.0-OpenSSH\r\n\r\n"))
-        with pytest.raises(ApiError, match="no HTTP answer"):
+        with pytest.raises(ApiError, match="no HTTP answer") as raised:
             port.get("/stats")
+        assert raised.value.where == "Pod default/p, port 15000"
 
 
 class TestCut:
@@ -199,8 +205,9 @@ class TestCut:
 
     def test_one_that_is_cut_during_the_first_question_is_an_error(self, port, serve):
         forwarded = serve(lambda wire, _: wire.cut())
-        with pytest.raises(ApiError, match=r"Pod default/p, port 15000: the connection was cut \(code 1006\)"):
+        with pytest.raises(ApiError, match="code 1006") as raised:
             port.get("/stats")
+        assert raised.value.where == "Pod default/p, port 15000"
         assert forwarded.connections == 1
 
     def test_one_that_is_cut_every_time_is_an_error_after_the_second(self, port, serve):
@@ -209,7 +216,7 @@ class TestCut:
 
         forwarded = serve(once)
         port.get("/a")
-        with pytest.raises(ApiError, match="was cut"):
+        with pytest.raises(ApiError, match="code 1006"):
             port.get("/b")
         assert (forwarded.connections, forwarded.paths) == (2, ["/a", "/b", "/b"])
 
@@ -222,7 +229,7 @@ class TestCut:
 
     def test_a_reason_that_is_given_is_reported(self, port, serve):
         serve(lambda wire, _: wire.close(1011, "the node restarts"))
-        with pytest.raises(ApiError, match=r"was cut \(the node restarts\)"):
+        with pytest.raises(ApiError, match="the node restarts"):
             port.get("/stats")
 
     def test_a_pod_that_hangs_up_in_the_middle_of_its_answer_is_reported(self, port, serve):
@@ -239,10 +246,10 @@ class TestCut:
         with pytest.raises(ApiError, match="hung up before the end of its answer"):
             port.get("/stats")
 
-    def test_silence_is_not_waited_for_without_end(self, port, serve, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(forward, "_TIMEOUT", 0.05)
+    def test_silence_is_not_waited_for_without_end(self, cluster, serve):
         serve(lambda _wire, _path: None)
-        with pytest.raises(ApiError, match=r"the connection broke off: .*timed out"):
+        port = PodPort(cluster, "default", "p", 15000, silence=0.05)
+        with port, pytest.raises(ApiError, match="timed out"):
             port.get("/stats")
 
 

@@ -74,6 +74,13 @@ def gateway(generation=2, **status):
     return {"metadata": {"generation": 2}, "status": {"conditions": conditions(generation, **status)}}
 
 
+def with_listener(**status):
+    """As istiod reports it: the Gateway itself is well, whatever is wrong with a listener's certificate."""
+    found = gateway()
+    found["status"]["listeners"] = [{"name": "https", "conditions": conditions(2, **status)}]
+    return found
+
+
 def http_route(parents=1, generation=2, **status):
     told = {"parentRef": {"name": "gw"}, "conditions": conditions(generation, **status)}
     spec = {"parentRefs": [{"name": "gw"}]}
@@ -143,6 +150,12 @@ ROLLING = {"updateRevision": "w-2"}
             gateway_health,
             {"metadata": {"generation": 1}},
             "Gateway w isn't Accepted: nothing is said of it: no message",
+        ),
+        (gateway_health, with_listener(), None),
+        (
+            gateway_health,
+            with_listener(ResolvedRefs="False", reason="InvalidCertificateRef"),
+            "Gateway w, listener https isn't ResolvedRefs: InvalidCertificateRef: m",
         ),
         (http_route_health, http_route(), None),
         (http_route_health, http_route(parents=2), None),

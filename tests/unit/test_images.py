@@ -77,6 +77,8 @@ class Tools(FakeRunner):
     broken: int | None = None
     """The machine that Go compiles for whatever it is asked."""
 
+    platform = ""
+
     def _answer(self, line):
         words = line.split()
         if "GOVERSION" in words:

@@ -4,15 +4,17 @@ import copy
 import os
 import stat
 import threading
+from typing import Any
 
 import pytest
 import yaml
+from support.fake_time import FakeTime
 
 from canarylab.errors import CanarylabError
 from canarylab.kube import kubeconfig
 from canarylab.removal import Removal
 
-ADMIN = {
+ADMIN: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Config",
     "clusters": [
@@ -22,7 +24,7 @@ ADMIN = {
     "contexts": [{"name": "a@b", "context": {"cluster": "kubernetes", "user": "kubernetes-admin"}}],
     "current-context": "a@b",
 }
-OTHER = {
+OTHER: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Config",
     "preferences": {"colors": True},
@@ -141,8 +143,8 @@ def test_a_foreign_entry_of_our_name_is_refused_and_left_as_it_is(shared, sectio
     shared.write_text(yaml.safe_dump(config))
     with pytest.raises(CanarylabError) as caught:
         kubeconfig.add(OWN, "demo")
-    assert "another cluster, user or context named 'demo'" in str(caught.value)
-    assert str(shared) in str(caught.value)
+    assert "named 'demo'" in caught.value.what
+    assert caught.value.where == str(shared)
     assert "--profile" in str(caught.value)
     assert read(shared) == config
 
@@ -201,21 +203,23 @@ def test_nothing_is_left_of_the_last_entry_behind_a_link(path, tmp_path):
 # -- the lock ---------------------------------------------------------------------------------------------------------
 
 
-def test_kubectls_lock_is_respected_and_named(shared, monkeypatch):
-    monkeypatch.setattr(kubeconfig, "_LOCK_SECONDS", 0.0)
+def test_kubectls_lock_is_respected_and_named(shared):
+    cancel = FakeTime()
     lock = shared.with_name("config.lock")
     lock.touch()
     with pytest.raises(CanarylabError) as caught:
-        kubeconfig.add(OWN, "demo")
+        kubeconfig.add(OWN, "demo", cancel)
     assert f"rm {lock}" in str(caught.value)
+    assert cancel.slept == pytest.approx(10, abs=0.2)
     assert read(shared) == OTHER
     assert lock.exists()
 
 
 def test_the_lock_is_let_go_also_after_a_failure(shared):
     shared.write_text("a: [")
-    with pytest.raises(CanarylabError, match="isn't YAML"):
+    with pytest.raises(CanarylabError) as caught:
         kubeconfig.add(OWN, "demo")
+    assert isinstance(caught.value.__cause__, yaml.YAMLError)
     assert os.listdir(shared.parent) == ["config"]  # noqa: PTH208 - all names, hidden ones too
 
 
@@ -268,9 +272,9 @@ def test_a_foreign_entry_of_our_name_in_any_of_the_files_is_refused(monkeypatch,
     monkeypatch.setenv("KUBECONFIG", f"{first}{os.pathsep}{second}")
     first.write_text(yaml.safe_dump(OTHER))
     second.write_text(yaml.safe_dump(ADMIN | {"contexts": [{"name": "demo", "context": {"cluster": "kubernetes"}}]}))
-    with pytest.raises(CanarylabError, match="another cluster, user or context named 'demo'") as caught:
+    with pytest.raises(CanarylabError, match="named 'demo'") as caught:
         kubeconfig.add(OWN, "demo")
-    assert str(second) in str(caught.value)
+    assert caught.value.where == str(second)
     assert read(first) == OTHER
 
 
@@ -291,8 +295,9 @@ def test_a_file_that_is_no_kubeconfig_is_named_and_left_as_it_is(shared, content
 
 
 def test_a_folder_in_place_of_a_kubeconfig_is_named(tmp_path):
-    with pytest.raises(CanarylabError, match=r"can't be read: Is a directory"):
+    with pytest.raises(CanarylabError, match="Is a directory") as caught:
         kubeconfig.load(tmp_path)
+    assert caught.value.where == str(tmp_path)
 
 
 def test_without_the_variable_it_is_the_one_in_the_home(monkeypatch, isolated_home):

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from canarylab.errors import MachineError
-from canarylab.kube.fields import FIELDS, HONOURED, IGNORED, REFUSED
-from canarylab.kube.refusals import faults
+from canarylab.kube.kubeconfig_fields import FIELDS, HONOURED, IGNORED, REFUSED
+from canarylab.kube.kubeconfig_refusals import faults
 from canarylab.paths import REPOSITORY, cache_home
-from canarylab.providers.existing import userconfig
+from canarylab.providers.existing import user_kubeconfig
 
 SOURCE = {
     "Config": "kind apiVersion preferences clusters users contexts current-context extensions",
@@ -37,7 +37,7 @@ def test_every_field_of_the_source_is_known():
     assert {kind: " ".join(fields) for kind, fields in FIELDS.items()} == SOURCE
 
 
-VERSION = re.search(r"=> k8s\.io/client-go (v\S+)", (REPOSITORY / "node" / "go.mod").read_text())[1]
+[VERSION] = re.findall(r"=> k8s\.io/client-go (v\S+)", (REPOSITORY / "node" / "go.mod").read_text())
 MODULE = cache_home() / "go" / "mod" / "k8s.io" / f"client-go@{VERSION}" / "tools/clientcmd/api/v1/types.go"
 """The source itself, where the node's programs were built on this machine: kubectl is of this version."""
 
@@ -101,7 +101,7 @@ def test_what_is_refused_is_named_with_file_and_line_and_what_to_do(isolated_hom
     file.write_text(text)
     monkeypatch.setenv("KUBECONFIG", str(file))
     with pytest.raises(MachineError) as caught:
-        userconfig.single("team")
+        user_kubeconfig.single("team")
     assert said in str(caught.value)
     assert caught.value.remedy
     named = line if "password" not in line else "    token: abc"
@@ -136,7 +136,7 @@ def test_an_entry_that_is_no_mapping_is_refused(isolated_home, monkeypatch, cont
         file.write_text(yaml.safe_dump(config))
         monkeypatch.setenv("KUBECONFIG", str(file))
         with pytest.raises(MachineError) as caught:
-            userconfig.single("team")
+            user_kubeconfig.single("team")
         assert "team.yaml:" in str(caught.value.where)
 
 
@@ -152,6 +152,6 @@ def test_a_first_file_that_is_not_there_is_passed_over(isolated_home, monkeypatc
         )
     )
     monkeypatch.setenv("KUBECONFIG", f"{isolated_home}/not-there{os.pathsep}{file}")
-    assert userconfig.require("team") == "team"
-    assert userconfig.single("team")["users"] == [{"name": "me", "user": {"token": "abc"}}]
+    assert user_kubeconfig.require("team") == "team"
+    assert user_kubeconfig.single("team")["users"] == [{"name": "me", "user": {"token": "abc"}}]
     assert not (isolated_home / "not-there").exists()

@@ -85,13 +85,16 @@ def test_one_that_has_only_just_been_taken_is_refused_too(path):
     path.parent.mkdir()
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(LockedError, match="has just started"), locked(path, "up"):
-            pass
+        with pytest.raises(LockedError) as caught, locked(path, "up"):
+            pytest.fail("two have it")
+        assert caught.value.where == str(path)
+        assert "process" not in caught.value.what, "who has it isn't written there yet"
 
 
 def test_a_file_that_was_deleted_while_it_was_being_locked_is_not_the_lock(path, monkeypatch):
     """The former holder deletes the file between another's opening and locking it."""
-    really, deleted = fcntl.flock, []
+    really = fcntl.flock
+    deleted: list[int] = []
 
     def flock(file, operation):
         really(file, operation)
@@ -156,8 +159,9 @@ def refusing(monkeypatch):
 def test_it_is_had_without_a_free_byte_and_keeps_others_out(path, refusing, number, make):
     refusing(number, make=make)
     for _ in range(2):
-        with locked(path, "teardown"), pytest.raises(LockedError, match="another run"), locked(path, "up"):
-            pass
+        with locked(path, "teardown"), pytest.raises(LockedError) as caught, locked(path, "up"):
+            pytest.fail("two have it")
+        assert "process" not in caught.value.what, "there was no room to write who has it"
     assert not path.exists()
 
 

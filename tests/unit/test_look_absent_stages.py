@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from support.borrowed import BorrowedProvider
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
 from support.runs import Scripted, context_of
@@ -10,7 +11,6 @@ from support.runs import Scripted, context_of
 from canarylab.applied import write
 from canarylab.engine.look import absent_stages
 from canarylab.errors import NotYetObservableError, StageError
-from canarylab.ownership.policy import GuestCluster
 
 
 class Below(Scripted):
@@ -74,9 +74,7 @@ def test_stages_are_looked_at_side_by_side():
 
 @pytest.mark.parametrize("was_up", [True, False])
 def test_somebody_elses_cluster_counts_only_once_up_has_been_there(was_up):
-    provider = FakeProvider(FakeCluster())
-    provider.ownership = GuestCluster()
-    ctx = context_of(Scripted("a"), provider=provider)
+    ctx = context_of(Scripted("a"), provider=BorrowedProvider(FakeCluster()))
     ctx.paths.create()
     ctx.paths.kubeconfig.touch()
     if was_up:

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 from support.fake_runner import FakeRunner
+from support.fake_time import FakeTime
 
 from canarylab.cancel import Cancel
 from canarylab.errors import StageError
 from canarylab.providers.embedded import machine as machines
-from canarylab.providers.embedded.ceiling import GIB, Ceiling, Record
+from canarylab.providers.embedded.ceiling import GIB, AskedAndTaken, Ceiling
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.machine import STAMP, Machine
 from canarylab.providers.embedded.programs.built import Built
@@ -28,14 +29,16 @@ def sleeper():
 def made(tmp_path):
     """A machine that nothing keeps running, in a namespace with these processes."""
 
-    def make(processes=lambda: ""):
+    def make(processes=lambda: "", cancel=None):
         network = SimpleNamespace(name="unit-test-nobody-has", profile="unit-test", path=tmp_path / "namespace")
         network.path.touch()
         supervisor = SimpleNamespace(process=lambda _name: None, stop=lambda _name: False)
         runner = FakeRunner({f"ip netns pids {network.name}": processes})
         built = Built(tmp_path / "built")
         paths = SimpleNamespace(root=tmp_path)
-        ctx = SimpleNamespace(paths=paths, runner=runner, cancel=Cancel(), command=lambda words: f"invoke {words} -x")
+        ctx = SimpleNamespace(
+            paths=paths, runner=runner, cancel=cancel or Cancel(), command=lambda words: f"invoke {words} -x"
+        )
         machine = Machine(ctx, built, network, supervisor, Ceiling(GIB, 1))
         machine.groups = ControlGroups(network.name, tmp_path / "nowhere")
         return machine
@@ -59,11 +62,12 @@ def test_without_a_namespace_nobody_can_be_in_it(made, tmp_path):
     assert machine.stop() is False
 
 
-def test_processes_that_do_not_end_are_named(made, monkeypatch):
-    monkeypatch.setattr(machines, "_STOP_SECONDS", 0.0)
+def test_processes_that_do_not_end_are_named(made):
+    cancel = FakeTime()
     nobody = 2**22 + 1  # above the highest process id that there can be
     with pytest.raises(StageError, match=rf"don't stop: \[{nobody}\]"):
-        made(lambda: f"{nobody}\n").stop()
+        made(lambda: f"{nobody}\n", cancel).stop()
+    assert cancel.slept == pytest.approx(20, abs=0.1)
 
 
 @pytest.mark.parametrize(("made_of", "there"), [(None, False), ("built", True)])
@@ -90,7 +94,7 @@ def test_before_it_starts_it_is_limited_and_the_kubelet_is_told(made, tmp_path):
     machine._limit()
     assert (root / "memory" / "canarylab-x" / "memory.limit_in_bytes").read_text() == str(GIB)
     assert "enforceNodeAllocatable" in (tmp_path / "etc/kubelet.conf.d/10-ceiling.conf").read_text()
-    assert machine.ceiling == Record(Ceiling(GIB, 1), Ceiling(GIB, 1))
+    assert machine.ceilings == AskedAndTaken(Ceiling(GIB, 1), Ceiling(GIB, 1))
 
 
 def test_its_first_program_enters_the_control_groups_and_then_becomes_what_it_should(made, tmp_path):

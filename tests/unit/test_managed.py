@@ -184,8 +184,8 @@ class TestReplicas:
         rollout = FROM_DEPLOYMENT.replace("onsuccess", scale_down)
         with pytest.raises(StageError, match="it scales Deployment from-deployment") as raised:
             World(tmp_path, DEPLOYMENT, rollout, scaler.replace(TARGET, other)).told()
-        assert raised.value.where.endswith("m/all.yaml:21")
-        assert "kind: Rollout, name: from-deployment}" in raised.value.remedy
+        assert str(raised.value.where).endswith("m/all.yaml:21")
+        assert "kind: Rollout, name: from-deployment}" in str(raised.value.remedy)
 
     def test_who_may_not_look_into_all_namespaces_looks_into_the_objects_own(self):
         cluster = FakeCluster(loaded(SCALERS["HorizontalPodAutoscaler autoscaling/v2"]), kinds=KINDS)

@@ -8,8 +8,8 @@ from support.oci_archives import AMD64, ARM64, archive, elf
 
 from canarylab.errors import StageError
 from canarylab.images.image import SOURCE_LABEL, Wanted
-from canarylab.providers.minikube import images
-from canarylab.providers.minikube.images import NodeImages
+from canarylab.providers.minikube import node_images
+from canarylab.providers.minikube.node_images import NodeImages
 
 REFERENCE = "localhost/argoproj/rollouts-demo:blue"
 
@@ -56,7 +56,7 @@ def wanted(tmp_path, monkeypatch):
     def prepared(_ctx, wanted, _architecture):
         yield wanted.folder
 
-    monkeypatch.setattr(images, "prepared", prepared)
+    monkeypatch.setattr(node_images, "prepared", prepared)
     monkeypatch.setattr(NodeImages, "architectures", lambda *_: ("amd64",))
     return Wanted(folder, REFERENCE, {"COLOR": "blue"})
 
@@ -79,8 +79,8 @@ def test_a_build_that_made_nothing_is_an_error_with_what_it_printed(world, ctx, 
     world.faults("image-build-fails")
     with pytest.raises(StageError) as caught:
         NodeImages().deliver(ctx, wanted)
-    assert "wasn't built" in caught.value.what
-    assert "failed to solve" in caught.value.why
+    assert caught.value.what.startswith(REFERENCE)
+    assert "failed to solve" in str(caught.value.why), "as minikube printed it"
 
 
 def test_an_old_image_of_the_same_name_is_removed_and_the_new_one_built_again(world, ctx, wanted):

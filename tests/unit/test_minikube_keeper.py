@@ -11,6 +11,7 @@ from collections import deque
 
 import pytest
 from support.fake_time import FakeTime
+from support.there import there
 from tunnel_world import (
     PROFILE,
     SERVICES,
@@ -114,7 +115,7 @@ def test_minikubes_status_block_is_reported():
     kept.serve()
     last = kept.reports[-2]
     assert (last.route, last.errors, last.pid) == (ROUTE, {}, os.getpid())
-    assert last.started == processes.find(Runner(Cancel()), os.getpid()).started
+    assert last.started == there(processes.find(Runner(Cancel()), os.getpid())).started
 
 
 def test_a_route_is_reported_only_with_the_process_that_holds_it():
@@ -253,16 +254,29 @@ def test_harder_signals_come_only_after_the_gentle_one(heeds, signals):
 linux = pytest.mark.skipif(sys.platform != "linux", reason="its `ip` is Linux's")
 
 
+class NobodyInterrupts(Cancel):
+    """The time that a tunnel is left to end by the system's signal is over at once; from then on, time is real."""
+
+    leapt = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.leapt
+
+    def sleep(self, seconds: float) -> None:
+        if self.leapt:
+            super().sleep(seconds)
+        self.leapt = keeper.GRACE_SECONDS
+
+
 @linux
 def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monkeypatch):
-    monkeypatch.setattr(keeper, "GRACE_SECONDS", 0.1)
     install(tmp_path, monkeypatch)
     runner = Runner(Cancel())
     orphan = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
-    orphan.stdout.readline()
+    there(orphan.stdout).readline()
     kept = Kept_(routed(), Child(code=0))
-    kept.cancel = Cancel()
-    KeeperReport(orphan.pid, processes.find(runner, orphan.pid).started).save(kept.folder)
+    kept.cancel = NobodyInterrupts()
+    KeeperReport(orphan.pid, there(processes.find(runner, orphan.pid)).started).save(kept.folder)
     kept.serve()
     assert orphan.wait(10) == 0
     orphan.communicate()
@@ -270,10 +284,9 @@ def test_what_a_killed_keeper_left_is_ended_before_another_begins(tmp_path, monk
 
 @linux
 def test_a_process_that_got_the_id_of_ours_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(keeper, "GRACE_SECONDS", 0.1)
     install(tmp_path, monkeypatch)
     other = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
-    other.stdout.readline()
+    there(other.stdout).readline()
     kept = Kept_(routed(), Child(code=0))
     kept.cancel = Cancel()
     KeeperReport(other.pid, "another time").save(kept.folder)

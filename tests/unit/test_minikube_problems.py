@@ -145,10 +145,10 @@ def test_a_daemon_that_macos_refuses_is_not_only_started_again():
     printed = 'Failed to connect to "/opt/homebrew/var/run/socket_vmnet": Connection refused'
     refused = "start(): vmnet_return_t VMNET_FAILURE"
     error = failure("start the cluster", printed, 80, CONTEXT, hints=[refused, "Internet Sharing is on"])
-    assert "switch Internet Sharing off" in error.remedy
+    assert "switch Internet Sharing off" in str(error.remedy)
     error = failure("start the cluster", printed, 80, CONTEXT, hints=[refused])
-    assert "restart the Mac" in error.remedy
-    assert "services start" in failure("start the cluster", printed, 80, CONTEXT).remedy
+    assert "restart the Mac" in str(error.remedy)
+    assert "services start" in str(failure("start the cluster", printed, 80, CONTEXT).remedy)
 
 
 def test_what_is_not_known_has_no_explanation():
@@ -164,15 +164,15 @@ def test_a_recorded_refusal_becomes_an_error_with_its_id_and_words():
     error = failure("start the cluster", call.stdout, call.exit, CONTEXT)
     assert isinstance(error, MachineError)
     assert "MK_USAGE" in error.what
-    assert "The socket_vmnet network is only supported on macOS" in error.why
-    assert "`network`" in error.remedy
+    assert "The socket_vmnet network is only supported on macOS" in str(error.why)
+    assert "`network`" in str(error.remedy)
 
 
 def test_a_recorded_usage_error_shows_what_was_printed():
     call = recorded("unknown flag")
     error = failure("start the cluster", call.stderr, call.exit, CONTEXT)
     assert isinstance(error, StageError)
-    assert "unknown flag: --nonsense" in error.why
+    assert "unknown flag: --nonsense" in str(error.why)
     assert error.remedy
 
 
@@ -187,10 +187,10 @@ def test_advice_links_and_our_explanation_are_all_reported():
         issues="https://github.com/kubernetes/minikube/issues/1",
     )
     error = failure("start the cluster", f"noise\n{line}", 81, CONTEXT)
-    assert "created using the docker driver" in error.why
-    assert "'minikube delete -p canary'" in error.remedy
-    assert "https://minikube.sigs.k8s.io/docs/" in error.remedy
-    assert "issues/1" in error.remedy
+    assert "created using the docker driver" in str(error.why)
+    assert "'minikube delete -p canary'" in str(error.remedy)
+    assert "https://minikube.sigs.k8s.io/docs/" in str(error.remedy)
+    assert "issues/1" in str(error.remedy)
     assert "{{" not in str(error)
 
 
@@ -198,14 +198,14 @@ def test_a_reason_without_words_is_explained_all_the_same():
     line = event("error", name="NOT_FOUND_SOCKET_VMNET", exitcode="15", message="", advice="", url="", issues="")
     error = failure("start the cluster", line, 15, CONTEXT)
     assert "NOT_FOUND_SOCKET_VMNET" in error.what
-    assert "isn't installed" in error.why
+    assert "isn't installed" in str(error.why)
 
 
 def test_hints_from_elsewhere_help_to_recognise_a_trap():
     output = event("error", name="GUEST_START", exitcode="80", message="apiserver healthz never reported healthy")
     assert "10.0.2.15" not in output
-    assert "builtin network" in failure("start", output, 80, CONTEXT, hints=["10.0.2.15"]).why
-    assert "builtin network" not in failure("start", output, 80, CONTEXT).why
+    assert "builtin network" in str(failure("start", output, 80, CONTEXT, hints=["10.0.2.15"]).why)
+    assert "builtin network" not in str(failure("start", output, 80, CONTEXT).why)
 
 
 def test_a_minikube_that_was_killed_says_its_last_step_and_no_json():

@@ -9,12 +9,15 @@ import sys
 import threading
 
 import pytest
+from support.fake_time import FakeTime
+from support.runs import Heard
+from support.there import there
 from tunnel_world import PROFILE, SERVICES, VM, Host, context, minikube_home, write_profile, write_registry
 
 from canarylab.cancel import Cancel
 from canarylab.errors import CommandError, MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import resolver, starting, sudo, vm
+from canarylab.providers.minikube import resolver, sudo, tunnel_start, vm
 from canarylab.providers.minikube.tunnel import TunnelAccess
 from canarylab.providers.minikube.tunnel_state import Choice
 from canarylab.tools.sudo import allowed, run
@@ -40,14 +43,14 @@ def minikube(monkeypatch, isolated_home):
     write_profile()
 
 
-def session(host, command=UP, events=None, inside=lambda _: None):
-    ctx = context(host, events=events)
+def session(host, command=UP, events=None, inside=lambda _: None, cancel=None):
+    ctx = context(host, events=events, cancel=cancel)
     with sudo.session(ctx, command):
         inside(ctx)
 
 
 def test_the_password_is_asked_for_once_saying_for_what():
-    host, events = Host(may_sudo=False), []
+    host, events = Host(may_sudo=False), Heard()
     session(host, events=events)
     [asked] = host.asked
     assert asked.startswith("sudo -v -p ")
@@ -143,15 +146,15 @@ def test_without_a_terminal_nobody_is_asked_and_the_way_around_is_taken(monkeypa
     session(host, inside=ACCESS.tunnel_start)
     assert host.asked == []
     assert host.privileged == []
-    assert Choice.load(context(host).paths.root).way == "nodeport"
+    assert there(Choice.load(context(host).paths.root)).way == "nodeport"
 
 
 def test_a_wrong_password_goes_on_without():
-    host, events = Host(may_sudo=False, password=False), []
+    host, events = Host(may_sudo=False, password=False), Heard()
     session(host, events=events, inside=ACCESS.tunnel_start)
     assert len(host.asked) == 1
     assert any("sudo was refused" in event.message for event in events if isinstance(event, Notice))
-    assert Choice.load(context(host).paths.root).way == "nodeport"
+    assert there(Choice.load(context(host).paths.root)).way == "nodeport"
 
 
 def test_a_machine_without_sudo_goes_on_without(monkeypatch):
@@ -205,24 +208,22 @@ def keepers():
     return [thread for thread in threading.enumerate() if thread.name.endswith("(_refresh)")]
 
 
-def test_the_password_is_kept_while_it_is_needed_and_no_longer(monkeypatch):
-    monkeypatch.setattr("canarylab.tools.sudo._REFRESH_SECONDS", 0.01)
+def test_the_password_is_kept_while_it_is_needed_and_no_longer():
     host = Counted()
 
     def inside(ctx):
         assert host.refreshed.acquire(timeout=10)
         assert host.refreshed.acquire(timeout=10)
         [thread] = keepers()
-        starting.make_route(ctx, vm.find(PROFILE))
+        tunnel_start.make_route(ctx, vm.find(PROFILE))
         thread.join(10)
         assert not thread.is_alive(), "nothing needs root any more"
 
-    session(host, inside=inside)
+    session(host, inside=inside, cancel=FakeTime())
 
 
-def test_the_password_is_kept_no_longer_than_the_command(monkeypatch):
-    monkeypatch.setattr("canarylab.tools.sudo._REFRESH_SECONDS", 0.01)
-    session(Counted())
+def test_the_password_is_kept_no_longer_than_the_command():
+    session(Counted(), cancel=FakeTime())
     for thread in keepers():
         thread.join(10)
     assert keepers() == []

@@ -8,11 +8,12 @@ import time
 
 import pytest
 from support.minikube_world import PROFILE, World, event, recorded, user_kubeconfig, write_user_kubeconfig
+from support.there import there
 
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
-from canarylab.providers.minikube import processes, strays
-from canarylab.providers.minikube.strays import is_machine, is_start
+from canarylab.providers.minikube import leftover_processes, processes
+from canarylab.providers.minikube.leftover_processes import is_machine, is_start
 from canarylab.tools.runner import Result
 
 
@@ -141,14 +142,14 @@ def machine(tmp_path, profile=PROFILE):
     program.write_text("import time\nprint(1, flush=True)\ntime.sleep(60)\n")
     disk = tmp_path / ".minikube" / "machines" / profile / "disk.qcow2"
     child = subprocess.Popen([sys.executable, program, "-drive", f"file={disk}"], stdout=subprocess.PIPE)
-    child.stdout.readline()
+    there(child.stdout).readline()
     return child
 
 
 def test_a_machine_that_minikube_has_forgotten_is_ended_and_anothers_is_not(world, tmp_path):
     orphan, other = machine(tmp_path), machine(tmp_path, f"{PROFILE}-2")
     try:
-        removals = strays.end_orphans(world.context())
+        removals = leftover_processes.end_orphans(world.context())
         assert [removal.outcome for removal in removals] == ["removed"]
         assert str(orphan.pid) in removals[0].subject
         assert orphan.wait(5) == -signal.SIGTERM
@@ -160,7 +161,7 @@ def test_a_machine_that_minikube_has_forgotten_is_ended_and_anothers_is_not(worl
 
 
 def test_a_process_id_that_belongs_to_another_by_now_is_left_alone(world, monkeypatch):
-    own = processes.find(world, os.getpid())
+    own = there(processes.find(world, os.getpid()))
     stale = processes.Process(own.pid, "before", own.since, own.words)
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("it was killed"))
     assert processes.end(world, stale, world.context().cancel, [(signal.SIGKILL, 10.0)])
@@ -191,7 +192,7 @@ def test_a_start_of_this_profile_is_recognised(words, expected):
 )
 @pytest.mark.usefixtures("world")
 def test_a_machine_is_recognised_by_its_program_and_its_folder(program, profile, expected):
-    words = (program, "-pidfile", f"{strays.machine_folder(profile)}/qemu.pid")
+    words = (program, "-pidfile", f"{leftover_processes.machine_folder(profile)}/qemu.pid")
     assert is_machine(words, PROFILE) is expected
 
 

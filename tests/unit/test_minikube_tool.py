@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.minikube_world import event, recorded
+from support.there import there
 
 from canarylab.tools import minikube
 from canarylab.tools.minikube import Minikube, StartOptions
@@ -88,15 +89,14 @@ def test_what_dry_runs_leave_is_no_profile(name):
 
 
 def test_every_line_of_a_recorded_start_is_an_event():
-    events = [minikube.parse_event(line) for line in recorded("start").stdout.splitlines()]
-    assert None not in events
+    events = [there(minikube.parse_event(line)) for line in recorded("start").stdout.splitlines()]
     steps = [event.step for event in events if event.kind == "step"]
     assert steps[0] == (0, 19)
     assert steps[-1] == (19, 19)
 
 
 def test_a_detour_has_no_number():
-    assert minikube.parse_event(event("step", currentstep="", totalsteps="19", message="Stopping")).step is None
+    assert there(minikube.parse_event(event("step", currentstep="", totalsteps="19", message="Stopping"))).step is None
 
 
 @pytest.mark.parametrize("line", ["", "OUTPUT: ", "ERROR: qemu", "{", "{}", '{"type": "io.x", "data": {}}', '{"a": 1}'])
@@ -109,7 +109,7 @@ def test_what_is_no_event_is_skipped(line):
 
 def test_the_reason_is_the_error_that_has_the_exit_code():
     call = recorded("socket_vmnet on Linux")
-    reason = minikube.reason_of(call.stdout, call.exit)
+    reason = there(minikube.reason_of(call.stdout, call.exit))
     assert (reason.id, reason.message) == ("MK_USAGE", "The socket_vmnet network is only supported on macOS")
 
 
@@ -121,7 +121,7 @@ def test_refusals_that_force_overrode_are_no_reason():
 
 def test_a_reason_in_plain_words_is_understood_too():
     call = recorded("second tunnel")
-    reason = minikube.reason_of(call.stderr, call.exit)
+    reason = there(minikube.reason_of(call.stderr, call.exit))
     assert reason.id == "TUNNEL_ALREADY_RUNNING"
     assert reason.message.startswith("Another tunnel process is already running")
 
@@ -130,7 +130,7 @@ def test_the_links_of_a_reason_are_its_url_and_its_issues():
     line = event(
         "error", name="X", exitcode="80", message="m", advice="a", url="https://a/b", issues="https://c/1,https://c/2"
     )
-    assert minikube.reason_of(line, 80).links == ("https://a/b", "https://c/1", "https://c/2")
+    assert there(minikube.reason_of(line, 80)).links == ("https://a/b", "https://c/1", "https://c/2")
 
 
 def test_what_minikube_complains_of_without_ending_is_kept():
@@ -161,7 +161,7 @@ def test_where_nothing_runs_there_are_no_images(output):
 
 
 def test_the_tunnels_block_of_a_recorded_run():
-    block = minikube.parse_tunnel(recorded("tunnel").stdout)
+    block = there(minikube.parse_tunnel(recorded("tunnel").stdout))
     assert (block.machine, block.pid, block.minikube) == ("minikube", 6483, "Running")
     assert (block.destination, block.gateway) == ("10.96.0.0/12", "10.233.0.2")
     assert (block.services, block.errors) == (("demo", "demo2"), {})
@@ -170,7 +170,7 @@ def test_the_tunnels_block_of_a_recorded_run():
 def test_the_last_whole_block_counts_and_its_errors_are_by_part():
     good = recorded("tunnel").stdout
     bad = good.replace("router: no errors", "router: conflicting route: 10.96.0.0/12").replace("[demo, demo2]", "[]")
-    block = minikube.parse_tunnel(good + bad + "Status:\t\n\tmachine: mini")
+    block = there(minikube.parse_tunnel(good + bad + "Status:\t\n\tmachine: mini"))
     assert block.errors == {"router": "conflicting route: 10.96.0.0/12"}
     assert block.services == ()
 

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from support.there import there
 from tunnel_world import (
     PROFILE,
     ROUTER,
@@ -32,14 +33,14 @@ from canarylab.cancel import Cancel
 from canarylab.contract.provider import TunnelStatus
 from canarylab.contract.stage import StageOptions
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
-from canarylab.events import Notice
+from canarylab.events import Event, Notice
 from canarylab.providers.minikube import (
     keeper,
     processes,
     resolver,
     routes,
-    starting,
-    tunnels,
+    tunnel_owners,
+    tunnel_start,
     vm,
 )
 from canarylab.providers.minikube.routes import Route, Way
@@ -76,7 +77,7 @@ def on_macos(monkeypatch, tmp_path):
 
 
 def test_the_machine_is_read_from_the_profile():
-    machine = vm.find(PROFILE)
+    machine = there(vm.find(PROFILE))
     assert (machine.address, machine.services, machine.dns) == (VM, SERVICES, "10.96.0.10")
     assert not machine.has_builtin_network
 
@@ -149,8 +150,9 @@ def test_a_machine_behind_a_router_is_not_this_machines_own():
     host.table[SERVICES], host.is_on_link = VM, False
     ctx = context(host)
     for address in ("10.96.7.7", VM):
-        with pytest.raises(CanarylabError, match="no request is sent"):
+        with pytest.raises(CanarylabError) as caught:
             ACCESS.check_route(ctx, address)
+        assert caught.value.where == f"route to {address}"
 
 
 @pytest.mark.usefixtures("on_macos")
@@ -167,7 +169,7 @@ def test_macos_routes_are_checked_the_same_way():
 
 
 def make_route(host):
-    return starting.make_route(context(host), vm.find(PROFILE))
+    return tunnel_start.make_route(context(host), vm.find(PROFILE))
 
 
 def test_the_route_is_added_as_minikube_adds_it():
@@ -209,7 +211,7 @@ def test_a_route_to_the_machines_former_address_is_replaced():
     write_profile(address="192.168.105.2")
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
     write_profile()
-    assert starting.make_route(ctx, machine) == ""
+    assert tunnel_start.make_route(ctx, machine) == ""
     assert host.table == {SERVICES: VM}
 
 
@@ -245,7 +247,7 @@ def no_supervisor(monkeypatch):
 
 @pytest.mark.usefixtures("no_supervisor")
 def test_without_sudo_the_services_answer_at_ports_of_the_machine():
-    events = []
+    events: list[Event] = []
     ctx = context(Host(may_sudo=False), service(), events=events)
     ACCESS.tunnel_start(ctx)
     status = ACCESS.tunnel_status(ctx)
@@ -344,7 +346,7 @@ def test_a_tunnel_is_known_by_its_command_line(words, is_one, profile):
 
 def test_a_line_of_ps_is_a_process():
     line = "  4711 Mon Nov 23 11:34:00 2026     minikube -p x tunnel"
-    found = processes.parse_ps(line)
+    found = there(processes.parse_ps(line))
     assert (found.pid, found.started, found.words) == (
         4711,
         "Mon Nov 23 11:34:00 2026",
@@ -357,21 +359,23 @@ def test_entries_of_tunnels_that_are_gone_are_stale_even_where_their_id_is_someb
     write_registry(
         (PROFILE, os.getpid(), VM), (PROFILE, 99999999, "192.168.105.8"), ("colleague", 99999998, "10.0.0.1")
     )
-    stale = tunnels.stale_entries(Runner(Cancel()), PROFILE)
+    stale = tunnel_owners.stale_entries(Runner(Cancel()), PROFILE)
     assert [entry.pid for entry in stale] == [os.getpid(), 99999999]
-    tunnels.forget(stale)
+    tunnel_owners.forget(stale)
     assert registered() == [99999998]
 
 
 def test_an_entry_for_our_route_is_stale_whoever_made_it():
     write_registry(("former-profile", 99999999, VM))
-    assert [entry.machine for entry in tunnels.stale_entries(Runner(Cancel()), PROFILE, OURS)] == ["former-profile"]
+    assert [entry.machine for entry in tunnel_owners.stale_entries(Runner(Cancel()), PROFILE, OURS)] == [
+        "former-profile"
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", "{}", "null", '[{"Pid": 1}, null, 3]'])
 def test_a_registry_that_is_half_written_has_no_entries(text):
-    tunnels.registry().write_text(text)
-    assert tunnels.entries() == []
+    tunnel_owners.registry().write_text(text)
+    assert tunnel_owners.entries() == []
 
 
 # -- for real: supervisord, the keeper, and a `minikube tunnel` -------------------------------------------------------
@@ -385,7 +389,7 @@ def real(tmp_path_factory, monkeypatch):
     ctx = context(Runner(Cancel()), service(given="10.96.7.7"))
     yield world, ctx
     (world / "refusal").unlink(missing_ok=True)
-    starting.stop_keeper(ctx)
+    tunnel_start.stop_keeper(ctx)
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="its `ip` is Linux's")
@@ -435,9 +439,9 @@ def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
     _, ctx = real
     ACCESS.tunnel_start(ctx)
     first = ACCESS.tunnel_status(ctx).pid
-    os.kill(starting.supervisor(ctx).process(keeper.PROGRAM), signal.SIGKILL)
+    os.kill(tunnel_start.supervisor(ctx).process(keeper.PROGRAM), signal.SIGKILL)
     until(lambda: ACCESS.tunnel_status(ctx).pid not in (None, first) and ACCESS.tunnel_status(ctx).running)
-    assert tunnels.foreign_tunnels(ctx) == []
+    assert tunnel_owners.foreign_tunnels(ctx) == []
 
 
 @linux
@@ -448,7 +452,7 @@ def test_what_a_killed_tunnel_left_is_taken_back(real):
     removals = ACCESS.tunnel_stop(ctx)
     assert [removal.subject for removal in removals] == [
         f"route {SERVICES} -> {VM}",
-        f"entry of tunnel 99999999 in {tunnels.registry()}",
+        f"entry of tunnel 99999999 in {tunnel_owners.registry()}",
         "address of Service ns/gateway",
     ]
     assert {removal.outcome for removal in removals} == {"removed"}
@@ -509,7 +513,7 @@ def foreign(real):
     """A tunnel that somebody else runs. What a failed test leaves of it would be found by every test after it."""
     world, _ = real
     with subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE) as found:
-        assert found.stdout.readline() == b"Status:\t\n"
+        assert there(found.stdout).readline() == b"Status:\t\n"
         yield found
         (world / "stopped").touch()
 
@@ -544,14 +548,14 @@ def test_without_root_what_is_left_is_reported_with_its_command():
     [removal] = ACCESS.tunnel_stop(ctx)
     assert removal.outcome == "failed"
     assert f"sudo ip route delete {SERVICES} via {VM}" in removal.reason
-    assert Choice.load(ctx.paths.root).way == "stopped", "the next one knows whose it is"
+    assert there(Choice.load(ctx.paths.root)).way == "stopped", "the next one knows whose it is"
 
 
 @pytest.mark.usefixtures("on_macos")
 def test_once_the_profile_is_gone_its_route_and_its_resolver_are_still_known():
     host = Host()
     ctx = context(host)
-    starting.make_route(ctx, vm.find(PROFILE))
+    tunnel_start.make_route(ctx, vm.find(PROFILE))
     Choice("tunnel", vm.find(PROFILE)).save(ctx.paths.root)
     (minikube_home() / "profiles" / PROFILE / "config.json").unlink()
     removals = ACCESS.tunnel_stop(ctx)
@@ -624,11 +628,11 @@ def test_a_bridge_without_member_is_told_in_one_line_with_its_explanation(monkey
 @pytest.mark.parametrize(("driver", "network"), [("vfkit", ""), ("vfkit", "nat"), ("vfkit", "vmnet-shared")])
 def test_vfkits_machine_is_reached_by_a_tunnel_as_qemus_is(driver, network):
     write_profile(Driver=driver, Network=network)
-    machine = vm.find(PROFILE)
+    machine = there(vm.find(PROFILE))
     assert not machine.has_builtin_network
     assert not machine.is_hidden
     host = Host()
-    assert starting.make_route(context(host), machine) == ""
+    assert tunnel_start.make_route(context(host), machine) == ""
     assert host.table == {SERVICES: VM}
 
 

@@ -7,7 +7,7 @@ from canarylab.kube.objects import (
     annotations_of,
     condition,
     identity,
-    is_going,
+    is_terminating,
     labels_of,
     load_balancer_address,
     managers_of,
@@ -90,14 +90,14 @@ def test_a_service_without_status_has_no_address():
 @pytest.mark.parametrize("obj", [None, {}, {"metadata": {}}, {"metadata": {"labels": None, "annotations": None}}])
 def test_what_is_not_there_or_says_nothing_has_no_marks(obj):
     assert (labels_of(obj), annotations_of(obj), managers_of(obj), owner_of(obj)) == ({}, {}, set(), None)
-    assert not is_going(obj)
+    assert not is_terminating(obj)
 
 
 def test_the_marks_of_an_object_say_whose_it_is():
     meta = {"name": "x", "labels": {OWNER_LABEL: "mine"}, "annotations": {"a": "b"}, "deletionTimestamp": "now"}
     obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {**meta, "managedFields": [{"manager": "kubelet"}]}}
     assert (owner_of(obj), annotations_of(obj), managers_of(obj)) == ("mine", {"a": "b"}, {"kubelet"})
-    assert is_going(obj)
+    assert is_terminating(obj)
     assert identity(obj) == ("v1", "Pod", "x")
 
 

@@ -5,6 +5,7 @@ import tarfile
 
 import pytest
 from support.oci_archives import AMD64, ARM64, RISCV64, archive, elf
+from support.there import there
 
 from canarylab.errors import StageError
 from canarylab.images.image import Image
@@ -97,7 +98,7 @@ def test_an_image_without_the_label_is_not_unpacked(file):
     opened: list[str] = []
     with tarfile.open(file) as tar:
         names = [name for name in tar.getnames() if name.startswith("blobs/")]
-        blobs = {name.replace("blobs/sha256/", "sha256:"): tar.extractfile(name).read() for name in names}
+        blobs = {name.replace("blobs/sha256/", "sha256:"): there(tar.extractfile(name)).read() for name in names}
     [manifest] = [digest for digest, content in blobs.items() if b"layers" in content]
 
     def open_blob(digest):

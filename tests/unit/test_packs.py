@@ -331,7 +331,7 @@ class Forged:
     @classmethod
     def of(cls, file):
         with tarfile.open(fileobj=io.BytesIO(plain(file))) as tar:
-            found = {member.name: tar.extractfile(member).read() for member in tar}
+            found = {name: content.read() for name in tar.getnames() if (content := tar.extractfile(name))}
         return cls(json.loads(found.pop("index.json")), found)
 
     def entry(self, path):

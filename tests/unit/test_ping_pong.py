@@ -10,7 +10,7 @@ from support.fake_cluster import FakeCluster
 from support.runs import context_of
 
 from canarylab.errors import StageError
-from canarylab.rollouts.routes.objects import leftover, weights
+from canarylab.rollouts.routes.route_objects import leftover, weights
 from canarylab.stages.kinds.manifests import ManifestsOptions, ManifestsStage
 
 KIND = ("networking.istio.io/v1", "VirtualService")
@@ -88,7 +88,7 @@ def said(base: Path, text: str) -> tuple[str, str] | None:
     try:
         stage.preflight(context_of(stage, base=base))
     except StageError as error:
-        return error.what, text.splitlines()[int(error.where.rsplit(":", 1)[1]) - 1].strip()
+        return error.what, text.splitlines()[int(str(error.where).rsplit(":", 1)[1]) - 1].strip()
     return None
 
 

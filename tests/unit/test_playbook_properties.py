@@ -17,8 +17,8 @@ from canarylab.contract.playbook import Playbook
 from canarylab.errors import PlaybookError
 from canarylab.playbook.infrastructure import with_infrastructure
 from canarylab.playbook.loader import load
-from canarylab.yamlfile.reader import LOADER
-from canarylab.yamlfile.strict import parse
+from canarylab.yamlfile.kubernetes_yaml import LOADER
+from canarylab.yamlfile.playbook_yaml import parse
 
 FIRST_LINE = re.compile(r"p\.yaml:(\d+): (\(file\)|[^ ].*?): .+")
 WORDS = [

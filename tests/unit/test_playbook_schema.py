@@ -10,7 +10,7 @@ from playbook_samples import EXTENSIONS, VALID, written
 from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.loader import PLAYBOOKS, load
 from canarylab.playbook.schema import FILE, as_text, generate
-from canarylab.yamlfile.strict import parse
+from canarylab.yamlfile.playbook_yaml import parse
 
 
 @functools.cache

@@ -52,15 +52,15 @@ def test_a_mirror_is_where_the_controller_gets_it_from_too_without_its_password(
 
 
 def test_a_version_whose_checksum_is_not_known_is_refused_with_those_that_are(ctx):
-    with pytest.raises(UsageError, match=r"checksums of version 0\.99\.0") as caught:
+    with pytest.raises(UsageError, match=r"0\.99\.0") as caught:
         PublishedSources().router_plugin(ctx, NAME, "0.99.0")
-    assert "use 0.17.0" in caught.value.remedy
+    assert "use 0.17.0" in str(caught.value.remedy)
 
 
 def test_a_plugin_that_nobody_knows_is_refused_with_those_that_are_known(ctx):
-    with pytest.raises(UsageError, match="there is no traffic-router plugin 'argoproj-labs/gatewayApi'") as caught:
+    with pytest.raises(UsageError, match="'argoproj-labs/gatewayApi'") as caught:
         PublishedSources().router_plugin(ctx, "argoproj-labs/gatewayApi", "0.17.0")
-    assert NAME in caught.value.remedy
+    assert NAME in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize("architectures", [("amd64", "arm64"), ("s390x",), ()])
@@ -68,4 +68,4 @@ def test_nodes_for_which_one_file_cannot_do_are_refused(ctx, provider, monkeypat
     monkeypatch.setattr(provider, "architectures", lambda _ctx: architectures)
     with pytest.raises(StageError, match="can't be for nodes of") as caught:
         PublishedSources().router_plugin(ctx, NAME, "0.17.0")
-    assert "all amd64 or all arm64" in caught.value.remedy
+    assert "all amd64 or all arm64" in str(caught.value.remedy)

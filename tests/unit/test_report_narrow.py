@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import report_samples
@@ -101,7 +103,7 @@ def facts(width: int) -> list[str]:
     return printed(said, width)
 
 
-TABLES = {
+TABLES: dict[str, Callable[[int], list[str]]] = {
     "status": lambda width: printed(status.lines(STATUS, UNICODE), width),
     "doctor": lambda width: printed(findings.lines(FINDINGS, UNICODE), width),
     "receipt": lambda width: printed(receipt.lines(RECEIPT, UNICODE), width),
@@ -111,7 +113,7 @@ TABLES = {
     "demonstrations": lambda width: live(report_samples.demos(), width),
     "claims": facts,
     "tunnel": lambda width: printed(tunnel.lines("argo-istio-canary", TUNNEL), width),
-    **{f"watch, {name}": lambda width, seen=seen: shown(seen, width) for name, seen in STATES.items()},
+    **{f"watch, {name}": partial(shown, seen) for name, seen in STATES.items()},
 }
 
 

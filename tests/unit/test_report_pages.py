@@ -25,7 +25,7 @@ FINDINGS = (
     Finding("root", ok=False, seen="uid 1000", remedy="sudo invoke up\nor run it as root"),
 )
 
-RECEIPT = (
+RECEIPT: tuple[tuple[str, list[Removal]], ...] = (
     ("rollouts-demo", [Removal("Rollout default/rollouts-demo", "removed")]),
     ("istiod", []),
     ("cluster", [Removal("program cache", "left", "all profiles share it"), Removal("mount x", "failed", "busy")]),

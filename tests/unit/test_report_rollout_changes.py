@@ -6,7 +6,7 @@ from watch_world import HASHES, NOW, at_rest, blue_green, paused, pod, replica_s
 
 from canarylab.report.lines import as_text
 from canarylab.report.rollout.changes import changes, timed
-from canarylab.rollouts.routes.objects import RouteWeight
+from canarylab.rollouts.routes.route_objects import RouteWeight
 from canarylab.watch.state import Silence
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from rich.cells import cell_len
 from rich.console import ConsoleDimensions
+from support.there import there
 from watch_world import (
     HASHES,
     NOW,
@@ -22,7 +23,7 @@ from watch_world import (
 
 from canarylab.report.marks import ASCII, UNICODE
 from canarylab.report.rollout.frame import frame
-from canarylab.rollouts.routes.objects import RouteWeight
+from canarylab.rollouts.routes.route_objects import RouteWeight
 from canarylab.watch.state import Silence, WatchState
 from canarylab.watch.traffic import GatewayTraffic
 from canarylab.watch.view import WatchView
@@ -144,7 +145,7 @@ def test_traffic_that_is_too_little_for_a_column_gets_one_all_the_same():
 @pytest.mark.parametrize("canary", [0.4, 99.6])
 def test_who_gets_anything_has_a_column_of_the_bar(canary):
     view = WatchView.of(paused())
-    weights = dataclasses.replace(view.weights, actual=canary)
+    weights = dataclasses.replace(there(view.weights), actual=canary)
     line = line_of(shown(WatchState(dataclasses.replace(view, weights=weights), GatewayTraffic())), "weight ")
     assert "━" in line
     assert "─" in line

@@ -7,9 +7,9 @@ from report_samples import stage, started
 
 from canarylab.events import Fact, StageFinished, StageProgress, StageStarted
 from canarylab.removal import Removal
+from canarylab.report.formatting import clean, clock, names, roughly, seconds
 from canarylab.report.marks import ASCII, UNICODE, Marks
 from canarylab.report.run_view import RunView, Status, Work
-from canarylab.report.text import clean, clock, names, roughly, seconds
 
 CHAIN = (stage("cluster"), stage("istiod", "cluster"), stage("gateway", "istiod", "cluster"))
 

@@ -76,11 +76,13 @@ class Cluster(WorldCluster):
             return {**found, "spec": {**found["spec"], "strategy": self.strategy}}
         return found
 
-    def list(self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, **_: Any) -> Any:
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: Any = None, fields: Any = None
+    ) -> Any:
         if (api_version, kind) == ("argoproj.io/v1alpha1", "AnalysisRun"):
             assert namespace == "default"
             return self.runs
-        return super().list(api_version, kind, namespace, labels)
+        return super().list(api_version, kind, namespace, labels, fields)
 
 
 class Analysed(Stage):
@@ -150,8 +152,8 @@ class TestSuccess:
         stage.becomes(analysis_run("Successful", GOOD_RATE, GOOD_LATENCY, message="Run Terminated", terminate=True))
         stage.world._finish()
         said = disappointment(stage, "Successful")
-        assert "decision of the Rollout: expected past its step `analysis` by itself" in said
-        assert "somebody promoted it while the analysis went on" in said
+        assert [fact.text for fact in stage.unmet] == ["decision of the Rollout"]
+        assert "it was ended early: most likely somebody promoted the Rollout past it" in said
 
     def test_one_before_the_first_measurement_is_the_reason_why_there_is_none(self, stage: Analysed):
         stage.becomes(analysis_run("Successful", message="Run Terminated", terminate=True))
@@ -162,7 +164,9 @@ class TestSuccess:
 
     def test_a_rollout_that_does_not_go_on_is_a_failure(self, stage: Analysed):
         stage.succeeds()
-        assert "expected past its step `analysis` by itself, saw Progressing" in disappointment(stage, "Successful")
+        disappointment(stage, "Successful")
+        [fact] = stage.unmet
+        assert (fact.text, fact.seen.split()[0]) == ("decision of the Rollout", "Progressing")
 
 
 class TestFailure:
@@ -177,6 +181,14 @@ class TestFailure:
         stage.fails()
         stage.world.aborted()
         assert "aborted by hand: the analysis isn't its reason" in disappointment(stage, "Failed")
+
+    def test_an_abort_for_something_else_is_told_in_argos_words(self, stage: Analysed):
+        stage.fails()
+        stage.world.aborted()
+        stage.world.message += ": ReplicaSet has timed out progressing"
+        said = disappointment(stage, "Failed")
+        assert "it was aborted for another reason: RolloutAborted: Rollout aborted update to revision" in said
+        assert "by hand" not in said
 
     def test_the_background_traffic_learns_of_the_moment(self, stage: Analysed):
         stage.fails()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from canarylab.kube.times import duration, epoch, timestamp
-from canarylab.report.text import age, due, left
+from canarylab.report.formatting import age, due, left
 from canarylab.rollouts.steps import in_words, pause_seconds
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from demo_world import HASHES, World, pod
+from support.there import there
 
 from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.view import RolloutView
@@ -33,7 +34,7 @@ def paused() -> World:
 def test_at_rest_it_is_row_12_of_the_notes(world: World):
     seen = view(world)
     assert (seen.phase, seen.step, seen.set_weight, seen.actual_weight) == ("Healthy", "2/2", 100, 100)
-    assert (seen.stable.number, seen.canary, seen.updating) == (1, None, False)
+    assert (there(seen.stable).number, seen.canary, seen.updating) == (1, None, False)
     assert seen.replicas.desired == seen.replicas.current == seen.replicas.available == 1
 
 
@@ -41,8 +42,8 @@ def test_paused_it_is_row_13_of_the_notes(paused: World):
     seen = view(paused)
     assert (seen.status, seen.step) == ("Paused (CanaryPauseStep)", "1/2")
     assert (seen.set_weight, seen.actual_weight) == (5, 5)
-    assert (seen.canary.number, seen.canary.hash) == (2, HASHES["yellow"])
-    assert (seen.stable.number, seen.stable.hash) == (1, HASHES["blue"])
+    assert (there(seen.canary).number, there(seen.canary).hash) == (2, HASHES["yellow"])
+    assert (there(seen.stable).number, there(seen.stable).hash) == (1, HASHES["blue"])
     assert [revision.number for revision in seen.revisions] == [2, 1]
     assert (seen.replicas.current, seen.replicas.updated, seen.replicas.ready) == (2, 1, 2)
 
@@ -160,7 +161,7 @@ class TestRollingUpdate:
     def test_in_the_middle_it_shows_all_of_the_weight_as_the_plugin_does(self, paused: World):
         seen = self.view(paused)
         assert (seen.step, seen.set_weight, seen.actual_weight, seen.updating) == (None, 100, 100, True)
-        assert (seen.stable.number, seen.canary.number) == (1, 2)
+        assert (there(seen.stable).number, there(seen.canary).number) == (1, 2)
 
     def test_after_an_abort_none_of_it_is_set(self, paused: World):
         paused.aborted()
@@ -181,14 +182,14 @@ class TestBlueGreen:
         seen = self.view(world, active="blue")
         assert (seen.strategy, seen.step, seen.set_weight, seen.actual_weight) == ("blueGreen", None, 100, 100)
         assert self.roles(seen) == {1: "active"}
-        assert (seen.stable.number, seen.canary, seen.updating) == (1, None, False)
+        assert (there(seen.stable).number, seen.canary, seen.updating) == (1, None, False)
 
     def test_in_the_middle_the_new_one_is_a_preview_and_has_nothing(self, paused: World):
         paused.phase, paused.message = "Paused", "BlueGreenPause"
         seen = self.view(paused, active="blue")
         assert (seen.status, seen.set_weight, seen.actual_weight) == ("Paused (BlueGreenPause)", 0, 0)
         assert self.roles(seen) == {1: "active", 2: "preview"}
-        assert (seen.stable.number, seen.canary.number, seen.updating) == (1, 2, True)
+        assert (there(seen.stable).number, there(seen.canary).number, seen.updating) == (1, 2, True)
         assert f"revision 2 (localhost/argoproj/rollouts-demo:yellow) is preview, {NOTHING}" in str(seen)
 
     def test_once_promoted_the_new_one_is_active_even_before_it_is_stable(self, paused: World):

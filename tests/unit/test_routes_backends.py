@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.fake_cluster import FakeCluster
 
-from canarylab.rollouts.routes import objects as route_objects
+from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.route import Destination, Route

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.fake_cluster import FakeCluster
 
-from canarylab.rollouts.routes.objects import leftover, watches
+from canarylab.rollouts.routes.route_objects import leftover, watches
 
 ISTIO = ("networking.istio.io/v1", "VirtualService")
 GATEWAY_API = ("gateway.networking.k8s.io/v1", "HTTPRoute")

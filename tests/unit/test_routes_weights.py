@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from watch_world import canary_strategy, rollout, virtual_service
 
-from canarylab.rollouts.routes.objects import RouteWeight, weighted_objects, weights
 from canarylab.rollouts.routes.route import ObjectRef
+from canarylab.rollouts.routes.route_objects import RouteWeight, weighted_objects, weights
 from canarylab.watch.state import Debounce
 
 PLUGIN = "argoproj-labs/gatewayAPI"

@@ -7,6 +7,7 @@ import time
 import pytest
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
+from support.fake_time import FakeTime
 from support.runs import context_of
 
 from canarylab import disks
@@ -14,6 +15,7 @@ from canarylab.disks import Fault
 from canarylab.engine import sentinel as sentinels
 from canarylab.engine.sentinel import Sentinel, explained, guarded
 from canarylab.errors import EXIT_DONE, EXIT_MACHINE, CommandError, StageError
+from canarylab.events import Event
 from canarylab.kube.client import ApiError
 
 
@@ -21,7 +23,8 @@ from canarylab.kube.client import ApiError
 def world(tmp_path):
     class World:
         def __init__(self):
-            self.cluster, self.events = FakeCluster(), []
+            self.cluster = FakeCluster()
+            self.events: list[Event] = []
             self.provider = FakeProvider(self.cluster)
             self.ctx = context_of(provider=self.provider, emit=self.events.append)
             self.ctx.paths.create()
@@ -79,8 +82,8 @@ def test_a_cluster_that_never_answered_is_only_explained_where_it_should_be_up(w
     assert len(world.said()) == told
 
 
-def test_it_looks_for_as_long_as_the_run_lasts(world, monkeypatch):
-    monkeypatch.setattr(sentinels, "_PAUSE", 0.01)
+def test_it_looks_for_as_long_as_the_run_lasts(world):
+    world.ctx.cancel = FakeTime()
     world.provider.faults = lambda _ctx: [world.full]
     with guarded(world.ctx) as sentinel:
         deadline = time.monotonic() + 10

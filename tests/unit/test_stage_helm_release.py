@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from support.helm_records import record
 from support.helm_world import UPGRADE, HelmWorld
 
+from canarylab.commands.status import look_at
 from canarylab.errors import StageError
 from canarylab.events import StageChange
 from canarylab.kube.objects import dig
@@ -139,6 +140,59 @@ def test_health_is_that_of_its_deployments_with_the_cause(world):
         "Deployment gateway: 0 of 1 pods available; "
         "Pod gateway-1, container istio-proxy: ErrImageNeverPull: not present"
     )
+
+
+def _refused(world, message):
+    """The chart's Deployment gets no pod."""
+    world.cluster.put(record())
+    world.deploy(availableReplicas=0)
+    live = world.cluster.objects["apps/v1", "Deployment", "ns", "gateway"]
+    live["status"]["conditions"] = [{"type": "ReplicaFailure", "status": "True", "message": message}]
+    for key in [key for key in world.cluster.objects if key[1] == "Pod"]:
+        del world.cluster.objects[key]
+
+
+def test_pods_that_the_namespace_s_level_refuses_have_both_ways_out(world):
+    _refused(
+        world,
+        'pods "gateway-1" is forbidden: violates PodSecurity "baseline:latest": non-default capabilities (container '
+        '"istio-init" must not include "NET_ADMIN", "NET_RAW" in securityContext.capabilities.add)',
+    )
+    label = {"pod-security.kubernetes.io/enforce": "baseline"}
+    world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns", "labels": label}})
+    ctx = world.context()
+    assert "violates PodSecurity" in stage().health(ctx)
+    found = stage().cause(ctx)
+    assert found.permanent
+    assert "which the level `baseline` of namespace ns forbids" in found.why
+    assert "install Istio's CNI plugin" in found.remedy
+    assert "label namespace ns pod-security.kubernetes.io/enforce=privileged --overwrite`" in found.remedy
+    assert "demo --reset" not in found.remedy
+    (seen,) = look_at(world.context(stage()), [stage()])
+    assert seen["reason"].startswith(f"{found.why}; next: install Istio's CNI plugin")
+
+
+def test_of_an_application_s_own_fault_its_template_is_named(world):
+    _refused(world, 'pods "x" is forbidden: violates PodSecurity "restricted:v1.30": runAsNonRoot != true (pod "x")')
+    assert "change Deployment gateway's template so that it meets `restricted`" in stage().cause(world.context()).remedy
+
+
+def test_a_quota_that_pods_are_leaving_is_waited_for(world):
+    said = 'pods "x" is forbidden: exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1'
+    _refused(world, said)
+    world.cluster.kinds.add(("v1", "ResourceQuota"))
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few", "namespace": "ns"}}
+    world.cluster.put({**quota, "spec": {"hard": {"pods": "1"}}})
+    assert stage().cause(world.context()).permanent
+    going = {"name": "old", "namespace": "ns", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    world.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": going})
+    assert not stage().cause(world.context()).permanent
+
+
+def test_where_nothing_is_refused_there_is_no_such_cause(world):
+    world.cluster.put(record())
+    world.deploy()
+    assert stage().cause(world.context()) is None
 
 
 @pytest.mark.parametrize(

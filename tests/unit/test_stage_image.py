@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 from support.fake_provider import FakeProvider
@@ -76,7 +78,7 @@ def test_a_program_of_the_wrong_architecture_never_reaches_the_cluster(folder, b
     built.machine = ARM64
     outcome = up(provider, folder)
     assert outcome.state == "failed"
-    assert "its configuration says amd64, its program is arm64; the cluster is amd64" in outcome.reason
+    assert re.search("configuration .*amd64, .*program .*arm64; .*cluster .*amd64", outcome.reason)
     assert provider.loaded == []
 
 
@@ -85,7 +87,8 @@ def test_an_image_that_is_handed_over_but_not_there_is_not_idempotent(folder, bu
     provider.forgetful = True
     outcome = up(provider, folder)
     assert built.count == 1
-    assert f"not idempotent: after it was applied, {BLUE} would be changed again" in outcome.reason
+    assert "not idempotent" in outcome.reason
+    assert BLUE in outcome.reason
 
 
 def test_an_image_is_removed_where_there_is_one(folder, built):
@@ -108,8 +111,9 @@ def test_status_shows_reference_and_architecture(folder, built):
 
 
 def test_a_folder_without_containerfile_is_refused_before_anything_is_changed(tmp_path):
-    with pytest.raises(StageError, match=f"stage image-blue, path: there is no Containerfile in {tmp_path}/app"):
+    with pytest.raises(StageError, match=f"Containerfile in {tmp_path}/app") as caught:
         stage(tmp_path).check()
+    assert caught.value.where == "stage image-blue, path"
 
 
 def test_build_arguments_are_text():

@@ -237,9 +237,10 @@ def test_a_kind_that_nothing_defines_is_given_up_early_with_its_file(folder, clu
     heard = Heard()
     outcome = up(stage(), cluster, folder, heard)
     assert f"waiting for the definition of Bar in {api_version}" in [event.message for event in heard.of(StageProgress)]
-    assert outcome.reason.startswith(f"{folder}/m/bar.yaml: Bar default/x can't be made: the cluster has no kind Bar")
-    assert f"why: {why}" in outcome.reason
-    assert "next: correct kind and apiVersion there" in outcome.reason
+    assert outcome.error.where == f"{folder}/m/bar.yaml"
+    assert outcome.error.what.startswith("Bar default/x ")
+    assert outcome.error.why.startswith(why)
+    assert "kind and apiVersion" in outcome.error.remedy
 
 
 def test_a_kind_whose_group_has_definitions_is_waited_for_until_the_deadline(folder, cluster):
@@ -322,8 +323,9 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path, content):
     (tmp_path / "m").mkdir()
     if content:
         (tmp_path / "m" / "objects.yaml").write_text(content)
-    with pytest.raises(StageError, match=f"stage app, path: there is no manifest in {tmp_path}/m"):
+    with pytest.raises(StageError, match=f"manifest in {tmp_path}/m") as caught:
         stage(tmp_path).check()
+    assert caught.value.where == "stage app, path"
 
 
 def test_what_is_wrong_with_a_path_names_the_playbooks_line_and_no_detours(tmp_path):
@@ -333,12 +335,16 @@ def test_what_is_wrong_with_a_path_names_the_playbooks_line_and_no_detours(tmp_p
     written = ManifestsStage("app", ManifestsOptions(path="x/../m"), document=document, base=tmp_path)
     with pytest.raises(PlaybookError) as caught:
         written.check()
-    assert str(caught.value).startswith(f"{playbook}:5: stages.app.path: there is no {tmp_path}/m\nnext: ")
+    assert caught.value.where == f"{playbook}:5: stages.app.path"
+    assert caught.value.what.endswith(f" {tmp_path}/m")
+    assert caught.value.remedy
 
 
 def test_a_path_that_is_not_there_is_reported(tmp_path):
-    with pytest.raises(StageError, match=f"stage app, path: there is no {tmp_path}/m"):
+    with pytest.raises(StageError) as caught:
         stage(tmp_path).check()
+    assert caught.value.where == "stage app, path"
+    assert caught.value.what.endswith(f" {tmp_path}/m")
 
 
 @pytest.mark.parametrize("field", ["", "a..b", "a[", ".a"])

@@ -16,7 +16,7 @@ from canarylab.contract.provider import RouterPlugin
 from canarylab.engine import bring_up
 from canarylab.errors import StageError
 from canarylab.events import Notice, StageChange
-from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.foreign import ConflictError
 from canarylab.removal import Removal
 from canarylab.stages.kinds.argo_rollouts import ArgoRolloutsOptions, ArgoRolloutsStage
 from canarylab.stages.kinds.traffic_router_plugin import TrafficRouterPluginOptions, TrafficRouterPluginStage
@@ -152,7 +152,7 @@ def test_a_plugin_that_stands_in_for_another_is_named_as_that(world, ctx, provid
 def test_it_is_healthy_once_the_controller_that_has_the_plugin_leads(world, ctx):
     up(ctx)
     world.lead("argo-rollouts-1")
-    assert "doesn't lead yet" in STAGE.health(ctx)
+    assert "doesn't lead yet" in str(STAGE.health(ctx))
     world.lead("argo-rollouts-2")
     assert STAGE.health(ctx) is None
 
@@ -160,7 +160,7 @@ def test_it_is_healthy_once_the_controller_that_has_the_plugin_leads(world, ctx)
 def test_without_a_leader_it_is_not_healthy(world, ctx):
     up(ctx)
     del world.objects[LEASE]
-    assert "doesn't lead yet" in STAGE.health(ctx)
+    assert "doesn't lead yet" in str(STAGE.health(ctx))
 
 
 def test_it_waits_for_the_new_controller_to_take_the_lead(world, ctx):
@@ -204,10 +204,10 @@ def test_a_controller_that_cannot_load_the_plugin_goes_on_without_it(world, ctx)
     outcome = up(ctx)
     assert outcome.state == "failed"
     assert isinstance(outcome.error, StageError)
-    assert outcome.error.why.startswith(
+    assert str(outcome.error.why).startswith(
         'Failed to download plugins: "no such host"; it takes the plugin from https://plug'
     )
-    assert "taken out of its configuration" in outcome.error.remedy
+    assert "taken out of its configuration" in str(outcome.error.remedy)
     assert (world.plugins, world.told) == (None, None)
     assert world.objects[LEASE]["spec"]["holderIdentity"].startswith("argo-rollouts-3_")
 
@@ -290,8 +290,8 @@ def test_somebody_elses_controller_that_has_the_plugin_is_used_and_left(foreign,
     assert (foreign.writes, foreign.starts) == ([], 1)
 
 
-def test_somebody_elses_controller_without_the_plugin_is_a_clash(foreign, there):
-    with pytest.raises(ClashError, match=f"without the plugin {NAME}"):
+def test_somebody_elses_controller_without_the_plugin_is_a_conflict(foreign, there):
+    with pytest.raises(ConflictError, match=f"without the plugin {NAME}"):
         STAGE.observe(there)
     assert [removal.outcome for removal in STAGE.remove(there)] == ["left"]
     assert foreign.writes == []

@@ -184,7 +184,7 @@ class TestFailures:
         assert f"takes the SNI host {HOST}" in str(raised.value)
 
     def test_fewer_requests_than_it_gives_up_after_must_not_all_fail_either(self):
-        with pytest.raises(ExpectationError, match="the first 3 requests all failed"):
+        with pytest.raises(ExpectationError, match=r"\b3 requests .*refused"):
             ask(Target("127.0.0.1", closed_port(), HOST), 3)
 
     def test_the_deadline_ends_it_and_says_how_far_it_came(self):

@@ -71,7 +71,7 @@ def told(playbook: Playbook, *texts: str) -> tuple[str, str, str]:
     """What is said, the remedy, and the line that it is said of."""
     playbook.add("app", services("app-stable", "app-canary"), *texts)
     error, line = playbook.refusal()
-    return error.what, error.remedy, line
+    return error.what, str(error.remedy), line
 
 
 def passes(playbook: Playbook, *texts: str) -> None:
@@ -359,6 +359,31 @@ class TestElsewhere:
         what, remedy, _ = told(playbook, elsewhere, rollout({"name": "web.edge", "routes": ["main"]}))
         assert "leads to app-stable, for Istio Service app-stable in namespace edge, which isn't there" in what
         assert "`host: app-stable.shop.svc.cluster.local`" in remedy
+
+    def both(self, **routes: str) -> tuple[str, str, str]:
+        """Two of one name, each with a route; the Rollout lists them with these names of routes."""
+        edge = virtual_service(f"http:\n{self.FULL.replace('main', 'other')}", name="web", namespace="edge")
+        entries = [{"name": name.replace("_", "."), "routes": [route]} for name, route in routes.items()]
+        own = virtual_service(f"http:\n{MAIN}", name="web")
+        return own, edge, rollout(istio={"virtualService": None, "virtualServices": entries})
+
+    def test_of_two_of_one_name_argo_judges_both_by_the_first_entry(self, playbook):
+        what, remedy, line = told(playbook, *self.both(web="main", web_edge="other"))
+        assert "web and web.edge have the same name, and the routes that are listed for web aren't in web.edge" in what
+        assert remedy == "give one of the two VirtualServices another name, or both the same routes"
+        assert line == "- name: web.edge"
+
+    def test_with_the_same_routes_they_may_have_one_name(self, playbook):
+        own, edge, wants = self.both(web="main", web_edge="main")
+        passes(playbook, own, edge.replace("other", "main"), wants)
+
+    def test_each_is_told_of_by_its_own_line(self, playbook):
+        third = virtual_service(f"http:\n{self.FULL}", name="web", namespace="edge")
+        third = third.replace("]}", ", {destination: {host: legacy}, weight: 5}]}")
+        own = virtual_service(f"http:\n{MAIN}", name="web").replace(", namespace: shop", "")
+        wants = rollout(istio={"virtualService": None, "virtualServices": [{"name": "web.edge", "routes": ["main"]}]})
+        _, _, line = told(playbook, own, third, wants)
+        assert "legacy" in line
 
     def test_unless_that_service_is_there(self, playbook):
         elsewhere = virtual_service(f"http:\n{MAIN}", name="web", namespace="edge")

@@ -11,7 +11,7 @@ import pytest
 
 from canarylab.rollouts import validation
 from canarylab.rollouts.validation.mistake import mistake
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 FOLDER = Path(validation.__path__[0])
 TEXTS = load_yaml((FOLDER / "mistakes.yaml").read_text("utf-8"))
@@ -26,13 +26,16 @@ def named() -> Iterator[tuple[str, frozenset[str | None]]]:
                 names = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
                 for name in names:
                     assert isinstance(name, ast.Constant), f"{file.name}:{node.lineno} doesn't name it"
-                    yield name.value, frozenset(word.arg for word in node.keywords)
+                    yield str(name.value), frozenset(word.arg for word in node.keywords)
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in named()} | set(TEXTS)))
+NAMED = tuple(named())
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in NAMED} | set(TEXTS)))
 def test_a_mistake_has_texts_and_a_check_that_hands_over_their_words(name):
     asked = {word for text in TEXTS[name].values() for word in Template(text).get_identifiers()}
-    assert {words for found, words in named() if found == name} == {frozenset(asked)}
+    assert {words for found, words in NAMED if found == name} == {frozenset(asked)}
     assert set(TEXTS[name]) in ({"what", "why", "remedy"}, {"what", "invalid", "remedy"})
     assert all(Template(text).is_valid() for text in TEXTS[name].values())
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from canarylab.errors import StageError
 from canarylab.paths import REPOSITORY
 from canarylab.rollouts.validation.manifests import refuse_known_bad
-from canarylab.yamlfile.reader import read_documents
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 GOOD = """\
 apiVersion: v1
@@ -54,7 +54,7 @@ def refused(tmp_path):
         file.write_text(text)
         with pytest.raises(StageError) as raised:
             refuse_known_bad((file, obj) for obj in read_documents(file))
-        where, line = raised.value.where.rsplit(":", 1)
+        where, line = str(raised.value.where).rsplit(":", 1)
         assert where == str(file)
         return raised.value, text.splitlines()[int(line) - 1].strip()
 

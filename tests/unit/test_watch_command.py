@@ -8,6 +8,7 @@ import threading
 import pytest
 from support.fake_cluster import FakeCluster
 from support.fake_provider import FakeProvider
+from support.fake_time import FakeTime
 from support.runs import context_of
 from watch_world import at_rest, paused
 
@@ -100,7 +101,7 @@ def test_json_has_a_document_for_each_state(cluster, capsys):
 
 
 def test_what_stands_still_is_told_with_its_cause_and_what_to_do(cluster, capsys, monkeypatch):
-    monkeypatch.setattr("canarylab.watch.watcher._STILL", 0)
+    monkeypatch.setattr(runs, "Cancel", lambda: FakeTime(tick=3))
     stuck = paused(pauseConditions=[])
     for pod in stuck.pods:
         pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]

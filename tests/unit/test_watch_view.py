@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from support.there import there
 from watch_world import HASHES, NOW, at_rest, blue_green, canary_strategy, paused, pod, replica_set, rollout
 
 from canarylab.watch.snapshot import RolloutSnapshot
@@ -11,7 +12,11 @@ from canarylab.watch.view import WatchView
 
 def test_a_pause_says_at_which_step_it_is_and_when_it_ends():
     view = WatchView.of(paused())
-    assert (view.rollout.status, view.steps.index, view.steps.current) == ("Paused (CanaryPauseStep)", 1, "pause 20s")
+    assert (view.rollout.status, there(view.steps).index, there(view.steps).current) == (
+        "Paused (CanaryPauseStep)",
+        1,
+        "pause 20s",
+    )
     assert view.ends_at == NOW + 8
     assert view.advice == ""
 
@@ -38,7 +43,7 @@ def test_what_was_aborted_can_be_tried_again():
 def test_who_should_get_how_much_goes_by_the_status():
     view = WatchView.of(paused(weight=25))
     assert [(one.role, share) for one, share in view.split] == [("canary", 25.0), ("stable", 75.0)]
-    assert (view.weights.set, view.weights.actual, view.weights.routed) == (25, 25, True)
+    assert (there(view.weights).set, there(view.weights).actual, there(view.weights).routed) == (25, 25, True)
 
 
 def test_weights_may_have_another_whole_than_100():
@@ -59,13 +64,13 @@ def test_what_an_experiment_gets_is_not_stables():
 def test_at_rest_stable_gets_everything_and_all_steps_are_done():
     view = WatchView.of(at_rest())
     assert [(one.number, share) for one, share in view.split] == [(1, 100.0)]
-    assert view.steps.current == ""
+    assert there(view.steps).current == ""
     assert not view.rollout.updating
 
 
 def test_a_route_that_says_something_else_than_the_status_is_astray():
-    assert WatchView.of(paused(weight=25)).weights.mismatched == ()
-    [route] = WatchView.of(paused(weight=25, route=0)).weights.mismatched
+    assert there(WatchView.of(paused(weight=25)).weights).mismatched == ()
+    [route] = there(WatchView.of(paused(weight=25, route=0)).weights).mismatched
     assert (route.where, route.canary) == ("web, http route primary", 0)
 
 
@@ -74,7 +79,7 @@ def test_without_a_router_the_pods_are_the_weights_and_a_changed_pod_changes_the
     snapshot.rollout["spec"]["strategy"] = canary_strategy(routed=False)
     before = WatchView.of(dataclasses.replace(snapshot, replica_sets=[replica_set(1, 3, 2), replica_set(2, 1, 1)]))
     after = WatchView.of(snapshot)
-    assert not after.weights.routed
+    assert not there(after.weights).routed
     assert before.split_key != after.split_key
 
 

@@ -165,18 +165,23 @@ def service(name: str = "gateway", given: str | None = None) -> dict[str, Any]:
 class Addressed(FakeCluster):
     """A cluster whose Services can be patched."""
 
-    def patch(self, api_version: str, kind: str, name: str, body: Any, namespace: str, *, subresource: str) -> None:
+    def patch(
+        self, api_version: str, kind: str, name: str, body: Any, namespace: str | None = None, *, subresource: str = ""
+    ) -> Any:
         assert (api_version, kind, subresource) == ("v1", "Service", "status")
+        assert namespace
         self.objects[(api_version, kind, namespace, name)]["status"] = body["status"]
         self.writes.append(f"patch {kind} {name}")
 
 
-def context(runner: Runner, *objects: dict[str, Any], events: list[Event] | None = None) -> Context:
+def context(
+    runner: Runner, *objects: dict[str, Any], events: list[Event] | None = None, cancel: Cancel | None = None
+) -> Context:
     stage = TunnelStage("tunnel", StageOptions())
     spec = ClusterSpec(profile=PROFILE)
     playbook = Playbook("unit-test", "", Path("unit-test.yaml"), "0" * 64, spec, (stage,), {}, ())
     heard = events if events is not None else []
-    ctx = Context(playbook, FakeProvider(Addressed(*objects)), heard.append, Cancel(), runner)
+    ctx = Context(playbook, FakeProvider(Addressed(*objects)), heard.append, cancel or Cancel(), runner)
     ctx.paths.create()
     return ctx
 

@@ -37,5 +37,5 @@ class Playbook:
         """What is said, and the line that it is said of."""
         with pytest.raises(StageError) as raised:
             self.preflight()
-        file, line = raised.value.where.rsplit(":", 1)
+        file, line = str(raised.value.where).rsplit(":", 1)
         return raised.value, Path(file).read_text().splitlines()[int(line) - 1].strip()

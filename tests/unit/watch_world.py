@@ -13,10 +13,15 @@ NOW = 1_800_000_000.0
 """2027-01-15T08:00:00Z"""
 HASHES = {1: "65b87647b8", 2: "6fb857444", 3: "57b7ccb94c"}
 IMAGES = {1: "localhost/argoproj/web:blue", 2: "localhost/argoproj/web:yellow", 3: "localhost/argoproj/web:red"}
-STEPS = ({"setWeight": 25}, {"pause": {"duration": "20s"}}, {"setWeight": 50}, {"pause": {}})
-GATEWAY = "istio-ingress/gateway-1"
-
 Object = dict[str, Any]
+
+STEPS: tuple[Object, ...] = (
+    {"setWeight": 25},
+    {"pause": {"duration": "20s"}},
+    {"setWeight": 50},
+    {"pause": {}},
+)
+GATEWAY = "istio-ingress/gateway-1"
 
 
 def pod(number: int, name: str, *, ready: bool = True, **status: Any) -> Object:

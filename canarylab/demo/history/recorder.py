@@ -79,9 +79,11 @@ class Recorder(LeftOpen):
             return ctx.cancel.is_set or all(stream.reached(snapshot) or stream.broken for stream, snapshot in pairs)
 
         unsubscribe = ctx.cancel.subscribe(self._wake)
+        deadline = ctx.cancel.now() + _CATCH_UP
         try:
             with self._moved:
-                self._moved.wait_for(over, _CATCH_UP)
+                while not over() and (left := deadline - ctx.cancel.now()) > 0:
+                    self._moved.wait(left)
                 ctx.cancel.check()
                 return [stream.missing for stream, snapshot in pairs if not stream.reached(snapshot)]
         finally:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from canarylab.kube.objects import Object, condition, dig
 from canarylab.rollouts.revisions import HASH_LABEL
-from canarylab.rollouts.routing import full_weight
 from canarylab.rollouts.strategy import strategy_of
+from canarylab.rollouts.traffic_routing import full_weight
 
 Promise = Literal["surge", "weights", ""]
 """What Argo keeps to during an update: maxSurge and maxUnavailable, enough pods for each weight, or neither."""

@@ -9,6 +9,7 @@ from canarylab.contract.step import Claim, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
 from canarylab.demo.traffic.background import note
 from canarylab.demo.waiting import BeginOptions, expect
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.view import RolloutView, read_rollout
 
 
@@ -26,7 +27,9 @@ class Abort(Step):
     def run(self, ctx: Context, session: Session) -> None:
         options = self.options
         view = read_rollout(ctx, options.namespace, options.rollout)
-        self.report(ctx, [_under_way(view)])
+        aborted = "the update was aborted before"
+        why = aborted if view.aborted else "there is nothing to abort: no update is under way"
+        self.report(ctx, [causes.refused(ctx, view, _under_way(view), why)])
         note(session, self.kind)
         plugin.run(ctx, plugin.plugin(ctx).abort(options.namespace, options.rollout))
         expect(ctx, self, options, lambda now: [_aborted(now, view)], options.timeout)
@@ -34,8 +37,7 @@ class Abort(Step):
 
 def _under_way(view: RolloutView) -> Claim:
     holds = view.canary is not None and not view.aborted
-    cause = "the update was aborted before" if view.aborted else "there is nothing to abort: no update is under way"
-    return Claim("ready to be aborted", "an update under way", str(view), holds, cause)
+    return Claim("ready to be aborted", "an update under way", str(view), holds)
 
 
 def _aborted(now: RolloutView, before: RolloutView) -> Claim:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, report, unmet
@@ -16,17 +17,18 @@ from canarylab.demo import claims
 from canarylab.demo.traffic import mirrored
 from canarylab.demo.traffic.answers import none_failed, only_canary_failed
 from canarylab.demo.traffic.client import Target
-from canarylab.demo.traffic.diagnosis import why_failed
+from canarylab.demo.traffic.diagnosis import request_of, why_failed
 from canarylab.demo.traffic.gateway import HostsOptions, is_of_rollout, service, targets
-from canarylab.demo.traffic.survey import Survey, request_of
+from canarylab.demo.traffic.host_measurements import HostMeasurements
 from canarylab.demo.waiting import wait_for
 from canarylab.errors import ExpectationError
 from canarylab.kube.objects import Object
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.routes import objects as route_objects
+from canarylab.rollouts.causes.unready_service import nobody_behind
+from canarylab.rollouts.routes import route_objects
 from canarylab.rollouts.routes.backends import Backends, pods_behind
+from canarylab.rollouts.routes.layer_view import LayerView, Shares, expected
 from canarylab.rollouts.routes.proxies import Proxies, proxy_of
-from canarylab.rollouts.routes.seen import Seen, Shares, expected
 from canarylab.rollouts.view import RolloutView, get_rollout, view_of, watches
 
 _OBJECTS_SECONDS = 30.0
@@ -73,10 +75,10 @@ class Evidence(Step):
 
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         scene = _Scene(ctx, self.options, targets(ctx, self.options), service(ctx, self.options.gateway))
-        found = [*wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS)]
+        found = [*wait_for(ctx, scene.watches, scene.objects, _OBJECTS_SECONDS, scene.trouble)]
         before = scene.require_canary()
         with Proxies(ctx.cluster, scene.gateway) as proxies:
-            found += scene.configured(proxies)
+            found += scene.configured(proxies, 0 if any(claim.permanent for claim in found) else _PROXIES_SECONDS)
             right = report(ctx, self.kind, found) is None
             for claim in scene.traffic(proxies, before, thoroughly=right):
                 found.append(replace(claim, text=f"{TRAFFIC}: {claim.text}"))
@@ -106,15 +108,21 @@ class _Scene:
         rollout = get_rollout(self.ctx, self.options.namespace, self.options.rollout)
         return rollout, view_of(self.ctx, rollout)
 
+    def trouble(self) -> Cause | None:
+        """Why the Rollout itself doesn't get on."""
+        return causes.trouble(self.ctx, self.options.namespace, self.options.rollout)
+
     def require_canary(self) -> RolloutView:
         """The Rollout as it is. Raises ExpectationError where a share between none and all has no meaning."""
         _, view = self.look()
         if 0 < self.options.canary < _ALL and not (view.updating and view.stable):
+            usual = "begin an update with the step `set-image`, and wait for its pause with `expect-rollout`"
+            found = causes.with_trouble(self.ctx, view, f"it is {view}", usual)
             raise ExpectationError(
                 f"Rollout {view.name} has no canary to measure",
                 where=f"demo step {Evidence.kind}",
-                why=f"it is {view}",
-                remedy="begin an update with the step `set-image`, and wait for its pause with `expect-rollout`",
+                why=found.why,
+                remedy=found.remedy,
             )
         return view
 
@@ -131,15 +139,17 @@ class _Scene:
                 seen = route_objects.routed(self.ctx.cluster, rollout, request_of(target), backends, self.proxy)
             yield self._claim(ROUTES, seen, view, f"the Rollout is {view}")
 
-    def configured(self, proxies: Proxies) -> tuple[Claim, ...]:
-        """The third layer, asked again for some seconds; nothing where no gateway stands before the pods."""
+    def configured(self, proxies: Proxies, seconds: float) -> tuple[Claim, ...]:
+        """The third layer, asked again for so many seconds; nothing where no gateway stands before the pods."""
         if self.is_direct:
             return ()
         if not proxies:
             name = f"{self.gateway['metadata']['namespace']}/{self.gateway['metadata']['name']}"
-            cause = f"`{self.ctx.command('status')}` shows the gateway and its pods"
-            return (Claim(f"{PROXY}: Service {name}", "an Envoy that is ready", "none", holds=False, cause=cause),)
-        return wait_for(self.ctx, (), lambda: self._proxies(proxies), _PROXIES_SECONDS)
+            found = nobody_behind(self.ctx, self.gateway)
+            cause = found.why if found else f"`{self.ctx.command('status')}` shows the gateway and its pods"
+            what, remedy = f"{PROXY}: Service {name}", found.remedy if found else ""
+            return (Claim(what, "an Envoy that is ready", "none", holds=False, cause=cause, remedy=remedy),)
+        return wait_for(self.ctx, (), lambda: self._proxies(proxies), seconds)
 
     def _proxies(self, proxies: Proxies) -> Iterator[Claim]:
         _, view = self.look()
@@ -149,33 +159,37 @@ class _Scene:
                 named = replace(seen, where=f"{seen.where}, {target}")
                 yield self._claim(PROXY, named, view, "the proxy was not given, or refused, what the route objects say")
 
-    def _claim(self, layer: str, seen: Seen, view: RolloutView, cause: str) -> Claim:
+    def _claim(self, layer: str, seen: LayerView, view: RolloutView, cause: str) -> Claim:
         shares = expected(view.stable_hash, view.current_hash, self.options.canary, view.experimental)
         copied: Shares = {view.current_hash: self.options.mirrored} if self.options.mirrored else {}
         wanted, found = _who(shares, copied, view), f"{seen.words} ({_who(seen.shares, seen.mirrored, view)})"
-        return Claim(f"{layer}: {seen.where}", wanted, found, seen.agrees(shares, copied), seen.cause or cause)
+        holds = seen.agrees(shares, copied)
+        permanent, why = bool(seen.remedy) and not holds, seen.cause or cause
+        return Claim(f"{layer}: {seen.where}", wanted, found, holds, why, permanent=permanent, remedy=seen.remedy)
 
     def traffic(self, proxies: Proxies, view: RolloutView, *, thoroughly: bool) -> Iterator[Claim]:
         """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
         options, deadline = self.options, min(self.ctx.deadline, time.monotonic() + self.options.timeout)
-        survey = Survey(self.ctx, view, proxies, Backends(self.ctx.cluster, options.namespace), deadline)
+        measurements = HostMeasurements(
+            self.ctx, view, proxies, Backends(self.ctx.cluster, options.namespace), deadline
+        )
         before = mirrored.count(self.ctx, view) if options.mirrored else 0
         for target in self.hosts:
-            yield _share(survey, target, options, thoroughly=thoroughly)
-        if survey.taken:
+            yield _share(measurements, target, options, thoroughly=thoroughly)
+        if measurements.taken:
             if options.mirrored:
-                sent = sum(one.requests for one in survey.taken)
-                own = sum(one.revisions[view.current_hash] for one in survey.taken)
+                sent = sum(one.requests for one in measurements.taken)
+                own = sum(one.revisions[view.current_hash] for one in measurements.taken)
                 yield mirrored.arrived(self.ctx, view, before + own, sent, options.mirrored)
             if options.may_fail == "canary":
-                yield only_canary_failed(survey.taken, view)
+                yield only_canary_failed(measurements.taken, view)
             else:
-                yield none_failed(survey.taken, "not one request failed", why_failed(self.ctx))
+                yield none_failed(measurements.taken, "not one request failed", why_failed(self.ctx))
 
 
-def _share(survey: Survey, target: Target, options: EvidenceOptions, *, thoroughly: bool) -> Claim:
+def _share(measurements: HostMeasurements, target: Target, options: EvidenceOptions, *, thoroughly: bool) -> Claim:
     """What was measured at one host, or that it couldn't be measured."""
-    share = survey.share if thoroughly else survey.glance
+    share = measurements.share if thoroughly else measurements.glance
     try:
         return share(target, options.canary, options.requests)
     except ExpectationError as error:
@@ -193,7 +207,7 @@ def _explained(wrong: Claim, found: Sequence[Claim], before: RolloutView, scene:
     words.append(f"{_and(agreeing)} {'say' if len(agreeing) > 1 else 'says'} what was expected")
     if wrong.cause:
         words.append(wrong.cause)
-    if trouble := causes.trouble(scene.ctx, scene.options.namespace, scene.options.rollout):
+    if trouble := scene.trouble():
         words.append(f"the Rollout itself doesn't get on: {trouble.why}; {trouble.remedy}")
     _, now = scene.look()
     if (now.current_hash, now.step, now.set_weight) != (before.current_hash, before.step, before.set_weight):

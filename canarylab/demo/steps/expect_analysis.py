@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
@@ -19,7 +20,7 @@ from canarylab.rollouts import analysis as analysis_run
 from canarylab.rollouts.analysis import AnalysisRunView, MetricView, Purpose
 from canarylab.rollouts.causes import analyses
 from canarylab.rollouts.causes import rollout as causes
-from canarylab.rollouts.causes.cause import plugin
+from canarylab.rollouts.causes.remedies import plugin
 from canarylab.rollouts.strategy import INCONCLUSIVE, steps_done
 from canarylab.rollouts.view import RolloutView, get_rollout, read_rollout, view_of, watches
 
@@ -27,6 +28,8 @@ Phase = Literal["Pending", "Running", "Successful", "Failed", "Error", "Inconclu
 """All that an AnalysisRun and its metrics may be in (argo-rollouts, pkg/apis/rollouts/v1alpha1/analysis_types.go)."""
 
 _ABORTING = ("Failed", "Error")
+_BY_HAND = re.compile(r"Rollout aborted update to revision \d+$")
+"""Of an abort that Argo's controller has no reason for (rollout/sync.go; RolloutAbortedMessage in utils/conditions)."""
 _ABORTED_FOR = "analysis phase error/failed"
 """What Argo's controller says of an update that an analysis has aborted (rollout/analysis.go)."""
 
@@ -118,14 +121,14 @@ def _missing(options: ExpectAnalysisOptions, rollout: Object, view: RolloutView)
         over = view.phase == "Degraded"
         cause = f"the Rollout is {view}" if over else claims.cause(view)
     seen = f"no AnalysisRun of the newest revision{f' for {kind}' if kind else ''}"
-    return Claim("analysis", options.phase, seen, holds=False, cause=cause, hopeless=over, remedy=remedy)
+    return Claim("analysis", options.phase, seen, holds=False, cause=cause, permanent=over, remedy=remedy)
 
 
 def _ended(options: ExpectAnalysisOptions, run: AnalysisRunView) -> Claim:
     holds = run.phase == options.phase
     kind = "" if run.purpose == "step" else f"{run.purpose} "
     text = f"{kind}analysis of revision {run.revision}, {run.name}"
-    return Claim(text, options.phase, str(run), holds, _why(run), hopeless=run.ended and not holds)
+    return Claim(text, options.phase, str(run), holds, _why(run), permanent=run.ended and not holds)
 
 
 def _why(run: AnalysisRunView) -> str:
@@ -147,24 +150,30 @@ def _unknown(options: ExpectAnalysisOptions, run: AnalysisRunView) -> Iterator[C
     known = [metric.name for metric in run.metrics]
     cause = f"the run's metrics: {', '.join(known)}"
     for name in options.metrics.keys() - set(known):
-        yield Claim(f"metric {name}", options.metrics[name], "no such metric", holds=False, cause=cause, hopeless=True)
+        yield Claim(f"metric {name}", options.metrics[name], "no such metric", holds=False, cause=cause, permanent=True)
 
 
 def _metric(metric: MetricView, wanted: Phase | None, cause: str, *, over: bool) -> Claim:
     """Without a phase expected, the fact is that there was a value to judge by."""
     holds = metric.phase == wanted if wanted else any(one.phase != "Error" for one in metric.measured)
     text = f"metric {metric.name}, {metric.condition}"
-    return Claim(text, wanted or "measured", str(metric), holds, cause, hopeless=over and not holds)
+    return Claim(text, wanted or "measured", str(metric), holds, cause, permanent=over and not holds)
 
 
 def _went_on(view: RolloutView, run: AnalysisRunView) -> Claim:
     expected, has_gone_on = _AFTER[run.purpose]
     # What runs in the background is cut short by the end of the update: that is how it ends.
     cut_short = run.cut_short and (run.purpose != "background" or view.updating)
-    cause = "somebody promoted it while the analysis went on" if cut_short else claims.cause(view)
+    cause = _cut_short(view) if cut_short else claims.cause(view)
     seen = f"{view}{', the analysis cut short' if cut_short else ''}"
     holds = has_gone_on(view, run) and not cut_short
     return Claim("decision of the Rollout", expected, seen, holds, cause, cut_short or view.phase == "Degraded")
+
+
+def _cut_short(view: RolloutView) -> str:
+    if view.aborted:
+        return f"the update was aborted while the analysis went on: {view.message}"
+    return "it was ended early: most likely somebody promoted the Rollout past it, or ended the AnalysisRun by hand"
 
 
 _AFTER: Mapping[str, tuple[str, Callable[[RolloutView, AnalysisRunView], bool]]] = {
@@ -191,9 +200,11 @@ def _paused(view: RolloutView) -> Claim:
 def _aborted(view: RolloutView, run: AnalysisRunView) -> Claim:
     reason = run.message or _ABORTED_FOR
     holds = view.aborted and reason in view.message
-    cause = "it was aborted by hand: the analysis isn't its reason" if view.aborted else claims.cause(view)
+    by_hand = "it was aborted by hand: the analysis isn't its reason"
+    otherwise = f"it was aborted for another reason: {view.message}"
+    cause = (by_hand if _BY_HAND.search(view.message) else otherwise) if view.aborted else claims.cause(view)
     expected = f"aborted for: {reason}"
-    return Claim("decision of the Rollout", expected, str(view), holds, cause, hopeless=not view.updating)
+    return Claim("decision of the Rollout", expected, str(view), holds, cause, permanent=not view.updating)
 
 
 def _steps_done(view: RolloutView) -> int:

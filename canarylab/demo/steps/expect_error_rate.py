@@ -11,10 +11,19 @@ from pydantic import Field
 from canarylab.contract.context import Context
 from canarylab.contract.playbook import Seconds
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
-from canarylab.demo.required import misplaced
+from canarylab.demo.preconditions import misplaced
 from canarylab.demo.traffic.background import NAME, Background
+from canarylab.demo.traffic.client import Why
 from canarylab.demo.traffic.diagnosis import why_failed
-from canarylab.demo.traffic.error_rate import as_expected, at_most, clean_since, none_failed, of_canary, recovered
+from canarylab.demo.traffic.error_rate import (
+    as_expected,
+    at_most,
+    clean_since,
+    none_failed,
+    of_canary,
+    recovered,
+    seconds_to_recover,
+)
 from canarylab.demo.traffic.statistics import attempts
 from canarylab.demo.traffic.timeline import FailureMode, Period
 from canarylab.errors import ExpectationError
@@ -66,9 +75,10 @@ class ExpectErrorRate(Step):
         return [none_failed(background.timeline.cut(), "error rate: not one request failed", why_failed(ctx))]
 
     def _failing(self, ctx: Context, background: Background) -> list[Claim]:
-        percent = self.options.percent
+        percent, why = self.options.percent, why_failed(ctx)
         way, measured = background.timeline.cut(), self._measured(ctx, background)
-        return [at_most(way, percent), as_expected(measured, percent), self._of_canary(ctx, [way, *measured])]
+        canary_s = self._of_canary(ctx, [way, *measured], why)
+        return [at_most(way, percent, why), as_expected(measured, percent, why), canary_s]
 
     def _measured(self, ctx: Context, background: Background) -> list[Period]:
         """Measure until the rate is believed, or the rule gives it up; a miss on the way is reported at once."""
@@ -90,9 +100,10 @@ class ExpectErrorRate(Step):
         requests, within = self.options.requests, self.options.within
         if background.timeline.so_far().moment is None:
             background.timeline.note(self.kind)
-        self._wait(ctx, background, lambda period: period.good >= requests or recovered(period, within).hopeless)
-        period = background.timeline.cut()
-        return [recovered(period, within), clean_since(period, requests), self._of_canary(ctx, [period])]
+        self._wait(ctx, background, lambda period: period.good >= requests or seconds_to_recover(period) > within)
+        period, why = background.timeline.cut(), why_failed(ctx)
+        canary_s = self._of_canary(ctx, [period], why)
+        return [recovered(period, within, why), clean_since(period, requests, why), canary_s]
 
     def _wait(self, ctx: Context, background: Background, enough: Callable[[Period], bool]) -> None:
         """Wait for background requests. Raises ExpectationError if they don't come in time."""
@@ -105,8 +116,8 @@ class ExpectErrorRate(Step):
                 remedy="give the step a longer `timeout` or fewer `requests`, or start `traffic` with a higher `rate`",
             )
 
-    def _of_canary(self, ctx: Context, periods: Sequence[Period]) -> Claim:
+    def _of_canary(self, ctx: Context, periods: Sequence[Period], why: Why) -> Claim:
         view = read_rollout(ctx, self.options.namespace, self.options.rollout)
         failures = sum((period.failures for period in periods), Counter[FailureMode]())
         canary = view.canary.hash if view.canary else ""
-        return of_canary(failures, canary, {one.hash: str(one) for one in view.revisions})
+        return of_canary(failures, canary, {one.hash: str(one) for one in view.revisions}, why)

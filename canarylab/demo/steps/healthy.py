@@ -36,7 +36,7 @@ class Healthy(Step):
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         def look(view: RolloutView) -> Iterable[Claim]:
             status, *others = at_rest(view)
-            return [replace(status, hopeless=view.phase in ("Paused", "Degraded")), *others]
+            return [replace(status, permanent=view.phase in ("Paused", "Degraded")), *others]
 
         expect(ctx, self, self.options, look, self.options.timeout)
 

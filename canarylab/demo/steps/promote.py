@@ -9,6 +9,7 @@ from pydantic import Field
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOptions
 from canarylab.demo import plugin
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.view import read_rollout
 
 
@@ -29,8 +30,8 @@ class Promote(Step):
         options = self.options
         view = read_rollout(ctx, options.namespace, options.rollout)
         paused = view.phase == "Paused" and view.canary is not None
-        cause = "" if paused else "there is nothing to promote: no update is paused"
-        self.report(ctx, [Claim("ready to be promoted", "Paused, with a canary", str(view), paused, cause)])
+        ready = Claim("ready to be promoted", "Paused, with a canary", str(view), paused)
+        self.report(ctx, [causes.refused(ctx, view, ready, "there is nothing to promote: no update is paused")])
         said = plugin.run(ctx, plugin.plugin(ctx).promote(options.namespace, options.rollout, full=options.full))
         goes = "goes to the end" if options.full else "goes on"
         self.report(ctx, [Claim("promote", f"{view.canary} {goes}", said, holds=True)])

@@ -13,7 +13,7 @@ from canarylab.contract.step import Claim, RolloutOptions, Session, Step, StepOp
 from canarylab.demo.history import bounds
 from canarylab.demo.history.recorder import Recorder
 from canarylab.demo.history.states import RolloutState
-from canarylab.demo.required import misplaced
+from canarylab.demo.preconditions import misplaced
 from canarylab.errors import ExpectationError
 
 

@@ -8,6 +8,7 @@ from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step, StepOptions
 from canarylab.demo import claims, plugin
 from canarylab.demo.waiting import BeginOptions, expect
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.view import RolloutView, read_rollout
 
 
@@ -21,8 +22,8 @@ class Retry(Step):
     def run(self, ctx: Context, session: Session) -> None:  # noqa: ARG002 - leaves nothing open
         options = self.options
         view = read_rollout(ctx, options.namespace, options.rollout)
-        cause = "" if view.aborted else "there is nothing to retry: no update was aborted"
-        self.report(ctx, [Claim("ready to be retried", "an aborted update", str(view), view.aborted, cause)])
+        ready = Claim("ready to be retried", "an aborted update", str(view), view.aborted)
+        self.report(ctx, [causes.refused(ctx, view, ready, "there is nothing to retry: no update was aborted")])
         plugin.run(ctx, plugin.plugin(ctx).retry(options.namespace, options.rollout))
         expect(ctx, self, options, lambda now: [_begun(now, view)], options.timeout)
 

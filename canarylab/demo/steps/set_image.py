@@ -10,10 +10,11 @@ from pydantic import AfterValidator, Field, model_validator
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step, StepOptions
 from canarylab.demo import claims
-from canarylab.demo.required import require_images
-from canarylab.demo.template import set_images, template_owner
+from canarylab.demo.pod_template import set_images, template_owner
+from canarylab.demo.preconditions import require_images
 from canarylab.demo.waiting import BeginOptions, expect
 from canarylab.errors import ExpectationError
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.revisions import images_of, listed_images
 from canarylab.rollouts.view import RolloutView, get_rollout, view_of
 
@@ -106,11 +107,9 @@ def _is_stable(view: RolloutView, images: Mapping[str, str]) -> bool:
 def stable_image(ctx: Context, view: RolloutView, container: str) -> str:
     """The container's image in the stable revision. Raises ExpectationError if there is none."""
     if view.stable is None:
-        raise ExpectationError(
-            f"Rollout {view.name} has no stable revision yet",
-            why=claims.cause(view),
-            remedy=f"`{ctx.command('up')}` brings it up; `{ctx.command('status')}` shows it",
-        )
+        usual = f"`{ctx.command('up')}` brings it up; `{ctx.command('status')}` shows it"
+        found = causes.with_trouble(ctx, view, f"it is {view}", usual)
+        raise ExpectationError(f"Rollout {view.name} has no stable revision yet", why=found.why, remedy=found.remedy)
     if container not in view.stable.images:
         raise ExpectationError(
             f"Rollout {view.name} has no container {container}",

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step
-from canarylab.demo.required import misplaced
+from canarylab.demo.preconditions import misplaced
 from canarylab.demo.traffic.background import NAME, Background
 from canarylab.demo.traffic.client import Target, likely_cause
 from canarylab.demo.traffic.diagnosis import why_failed

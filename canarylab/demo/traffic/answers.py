@@ -46,8 +46,8 @@ def _weighted(measured: Sequence[Measurement], weight: int, view: RolloutView) -
         f"{weight} % in the interval",
         f"{seen}{_by(last)}; {last.pace}{others}{_earlier_misses(missed, view, holds=holds)}",
         holds and not others,
-        _stray_cause(last, others) or f"the gateway routes by other weights than {weight} %; {rule}",
-        hopeless=bool(others),
+        _stray_cause(last, others) or f"{_other_weights(last, weight)}; {rule}",
+        permanent=bool(others),
     )
 
 
@@ -69,6 +69,13 @@ def _earlier_misses(missed: Sequence[Measurement], view: RolloutView, *, holds: 
     return f"; before that {shares} missed, too"
 
 
+def _other_weights(measured: Measurement, weight: int) -> str:
+    """The likeliest comes first: the layers before have shown what is configured, not what is done."""
+    if measured.target.by_connection:
+        return "kube-proxy gives each ready pod the same share: most likely their number changed meanwhile"
+    return f"most likely a gateway's pod routes by other weights than {weight} %, or they changed meanwhile"
+
+
 def _exact(measured: Measurement, only: str, view: RolloutView) -> Claim:
     """Every answer comes from one revision."""
     right = measured.revisions[only]
@@ -79,7 +86,7 @@ def _exact(measured: Measurement, only: str, view: RolloutView) -> Claim:
         f"{right:,} of {measured.requests:,}{_by(measured)}; {measured.pace}{others}",
         right >= measured.requests and not others,  # the gateway's counters have others' requests, too
         _stray_cause(measured, others) or _incomplete(measured),
-        hopeless=True,
+        permanent=True,
     )
 
 
@@ -123,12 +130,15 @@ def _other_answers(measured: Measurement, known: set[str], view: RolloutView) ->
 
 def _incomplete(measured: Measurement) -> str:
     if measured.counted_by_gateway:
-        return "the gateway has not sent every request to where its route leads"
+        return "the gateway counted fewer there: it answered the others itself, or sent them elsewhere"
     return "not every request was answered"
 
 
 def _stray_cause(measured: Measurement, others: str) -> str:
     """The likely cause if others answered; "" if none did."""
     if "" in measured.revisions and not measured.counted_by_gateway:
-        return "the pods need the environment variable REVISION, taken from their label rollouts-pod-template-hash"
-    return "the gateway still sends requests to pods of another revision" if others else ""
+        return (
+            "most likely the pods lack the environment variable REVISION, taken from their label "
+            "rollouts-pod-template-hash; or it is another application that answers"
+        )
+    return "requests reach pods of another revision" if others else ""

@@ -15,10 +15,9 @@ from dataclasses import replace
 
 from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, LeftOpen, Session
-from canarylab.demo.traffic.client import Target, ask_once
+from canarylab.demo.traffic.client import REQUEST_TIMEOUT, Target, ask_once
 from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.error_rate import none_failed
-from canarylab.demo.traffic.measure import REQUEST_TIMEOUT
 from canarylab.demo.traffic.timeline import Period, Timeline
 from canarylab.demo.waiting import ask_until
 

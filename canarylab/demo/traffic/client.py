@@ -18,8 +18,11 @@ from dataclasses import dataclass
 import h11
 
 PATH = "/color"
+REQUEST_TIMEOUT = 5.0
+"""Seconds that an answer is waited for."""
 _CHUNK = 1 << 16
 _OK = 200
+_STATUS, _BY_GATEWAY = "status ", " from the gateway"
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Target:
     """Whether who answers is decided once for each connection, as kube-proxy does it, and not for each request."""
     gateway_port: int = 0
     """The port of the gateway's Service, as routes know it, where it answers at another: a NodePort, say."""
+    gateway: tuple[str, str] = ("", "")
+    """Namespace and name of that Service; "" where they aren't known."""
 
     def __str__(self) -> str:
         with_headers = "".join(f", {name}: {value}" for name, value in self.headers)
@@ -159,9 +164,14 @@ def _answer(response: h11.Response) -> Answer:
     # Envoy notes how long the pod took; without that note it answered by itself.
     by_gateway = headers.get("server") == "istio-envoy" and "x-envoy-upstream-service-time" not in headers
     good = response.status_code == _OK
-    failure = "" if good else f"status {response.status_code}{' from the gateway' if by_gateway else ''}"
+    failure = "" if good else f"{_STATUS}{response.status_code}{_BY_GATEWAY if by_gateway else ''}"
     color, pod, revision = (headers.get(f"x-rollouts-demo-{name}", "") for name in ("color", "pod", "revision"))
     return Answer(response.status_code, color, pod, revision, failure, words=failure)
+
+
+def is_of_pod(kind: str) -> bool:
+    """Whether a failure of this kind is what something behind the gateway answered."""
+    return kind.startswith(_STATUS) and not kind.endswith(_BY_GATEWAY)
 
 
 def _failed(kind: str, error: Exception) -> Answer:
@@ -181,21 +191,24 @@ _CAUSES = {
     UNREACHABLE: "this machine has no way to {address}: `invoke tunnel status` looks at it",
     TIMEOUT: "no answer from {address}:{port}: the way there (`invoke tunnel status` looks at it) loses it, or no "
     "ready pod stands behind the gateway",
-    HANDSHAKE: "the gateway ended the TLS handshake: no server of a Gateway on port {gateway_port} takes the SNI host "
-    "{host} (in mode PASSTHROUGH it must be among the sniHosts of a VirtualService that names the Gateway), or it asks "
-    "for a client certificate (mode MUTUAL)",
-    CLOSED: "the gateway took the request and closed the connection: the pod behind it went away or answered no HTTP",
-    RESET: "the connection was cut: the gateway or the pod behind it went away",
+    HANDSHAKE: "the gateway ended the TLS handshake: most likely no server of a Gateway on port {gateway_port} takes "
+    "the SNI host {host} (in mode PASSTHROUGH it must be among the sniHosts of a VirtualService that names the "
+    "Gateway), or it asks for a client certificate (mode MUTUAL), or it has no certificate of its own",
+    CLOSED: "the gateway took the request and closed the connection: most likely the pod behind it went away or "
+    "answered no HTTP",
+    RESET: "the connection was cut: most likely the gateway or the pod behind it went away",
     NO_LOCAL_PORT: "this machine has run out of local ports for {address}:{port}: wait a minute and try again",
-    "status 404 from the gateway": "no HTTP route for {host}: it isn't among the hosts of a VirtualService that names "
-    "the Gateway, or the Gateway has no HTTP server on port {gateway_port}",
+    "status 404 from the gateway": "most likely there is no HTTP route for {host}: it isn't among the hosts of a "
+    "VirtualService that names the Gateway, none of its routes is for such a request, or the Gateway has no HTTP "
+    "server on port {gateway_port}",
     **dict.fromkeys(
         (f"status {code} from the gateway" for code in (301, 302, 307, 308)),
         "the gateway answers with a redirect: a route's `redirect`, or httpsRedirect of a Gateway's server on port "
         "{gateway_port}; to ask over HTTPS, list {host} under `tls`",
     ),
-    "status 503 from the gateway": "the gateway has a route for {host}, and reached no pod by it",
-    "status 500": "the application itself answers with errors: its image may be one of the bad-* variants",
+    "status 503 from the gateway": "most likely the gateway has a route for {host}, and reached no pod by it",
+    "status 500": "what answers behind the gateway has errors: the application's image may be one of the bad-* "
+    "variants",
 }
 
 

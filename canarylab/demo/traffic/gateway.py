@@ -72,7 +72,8 @@ def targets(ctx: Context, options: HostsOptions) -> list[Target]:
     asked += [(host, options.tls_port, True) for host in options.tls]
     at = {port: ctx.provider.access.reach(ctx, gateway, port) for port in {port for _, port, _ in asked}}
     by_connection, headers = is_of_rollout(ctx, gateway), tuple(options.headers.items())
-    return [Target(*at[port], host, tls, options.path, headers, by_connection, port) for host, port, tls in asked]
+    name = (options.gateway.namespace, options.gateway.service)
+    return [Target(*at[port], host, tls, options.path, headers, by_connection, port, name) for host, port, tls in asked]
 
 
 def service(ctx: Context, gateway: Gateway) -> dict[str, Any]:

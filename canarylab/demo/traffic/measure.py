@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canarylab.cancel import Cancel
-from canarylab.demo.traffic.client import Answer, Connection, Target, Why, likely_cause
+from canarylab.demo.traffic.client import REQUEST_TIMEOUT, Answer, Connection, Target, Why, likely_cause
 from canarylab.errors import ExpectationError
 
 CONCURRENCY = 16
-REQUEST_TIMEOUT = 5.0
 GIVE_UP_AFTER = 20
 """If that many requests fail at the start, the rest would, too."""
 _SAMPLES = 5

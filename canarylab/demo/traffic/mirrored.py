@@ -15,6 +15,7 @@ from canarylab.errors import ExpectationError, StageError
 from canarylab.kube.client import ApiError
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import dig
+from canarylab.rollouts.causes import rollout as causes
 from canarylab.rollouts.view import RolloutView
 
 _PORT, _PATH = 8080, "/stats"
@@ -30,7 +31,8 @@ def count(ctx: Context, view: RolloutView) -> int:
     Raises ExpectationError where there is no canary, or a pod of it doesn't say.
     """
     if view.canary is None:
-        raise ExpectationError(f"Rollout {view.name} has no canary to mirror to", why=f"it is {view}", remedy=_START)
+        found = causes.with_trouble(ctx, view, f"it is {view}", _START)
+        raise ExpectationError(f"Rollout {view.name} has no canary to mirror to", why=found.why, remedy=found.remedy)
     return sum(_of_pod(ctx, view.namespace, pod.name) for pod in view.canary.pods if not pod.terminating)
 
 
@@ -48,7 +50,10 @@ def arrived(ctx: Context, view: RolloutView, before: int, sent: int, percent: in
     copies = ask_until(ctx, lambda: Proportion(count(ctx, view) - before, sent), over, _SECONDS)
     about = "" if percent == _ALL else "about "
     too_few = "the proxy copies fewer than its route says, or a pod of the canary has gone with its count"
-    too_many = "others ask the same host meanwhile, and their requests are copied, too"
+    too_many = (
+        "most likely others ask the same host meanwhile, and their requests are copied, too; or something asks the "
+        "canary's pods directly"
+    )
     return Claim(
         "requests mirrored to the canary, counted there",
         f"{about}{wanted:,} of {copies.total:,}",

@@ -16,9 +16,9 @@ from canarylab.lock import queued
 from canarylab.paths import cache_home, state_home
 from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded.access import NetworkAccess
-from canarylab.providers.embedded.images import MachineImages
 from canarylab.providers.embedded.infrastructure import HostInfrastructure
 from canarylab.providers.embedded.machine import Machine
+from canarylab.providers.embedded.machine_images import MachineImages
 from canarylab.providers.embedded.network import Network, Ranges, choose, reserved
 from canarylab.providers.embedded.packs.programs import ProgramPacks
 from canarylab.providers.embedded.programs.built import built

@@ -139,7 +139,7 @@ def kubelet(ceiling: Ceiling, host: Host, *, quotas: bool) -> str:
 
 
 @dataclass(frozen=True)
-class Record:
+class AskedAndTaken:
     """What a machine was started with: asked for by the playbook, and taken."""
 
     asked: Ceiling
@@ -150,7 +150,7 @@ class Record:
         write_private(folder / _FILE, json.dumps(dataclasses.asdict(self)))
 
     @classmethod
-    def load(cls, folder: Path) -> Record | None:
+    def load(cls, folder: Path) -> AskedAndTaken | None:
         """None where the machine was started by a version without a ceiling, or the file can't be read."""
         try:
             found: dict[str, Any] = json.loads((folder / _FILE).read_text())

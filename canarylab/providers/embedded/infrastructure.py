@@ -12,7 +12,7 @@ from canarylab.disks import Fault
 from canarylab.files import delete
 from canarylab.lock import is_held
 from canarylab.paths import cache_home, state_home
-from canarylab.providers.embedded import host, standstill
+from canarylab.providers.embedded import doctor, unresponsive_node
 from canarylab.providers.embedded.machine import STAMP
 from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.embedded.stages import ClusterStage, MachineStage, ProgramsStage
@@ -30,18 +30,18 @@ class HostInfrastructure(Infrastructure):
         self._provider = provider
 
     def findings(self, ctx: Context) -> list[Finding]:
-        return host.findings(ctx, built(), self._provider.spec)
+        return doctor.findings(ctx, built(), self._provider.spec)
 
     def faults(self, ctx: Context) -> list[Fault]:
         return disks.faults([ctx.paths.root])
 
     def silence(self, ctx: Context) -> list[str]:
-        return [*map(str, disks.faults()), *standstill.found(self._provider.machine(ctx))]
+        return [*map(str, disks.faults()), *unresponsive_node.found(self._provider.machine(ctx))]
 
     def require_host(self, ctx: Context) -> None:
         """As every provider; then install what it lacks."""
         super().require_host(ctx)
-        host.install_packages(ctx, host.builds(ctx, built()))
+        doctor.install_packages(ctx, doctor.builds(ctx, built()))
 
     def stages(self) -> Sequence[Stage[Any, Any]]:
         return (

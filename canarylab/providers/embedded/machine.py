@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -113,15 +112,15 @@ class Machine:
     # -- running ------------------------------------------------------------------------------------------------------
 
     @property
-    def ceiling(self) -> ceiling.Record | None:
+    def ceilings(self) -> ceiling.AskedAndTaken | None:
         """What it was started with the last time; None where that was without a ceiling."""
-        return ceiling.Record.load(self.folder)
+        return ceiling.AskedAndTaken.load(self.folder)
 
     def start(self) -> None:
         """Bring it up below its ceiling; returns once containerd answers."""
         self._limit()
         self._supervisor.start(self._program(), self._cancel)
-        if not wait_until(self.is_up, deadline=time.monotonic() + _START_SECONDS, cancel=self._cancel, interval=0.02):
+        if not wait_until(self.is_up, deadline=self._cancel.now() + _START_SECONDS, cancel=self._cancel, interval=0.02):
             raise self._not_up()
         try:
             self.run(["cri-wait"], timeout=_START_SECONDS + 10)
@@ -138,7 +137,7 @@ class Machine:
         ceiling.require_enough(self.wanted, taken, host)
         self.groups.create(taken)
         self.write(_KUBELET_DROP_IN, ceiling.kubelet(taken, host, quotas=self.groups.nests_quotas))
-        ceiling.Record(self.wanted, taken).save(self.folder)
+        ceiling.AskedAndTaken(self.wanted, taken).save(self.folder)
 
     def _not_up(self) -> StageError:
         return StageError(
@@ -199,7 +198,7 @@ class Machine:
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if not wait_until(lambda: not self._strays(), deadline=time.monotonic() + _STOP_SECONDS, cancel=self._cancel):
+        if not wait_until(lambda: not self._strays(), deadline=self._cancel.now() + _STOP_SECONDS, cancel=self._cancel):
             strays = sorted(self._strays())
             raise StageError(
                 f"processes of the machine don't stop: {strays}",

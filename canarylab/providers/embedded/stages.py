@@ -20,7 +20,7 @@ from canarylab.ownership import namespaces
 from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded import network as networks
 from canarylab.providers.embedded.machine import Machine
-from canarylab.providers.embedded.overran import overran
+from canarylab.providers.embedded.over_limits import overran
 from canarylab.providers.embedded.programs.build import Builder
 from canarylab.providers.embedded.programs.built import built
 from canarylab.removal import Removal
@@ -239,7 +239,7 @@ class ClusterStage(_Infrastructure):
         ctx.paths.create()
         own = self._own(machine, ctx.profile)
         write_private(ctx.paths.kubeconfig, kubeconfig.as_text(own))
-        kubeconfig.add(own, ctx.profile)
+        kubeconfig.add(own, ctx.profile, ctx.cancel)
 
     def _initialise(self, ctx: Context, machine: Machine) -> None:
         """Run kubeadm to its end. What a run that was killed left behind is wiped first."""
@@ -280,7 +280,7 @@ class ClusterStage(_Infrastructure):
         return (Watch("v1", "Node"), Watch("v1", "Pod"), Watch("v1", "ServiceAccount"))
 
     def remove(self, ctx: Context) -> list[Removal]:
-        return kubeconfig.remove(ctx.profile)
+        return kubeconfig.remove(ctx.profile, ctx.cancel)
 
     def facts(self, ctx: Context) -> dict[str, Any]:
         known = {"kubernetes": pins.pins().kubernetes, "node": self.provider.network(ctx).ranges.node_address}
@@ -290,26 +290,26 @@ class ClusterStage(_Infrastructure):
             over = overran(node, cluster.list("v1", "Pod"), machine.groups.tasks_of_pods())
         except ApiError:  # its health says so
             over = []
-        record = machine.ceiling
-        size = {"ceiling": str(record.taken)} if record else {}
+        ceilings = machine.ceilings
+        size = {"ceiling": str(ceilings.taken)} if ceilings else {}
         return {**known, **size, **({"over it": "; ".join(over)} if over else {})}
 
 
 def _other_limits(machine: Machine) -> str:
     """What a machine runs with, where that isn't what is asked for."""
-    record = machine.ceiling
-    if record is None:
+    ceilings = machine.ceilings
+    if ceilings is None:
         return f"it runs without any; the playbook asks for {machine.wanted}"
-    return "" if record.asked == machine.wanted else f"the playbook asks for {machine.wanted}, not {record.asked}"
+    return "" if ceilings.asked == machine.wanted else f"the playbook asks for {machine.wanted}, not {ceilings.asked}"
 
 
 def _told(machine: Machine) -> str:
     """What the machine has now of this host."""
-    record = machine.ceiling
-    assert record is not None  # it was just started
-    short = ceiling.shortage(record.asked, record.taken)
+    ceilings = machine.ceilings
+    assert ceilings is not None  # it was just started
+    short = ceiling.shortage(ceilings.asked, ceilings.taken)
     less = f"; that is {short} that the playbook asks for: this host has no more to give" if short else ""
-    return f"the cluster has {record.taken}{less}; what is over that ends inside, and not on this host"
+    return f"the cluster has {ceilings.taken}{less}; what is over that ends inside, and not on this host"
 
 
 def _fill(template: Path, values: dict[str, str]) -> str:

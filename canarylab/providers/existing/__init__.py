@@ -36,7 +36,7 @@ class ExistingProvider(Provider):
 
     @cached_property
     def images(self) -> Images:
-        from canarylab.providers.existing.images import RegistryImages
+        from canarylab.providers.existing.registry_images import RegistryImages
 
         return RegistryImages(self.spec.registry)
 

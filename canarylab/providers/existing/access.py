@@ -9,7 +9,7 @@ from canarylab.contract.provider import TunnelStatus
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import load_balancer_address, load_balancers
 from canarylab.ownership import foreign
-from canarylab.providers.existing import balancer, reaching, userconfig
+from canarylab.providers.existing import balancer, reachability, user_kubeconfig
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -31,8 +31,8 @@ class ContextAccess(NoTunnel):
         """Raises UsageError where no context was named, or there is none of that name."""
         from canarylab.kube.client import Cluster
 
-        name = userconfig.require(self._context)
-        return Cluster(ctx.paths.kubeconfig, name, config=userconfig.single(name), by_proxy=True)
+        name = user_kubeconfig.require(self._context)
+        return Cluster(ctx.paths.kubeconfig, name, config=user_kubeconfig.single(name), by_proxy=True)
 
     def check_route(self, ctx: Context, address: str) -> None:
         """Raise unless a LoadBalancer Service of this cluster says that it answers there."""
@@ -62,14 +62,14 @@ class ContextAccess(NoTunnel):
         ours = {name: service for name, service in balanced.items() if foreign.is_of_playbook(ctx, service)}
         addresses = {name: load_balancer_address(service) or _PENDING for name, service in ours.items()}
         looks = [_trouble(ctx, service) for service in ours.values()]
-        found = sorted(filter(None, looks), key=lambda trouble: not trouble.lasting)
-        lasting = bool(found) and found[0].lasting
+        found = sorted(filter(None, looks), key=lambda trouble: not trouble.permanent)
+        permanent = bool(found) and found[0].permanent
         problems = tuple(map(str, found))
-        return TunnelStatus(True, None, "the cluster's load balancer", addresses, problems, NOTE, lasting)
+        return TunnelStatus(True, None, "the cluster's load balancer", addresses, problems, NOTE, permanent)
 
     def reach(self, ctx: Context, service: dict[str, Any], port: int) -> tuple[str, int]:
         """Waits as long as an address, its name or its answer may well come."""
-        endpoint = reaching.await_answer(ctx, service, port)
+        endpoint = reachability.await_answer(ctx, service, port)
         self.check_route(ctx, endpoint[0])
         return endpoint
 
@@ -77,4 +77,4 @@ class ContextAccess(NoTunnel):
 def _trouble(ctx: Context, service: dict[str, Any]) -> Trouble | None:
     if load_balancer_address(service) is None:
         return balancer.pending(ctx.cluster, service)
-    return reaching.unresolved(service)
+    return reachability.unresolved(service)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from canarylab.kube.connection import ApiError
-from canarylab.kube.objects import Object, condition, dig, is_going, listed, load_balancer_address, pod_trouble
+from canarylab.kube.objects import Object, condition, dig, is_terminating, listed, load_balancer_address, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
 
@@ -37,7 +37,7 @@ class Trouble:
     remedy: str
     until: float = 0.0
     """Until when, in seconds since 1970, it may well go by itself."""
-    lasting: bool = False
+    permanent: bool = False
     """Whether it stays so until somebody acts."""
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Trouble:
     @property
     def is_final(self) -> bool:
         """Whether there is no use in waiting, or none any more."""
-        return self.lasting or time.time() >= self.until
+        return self.permanent or time.time() >= self.until
 
 
 def full_name(service: Object) -> str:
@@ -65,8 +65,8 @@ def pending(cluster: Cluster, service: Object) -> Trouble:
     until = epoch(service["metadata"].get("creationTimestamp")) or time.time()
     for look in (_servicelb, _said, _by_class, _by_nodes):
         if found := look(cluster, service):
-            why, remedy, lasting = found
-            return Trouble(what, why, remedy, until + _PATIENCE, lasting)
+            why, remedy, permanent = found
+            return Trouble(what, why, remedy, until + _PATIENCE, permanent)
     why = "nothing in the cluster has said that it makes one (clouds have a load balancer, bare machines MetalLB)"
     return Trouble(what, why, f"install a load balancer, or {describe(service)} shows what it says", until + _PATIENCE)
 
@@ -78,7 +78,7 @@ def _servicelb(cluster: Cluster, service: Object) -> _Found:
     """k3s and k3d open the Service's ports on the nodes, by a pod on each: one Service a port (k3d-io/k3d#104)."""
     meta = service["metadata"]
     labels = {f"{_SERVICELB}/svcname": meta["name"], f"{_SERVICELB}/svcnamespace": meta["namespace"]}
-    pods = [pod for pod in _seen(cluster, "Pod", labels=labels) if not is_going(pod)]
+    pods = [pod for pod in _seen(cluster, "Pod", labels=labels) if not is_terminating(pod)]
     if not pods:
         return None
     stuck = next(((pod, said) for pod in pods if (said := pod_trouble(pod))), None)

@@ -10,7 +10,7 @@ from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError
 from canarylab.kube import kubeconfig
 from canarylab.providers.embedded.programs.built import built
-from canarylab.providers.existing import requirements, userconfig
+from canarylab.providers.existing import requirements, user_kubeconfig
 from canarylab.providers.existing.registry import Address, is_plain
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _skopeo() -> Finding:
 
 def cluster(ctx: Context, spec: ClusterSpec) -> list[Finding]:
     """The cluster alone: its context, version, nodes, and the user's rights. Raises UsageError without a context."""
-    name = userconfig.require(spec.context)
+    name = user_kubeconfig.require(spec.context)
     found = [Finding("context", True, f"{name} in {', '.join(map(str, kubeconfig.files()))}")]
     remedy = f"kubectl --context {name} get nodes"
     try:

@@ -15,7 +15,7 @@ from canarylab.files import delete, write_private
 from canarylab.kube import kubeconfig
 from canarylab.kube.watch import Watch
 from canarylab.paths import cache_home
-from canarylab.providers.existing import access, doctor, guard, requirements, userconfig
+from canarylab.providers.existing import access, doctor, guard, requirements, user_kubeconfig
 from canarylab.removal import Removal
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ClusterStage(Stage[StageOptions, KubeconfigState]):
 
     def observe(self, ctx: Context) -> KubeconfigState:
         file = ctx.paths.kubeconfig
-        return KubeconfigState(file, kubeconfig.load(file), userconfig.single(self._context))
+        return KubeconfigState(file, kubeconfig.load(file), user_kubeconfig.single(self._context))
 
     def changes(self, observed: KubeconfigState) -> list[Change]:
         if observed.own == observed.wanted:
@@ -98,7 +98,7 @@ class ThereAlready(Infrastructure):
 
     def stages(self) -> Sequence[Stage[Any, Any]]:
         """Raises UsageError without a context, so that no command goes on without one."""
-        return (ClusterStage(userconfig.require(self._spec.context)),)
+        return (ClusterStage(user_kubeconfig.require(self._spec.context)),)
 
 
 class GuardedInfrastructure(ThereAlready):
@@ -132,7 +132,7 @@ class GuardedInfrastructure(ThereAlready):
     def _refresh(self, ctx: Context) -> None:
         """Helm and the plugin read the profile's own kubeconfig: it says what the user's says now."""
         is_temporary = not ctx.paths.root.exists()
-        wanted = userconfig.single(userconfig.require(self._spec.context))
+        wanted = user_kubeconfig.single(user_kubeconfig.require(self._spec.context))
         if kubeconfig.load(ctx.paths.kubeconfig) != wanted:
             _write(ctx, wanted)
         if is_temporary:

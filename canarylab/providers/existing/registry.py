@@ -23,7 +23,7 @@ import httpx2 as httpx
 from canarylab.errors import StageError, UsageError
 from canarylab.images.image import Image
 from canarylab.images.oci import read_image
-from canarylab.ownership.foreign import ClashError
+from canarylab.ownership.foreign import ConflictError
 from canarylab.tools.runner import Result, Runner, tail
 from canarylab.tools.skopeo import Skopeo
 
@@ -83,7 +83,7 @@ class Registry:
     def images(self, reference: str, label: str) -> tuple[Image, ...]:
         """What is there by that name, one for each architecture, read from the image itself.
 
-        Raises ClashError for one that doesn't carry the label: it is somebody else's, and isn't overwritten.
+        Raises ConflictError for one that doesn't carry the label: it is somebody else's, and isn't overwritten.
         """
         manifest = self.skopeo.inspect(reference)
         if manifest.code:
@@ -102,7 +102,7 @@ class Registry:
                 self.skopeo.pull(reference, Path(folder))
                 self._known[manifest.stdout] = read_layout(Path(folder), reference, label)
         if not self._known[manifest.stdout]:
-            raise ClashError(
+            raise ConflictError(
                 f"image {reference} is there already, and this tool didn't build it",
                 where=f"registry {self.address.host}",
                 why=f"it carries no label {label}; it is left as it is",

@@ -37,7 +37,7 @@ class MinikubeProvider(Provider):
 
     @cached_property
     def images(self) -> Images:
-        from canarylab.providers.minikube.images import NodeImages
+        from canarylab.providers.minikube.node_images import NodeImages
 
         return NodeImages()
 

@@ -13,11 +13,11 @@ from canarylab.files import write_private
 from canarylab.kube import kubeconfig
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
-from canarylab.providers.minikube import strays, teardown, user_context
+from canarylab.providers.minikube import leftover_processes, teardown, user_context
 from canarylab.providers.minikube.call import Reporter, call, call_or_raise, nodes, profiles
 from canarylab.providers.minikube.checks import vmnet
+from canarylab.providers.minikube.cluster_settings import Condition, condition_of, differences, start_options
 from canarylab.providers.minikube.problems import failure, recreation
-from canarylab.providers.minikube.wanted import Condition, condition_of, differences, start_options
 from canarylab.removal import Removal
 from canarylab.tools.minikube import Minikube
 
@@ -95,7 +95,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
     # -- apply --------------------------------------------------------------------------------------------------------
 
     def apply(self, ctx: Context, observed: ClusterState) -> None:
-        strays.await_other_start(ctx)
+        leftover_processes.await_other_start(ctx)
         if observed.differs:
             self._recreate(ctx, observed.differs)
         elif observed.condition == "missing":

@@ -14,7 +14,7 @@ from canarylab.files import delete
 from canarylab.lock import is_held
 from canarylab.paths import cache_home
 from canarylab.providers.embedded.programs.built import built
-from canarylab.providers.minikube import doctor, strays, sudo, vm
+from canarylab.providers.minikube import doctor, leftover_processes, sudo, vm
 from canarylab.providers.minikube.cluster import ClusterStage
 from canarylab.removal import Removal
 
@@ -48,8 +48,8 @@ class VirtualMachine(Infrastructure):
         return (ClusterStage(self._spec),)
 
     def leftovers(self, ctx: Context) -> list[Removal]:
-        """The tunnel's traces, forgotten machines, and the profile's folder."""
-        removals = [*ctx.provider.access.tunnel_stop(ctx), *strays.end_orphans(ctx)]
+        """What the tunnel left, forgotten machines, and the profile's folder."""
+        removals = [*ctx.provider.access.tunnel_stop(ctx), *leftover_processes.end_orphans(ctx)]
         if delete(ctx.paths.root):
             removals.append(Removal(f"files in {ctx.paths.root}", "removed"))
         if removals:

@@ -21,7 +21,7 @@ from typing import Any
 
 from canarylab.cancel import Cancel
 from canarylab.errors import CanarylabError, CancelledError, CommandError
-from canarylab.providers.minikube import processes, routes, tunnels
+from canarylab.providers.minikube import processes, routes, tunnel_owners
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
 from canarylab.tools import sudo
@@ -78,8 +78,8 @@ class Keeper:
         if choice is None or choice.way != "tunnel":
             return False  # whoever withdrew it ends this process, too
         try:
-            stale = tunnels.stale_entries(self.runner, choice.vm.profile, choice.vm.route)
-            tunnels.forget(stale)  # minikube would use sudo for them, or give up
+            stale = tunnel_owners.stale_entries(self.runner, choice.vm.profile, choice.vm.route)
+            tunnel_owners.forget(stale)  # minikube would use sudo for them, or give up
             problem = self._missing(choice.vm)
             if not problem:
                 return self._run(choice.vm, cancel)
@@ -131,7 +131,7 @@ class Keeper:
 
     def _take_over(self, cancel: Cancel) -> None:
         """End the tunnel of a keeper that was killed; on Linux the system has interrupted it already."""
-        orphan = tunnels.own_tunnel(self.runner, KeeperReport.load(self.folder))
+        orphan = tunnel_owners.own_tunnel(self.runner, KeeperReport.load(self.folder))
         if orphan:
             print(f"ends what a killed keeper left: {orphan}", flush=True)
             interrupted = [(0, GRACE_SECONDS)] if sys.platform == "linux" else []

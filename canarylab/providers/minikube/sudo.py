@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.errors import MachineError
 from canarylab.events import Notice
-from canarylab.providers.minikube import resolver, routes, traces, vm
+from canarylab.providers.minikube import resolver, routes, tunnel_leftovers, vm
 from canarylab.providers.minikube.tunnel_state import Choice
 from canarylab.tools import sudo
 
@@ -37,7 +37,7 @@ def session(ctx: Context, command: str) -> Iterator[None]:
     if purposes and not sudo.allowed(ctx.runner):
         _ask(ctx, purposes)
     is_kept = purposes and sudo.allowed(ctx.runner)
-    with sudo.kept_alive(ctx.runner, lambda: needed(ctx, command)) if is_kept else nullcontext():
+    with sudo.kept_alive(ctx.runner, ctx.cancel, lambda: needed(ctx, command)) if is_kept else nullcontext():
         yield
 
 
@@ -64,8 +64,8 @@ def needed(ctx: Context, command: str) -> list[str]:
     """What this command needs root for, in words; known before its first change, so that it is asked for once."""
     if command in ("up", "tunnel start"):
         return _to_start(ctx, command)
-    found = traces.of_profile(ctx) if command in ("teardown", "tunnel stop") else []
-    return [trace.purpose for trace in found if trace.is_there()]
+    found = tunnel_leftovers.of_profile(ctx) if command in ("teardown", "tunnel stop") else []
+    return [each.purpose for each in found if each.is_there()]
 
 
 def _to_start(ctx: Context, command: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canarylab.files import delete, write_private
-from canarylab.providers.minikube import strays, user_context, vm
+from canarylab.providers.minikube import leftover_processes, user_context, vm
 from canarylab.providers.minikube.call import ASK_SECONDS, call, profile_setting, profiles
 from canarylab.providers.minikube.problems import failure
 from canarylab.removal import Removal
@@ -28,15 +28,15 @@ def half_made(ctx: Context) -> Path:
 
 def remove_cluster(ctx: Context) -> list[Removal]:
     """Delete profile and machine, and what is in the user's kubeconfig of them; [] where there is nothing."""
-    ended = strays.end_other_starts(ctx)
+    ended = leftover_processes.end_other_starts(ctx)
     is_known, is_ours = ctx.profile in profiles(ctx), ctx.paths.root.exists()
     if is_known and not is_ours:
         reason = f"this tool was never brought up on it; `minikube delete -p {ctx.profile}` deletes it"
         return [*ended, Removal(f"minikube profile {ctx.profile}", "left", reason)]
     was_interrupted = is_ours and (user_context.has_minikubes(ctx.profile) or _note(ctx).exists())
-    if is_known or _traces(ctx.profile) or was_interrupted:
+    if is_known or _folders_left(ctx.profile) or was_interrupted:
         return ended + delete_profile(ctx)
-    return ended + strays.end_orphans(ctx)
+    return ended + leftover_processes.end_orphans(ctx)
 
 
 def delete_profile(ctx: Context) -> list[Removal]:
@@ -51,16 +51,20 @@ def delete_profile(ctx: Context) -> list[Removal]:
         return [Removal(subject, "failed", "; ".join([str(error), *complaints(result.output)])), *setting_put_back]
     removals = [Removal(subject, "removed")]
     if had_context:
-        removals.append(user_context.forget(ctx.profile))
+        removals.append(user_context.forget(ctx.profile, ctx.cancel))
     half_made(ctx).unlink(missing_ok=True)
-    removals += strays.end_orphans(ctx)
-    removals += [Removal(f"files in {folder}", "removed") for folder in _traces(ctx.profile) if delete(folder)]
+    removals += leftover_processes.end_orphans(ctx)
+    removals += [Removal(f"files in {folder}", "removed") for folder in _folders_left(ctx.profile) if delete(folder)]
     return removals + setting_put_back
 
 
-def _traces(profile: str) -> list[Path]:
+def _folders_left(profile: str) -> list[Path]:
     """What is there of a profile even where minikube doesn't count it as one, such as after a dry run."""
-    return [folder for folder in (vm.home() / "profiles" / profile, strays.machine_folder(profile)) if folder.exists()]
+    return [
+        folder
+        for folder in (vm.home() / "profiles" / profile, leftover_processes.machine_folder(profile))
+        if folder.exists()
+    ]
 
 
 # -- minikube's setting `profile` -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from canarylab.contract.provider import Access, TunnelStatus
 from canarylab.errors import CanarylabError, NotYetObservableError, StageError
 from canarylab.kube.objects import load_balancer_address, load_balancers
-from canarylab.providers.minikube import keeper, routes, starting, traces, tunnels, vm
+from canarylab.providers.minikube import keeper, routes, tunnel_leftovers, tunnel_owners, tunnel_start, vm
 from canarylab.providers.minikube.problems import explain
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.providers.minikube.vm import Vm
@@ -37,32 +37,32 @@ class TunnelAccess(Access):
         if machine.is_hidden:
             raise _hidden(machine)
         if machine.has_builtin_network:
-            starting.use_node_ports(ctx, machine, "minikube has no tunnel for qemu's builtin network")
+            tunnel_start.use_node_ports(ctx, machine, "minikube has no tunnel for qemu's builtin network")
             return
         ctx.paths.create()
-        starting.stop_keeper(ctx)
-        tunnels.refuse_foreign(ctx)
-        if why := starting.make_route(ctx, machine):
-            starting.use_node_ports(ctx, machine, why)
+        tunnel_start.stop_keeper(ctx)
+        tunnel_owners.refuse_foreign(ctx)
+        if why := tunnel_start.make_route(ctx, machine):
+            tunnel_start.use_node_ports(ctx, machine, why)
         else:
-            starting.run_keeper(ctx, machine)
+            tunnel_start.run_keeper(ctx, machine)
 
     def tunnel_stop(self, ctx: Context) -> list[Removal]:
         """End the tunnel and take back what it made, and nothing of others."""
         if choice := Choice.load(ctx.paths.root):  # from now on the keeper puts no route back
             Choice("stopped", choice.vm).save(ctx.paths.root)
-        known = traces.of_profile(ctx)
-        were_there = [trace for trace in known if trace.is_there()]
-        traces.remove(ctx, known)  # first: minikube, without a terminal, would ask for sudo in vain
-        removals = [Removal("tunnel process", "removed")] if starting.stop_keeper(ctx) else []
-        traces.remove(ctx, known)
-        removals += [trace.receipt for trace in were_there]
+        known = tunnel_leftovers.of_profile(ctx)
+        were_there = [each for each in known if each.is_there()]
+        tunnel_leftovers.remove(ctx, known)  # first: minikube, without a terminal, would ask for sudo in vain
+        removals = [Removal("tunnel process", "removed")] if tunnel_start.stop_keeper(ctx) else []
+        tunnel_leftovers.remove(ctx, known)
+        removals += [each.receipt for each in were_there]
         if not any(removal.outcome == "failed" for removal in removals):
-            removals += traces.registry_entries(ctx)
+            removals += tunnel_leftovers.registry_entries(ctx)
             Choice.forget(ctx.paths.root)
         return removals + [
             Removal(f"tunnel of {found}, and its route", "left", "this tool didn't start it")
-            for found in tunnels.foreign_tunnels(ctx)
+            for found in tunnel_owners.foreign_tunnels(ctx)
         ]
 
     def tunnel_status(self, ctx: Context) -> TunnelStatus:
@@ -72,10 +72,10 @@ class TunnelAccess(Access):
         if choice and choice.way == "nodeport":
             return self._node_port_status(ctx, machine, choice.why)
         report = KeeperReport.load(ctx.paths.root)
-        process, note = tunnels.own_tunnel(ctx.runner, report), ""
-        is_watched = bool(choice and choice.way == "tunnel" and starting.supervisor(ctx).is_running(keeper.PROGRAM))
+        process, note = tunnel_owners.own_tunnel(ctx.runner, report), ""
+        is_watched = bool(choice and choice.way == "tunnel" and tunnel_start.supervisor(ctx).is_running(keeper.PROGRAM))
         if not is_watched:
-            process = next(iter(tunnels.foreign_tunnels(ctx)), None)
+            process = next(iter(tunnel_owners.foreign_tunnels(ctx)), None)
             note = f"this tool didn't start it, and won't start it again: {process}" if process else ""
         is_there = is_watched or process is not None
         problems = _problems(ctx, machine, report if is_watched else KeeperReport()) if is_there else []
@@ -139,7 +139,7 @@ def _problems(ctx: Context, machine: Vm, report: KeeperReport) -> list[str]:
     """What is wrong with the route, what the keeper and minikube's status block complain of, and why."""
     found = routes.route_to(ctx.runner, machine.services)
     if found and found != machine.route:
-        conflict = tunnels.route_conflict(ctx, found, machine)
+        conflict = tunnel_owners.route_conflict(ctx, found, machine)
         return [f"{conflict.what}: {conflict.why}; next: {conflict.remedy}"]
     said = [*filter(None, [report.problem]), *(f"{part}: {error}" for part, error in report.errors.items())]
     if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from canarylab.cancel import Cancel
 from canarylab.kube import kubeconfig
 from canarylab.removal import Removal
 
@@ -35,11 +36,11 @@ def has_minikubes(profile: str) -> bool:
     return _is_minikubes(kubeconfig.load(kubeconfig.first_path()), profile)
 
 
-def forget(profile: str) -> Removal:
+def forget(profile: str, cancel: Cancel) -> Removal:
     """What became of entries that were there: `minikube delete` takes them out, unless it was killed before."""
     config = kubeconfig.load(kubeconfig.first_path())
     if _is_minikubes(config, profile) or not any(config.get(section) for section in _SECTIONS):
-        kubeconfig.drop(profile, kubeconfig.first_path())
+        kubeconfig.drop(profile, kubeconfig.first_path(), cancel)
     return Removal(f"context, cluster and user {profile} in {kubeconfig.first_path()}", "removed")
 
 

@@ -17,13 +17,13 @@ from urllib.parse import urljoin
 import yaml
 
 from canarylab.contract.provider import RouterPlugin, Sources
-from canarylab.download import NotPublishedError, fetch, keep, shown
+from canarylab.download import NotPublishedError, fetch, fetched_from, keep
 from canarylab.errors import StageError, UsageError
 from canarylab.kube.objects import dig
 from canarylab.paths import cache_home
 from canarylab.pins import pins
-from canarylab.yamlfile.problems import choose
-from canarylab.yamlfile.reader import LOADER
+from canarylab.yamlfile.kubernetes_yaml import LOADER
+from canarylab.yamlfile.problems import did_you_mean
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -65,7 +65,7 @@ class PublishedSources(Sources):
         alias, _, name = reference.partition("/")
         if alias not in REPOSITORIES:
             said = f"there is no chart repository {alias!r}"
-            raise UsageError(said, where=reference, remedy=choose(alias, REPOSITORIES))
+            raise UsageError(said, where=reference, remedy=did_you_mean(alias, REPOSITORIES))
         _require_version(version)
         kept = _folder() / f"{name}-{version}.tgz"
         if not kept.exists():
@@ -90,7 +90,7 @@ class PublishedSources(Sources):
         where one file can't do for all nodes.
         """
         if name not in CHECKSUMS:
-            raise UsageError(f"there is no traffic-router plugin {name!r}", remedy=choose(name, CHECKSUMS))
+            raise UsageError(f"there is no traffic-router plugin {name!r}", remedy=did_you_mean(name, CHECKSUMS))
         versions = CHECKSUMS[name]
         if version not in versions:
             raise UsageError(
@@ -105,7 +105,7 @@ class PublishedSources(Sources):
                 remedy=f"use a cluster whose nodes are all {' or all '.join(versions[version])}",
             )
         url = _PLUGIN_URL.format(version=version, architecture=architectures[0])
-        return RouterPlugin(shown(url), versions[version][architectures[0]])
+        return RouterPlugin(fetched_from(url), versions[version][architectures[0]])
 
 
 def _folder() -> Path:
@@ -132,12 +132,12 @@ def _entry(ctx: Context, alias: str, name: str, version: str) -> tuple[str, str]
     if not isinstance(entries, dict):
         raise _unexpected(url, "an index of charts", index)
     if name not in entries:
-        raise UsageError(f"there is no chart {name!r}", where=shown(url), remedy=choose(name, entries))
+        raise UsageError(f"there is no chart {name!r}", where=fetched_from(url), remedy=did_you_mean(name, entries))
     by_version = {str(entry.get("version")): entry for entry in entries[name] or () if isinstance(entry, dict)}
     if version not in by_version:
         raise UsageError(
             f"there is no chart {name} of version {version}",
-            where=shown(url),
+            where=fetched_from(url),
             remedy=f"use one of {', '.join(near(version, by_version))}",
         )
     entry = by_version[version]
@@ -161,7 +161,7 @@ def _fetched(ctx: Context, alias: str, name: str, version: str) -> bytes:
     if found != wanted:
         raise StageError(
             f"the download isn't chart {name} {version}",
-            where=shown(url),
+            where=fetched_from(url),
             why=f"its SHA-256 is {found}, the index says {wanted or 'none'}",
             remedy="try again; if it happens again, a proxy or the mirror is serving something else",
         )
@@ -233,7 +233,7 @@ def _unexpected(url: str, wanted: str, found: object) -> StageError:
     """Something else was served, such as the sign-in page of a wireless network."""
     return StageError(
         f"the download isn't {wanted}",
-        where=shown(url),
+        where=fetched_from(url),
         why=f"it begins with {str(found)[:60]!r}",
         remedy="open that address in a browser: a proxy, a sign-in page or the mirror may answer in its place",
     )

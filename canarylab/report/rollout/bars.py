@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
+from canarylab.report.formatting import count
 from canarylab.report.marks import ROLE_STYLES, Marks
-from canarylab.report.text import count
 from canarylab.rollouts.revisions import Role
 from canarylab.watch.state import WatchState
 from canarylab.watch.traffic import GatewayTraffic

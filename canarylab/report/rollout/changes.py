@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from canarylab.report.formatting import count, time_of_day
 from canarylab.report.lines import Line, line
 from canarylab.report.marks import PHASE_STYLES
-from canarylab.report.text import count, time_of_day
 from canarylab.rollouts.revisions import RevisionView, listed_images
 from canarylab.watch.state import WatchState
 from canarylab.watch.traffic import GatewayTraffic

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rich.console import ConsoleDimensions
 from rich.text import Text
 
+from canarylab.report.formatting import clean, left, time_of_day
 from canarylab.report.marks import PHASE_STYLES, Marks
 from canarylab.report.rich_lines import cut, fit
 from canarylab.report.rollout import revisions
 from canarylab.report.rollout.bars import bars, no_traffic
 from canarylab.report.rollout.rail import at_hand, rail
-from canarylab.report.text import clean, left, time_of_day
 from canarylab.rollouts.view import Replicas
 from canarylab.watch.state import WatchState
 

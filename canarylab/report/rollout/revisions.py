@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from rich.cells import set_cell_size
 from rich.text import Text
 
+from canarylab.report.formatting import age, clean, count, due
 from canarylab.report.marks import ROLE_STYLES, Marks
 from canarylab.report.rich_lines import cut
-from canarylab.report.text import age, clean, count, due
 from canarylab.rollouts.pods import PodView
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.watch.state import WatchState

@@ -10,8 +10,8 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts import analysis
-from canarylab.rollouts.causes.cause import kubectl, or_reset, plugin
-from canarylab.rollouts.causes.measuring import unreachable
+from canarylab.rollouts.causes.remedies import kubectl, or_reset, plugin
+from canarylab.rollouts.causes.unreachable_metrics import unreachable
 from canarylab.rollouts.strategy import INCONCLUSIVE
 from canarylab.rollouts.view import API_VERSION, RolloutView, read_rollout
 
@@ -33,7 +33,7 @@ def undecided(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
     promote = plugin(ctx, view, f"promote {view.name}")
     show = kubectl(ctx, view, f"get analysisrun {run['metadata']['name']} --output yaml") if run else ""
     look = f"; `{show}` shows what was measured" if show else ""
-    return Cause(why, or_reset(ctx, f"`{promote}` lets it go on{look}"), lasting=True)
+    return Cause(why, or_reset(ctx, f"`{promote}` lets it go on{look}"), permanent=True)
 
 
 def failed_to_measure(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from canarylab.contract.cause import Cause
 from canarylab.kube.client import ApiError
-from canarylab.kube.objects import Object, condition, dig
+from canarylab.kube.objects import condition, dig
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -15,15 +15,8 @@ LABELS = {"app.kubernetes.io/name": "argo-rollouts"}
 """Of Argo's controller and its pods, by whichever manifest or chart it was installed."""
 
 
-def is_unseen(rollout: Object) -> bool:
-    """Whether the controller has yet to look at the newest spec."""
-    return bool(dig(rollout, "status", "observedGeneration") != str(dig(rollout, "metadata", "generation")))
-
-
-def away(ctx: Context, rollout: Object) -> Cause | None:
-    """That no pod of the controller is ready, where the Rollout's newest spec waits for it."""
-    if not is_unseen(rollout):
-        return None
+def away(ctx: Context) -> Cause | None:
+    """That no pod of the controller is ready: then nothing that a Rollout waits for comes, be it after an abort."""
     try:
         pods = ctx.cluster.list("v1", "Pod", None, LABELS)
         deployments = ctx.cluster.list("apps/v1", "Deployment", None, LABELS)
@@ -36,6 +29,8 @@ def away(ctx: Context, rollout: Object) -> Cause | None:
     where = f"--namespace {meta['namespace']}"
     if dig(deployments[0], "spec", "replicas") == 0:
         scale = f"`{kubectl} {where} scale deployment {meta['name']} --replicas 1`"
-        return Cause(f"nobody acts on Rollouts: {name}, Argo's controller, is scaled to 0", scale, lasting=True)
+        return Cause(
+            f"nobody acts on Rollouts: {name}, Argo's controller, is scaled to 0", scale, permanent=True, halts=True
+        )
     why = f"nobody acts on Rollouts: no pod of {name}, Argo's controller, is ready"
     return Cause(why, f"`{kubectl} {where} get pods` shows why; `{ctx.command('up')}` repairs what is the playbook's")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.kube.client import ApiError
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.causes.cause import kubectl, or_reset
-from canarylab.rollouts.causes.refusals import refusal
+from canarylab.rollouts.causes.refusals import Refused, refusal
+from canarylab.rollouts.causes.remedies import kubectl, or_reset
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def warned(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
     if (newest := standing(rollout, events)) is None:
         return None
     said = f"{newest.get('reason')}: {newest.get('message', '')}"
-    if found := refusal(ctx, view, said):
+    if found := refusal(ctx, Refused.of(view), said):
         return found
     show = kubectl(ctx, view, f"describe rollout {view.name}")
     remedy = f"mend what it names; Argo's controller tries again by itself; `{show}` shows all it says"

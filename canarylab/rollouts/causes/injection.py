@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 from canarylab.contract.cause import Cause
 from canarylab.kube import sidecars
 from canarylab.kube.objects import Object
-from canarylab.rollouts.causes import revision
-from canarylab.rollouts.causes.cause import kubectl, plugin
+from canarylab.rollouts.causes import istio_revision
 from canarylab.rollouts.causes.pods import Pods, pods_of
+from canarylab.rollouts.causes.remedies import kubectl, plugin
 from canarylab.rollouts.revisions import RevisionView
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
-NO_SIDECAR = "a pod gets a sidecar only if its namespace had the label istio-injection=enabled before the pod began"
+NO_SIDECAR = (
+    "most likely it lacks a sidecar: a pod gets one only if its namespace had the label istio-injection=enabled before "
+    "the pod began"
+)
 
 
 _REPLACING = ("rollout is restarting", "waiting for rollout spec update to be observed")
@@ -42,6 +45,13 @@ def missed(ctx: Context, view: RolloutView, pods: Pods) -> Cause | None:
     return _why(ctx, view, ctx.cluster.get("v1", "Namespace", view.namespace) or {}, without)
 
 
+def fewer_containers(ctx: Context, view: RolloutView) -> Cause:
+    """Where none lacks a sidecar: then it is the template that has fewer than was expected."""
+    show = kubectl(ctx, view, f"get rollout {view.name} --output yaml")
+    why = "every pod in use has its sidecar: the template itself has fewer containers than that"
+    return Cause(why, f"write what `{show}` shows under the step's `pods`, or give the template the container it lacks")
+
+
 def _why(ctx: Context, view: RolloutView, namespace: Object, pod: Object) -> Cause:
     name, up = pod["metadata"]["name"], ctx.command("up")
     restart = plugin(ctx, view, f"restart {view.name}")
@@ -53,7 +63,7 @@ def _why(ctx: Context, view: RolloutView, namespace: Object, pod: Object) -> Cau
         why = f"Pod {name} has no sidecar: namespace {view.namespace} doesn't have the label istio-injection=enabled"
         stage = "a stage of kind namespace with `labels: {istio-injection: enabled}`"
         return Cause(why, f"`{up}` sets it, if the playbook has {stage}; then `{restart}` recreates the pods")
-    if found := revision.unanswered(ctx, namespace, pod):
+    if found := istio_revision.unanswered(ctx, namespace, pod):
         return Cause(f"Pod {name} has no sidecar: {found.why}", found.remedy)
     why = f"Pod {name} has no sidecar: {sidecars.too_early(namespace, pod)}"
     return Cause(why, f"`{restart}` recreates the pods, with sidecars; then the same command again")

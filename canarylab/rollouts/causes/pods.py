@@ -10,11 +10,11 @@ from canarylab.contract.cause import Cause
 from canarylab.kube.objects import Object, condition, container_statuses, dig, last_ending, pod_trouble
 from canarylab.kube.times import epoch
 from canarylab.kube.workloads import newest_warning
-from canarylab.rollouts.causes.cause import kubectl, or_reset
-from canarylab.rollouts.causes.refusals import refusal
+from canarylab.rollouts.causes.refusals import Refused, refusal
+from canarylab.rollouts.causes.remedies import kubectl, or_reset
 from canarylab.rollouts.revisions import RevisionView, images_of
 from canarylab.rollouts.strategy import PROGRESS_DEADLINE
-from canarylab.rollouts.validation import images
+from canarylab.rollouts.validation import missing_images
 from canarylab.rollouts.view import RolloutView
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _unready(ctx: Context, rollout: Object, view: RolloutView, pod: Object) -> C
 def _no_image(ctx: Context, view: RolloutView, pod: Object, trouble: str) -> Cause:
     name = pod["metadata"]["name"]
     for image in images_of(pod).values():
-        if missing := images.absent(ctx, image):
+        if missing := missing_images.mistake_if_missing(ctx, image):
             return Cause(f"{missing.what}, which Pod {name} wants: {missing.why}", or_reset(ctx, missing.remedy))
     describe = kubectl(ctx, view, f"describe pod {name}")
     remedy = f"name an image that the nodes can pull, or have a stage of kind image build it; `{describe}` shows more"
@@ -112,7 +112,7 @@ def _refused(ctx: Context, view: RolloutView, revision: RevisionView) -> Cause |
         return None
     describe = kubectl(ctx, view, f"describe replicaset {revision.name}")
     shown = or_reset(ctx, f"`{describe}` shows what is in its way")
-    return refusal(ctx, view, said) or Cause(said, shown)
+    return refusal(ctx, Refused.of(view), said) or Cause(said, shown)
 
 
 def _has(text: str, words: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.causes import analyses, controller, events, injection, invalid
 from canarylab.rollouts.causes import pods as pod_causes
-from canarylab.rollouts.causes.cause import INVALID_SPEC, kubectl, or_reset, plugin
+from canarylab.rollouts.causes.remedies import INVALID_SPEC, kubectl, or_reset, plugin
 from canarylab.rollouts.strategy import BY_HAND
 from canarylab.rollouts.view import RolloutView, get_rollout, parts_of
 
@@ -33,7 +33,7 @@ def briefly(view: RolloutView) -> str:
     return view.standstill or view.trouble or f"the Rollout is {view}"
 
 
-def is_lasting(view: RolloutView, phase: str) -> bool:
+def never_reaches(view: RolloutView, phase: str) -> bool:
     """Whether it can't come to that phase, however long one waits.
 
     A Rollout that waits for somebody may still become Degraded: by its background analysis.
@@ -60,8 +60,9 @@ def explained(ctx: Context, namespace: str, name: str, claims: Iterable[Claim]) 
 
 
 def _with(ctx: Context, view: RolloutView, pods: Pods, claim: Claim, found: Cause | None) -> Claim:
-    cause = injection.missed(ctx, view, pods) if claim.cause == injection.NO_SIDECAR else found
-    return claim if cause is None else dataclasses.replace(claim, cause=cause.why, remedy=cause.remedy)
+    if claim.cause == injection.NO_SIDECAR:
+        found = injection.missed(ctx, view, pods) or injection.fewer_containers(ctx, view)
+    return claim if found is None else dataclasses.replace(claim, cause=found.why, remedy=found.remedy)
 
 
 def standstill(ctx: Context, namespace: str, name: str) -> Cause | None:
@@ -79,7 +80,7 @@ def trouble(ctx: Context, namespace: str, name: str) -> Cause | None:
     try:
         rollout = get_rollout(ctx, namespace, name)
         if not dig(rollout, "status", "observedGeneration"):
-            return controller.away(ctx, rollout)  # there is nothing else to explain yet
+            return controller.away(ctx)  # there is nothing else to explain yet
         replica_sets, pods = parts_of(ctx.cluster, rollout)
         view = RolloutView.of(rollout, replica_sets, pods)
         if view.phase == "Healthy":
@@ -87,6 +88,20 @@ def trouble(ctx: Context, namespace: str, name: str) -> Cause | None:
         return next(filter(None, _troubles(ctx, rollout, view, pods)), None)
     except CanarylabError:
         return None
+
+
+def with_trouble(ctx: Context, view: RolloutView, why: str, remedy: str) -> Cause:
+    """Why something can't be done with a Rollout, and what is found about the Rollout itself, with its remedy."""
+    found = trouble(ctx, view.namespace, view.name)
+    return Cause(f"{why}; {found.why}", found.remedy) if found else Cause(why, remedy)
+
+
+def refused(ctx: Context, view: RolloutView, claim: Claim, why: str) -> Claim:
+    """What a step asks of the Rollout before it does something; where it doesn't hold, with why, and its trouble."""
+    if claim.holds:
+        return claim
+    found = with_trouble(ctx, view, why, "")
+    return dataclasses.replace(claim, cause=found.why, remedy=found.remedy)
 
 
 def cause_of(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Cause | None:
@@ -102,7 +117,7 @@ def _looks(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iter
 
 def _troubles(ctx: Context, rollout: Object, view: RolloutView, pods: Pods) -> Iterator[Cause | None]:
     """One after the other, each only where those before it found nothing."""
-    yield controller.away(ctx, rollout)
+    yield controller.away(ctx)
     yield invalid.cause(ctx, rollout, view)
     yield events.warned(ctx, rollout, view)  # before an abort: with weights that can't be written, that isn't the end
     yield _aborted(ctx, rollout, view)

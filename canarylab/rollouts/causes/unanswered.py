@@ -2,109 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Callable, Sequence
 
 from canarylab.contract.cause import Cause
+from canarylab.contract.context import Context
 from canarylab.errors import CanarylabError
 from canarylab.kube import sidecars
 from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, condition, dig, listed
-from canarylab.rollouts.causes import authorities
+from canarylab.rollouts.causes import replaced_authority
+from canarylab.rollouts.causes.file_and_line import at
+from canarylab.rollouts.causes.mesh import gateway_answers, handshake
 from canarylab.rollouts.causes.mesh.authorization import Call, Denial, denial
-from canarylab.rollouts.causes.mesh.destinations import (
-    Destination,
-    destinations,
-    gateway_pods,
-    pods_of,
-    routes_for,
-    rules_of,
-    subset_labels,
-)
+from canarylab.rollouts.causes.mesh.bound_gateway import BoundGateway
+from canarylab.rollouts.causes.mesh.destinations import Destination, pods_of, rules_of, subset_labels
 from canarylab.rollouts.causes.mesh.peers import DISABLE, STRICT, peer_mode
-from canarylab.rollouts.causes.mesh.ports import known_ports, pod_port, service_port
-from canarylab.rollouts.causes.mesh.settings import SYSTEM, mesh_of, named, policies
+from canarylab.rollouts.causes.mesh.ports import known_ports, service_port
+from canarylab.rollouts.causes.mesh.settings import SYSTEM, attached, mesh_of, named, policies
+from canarylab.rollouts.causes.traffic_path import TrafficPath
 from canarylab.rollouts.routes import envoy
+from canarylab.rollouts.routes.match import Request
 
-if TYPE_CHECKING:
-    from canarylab.contract.context import Context
-
+UNAUTHENTICATED = "status 401"
+UNAUTHENTICATED_BY_GATEWAY = "status 401 from the gateway"
 FORBIDDEN = "status 403"
 FORBIDDEN_BY_GATEWAY = "status 403 from the gateway"
 UNAVAILABLE = "status 503 from the gateway"
+LATE = "no answer in time"
 CUT = "the connection was cut"
 """By the other side: how TLS that is passed through meets a refusal."""
+_AUTHORIZATION = "authorization"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What was asked of the gateway: `port` is that of its Service."""
-
-    host: str
-    port: int
-    path: str = "/"
-    tls: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+_Look = Callable[[Context, TrafficPath], Cause | None]
 
 
-def unanswered(ctx: Context, asked: Asked, failure: str) -> Cause | None:
-    """What keeps such requests from being answered now; None where nothing is found, or the cluster can't be asked."""
-    looks: Sequence[Callable[[Context, Asked, Sequence[Object]], Cause | None]]
-    if failure == FORBIDDEN_BY_GATEWAY:
-        looks = (_forbidden_at_gateway,)
-    elif failure == FORBIDDEN:
-        looks = (_forbidden_at_pods,)
-    elif failure == UNAVAILABLE:
-        looks = (_nobody_there, _of_two_authorities, _plain_text, _not_told)
-    elif failure == CUT and asked.tls:
-        looks = (_forbidden_at_gateway, _forbidden_at_pods, _nobody_there, _of_two_authorities)
-    else:
+def unanswered(
+    ctx: Context, asked: Request, failure: str, seconds: float = 0.0, gateway: tuple[str, str] = ("", "")
+) -> Cause | None:
+    """What keeps such requests from being answered now; None where nothing is found, or the cluster can't be asked.
+
+    `seconds` is how long an answer was waited for, `gateway` namespace and name of the gateway's Service, "" where they
+    aren't known.
+    """
+    if not (looks := _looks(asked, failure, seconds)):
         return None
     try:
-        routes = routes_for(ctx.cluster, asked.host)
-        return next(filter(None, (look(ctx, asked, routes) for look in looks)), None)
+        path = TrafficPath.of(ctx.cluster, asked, gateway)
+        return next(filter(None, (look(ctx, path) for look in looks)), None)
     except CanarylabError:
         return None
+
+
+def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
+    """What may lie behind such a failure, the likeliest first."""
+    if failure == FORBIDDEN:
+        return (_forbidden_at_pods,)
+    if failure == UNAUTHENTICATED:
+        return (_token_refused_at_pods,)
+    if failure == LATE:
+        return (functools.partial(_delayed, seconds),)
+    if failure == CUT:
+        at_pods = (_forbidden_at_pods, _nobody_there, _of_two_authorities)
+        return (_handshake, _forbidden_at_gateway, *at_pods) if asked.tls else ()
+    if (status := gateway_answers.status_of(failure)) is None:
+        return ()
+    further = {
+        FORBIDDEN_BY_GATEWAY: (_forbidden_at_gateway,),
+        UNAUTHENTICATED_BY_GATEWAY: (_token_refused_at_gateway,),
+        UNAVAILABLE: (_nobody_there, _of_two_authorities, _plain_text, _not_told),
+    }
+    return (functools.partial(_by_itself, status), *further.get(failure, ()))
+
+
+# -- the gateway itself ------------------------------------------------------------------------------------------------
+
+
+def _by_itself(status: int, ctx: Context, path: TrafficPath) -> Cause | None:
+    """A fault on purpose, an answer of its own, no route at all."""
+    routes = path.routes or path.elsewhere
+    bound = path.bound if routes else BoundGateway()
+    return gateway_answers.answered(ctx, bound, path.asked, status, routes) if bound else None
+
+
+def _delayed(seconds: float, ctx: Context, path: TrafficPath) -> Cause | None:
+    return gateway_answers.delayed(ctx, path.bound, path.asked, seconds) if path.bound else None
+
+
+def _handshake(ctx: Context, path: TrafficPath) -> Cause | None:
+    return handshake.ended_by(ctx, path.bound, path.asked) if path.bound else None
 
 
 # -- AuthorizationPolicy -----------------------------------------------------------------------------------------------
 
 
-def _forbidden_at_gateway(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+def _forbidden_at_gateway(ctx: Context, path: TrafficPath) -> Cause | None:
     """A policy of the gateway's own pods; whoever asks from outside has no identity."""
-    for pod in _first_gateway(ctx, routes):
-        call = Call(asked.port, "", asked.tls, asked.host, asked.path, headers=asked.headers)
+    asked = path.asked
+    call = Call(asked.port, "", asked.tls, asked.host, asked.path, headers=asked.headers)
+    return _denied(ctx, path.gateway, call) if path.gateway else None
+
+
+def _forbidden_at_pods(ctx: Context, path: TrafficPath) -> Cause | None:
+    """A policy of the pods that the routes lead to; the gateway asks them by its own identity, if by mutual TLS."""
+    mesh, asked = mesh_of(ctx.cluster), path.asked
+    if path.gateway is None:
+        return None
+    for to, service, pod in path.ends():
+        if not sidecars.is_injected(pod):
+            continue
+        port = path.port_at(to, service, pod)
+        peers = policies(ctx.cluster, "PeerAuthentication", mesh, pod["metadata"]["namespace"])
+        principal = "" if peer_mode(peers, mesh, pod, port).mode == DISABLE else mesh.identity(path.gateway)
+        call = Call(port, principal, asked.tls, asked.host, asked.path, headers=asked.headers)
         if found := _denied(ctx, pod, call):
             return found
     return None
 
 
-def _forbidden_at_pods(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
-    """A policy of the pods that the routes lead to; the gateway asks them by its own identity, if by mutual TLS."""
-    mesh = mesh_of(ctx.cluster)
-    for gateway in _first_gateway(ctx, routes):
-        for to, service, pod in _ends(ctx, routes):
-            if not sidecars.is_injected(pod):
-                continue
-            port = _port_at(to, service, pod, asked)
-            peers = policies(ctx.cluster, "PeerAuthentication", mesh, pod["metadata"]["namespace"])
-            plain = peer_mode(peers, mesh, pod, port).mode == DISABLE
-            principal = "" if plain else mesh.identity(gateway)
-            call = Call(port, principal, asked.tls, asked.host, asked.path, headers=asked.headers)
-            if found := _denied(ctx, pod, call):
-                return found
-    return None
-
-
-def _first_gateway(ctx: Context, routes: Sequence[Object]) -> list[Object]:
-    return [pod for route in routes for pod in gateway_pods(ctx.cluster, route)][:1]
-
-
 def _denied(ctx: Context, pod: Object, call: Call) -> Cause | None:
     mesh = mesh_of(ctx.cluster)
     found = denial(policies(ctx.cluster, "AuthorizationPolicy", mesh, pod["metadata"]["namespace"]), mesh, pod, call)
-    return None if found is None else Cause(found.why, _let_in(ctx, found, call), lasting=found.sure)
+    if found is None:
+        return None
+    return Cause(f"{found.why}{at(ctx, found.policy, *found.place)}", _let_in(ctx, found, call), permanent=found.sure)
 
 
 def _let_in(ctx: Context, found: Denial, call: Call) -> str:
@@ -117,25 +139,52 @@ def _let_in(ctx: Context, found: Denial, call: Call) -> str:
     return f"{show}; allow the caller with a rule such as `{source}`, where that is wanted"
 
 
-# -- nobody behind it --------------------------------------------------------------------------------------------------
+# -- RequestAuthentication ---------------------------------------------------------------------------------------------
 
 
-def _nobody_there(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
-    """The first destination that can't answer, by the objects it is made of."""
-    for to in (to for route in routes for to in destinations(route)):
-        if found := _wrong_with(ctx, to, asked):
-            return Cause(found[0], found[1], lasting=True)
+def _token_refused_at_gateway(ctx: Context, path: TrafficPath) -> Cause | None:
+    return _token_refused(ctx, path.asked, [path.gateway] if path.gateway else [], "")
+
+
+def _token_refused_at_pods(ctx: Context, path: TrafficPath) -> Cause | None:
+    pods = [pod for _, _, pod in path.ends() if sidecars.is_injected(pod)]
+    return _token_refused(ctx, path.asked, pods, "; or the application itself answers so")
+
+
+def _token_refused(ctx: Context, asked: Request, pods: Sequence[Object], otherwise: str) -> Cause | None:
+    """A policy that checks tokens, where the request has one: without a token such a policy keeps nobody out.
+
+    Source: istio/istio, pilot/pkg/security/authn/policy_applier.go (convertToEnvoyJwtConfig: allow_missing).
+    """
+    mesh = mesh_of(ctx.cluster)
+    for pod in pods if _AUTHORIZATION in asked.headers else ():
+        every = policies(ctx.cluster, "RequestAuthentication", mesh, pod["metadata"]["namespace"])
+        if mine := [one for one in every if attached(one, pod)]:
+            names = " and ".join(f"{named(one)}{at(ctx, one, 'spec', 'jwtRules')}" for one in mine)
+            why = f"most likely the request's token is none that {names} takes, by issuer, audience, key or time"
+            return Cause(f"{why}{otherwise}", "give the step's `headers` a token that is good, or none")
     return None
 
 
-def _wrong_with(ctx: Context, to: Destination, asked: Asked) -> tuple[str, str] | None:
+# -- nobody behind it --------------------------------------------------------------------------------------------------
+
+
+def _nobody_there(ctx: Context, path: TrafficPath) -> Cause | None:
+    """The first destination that can't answer, by the objects it is made of."""
+    for to in path.destinations:
+        if found := _wrong_with(ctx, path, to):
+            return Cause(f"{found[0]}{at(ctx, to.route, *to.place)}", found[1], permanent=True)
+    return None
+
+
+def _wrong_with(ctx: Context, path: TrafficPath, to: Destination) -> tuple[str, str] | None:
     """What is wrong with the destination, and what to do; None where nothing is, or it isn't a Service's."""
     if not to.service:
         return _half_a_name(ctx, to)
     service, name = ctx.cluster.get("v1", "Service", to.service, to.namespace), f"Service {to.namespace}/{to.service}"
     if service is None:
         return f"{to.where} routes to {name}, and there is none", f"`{ctx.command('up')}` makes the playbook's Services"
-    port = _port_of(to, service, asked)
+    port = path.port_of(to, service)
     if listed(service, "spec", "ports") and service_port(service, port) is None:
         ports = known_ports(service)
         return f"{to.where} routes to port {port} of {name}, which has {ports}", f"name one of {ports} in the route"
@@ -172,79 +221,55 @@ def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) ->
     return f"{to.where} routes to {which}: {seen}", f"`{kubectl} get pods,endpointslices` shows them"
 
 
-def _port_of(to: Destination, service: Object, asked: Asked) -> int:
-    """What the route names, else the Service's only one, else the gateway's.
-
-    Source: istio/istio, pilot/pkg/networking/core/route/route.go, GetDestinationCluster.
-    """
-    ports = listed(service, "spec", "ports")
-    return to.port or (int(ports[0]["port"]) if len(ports) == 1 else asked.port)
-
-
-def _port_at(to: Destination, service: Object, pod: Object, asked: Asked) -> int:
-    port = _port_of(to, service, asked)
-    return pod_port(service, port, pod) or port
-
-
-def _ends(ctx: Context, routes: Iterable[Object]) -> Iterator[tuple[Destination, Object, Object]]:
-    """Every destination with its Service and one of its ready pods."""
-    for to in (to for route in routes for to in destinations(route) if to.service):
-        service = ctx.cluster.get("v1", "Service", to.service, to.namespace)
-        if service is not None:
-            pods = pods_of(ctx.cluster, service, subset_labels(ctx.cluster, to) or {} if to.subset else {})
-            yield from ((to, service, pod) for pod in pods[:1])
-
-
 # -- somebody is there, and they don't understand each other -----------------------------------------------------------
 
 
-def _of_two_authorities(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:  # noqa: ARG001 - a look
+def _of_two_authorities(ctx: Context, path: TrafficPath) -> Cause | None:
     """A gateway and pods whose certificates are of different authorities."""
-    pods = [*_first_gateway(ctx, routes), *(pod for _, _, pod in _ends(ctx, routes))]
-    found = authorities.outdated(ctx.cluster, pods)
+    pods = [*([path.gateway] if path.gateway else []), *(pod for _, _, pod in path.ends())]
+    found = replaced_authority.outdated(ctx.cluster, pods)
     if not found:
         return None
     names = ", ".join(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in found)
-    why = f"the mesh has two certificate authorities: {names} {authorities.STILL_HAVE}"
-    return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", lasting=True)
+    why = f"the mesh has two certificate authorities: {names} {replaced_authority.STILL_HAVE}"
+    return Cause(why, f"`{ctx.command('up')}` restarts what it made; restart the rest by hand", permanent=True)
 
 
-def _plain_text(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+def _plain_text(ctx: Context, path: TrafficPath) -> Cause | None:
     """A DestinationRule that has the gateway ask in plain text what takes mutual TLS only."""
     mesh = mesh_of(ctx.cluster)
-    for to, service, pod in _ends(ctx, routes):
+    for to, service, pod in path.ends():
         peers = policies(ctx.cluster, "PeerAuthentication", mesh, to.namespace)
-        mode = peer_mode(peers, mesh, pod, _port_at(to, service, pod, asked))
+        mode = peer_mode(peers, mesh, pod, path.port_at(to, service, pod))
         plain = [one for one in rules_of(ctx.cluster, to) if _tls_mode(one) == DISABLE]
         if mode.mode == STRICT and mode.policy is not None and plain and sidecars.is_injected(pod):
-            why = f"{named(plain[0])} turns TLS off (mode DISABLE), and {named(mode.policy)} takes mutual TLS only"
-            return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", lasting=True)
+            off, strict = (f"{named(one)}{at(ctx, one, 'spec')}" for one in (plain[0], mode.policy))
+            why = f"{off} turns TLS off (mode DISABLE), and {strict} takes mutual TLS only"
+            return Cause(why, "set ISTIO_MUTUAL in the one, or PERMISSIVE in the other", permanent=True)
     return None
 
 
-def _not_told(ctx: Context, asked: Asked, routes: Sequence[Object]) -> Cause | None:
+def _not_told(ctx: Context, path: TrafficPath) -> Cause | None:
     """A gateway whose Envoy doesn't know the pods that are ready, as istiod hasn't told it (yet)."""
-    for gateway in _first_gateway(ctx, routes):
-        meta = gateway["metadata"]
-        with PodPort(ctx.cluster, meta["namespace"], meta["name"], envoy.ADMIN_PORT) as port:
-            known = envoy.endpoints(port.json(envoy.CLUSTERS))
-        for to, service, _ in _ends(ctx, routes):
-            cluster = (
-                f"outbound|{_port_of(to, service, asked)}|{to.subset}|{to.service}.{to.namespace}.svc.cluster.local"
+    if path.gateway is None:
+        return None
+    meta = path.gateway["metadata"]
+    with PodPort(ctx.cluster, meta["namespace"], meta["name"], envoy.ADMIN_PORT) as port:
+        known = envoy.endpoints(port.json(envoy.CLUSTERS))
+    for to, service, _ in path.ends():
+        cluster = f"outbound|{path.port_of(to, service)}|{to.subset}|{to.service}.{to.namespace}.svc.cluster.local"
+        there = {each.address for each in known.get(cluster, ())}
+        labels = subset_labels(ctx.cluster, to) or {} if to.subset else {}
+        pods = pods_of(ctx.cluster, service, labels)
+        ready = [pod for pod in pods if condition(pod, "Ready").get("status") == "True"]
+        addresses = {str(dig(pod, "status", "podIP")) for pod in ready}
+        if cluster in known and addresses and not addresses & there:
+            why = (
+                f"Envoy of {meta['namespace']}/{meta['name']} knows none of the ready pods of Service "
+                f"{to.namespace}/{to.service} ({', '.join(sorted(there)) or 'no address at all'})"
             )
-            there = {each.address for each in known.get(cluster, ())}
-            labels = subset_labels(ctx.cluster, to) or {} if to.subset else {}
-            ready = [
-                pod for pod in pods_of(ctx.cluster, service, labels) if condition(pod, "Ready").get("status") == "True"
-            ]
-            addresses = {str(dig(pod, "status", "podIP")) for pod in ready}
-            if cluster in known and addresses and not addresses & there:
-                why = (
-                    f"Envoy of {meta['namespace']}/{meta['name']} knows none of the ready pods of Service "
-                    f"{to.namespace}/{to.service} ({', '.join(sorted(there)) or 'no address at all'})"
-                )
-                system = f"kubectl --context {ctx.cluster.context} --namespace {SYSTEM} get pods"
-                return Cause(why, f"istiod tells it, if it runs and the proxy is connected to it: `{system}`")
+            system = f"kubectl --context {ctx.cluster.context} --namespace {SYSTEM} get pods"
+            return Cause(why, f"istiod tells it, if it runs and the proxy is connected to it: `{system}`")
     return None
 
 

@@ -9,7 +9,7 @@ from canarylab.contract.cause import Cause
 from canarylab.errors import StageError
 from canarylab.kube import sidecars
 from canarylab.kube.objects import dig
-from canarylab.rollouts.causes import revision
+from canarylab.rollouts.causes import istio_revision
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -56,7 +56,7 @@ def _error(ctx: Context, obj: dict[str, Any], stage: str, pod: dict[str, Any]) -
     meta, live = obj["metadata"], ctx.cluster.get("v1", "Namespace", obj["metadata"]["namespace"]) or {"metadata": {}}
     where = f"--context {ctx.cluster.context} --namespace {meta['namespace']}"
     restart = f"`kubectl {_RESTART[obj['kind']]} {meta['name']} {where}`"
-    found = revision.unanswered(ctx, live, pod) or Cause(
+    found = istio_revision.unanswered(ctx, live, pod) or Cause(
         sidecars.too_early(live, pod),
         f"{restart} recreates its pods, with sidecars; if it happens at each `{ctx.command('up')}`, {stage} and "
         "istiod are missing among the stage's `needs`",

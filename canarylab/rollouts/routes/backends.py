@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.revisions import HASH_LABEL
+from canarylab.rollouts.routes.layer_view import Shares, evenly
 from canarylab.rollouts.routes.route import Destination, service_of
-from canarylab.rollouts.routes.seen import Shares, evenly
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster

@@ -13,9 +13,9 @@ from canarylab.kube.forward import PodPort
 from canarylab.kube.objects import Object, condition, dig, labels_of, listed
 from canarylab.rollouts.routes import envoy
 from canarylab.rollouts.routes.backends import Backends, pods_behind
+from canarylab.rollouts.routes.layer_view import LayerView, Shares, evenly
 from canarylab.rollouts.routes.match import Proxy, Request
 from canarylab.rollouts.routes.route import Destination, Route
-from canarylab.rollouts.routes.seen import Seen, Shares, evenly
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
@@ -47,7 +47,7 @@ class Proxies:
     def __bool__(self) -> bool:
         return bool(self._ports)
 
-    def seen(self, request: Request, backends: Backends) -> list[Seen]:
+    def seen(self, request: Request, backends: Backends) -> list[LayerView]:
         """What each of them would do with such a request; one that can't be asked says so."""
         return [self._seen(name, port, request, backends) for name, port in self._ports.items()]
 
@@ -66,15 +66,15 @@ class Proxies:
                     counted[revision] += endpoint.connections if request.tls else endpoint.requests
         return counted
 
-    def _seen(self, name: str, port: PodPort, request: Request, backends: Backends) -> Seen:
+    def _seen(self, name: str, port: PodPort, request: Request, backends: Backends) -> LayerView:
         where = f"Envoy of {name}"
         try:
             route = self._route(port, request)
             found = envoy.endpoints(port.json(envoy.CLUSTERS))
         except (ApiError, StageError) as error:
-            return Seen(where, "it can't be asked", {}, cause=str(error))
+            return LayerView(where, "it can't be asked", {}, cause=str(error))
         if route is None:
-            return Seen(where, f"no route for {request.host}", {})
+            return LayerView(where, f"no route for {request.host}", {})
 
         def revisions(to: Destination) -> Shares:
             healthy = (each.address for each in found.get(to.cluster, ()) if each.healthy)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
+from canarylab.rollouts.routes.layer_view import LayerView, Shares, joined
 from canarylab.rollouts.routes.match import Match, Request, host_rank
-from canarylab.rollouts.routes.seen import Seen, Shares, joined
 
 T = TypeVar("T")
 
@@ -79,6 +79,8 @@ class Route:
     mirrors: Sequence[Destination] = ()
     cause: str = ""
     """Why Argo Rollouts may leave it alone; "" where it shouldn't."""
+    remedy: str = ""
+    """What to ask in its place, where the gateway answers by itself."""
     ref: ObjectRef = NO_OBJECT
     protocol: str = "http"
     """http, tls or tcp."""
@@ -102,19 +104,25 @@ class Route:
         """Whether its matches hold, the hosts aside."""
         return not self.matches or any(match.holds(request) for match in self.matches)
 
+    def instead(self, request: Request) -> str:
+        """What to ask in place of such a request, which the gateway answers by itself."""
+        if self.answer == TO_HTTPS:
+            return f"ask over HTTPS: list {request.host} under `tls`, with the port of the HTTPS server as `tls-port`"
+        return "ask for something that a route leads to the application, by the step's `path` or `headers`"
+
     @property
     def is_catch_all(self) -> bool:
         """Whether it is for every request."""
         return not self.matches or any(match.is_catch_all for match in self.matches)
 
-    def seen(self, shares: Callable[[Destination], Shares]) -> Seen:
+    def seen(self, shares: Callable[[Destination], Shares]) -> LayerView:
         """What it says of a request, given which revisions stand behind a destination."""
         # Of what gets nothing it doesn't matter what stands behind it.
         destined, mirrored = (
             joined((each.percent, shares(each)) for each in part if each.percent)
             for part in (self.destinations, self.mirrors)
         )
-        return Seen(self.where, str(self), destined, mirrored, self.cause)
+        return LayerView(self.where, str(self), destined, mirrored, self.cause, self.remedy)
 
 
 def first(routes: Iterable[Route], request: Request) -> Route | None:

@@ -15,8 +15,8 @@ from canarylab.rollouts.routes.route import (
     service_of,
     weighed,
 )
-from canarylab.rollouts.routing import listed_virtual_services, managed_routes
 from canarylab.rollouts.strategy import strategy_of
+from canarylab.rollouts.traffic_routing import listed_virtual_services, managed_routes
 
 API_VERSION = "networking.istio.io/v1"
 KIND = "VirtualService"

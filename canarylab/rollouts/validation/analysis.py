@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routing import CANARY
-from canarylab.rollouts.validation.known import Known, missing
+from canarylab.rollouts.traffic_routing import CANARY
+from canarylab.rollouts.validation.known_objects import Known, missing
 from canarylab.rollouts.validation.mistake import Mistake, mistake, place_in
 from canarylab.rollouts.view import API_VERSION
-from canarylab.yamlfile.problems import Place, choose, key_path
+from canarylab.yamlfile.problems import Place, did_you_mean, key_path
 
 _BLUE_GREEN = ("spec", "strategy", "blueGreen")
 _ARGUMENT = re.compile(r"\{\{\s*args\.([^\s{}]+)\s*\}\}")
@@ -181,9 +181,9 @@ class _Check:
             for index, metric in enumerate(listed(template, "spec", "metrics")):
                 for name in dict.fromkeys(_ARGUMENT.findall(json.dumps(metric, default=str))):
                     if name not in declared:
-                        place, meant = ("spec", "metrics", index), choose(name, declared)
+                        place, meant = ("spec", "metrics", index), did_you_mean(name, declared)
                         of = dig(metric, "name")
-                        found = mistake("argument-not-declared", place, name=name, metric=of, choose=meant)
+                        found = mistake("argument-not-declared", place, name=name, metric=of, meant=meant)
                         yield _inside(self.known, template, found, self.use.place)
 
     def doubled(self) -> Iterator[Mistake]:

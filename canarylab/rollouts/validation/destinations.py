@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
-from canarylab.rollouts.routing import ISTIO, Sides, stable_and_canary_services
-from canarylab.rollouts.validation.known import Known
-from canarylab.rollouts.validation.listed import Listed, ListedRoute, Target, targets
+from canarylab.rollouts.traffic_routing import ISTIO, StableAndCanary, stable_and_canary_services
+from canarylab.rollouts.validation.known_objects import Known
+from canarylab.rollouts.validation.listed_virtual_service import Listed, ListedRoute, Target, targets
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 
 _NAMESPACE_AND_SVC = 2
@@ -31,24 +31,24 @@ def mistakes(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mistake
 
 def leads_to_both(rollout: Object, route: Any) -> bool:
     """Whether it has a destination for stable and one for the canary."""
-    sides = Sides.of(rollout)
-    return {sides.stable, sides.canary} <= _names(sides, route)
+    both = StableAndCanary.of(rollout)
+    return {both.stable, both.canary} <= _names(both, route)
 
 
 def _missing(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
     """Argo wants two Services, or two subsets."""
-    sides = Sides.of(this.rollout)
+    both = StableAndCanary.of(this.rollout)
     has = " and ".join(map(str, targets(route.spec))) or "no destination"
-    for name in (sides.stable, sides.canary):
-        if name in _names(sides, route.spec):
+    for name in (both.stable, both.canary):
+        if name in _names(both, route.spec):
             continue
         if route.protocol == "http" or route.is_chosen:
             shown = name or "(no name)"
-            yield mistake("no-destination", route.chosen, route=route, by=sides.by, name=shown, written=name, has=has)
+            yield mistake("no-destination", route.chosen, route=route, by=both.by, name=shown, written=name, has=has)
         else:
             found = mistake(
                 "stream-elsewhere", this.entry.place, protocol=route.protocol, route=route, entry=this.entry.written,
-                has=has, by=sides.by, written=name,
+                has=has, by=both.by, written=name,
             )  # fmt: skip
             yield this.at(route.place, found)
             return
@@ -58,23 +58,23 @@ def _taken_out(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
     """One that has no weight stays: it gets nothing as it is."""
     if this.may_be_an_experiment():
         return
-    sides = Sides.of(this.rollout)
+    both = StableAndCanary.of(this.rollout)
     for index, to in enumerate(targets(route.spec)):
         if to.weight and _counts_as(this.rollout, to) is None:
             found = mistake(
                 "taken-out", this.entry.place, name=to, weight=to.weight, route=route, entry=this.entry.written,
-                by=sides.by, stable=sides.stable, canary=sides.canary,
+                by=both.by, stable=both.stable, canary=both.canary,
             )  # fmt: skip
             yield this.at((*route.place, "route", index), found)
 
 
 def _twice(this: Listed, route: ListedRoute) -> Iterator[Mistake]:
-    """Several destinations for one side get the whole of its weight each."""
-    for side in ("stable", "canary"):
-        names = [str(to) for to in targets(route.spec) if _counts_as(this.rollout, to) == side]
+    """Several destinations for one role get the whole of its weight each."""
+    for role in ("stable", "canary"):
+        names = [str(to) for to in targets(route.spec) if _counts_as(this.rollout, to) == role]
         if len(names) > 1:
             found = mistake(
-                "side-twice", this.entry.place, route=route, entry=this.entry.written, side=side,
+                "role-twice", this.entry.place, route=route, entry=this.entry.written, role=role,
                 names=" and ".join(names),
             )  # fmt: skip
             yield this.at((*route.place, "route"), found)
@@ -97,9 +97,9 @@ def _elsewhere(this: Listed, route: ListedRoute, known: Known) -> Iterator[Mista
             yield this.at((*route.place, "route", index), found)
 
 
-def _names(sides: Sides, route: Any) -> set[str]:
+def _names(both: StableAndCanary, route: Any) -> set[str]:
     """By which Argo looks whether both are there: its destinations' Services, or their subsets."""
-    return {to.subset if sides.by == "subset" else to.name for to in targets(route)} - {""}
+    return {to.subset if both.by == "subset" else to.name for to in targets(route)} - {""}
 
 
 def _counts_as(rollout: Object, to: Target) -> str | None:

@@ -12,8 +12,8 @@ import yaml
 
 from canarylab.errors import StageError
 from canarylab.kube.objects import Object, dig
+from canarylab.yamlfile.kubernetes_yaml import composed, load_yaml
 from canarylab.yamlfile.problems import Place, key_path, located
-from canarylab.yamlfile.reader import composed, load_yaml
 
 _INVALID = "Argo would take the Rollout and leave it Degraded, with InvalidSpec: "
 """What comes of most mistakes: the controller, not the API server, looks at them."""
@@ -74,9 +74,13 @@ def place_in(file: Path, obj: Object, place: Place) -> str:
 
 def line_of(file: Path, obj: Object, place: Place) -> int:
     """The line of a place in an object, from 1; of what is above it where it isn't there itself."""
-    for document, root in composed(file.read_text("utf-8")):
-        is_named = all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name")))
-        if is_named and dig(document, "metadata", "namespace") in (None, dig(obj, "metadata", "namespace")):
+    named = [
+        (dig(document, "metadata", "namespace"), root)
+        for document, root in composed(file.read_text("utf-8"))
+        if all(dig(document, *path) == dig(obj, *path) for path in (("kind",), ("metadata", "name")))
+    ]
+    for namespace in (dig(obj, "metadata", "namespace"), None):  # one that names none is of the stage's
+        if root := next((root for where, root in named if where == namespace), None):
             return _line(root, place)
     return 1
 

@@ -7,6 +7,7 @@ rollout/trafficrouting/istio/istio.go (v1.10.1).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,12 @@ from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.revisions import HASH_LABEL
 from canarylab.rollouts.routes import virtual_services
-from canarylab.rollouts.routing import ListedVirtualService, listed_virtual_services, services_of
-from canarylab.rollouts.validation import analysis, choices, destinations, managed, subsets
-from canarylab.rollouts.validation.known import Known, cluster_if_any, missing
-from canarylab.rollouts.validation.listed import Listed, weighed
+from canarylab.rollouts.traffic_routing import ListedVirtualService, listed_virtual_services, services_of
+from canarylab.rollouts.validation import analysis, chosen_routes, destinations, managed_routes, subsets
+from canarylab.rollouts.validation.known_objects import Known, cluster_if_any, missing
+from canarylab.rollouts.validation.listed_virtual_service import Listed, weighed
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -40,19 +41,25 @@ def refuse_dangling(
     known = Known(documents)
     for file, obj in documents:
         if is_rollout(obj) and any(mistakes(obj, known)):
-            for found in lasting(ctx, obj, declared()):
+            for found in permanent_mistakes(ctx, obj, declared()):
                 raise found.error(file, obj)
 
 
-def lasting(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object]]) -> Iterator[Mistake]:
+def permanent_mistakes(ctx: Context, rollout: Object, declared: Iterable[tuple[Path, Object]]) -> Iterator[Mistake]:
     """The mistakes that are left once all manifests are applied, as far as the cluster says what else there is."""
-    charts = {getattr(stage.options, "namespace", None) for stage in ctx.playbook.stages if stage.kind not in _FORESEEN}
+    charts = chart_namespaces(ctx)
     namespace = dig(rollout, "metadata", "namespace")
     known = Known(declared, cluster_if_any(ctx))
     with contextlib.suppress(CanarylabError):  # the cluster doesn't say: the stage will find it
         for found in mistakes(rollout, known):
             if found.absent_from is None or charts.isdisjoint((namespace, found.absent_from)):
                 yield found
+
+
+def chart_namespaces(ctx: Context) -> set[str | None]:
+    """Those in which other stages than the one at hand make objects that aren't known beforehand."""
+    others = (one for one in ctx.playbook.stages if one.kind not in _FORESEEN and one.name != ctx.stage)
+    return {getattr(stage.options, "namespace", None) for stage in others}
 
 
 def is_rollout(obj: Object) -> bool:
@@ -123,23 +130,37 @@ def _listed(rollout: Object, known: Known) -> Iterator[ListedVirtualService | Li
 
 
 def _virtual_services(rollout: Object, known: Known) -> Iterator[Mistake]:
+    first = dict[str, ListedVirtualService]()
     for one in _listed(rollout, known):
         if isinstance(one, ListedVirtualService):
             instead = _meant(rollout, one.written, known)
             place = (*one.place, "name")
             yield missing(known, place, virtual_services.KIND, one.name, one.namespace, instead=instead)
         else:
-            yield from choices.mistakes(one)
+            yield from chosen_routes.mistakes(one)
+            yield from _judged_by(first.setdefault(one.entry.name, one.entry), one)
             for route in weighed(one):
                 yield from destinations.mistakes(one, route, known)
-            yield from managed.mistakes(one)
+            yield from managed_routes.mistakes(one)
+
+
+def _judged_by(first: ListedVirtualService, one: Listed) -> Iterator[Mistake]:
+    """Of two VirtualServices of one name, Argo looks for the routes of the first entry in both.
+
+    It compares names without namespaces (validation_references.go, ValidateVirtualService).
+    """
+    by_first = dataclasses.replace(one, entry=first)
+    own, found = (any(each.is_refused for each in chosen_routes.mistakes(which)) for which in (one, by_first))
+    if found and not own:
+        place = (*one.entry.place, "name")
+        yield mistake("same-name", place, entry=one.entry.written, first=first.written, name=one.entry.name)
 
 
 def multiplied(rollout: Object, known: Known) -> Iterator[Mistake]:
     """Of its VirtualServices, the routes that Argo multiplies whenever it writes them, be it to end an update."""
     for one in _listed(rollout, known):
         if isinstance(one, Listed):
-            yield from managed.multiplied(one)
+            yield from managed_routes.multiplied(one)
 
 
 def _meant(rollout: Object, written: str, known: Known) -> str:
@@ -157,7 +178,7 @@ def _meant(rollout: Object, written: str, known: Known) -> str:
             return (
                 f"write `{names[at, name]}`: {is_in}, and Argo takes what is behind the last period for the namespace"
             )
-    return choose(written, names.values())
+    return did_you_mean(written, names.values())
 
 
 def _destination_rule(rollout: Object, known: Known) -> Iterator[Mistake]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from canarylab.errors import CanarylabError
 from canarylab.kube.objects import Object, dig
 from canarylab.rollouts.managed import Managed, refers_to, scaled_by, scales_down
-from canarylab.rollouts.validation.known import cluster_if_any
+from canarylab.rollouts.validation.known_objects import cluster_if_any
 from canarylab.rollouts.validation.mistake import mistake, place_in
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import Any
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.kube.times import duration
-from canarylab.rollouts.routing import CANARY, full_weight
+from canarylab.rollouts.traffic_routing import CANARY, full_weight
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.yamlfile.problems import Place, choose, shown
+from canarylab.yamlfile.problems import Place, did_you_mean, short_repr
 
 _ALONE = ("setWeight", "pause", "experiment", "analysis")
 """Of these, a step may have one only."""
@@ -51,7 +51,7 @@ def mistakes(rollout: Object) -> Iterator[Mistake]:
 def _kinds(place: Place, step: Object, given: Object) -> Iterator[Mistake]:
     for key in map(str, step):
         if key not in _KINDS and difflib.get_close_matches(key.lower(), map(str.lower, _KINDS), 1, _ALIKE):
-            yield mistake("unknown-step", (*place, key), choose=choose(key, _KINDS))
+            yield mistake("unknown-step", (*place, key), meant=did_you_mean(key, _KINDS))
     for key in (key for key in _KINDS if key in step and key not in given):
         instead = "`pause: {}`" if key == "pause" else f"its value behind `{key}:`"
         yield mistake("no-value", (*place, key), instead=instead)
@@ -66,7 +66,7 @@ def _kinds(place: Place, step: Object, given: Object) -> Iterator[Mistake]:
 def _weight(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     most = full_weight(canary)
     if not _is_whole(value):
-        yield mistake("weight-not-whole", place, given=shown(value), most=most)
+        yield mistake("weight-not-whole", place, given=short_repr(value), most=most)
     elif not _is_within(value, most):
         named = "" if most == _ALL else " (trafficRouting.maxTrafficWeight)"
         yield mistake("weight-beyond", place, given=value, most=most, named=named)
@@ -77,7 +77,7 @@ def _pause(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
     if given is None or (_is_whole(given) and given >= 0):
         return
     if not isinstance(given, str) or duration(given) is None:
-        yield mistake("not-a-duration", (*place, "duration"), given=shown(given))
+        yield mistake("not-a-duration", (*place, "duration"), given=short_repr(given))
 
 
 def _scale(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
@@ -85,9 +85,9 @@ def _scale(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
         yield mistake("scale-without-routing", place)
     weight, replicas = dig(value, "weight"), dig(value, "replicas")
     if weight is not None and not _is_within(weight, _ALL):
-        yield mistake("scale-weight", (*place, "weight"), given=shown(weight))
+        yield mistake("scale-weight", (*place, "weight"), given=short_repr(weight))
     if replicas is not None and not (_is_whole(replicas) and replicas >= 0):
-        yield mistake("scale-replicas", (*place, "replicas"), given=shown(replicas))
+        yield mistake("scale-replicas", (*place, "replicas"), given=short_repr(replicas))
 
 
 def _header_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
@@ -101,7 +101,7 @@ def _mirror_route(canary: Any, place: Place, value: Any) -> Iterator[Mistake]:
     yield from _routed(canary, place, value, _BY_MIRROR)
     percentage = dig(value, "percentage")
     if percentage is not None and not _is_within(percentage, _ALL):
-        yield mistake("mirror-percentage", (*place, "percentage"), given=shown(percentage))
+        yield mistake("mirror-percentage", (*place, "percentage"), given=short_repr(percentage))
     for index, match in enumerate(listed(value, "match")):
         for key in ("method", "path"):
             if dig(match, key) is not None:
@@ -116,7 +116,7 @@ def _routed(canary: Any, place: Place, value: Any, routers: Collection[str]) -> 
         yield mistake("route-needs-router", place, kind=place[-1], routers=", ".join(routers))
     elif name not in managed:
         named = f"; named there: {', '.join(map(str, managed))}" if managed else ""
-        yield mistake("not-managed", (*place, "name"), given=shown(name), name=name, named=named)
+        yield mistake("not-managed", (*place, "name"), given=short_repr(name), name=name, named=named)
 
 
 def has_router(routing: Any, routers: Collection[str]) -> bool:
@@ -147,7 +147,7 @@ def _analysis(_: Any, place: Place, value: Any) -> Iterator[Mistake]:
         path = ("valueFrom", "fieldRef", "fieldPath")
         field = dig(argument, *path)
         if isinstance(field, str) and not _FIELD.match(field):
-            yield mistake("no-such-metadata", (*place, "args", index, *path), given=shown(field))
+            yield mistake("no-such-metadata", (*place, "args", index, *path), given=short_repr(field))
 
 
 _CHECKS = {

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from canarylab.kube.objects import Object, dig
-from canarylab.rollouts.routing import CANARY, ISTIO, ROUTING
 from canarylab.rollouts.strategy import PROGRESS_DEADLINE
+from canarylab.rollouts.traffic_routing import CANARY, ISTIO, ROUTING
 from canarylab.rollouts.validation.mistake import Mistake, mistake
 from canarylab.rollouts.validation.steps import has_router
-from canarylab.yamlfile.problems import Place, shown
+from canarylab.yamlfile.problems import Place, short_repr
 
 _STRATEGY = ("spec", "strategy")
 _BLUE_GREEN = (*_STRATEGY, "blueGreen")
@@ -78,7 +78,7 @@ def _ping_pong(canary: Any) -> Iterator[Mistake]:
         return
     ping, pong = dig(pair, "pingService"), dig(pair, "pongService")
     if not ping or not pong or ping == pong:
-        yield mistake("ping-pong-services", place, ping=shown(ping), pong=shown(pong))
+        yield mistake("ping-pong-services", place, ping=short_repr(ping), pong=short_repr(pong))
     if routing is not None and not has_router(routing, _PING_PONG_ROUTERS):
         yield mistake("ping-pong-router", place)
     if dig(routing, "alb") is not None and not dig(routing, "alb", "rootService"):
@@ -107,7 +107,7 @@ def _with_routing(canary: Any) -> Iterator[Mistake]:
         yield mistake("scale-down-delay", (*CANARY, "dynamicStableScale"))
     most = dig(routing, "maxTrafficWeight")
     if most is not None and not has_router(routing, ("nginx", "plugins")):
-        yield mistake("max-traffic-weight", (*ROUTING, "maxTrafficWeight"), given=shown(most))
+        yield mistake("max-traffic-weight", (*ROUTING, "maxTrafficWeight"), given=short_repr(most))
     istio = dig(routing, "istio")
     one, several = dig(istio, "virtualService"), dig(istio, "virtualServices")
     if istio is not None and bool(one) == bool(several):

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from canarylab.kube.objects import Object, dig, listed
 from canarylab.rollouts.routes.virtual_services import API_VERSION
-from canarylab.rollouts.routing import ISTIO
-from canarylab.rollouts.validation.known import Known, missing
-from canarylab.rollouts.validation.listed import STREAMS, Listed, ListedRoute, has_experiment, targets
+from canarylab.rollouts.traffic_routing import ISTIO
+from canarylab.rollouts.validation.known_objects import Known, missing
+from canarylab.rollouts.validation.listed_virtual_service import STREAMS, Listed, ListedRoute, has_experiment, targets
 from canarylab.rollouts.validation.mistake import Mistake, mistake
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 _PLACE = (*ISTIO, "destinationRule")
 KIND = "DestinationRule"
@@ -34,7 +34,7 @@ def mistakes(rollout: Object, listed_ones: Sequence[Listed], known: Known) -> It
     named = [dig(rollout, *_PLACE, key) for key in ("stableSubsetName", "canarySubsetName")]
     for key, subset in zip(("stableSubsetName", "canarySubsetName"), named, strict=True):
         if isinstance(subset, str) and subset not in subsets:
-            yield mistake("no-subset", (*_PLACE, key), name=name, subset=subset, choose=choose(subset, subsets))
+            yield mistake("no-subset", (*_PLACE, key), name=name, subset=subset, meant=did_you_mean(subset, subsets))
     file = known.file_of(rule)
     if file is None and has_experiment(rollout):  # the subset of one that is under way
         return

@@ -50,15 +50,15 @@ class ArgoRolloutsStage(ObjectsStage[ArgoRolloutsOptions]):
         return [Removal(f"Argo Rollouts, {subject(controller)}", "left", "somebody else installed it")]
 
     def foreign(self, ctx: Context) -> str | None:
-        """The controller that somebody else installed, in words, where it fits. Raises ClashError where it doesn't."""
+        """The controller that somebody else installed, in words. Raises ConflictError where it doesn't fit."""
         if not (controller := rollouts_controller.foreign_controller(ctx)):
             return None
         named, version = subject(controller), foreign.version_of(controller)
-        if misfit := self._misfit(ctx, controller, version):
-            raise foreign.clash(self.name, f"Argo Rollouts is there already ({named}), and doesn't fit", misfit)
+        if mismatch := self._mismatch(ctx, controller, version):
+            raise foreign.conflict(self.name, f"Argo Rollouts is there already ({named}), and doesn't fit", mismatch)
         return f"{named} ({version}) is somebody else's, and fits"
 
-    def _misfit(self, ctx: Context, controller: Object, version: str | None) -> str | None:
+    def _mismatch(self, ctx: Context, controller: Object, version: str | None) -> str | None:
         container = controller["spec"]["template"]["spec"]["containers"][0]
         if "--namespaced" in [*container.get("command", []), *container.get("args", [])]:
             return "it looks at the Rollouts of its own namespace only"

@@ -55,8 +55,8 @@ class GatewayApiStage(ObjectsStage[GatewayApiOptions]):
         """The definitions, each of the playbook's release or a later one."""
         others = self._others(ctx)
         for obj in others:
-            if misfit := foreign.misfit_of_version(subject(obj), _version(obj), self.options.version):
-                raise foreign.clash(self.name, "the Gateway API is there already, and doesn't fit", misfit)
+            if mismatch := foreign.version_mismatch(subject(obj), _version(obj), self.options.version):
+                raise foreign.conflict(self.name, "the Gateway API is there already, and doesn't fit", mismatch)
         return f"the Gateway API {_version(others[0])} is somebody else's, and fits" if others else None
 
     def _others(self, ctx: Context) -> list[dict[str, Any]]:

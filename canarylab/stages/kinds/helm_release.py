@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import Field
 
+from canarylab.contract.cause import Cause
 from canarylab.contract.context import Context, api_environment
 from canarylab.contract.ownership import WantedRelease
 from canarylab.contract.stage import Change, Stage, StageOptions
@@ -23,12 +24,14 @@ from canarylab.kube.watch import Watch
 from canarylab.ownership import namespaces
 from canarylab.paths import normal
 from canarylab.removal import Removal
+from canarylab.rollouts.causes import degraded
 from canarylab.rollouts.managed import Managed
 from canarylab.stages import addresses, certificates
+from canarylab.stages.objects import unapplied
 from canarylab.tools import helm
 from canarylab.tools.helm import Helm, Release
 from canarylab.tools.runner import run_once
-from canarylab.yamlfile.reader import read_documents
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 _HELM_SECONDS = 180.0
 _UNCOMPARED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
@@ -98,7 +101,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _foreign(self, ctx: Context, records: Sequence[Release]) -> str | None:
         """What stands in this release's place already; None where there is nothing, or it is ours.
 
-        Raises ClashError for what doesn't fit.
+        Raises ConflictError for what doesn't fit.
         """
         chart = self.options.chart.rpartition("/")[2]
         wanted = WantedRelease(self.name, self.options.namespace, chart, self.options.version)
@@ -161,7 +164,14 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
         if records[0].status != "deployed":
             return f"release {self.name} is {records[0].status}"
         objects = records[0].objects
-        return workloads.first_unhealthy(ctx.cluster, objects) or addresses.why_no_address(ctx, objects)
+        reason = workloads.first_unhealthy(ctx.cluster, objects)
+        if reason:
+            degraded.raise_if_permanent(ctx, objects)
+        return reason or addresses.why_no_address(ctx, objects)
+
+    def cause(self, ctx: Context) -> Cause | None:
+        records = self._records(ctx.cluster)
+        return degraded.cause(ctx, records[0].objects, lambda: unapplied(ctx)) if records else None
 
     def watches(self) -> Sequence[Watch]:
         return (*workloads.watches(self.options.namespace), Watch("v1", "Service", self.options.namespace))
@@ -208,7 +218,7 @@ class HelmReleaseStage(Stage[HelmReleaseOptions, ReleaseState]):
     def _records(self, cluster: Cluster) -> list[Release]:
         """All recorded revisions, the newest first."""
         labels = {**helm.RECORD_LABELS, "name": self.name}
-        if namespaces.is_terminating(cluster, self.options.namespace):
+        if namespaces.is_namespace_terminating(cluster, self.options.namespace):
             return []  # they are going
         return helm.newest_first(cluster.list("v1", "Secret", self.options.namespace, labels))
 

@@ -15,19 +15,19 @@ from canarylab.contract.stage import Change, StageOptions
 from canarylab.errors import StageError
 from canarylab.events import Notice
 from canarylab.kube.apply import PATH_PATTERN, Comparison, IgnoredFields, in_namespace, placed
-from canarylab.kube.objects import dig, identity
+from canarylab.kube.objects import Object, dig, identity
 from canarylab.kube.workloads import with_images
 from canarylab.paths import normal
 from canarylab.rollouts.causes import degraded, invalid
 from canarylab.rollouts.causes.uninjected import refuse_uninjected
-from canarylab.rollouts.validation import replicas
-from canarylab.rollouts.validation.images import refuse_absent
+from canarylab.rollouts.validation import failing_requests, replicas
 from canarylab.rollouts.validation.manifests import refuse_known_bad
-from canarylab.rollouts.validation.others import refuse_lost
+from canarylab.rollouts.validation.missing_images import refuse_missing
+from canarylab.rollouts.validation.other_rollouts import refuse_lost
 from canarylab.rollouts.validation.references import refuse_dangling
 from canarylab.stages import certificates
-from canarylab.stages.objects import ObjectsStage
-from canarylab.yamlfile.reader import read_documents
+from canarylab.stages.objects import ObjectsStage, unapplied
+from canarylab.yamlfile.kubernetes_yaml import read_documents
 
 
 class KeptFields(StageOptions):
@@ -66,11 +66,12 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         refuse_known_bad(documents)
 
     def preflight(self, ctx: Context) -> None:
-        documents = self._placed()
-        refuse_absent(ctx, documents)
-        refuse_dangling(ctx, documents, lambda: self._of_all_stages(ctx))
-        refuse_lost(ctx, documents, lambda: self._of_all_stages(ctx))
-        for words in replicas.told(ctx, documents, [obj for _, obj in self._of_all_stages(ctx)]):
+        documents = self.written()
+        refuse_missing(ctx, documents)
+        refuse_dangling(ctx, documents, lambda: _written(ctx))
+        refuse_lost(ctx, documents, lambda: _written(ctx))
+        declared = [obj for _, obj in _written(ctx)]
+        for words in (*replicas.told(ctx, documents, declared), *failing_requests.told(ctx, documents, declared)):
             ctx.emit(Notice(words))
 
     def objects(self, ctx: Context) -> list[dict[str, Any]]:
@@ -79,14 +80,14 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
 
     def health(self, ctx: Context) -> str | None:
         if reason := super().health(ctx):
-            invalid.refuse_lasting(ctx, self.objects(ctx), lambda: self._of_all_stages(ctx))
-            degraded.refuse_lasting(ctx, self.objects(ctx))
+            invalid.raise_if_permanent(ctx, self.objects(ctx), lambda: _written(ctx))
+            degraded.raise_if_permanent(ctx, self.objects(ctx))
         else:
             refuse_uninjected(ctx, self.objects(ctx))
         return reason
 
     def cause(self, ctx: Context) -> Cause | None:
-        return degraded.cause(ctx, self.objects(ctx))
+        return degraded.cause(ctx, self.objects(ctx), lambda: unapplied(ctx))
 
     def observe(self, ctx: Context) -> list[Comparison]:
         ctx.ownership.refuse_shared_gateways(ctx, self.name, self.objects(ctx))
@@ -111,14 +112,9 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
     def kept(self) -> Sequence[IgnoredFields]:
         return [IgnoredFields(rule.kind, rule.fields) for rule in self.options.ignore_differences]
 
-    def _placed(self) -> list[tuple[Path, dict[str, Any]]]:
+    def written(self) -> list[tuple[Path, dict[str, Any]]]:
         """Without a cluster, every object counts as one of a namespace: who looks for the others asks for none."""
         return [(file, in_namespace(obj, self.options.namespace)) for file, obj in self._documents()]
-
-    def _of_all_stages(self, ctx: Context) -> list[tuple[Path, dict[str, Any]]]:
-        """The objects of all manifests of the playbook."""
-        stages = [stage for stage in ctx.playbook.stages if isinstance(stage, ManifestsStage)]
-        return [found for stage in stages for found in stage._placed()]
 
     def _documents(self) -> list[tuple[Path, dict[str, Any]]]:
         """Every object with the file it stands in."""
@@ -129,6 +125,11 @@ class ManifestsStage(ObjectsStage[ManifestsOptions]):
         if path.is_dir():
             files = sorted(found for found in path.iterdir() if found.suffix in (".yaml", ".yml"))
         return [(file, obj) for file in files for obj in _load(file)]
+
+
+def _written(ctx: Context) -> list[tuple[Path, Object]]:
+    """The objects of all manifests of the playbook."""
+    return [found for stage in ctx.playbook.stages for found in stage.written()]
 
 
 def _load(file: Path) -> list[dict[str, Any]]:

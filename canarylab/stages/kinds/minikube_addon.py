@@ -18,7 +18,7 @@ from canarylab.kube.workloads import workload_health
 from canarylab.pins import architecture
 from canarylab.removal import Removal
 from canarylab.tools.minikube import ENVIRONMENT, Minikube, parse_addons
-from canarylab.yamlfile.problems import choose
+from canarylab.yamlfile.problems import did_you_mean
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -161,7 +161,7 @@ class MinikubeAddonStage(Stage[MinikubeAddonOptions, AddonState]):
             raise UsageError(
                 f"this minikube has no {self._subject}",
                 where=f"stage {self.name}, addon",
-                remedy=choose(self.options.addon, found),
+                remedy=did_you_mean(self.options.addon, found),
             )
         return found[self.options.addon]
 

@@ -208,7 +208,7 @@ class TrafficRouterPluginStage(ObjectsStage[TrafficRouterPluginOptions]):
             return None
         config = ctx.cluster.get("v1", "ConfigMap", CONFIG_MAP, controller["metadata"]["namespace"])
         if not plugin_config.has_plugin(config, self.options.plugin):
-            raise foreign.clash(
+            raise foreign.conflict(
                 self.name,
                 f"Argo Rollouts is there already ({subject(controller)}), without the plugin {self.options.plugin}",
                 "a controller that is somebody else's is neither configured nor restarted",

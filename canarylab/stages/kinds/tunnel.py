@@ -31,7 +31,7 @@ class TunnelStage(Stage[StageOptions, TunnelStatus]):
 
     def health(self, ctx: Context) -> str | None:
         status = ctx.provider.access.tunnel_status(ctx)
-        addresses.refuse_lasting(ctx, status)
+        addresses.raise_if_permanent(ctx, status)
         if status.problems:
             return status.problems[0]
         if not status.running:

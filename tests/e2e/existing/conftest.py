@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import strangers
+from existing import strangers
 from support.foreign_cluster import (
     CONTEXT,
     REGISTRY,

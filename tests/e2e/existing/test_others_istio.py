@@ -142,7 +142,7 @@ def _rendered(tool: Tool, cluster: ForeignCluster) -> list[dict[str, Any]]:
     return [obj for obj in yaml.safe_load_all(cluster.helm(*words)) if obj]
 
 
-def test_another_istio_beside_ours_is_a_clash(tool: Tool, foreign: ForeignCluster) -> None:
+def test_another_istio_beside_ours_is_a_conflict(tool: Tool, foreign: ForeignCluster) -> None:
     """Under another name, of which none of the chart's objects would be in the way."""
     labels = {"app": "istiod", "istio.io/rev": "canary"}
     foreign.apply(_paused("istiod-canary", labels))

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import strangers
 import yaml
+from existing import strangers
 from scenario import Ending, Life, healthy
 from support.foreign_cluster import CONTEXT, REGISTRY, ForeignCluster
 from tool import Tool
@@ -164,13 +164,25 @@ class TestOnTheCluster:
         assert "amd64" in _said(refused)
 
     def test_a_service_without_an_address_is_explained(self, tool: Tool, foreign: ForeignCluster) -> None:
-        clear = json.dumps({"status": {"loadBalancer": None}})
-        patch = ("-n", "istio-ingress", "patch", "service", "istio-ingressgateway", "--subresource=status")
         with foreign.balancer_paused():
-            foreign.kubectl(*patch, "--type=merge", "-p", clear)
+            _set_load_balancer(foreign, None)
             status = tool.json("tunnel", "status")
         assert status["addresses"] == {"istio-ingress/istio-ingressgateway": "pending"}
         assert "kubectl -n istio-ingress describe service istio-ingressgateway" in status["problems"][0]
+        healthy(tool)
+
+    def test_an_address_that_never_leads_anywhere_ends_a_demonstration_at_once(
+        self, tool: Tool, foreign: ForeignCluster
+    ) -> None:
+        with foreign.balancer_paused():
+            _set_load_balancer(foreign, {"ingress": [{"hostname": "not-yet.elb.example.invalid"}]})
+            refused = tool.run("demo")
+            _set_load_balancer(foreign, None)
+        assert refused.code == 1
+        said = next(event["message"] for event in refused.of("failure"))
+        assert "not-yet.elb.example.invalid, the address of Service istio-ingress/istio-ingressgateway" in said
+        assert "isn't resolvable on this machine" in said
+        assert "tunnel" not in said
         healthy(tool)
 
     def test_a_namespace_that_is_being_deleted_is_waited_for_and_made_again(
@@ -259,6 +271,12 @@ class TestAfterwards:
         for colour in ("blue", "yellow"):
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 urllib.request.urlopen(f"http://{REGISTRY}/v2/team/argoproj/rollouts-demo/manifests/{colour}")
+
+
+def _set_load_balancer(cluster: ForeignCluster, status: dict[str, Any] | None) -> None:
+    """What a load balancer says of the gateway's Service."""
+    patch = ("-n", "istio-ingress", "patch", "service", "istio-ingressgateway", "--subresource=status")
+    cluster.kubectl(*patch, "--type=merge", "-p", json.dumps({"status": {"loadBalancer": status}}))
 
 
 class _node:  # noqa: N801 - used as a word of a with statement

@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from scenario import Ending, Life, healthy
 from support.standins import Standins
 from tool import Tool
@@ -89,19 +90,23 @@ class TestMinikube:
             playbook.write_text(written)
         assert healthy(tool).summary["changed"] == []
 
-    def test_minikubes_own_setting_stays_what_it_was(self, tool: Tool, laptop: Standins) -> None:
+
+class TestEnding(Ending):
+    """With another profile in minikube's own setting."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def setting(self, laptop: Standins) -> None:
         laptop.run("minikube", "config", "set", "profile", "someone-elses")
-        down = tool.run("teardown")
-        assert down.code == 0, down.explain()
+
+
+class TestAfterwards:
+    def test_minikubes_own_setting_is_what_it_was(self, laptop: Standins) -> None:
         assert laptop.run("minikube", "config", "get", "profile").stdout.strip() == "someone-elses"
+
+    def test_nothing_of_the_cluster_is_left(self, tool: Tool, laptop: Standins) -> None:
         assert laptop.vm_processes() == []
         assert tool.profile not in laptop.profiles()
         assert not json.loads((laptop.minikube_home / "tunnels.json").read_text() or "[]")
-        healthy(tool)
-
-
-class TestEnding(Ending):
-    pass
 
 
 def _wait_for_another(tool: Tool, pid: int) -> None:

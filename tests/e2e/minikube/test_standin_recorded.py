@@ -71,7 +71,7 @@ def life(machine: Standins) -> dict[int, Answer]:
 def _block(process: subprocess.Popen[str]) -> str:
     """The first status block."""
     assert process.stdout is not None
-    lines = []
+    lines: list[str] = []
     while not lines or "loadbalancer emulator" not in lines[-1]:
         lines.append(process.stdout.readline())
         assert lines[-1], "it ended before it had printed a status"
@@ -167,7 +167,14 @@ def test_kubectl_is_the_cluster_s(life: dict[int, Answer]) -> None:
 
 def test_a_start_s_events_have_the_real_one_s_numbers_and_words(life: dict[int, Answer]) -> None:
     """What doesn't depend on the driver, or on a first start being one of a machine that was there before."""
-    own = ("based on", "Updating the running", "OS release", "registry.k8s.io", "pull new external images", "kubectl")
+    own: tuple[str, ...] = (
+        "based on",
+        "Updating the running",
+        "OS release",
+        "registry.k8s.io",
+        "pull new external images",
+        "kubectl",
+    )
     own += ("fail-cgroupv1", "ignore-preflight-errors", "conntrack", "Configuring local host", "does not respect")
     ours = [_versions(row) for row in messages(life[66].stdout)]
     theirs = [_versions(row) for row in messages(cases()[66].stdout)]

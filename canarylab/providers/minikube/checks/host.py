@@ -175,7 +175,7 @@ def parse_sysctl(output: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in pairs}
 
 
-def shown(command: tuple[str, ...], *, sudo: bool = False) -> str:
+def command_line(command: tuple[str, ...], *, sudo: bool = False) -> str:
     """A command line that can be pasted."""
     return f"{'sudo ' if sudo else ''}{shlex.join(command)}"
 
@@ -184,5 +184,5 @@ def fixable(
     subject: str, seen: str, command: tuple[str, ...], otherwise: str = "", *, fatal: bool = True, sudo: bool = False
 ) -> Finding:
     """A finding that `doctor --fix` can fix by that command; where there is none, `otherwise` says what to do."""
-    remedy = shown(command, sudo=sudo) if command else otherwise
+    remedy = command_line(command, sudo=sudo) if command else otherwise
     return Finding(subject, False, seen, remedy, fatal=fatal, fix=command, needs_root=sudo and bool(command))

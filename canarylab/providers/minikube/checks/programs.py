@@ -11,7 +11,7 @@ import yaml
 
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks.executable import architectures
-from canarylab.providers.minikube.checks.host import Host, fixable, shown
+from canarylab.providers.minikube.checks.host import Host, command_line, fixable
 from canarylab.tools.runner import tail
 
 
@@ -84,6 +84,6 @@ def wrong_architecture(host: Host, subject: str, path: Path, formula: str, sign:
         return Finding(subject, False, f"{seen}: it doesn't run here", f"install the one for {host.architecture}")
     seen += f": under Rosetta there are no virtual machines ({sign})" if sign else ": it runs under Rosetta, slower"
     command = () if host.has_intel_brew else host.brewed("reinstall", formula)
-    install = shown(command) or f"install {formula} with a Homebrew for {host.architecture} (https://brew.sh)"
+    install = command_line(command) or f"install {formula} with a Homebrew for {host.architecture} (https://brew.sh)"
     remedy = f'{install}\nthen its folder first on the PATH: export PATH="{host.prefix}/bin:$PATH"'
     return Finding(subject, False, seen, remedy, fatal=bool(sign), fix=command)

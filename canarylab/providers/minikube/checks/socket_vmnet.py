@@ -15,7 +15,7 @@ from typing import Any
 
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube.checks import vmnet
-from canarylab.providers.minikube.checks.host import Host, fixable, shown
+from canarylab.providers.minikube.checks.host import Host, command_line, fixable
 
 _PREFIXES = ("", "/opt/homebrew", "/usr/local")
 """Where minikube looks, in this order (its `checkSocketVMNetInstallLocations`)."""
@@ -176,5 +176,5 @@ def _service(host: Host, client: Path | None, verb: str, seen: str) -> Finding:
         restart = ("launchctl", "kickstart", "-kp", _LAUNCHD)
         return fixable(_DAEMON, seen, restart, sudo=True)
     command = host.brewed("services", verb, "socket_vmnet")
-    otherwise = shown(("brew", "services", verb, "socket_vmnet"), sudo=True)
+    otherwise = command_line(("brew", "services", verb, "socket_vmnet"), sudo=True)
     return fixable(_DAEMON, seen, command, otherwise, sudo=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from canarylab.kube.objects import Object, annotations_of, dig, listed
 from canarylab.rollouts.causes.mesh.settings import Mesh, attached, named
+from canarylab.yamlfile.problems import Place
 
 _DRY_RUN = "istio.io/dry-run"
 _ALLOW, _DENY, _CUSTOM = "ALLOW", "DENY", "CUSTOM"
@@ -59,6 +60,8 @@ class Denial:
     policy: Object
     why: str
     sure: bool = True
+    place: Place = ("spec",)
+    """Where in the policy it stands."""
 
 
 def denial(policies: Iterable[Object], mesh: Mesh, pod: Object, call: Call) -> Denial | None:
@@ -85,8 +88,8 @@ def _matching(policies: Sequence[Object], mesh: Mesh, call: Call, action: str) -
                 provider = dig(policy, "spec", "provider", "name")
                 yield Denial(policy, f"{named(policy)} leaves {call} to the authorizer {provider}", sure=False)
             else:
-                may = "denies" if taken else "may deny"
-                yield Denial(policy, f"{named(policy)} {may} {call}, by its rule {number}", sure=bool(taken))
+                may, place = "denies" if taken else "may deny", ("spec", "rules", number - 1)
+                yield Denial(policy, f"{named(policy)} {may} {call}, by its rule {number}", bool(taken), place)
 
 
 def _not_allowed(policies: Sequence[Object], mesh: Mesh, call: Call) -> Iterable[Denial]:

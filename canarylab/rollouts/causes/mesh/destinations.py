@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig, labels_of, listed
 from canarylab.kube.workloads import GATEWAY_NAME
+from canarylab.yamlfile.problems import Place
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
@@ -34,6 +35,8 @@ class Destination:
     subset: str
     port: int | None
     """None where the route names none."""
+    place: Place = ("spec",)
+    """Where in the object it stands."""
 
     @property
     def where(self) -> str:
@@ -59,23 +62,24 @@ def destinations(route: Object) -> Iterator[Destination]:
     """Every destination of every route in it, less those with weight 0."""
     place = route["metadata"]["namespace"]
     if route["kind"] == "HTTPRoute":
-        for rule in listed(route, "spec", "rules"):
-            for one in listed(rule, "backendRefs"):
+        for index, rule in enumerate(listed(route, "spec", "rules")):
+            for position, one in enumerate(listed(rule, "backendRefs")):
                 if one.get("kind", "Service") == "Service" and one.get("weight") != 0:
-                    name = one["name"]
-                    yield Destination(route, name, name, one.get("namespace") or place, "", one.get("port"))
+                    name, at = one["name"], ("spec", "rules", index, "backendRefs", position)
+                    yield Destination(route, name, name, one.get("namespace") or place, "", one.get("port"), at)
         return
     for protocol in ("http", "tls", "tcp"):
-        for entry in listed(route, "spec", protocol):
-            for one in listed(entry, "route"):
+        for index, entry in enumerate(listed(route, "spec", protocol)):
+            for position, one in enumerate(listed(entry, "route")):
                 if one.get("weight", None if len(listed(entry, "route")) == 1 else 0) != 0:
-                    yield _destination(route, one.get("destination") or {}, place)
+                    at = ("spec", protocol, index, "route", position)
+                    yield _destination(route, one.get("destination") or {}, place, at)
 
 
-def _destination(route: Object, found: Object, place: str) -> Destination:
+def _destination(route: Object, found: Object, namespace: str, place: Place) -> Destination:
     host = str(found.get("host") or "")
-    service, namespace = resolved(host, place)
-    return Destination(route, host, service, namespace, found.get("subset") or "", dig(found, "port", "number"))
+    service, where = resolved(host, namespace)
+    return Destination(route, host, service, where, found.get("subset") or "", dig(found, "port", "number"), place)
 
 
 def resolved(host: str, place: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import yaml
 from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, dig, labels_of, listed
 from canarylab.kube.workloads import GATEWAY_NAME
-from canarylab.yamlfile.reader import load_yaml
+from canarylab.yamlfile.kubernetes_yaml import load_yaml
 
 if TYPE_CHECKING:
     from canarylab.kube.client import Cluster
