@@ -3,8 +3,9 @@
 import inspect
 import sys
 from functools import wraps
+from typing import Any
 
-from invoke import Collection, Exit, task
+from invoke import Collection, Exit, Task, task
 
 _EVERYWHERE = {
     "playbook": "name of a file in playbooks/, or a path (default: istio-canary)",
@@ -28,7 +29,7 @@ def _options(
     return Options(playbook, profile, provider, context, output, Consent(recreate=recreate, yes=yes), all_)
 
 
-def _command(**explained):
+def _command(*, kind=Task, **explained):
     """Make a task of a function that takes the options, then flags of its own, and returns an exit code.
 
     All that is explained is a flag of the task. Invoke reads them from a signature, so the task is given one.
@@ -47,7 +48,7 @@ def _command(**explained):
 
         context = inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         body.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]  # of PEP 362
-        return task(auto_shortflags=False, iterable=["only"], help=explained)(body)
+        return task(auto_shortflags=False, iterable=["only"], help=explained, klass=kind)(body)
 
     return as_task
 
@@ -139,6 +140,27 @@ def images(options, build=False, platform=None):
     return command(options, build=build, platform=platform)
 
 
+class _WithAction(Task[Any]):
+    """An action and a file, or neither. Invoke has no words that may be left out: it expects them after an action."""
+
+    def get_arguments(self, ignore_unknown_help=None):
+        self.positional = ["action", "file"] if {"pack", "unpack"} & set(sys.argv) else []
+        return super().get_arguments(ignore_unknown_help)
+
+
+@_command(
+    kind=_WithAction,
+    action="pack or unpack; without it, what is built is shown",
+    file="the file to write or to read",
+    platform="pack for linux/amd64 or linux/arm64 (default: this machine's)",
+)
+def programs(options, action=None, file=None, platform=None):
+    """Show what is built of the programs, pack it into one file, or unpack such a file on another machine."""
+    from canarylab.commands.programs import programs as command
+
+    return command(options, action, file, platform)
+
+
 @_command()
 def env(options):
     """Print what a shell needs to use the tool's own kubectl, helm and Argo plugin: eval "$(invoke env)"."""
@@ -148,4 +170,4 @@ def env(options):
 
 
 # What a tasks.py of your own takes in with `ns.add_collection(canarylab.tasks.ns)`, as `canary.up` and so on.
-ns = Collection("canary", up, plan, demo, teardown, status, watch, doctor, tunnel, images, env)
+ns = Collection("canary", up, plan, demo, teardown, status, watch, doctor, tunnel, images, programs, env)

@@ -239,6 +239,55 @@ class Access(ABC):
         """Whether it runs, and the addresses that it serves. Reads only."""
 
 
+@dataclass(frozen=True)
+class BuiltPrograms:
+    """What a provider has built of the programs that its clusters run on. `platform` is such as linux/amd64."""
+
+    platform: str
+    folder: Path
+    complete: bool
+    size: int
+    """In bytes; 0 where it isn't complete."""
+    versions: dict[str, str]
+    images: dict[str, bool]
+    """The images of the playbooks' demonstrations, and whether each is built."""
+
+
+@dataclass(frozen=True)
+class PackFile:
+    """A file with all of that. `size` and `unpacked` in bytes."""
+
+    file: Path
+    sha256: str
+    size: int
+    unpacked: int
+    platform: str
+    changed: bool
+    """Whether anything was written: the file, or what was missing here of its contents."""
+
+
+class Packs(ABC):
+    """What is built once for all clusters of a machine, and can be carried to others in one file."""
+
+    @abstractmethod
+    def built(self, ctx: Context) -> BuiltPrograms:
+        """What there is of it on this machine. Reads only."""
+
+    @abstractmethod
+    def pack(self, ctx: Context, file: Path, platform: str | None) -> PackFile:
+        """Write a file that must not exist yet; `platform` None means this machine's.
+
+        Two of one build are the same bytes. Raises UsageError where there is nothing to pack.
+        """
+
+    @abstractmethod
+    def unpack(self, ctx: Context, file: Path) -> PackFile:
+        """Check all of the file, then put what is missing here into its place, in one step.
+
+        Raises CanarylabError with what is wrong with it, and leaves nothing.
+        """
+
+
 class Provider(ABC):
     """Subclasses set `name` and choose their parts; they keep nothing that can't be read again from the machine.
 
@@ -248,6 +297,9 @@ class Provider(ABC):
     name: ClassVar[str]
     ownership: ClassVar[Ownership] = Ownership()
     """Whose cluster it is, and what follows from that. By default it is this tool's own."""
+
+    packs: Packs | None = None
+    """For one that builds its programs itself."""
 
     def __init__(self, spec: ClusterSpec) -> None:
         self.spec = spec

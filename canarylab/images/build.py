@@ -27,8 +27,8 @@ def build(ctx: Context, wanted: Wanted, architecture: str) -> Path:
 
     It is read before it is believed: raises StageError where it is of another architecture.
     """
-    home = cache_home() / "images" / wanted.folder.name
-    archive = home / f"{wanted.digest[:16]}-{architecture}.tar"
+    archive = archive_of(wanted, architecture)
+    home = archive.parent
     if not archive.exists():
         with prepared(ctx, wanted, architecture) as context, tempfile.TemporaryDirectory(dir=home) as scratch:
             ctx.progress(f"building {wanted.image} for {architecture}")
@@ -41,6 +41,11 @@ def build(ctx: Context, wanted: Wanted, architecture: str) -> Path:
     ctx.progress("reading the built image")
     verify_architecture(read_archive(archive, wanted.image), architecture)
     return archive
+
+
+def archive_of(wanted: Wanted, architecture: str) -> Path:
+    """Where `build` keeps it, whether it is there yet or not."""
+    return cache_home() / "images" / wanted.folder.name / f"{wanted.digest[:16]}-{architecture}.tar"
 
 
 @contextmanager

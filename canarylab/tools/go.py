@@ -20,8 +20,19 @@ DOWNLOADED = "1.26.6"
 COMPILE_FLAGS = ("-trimpath", "-gcflags=all=-dwarf=false")
 """Without DWARF a cold build takes a quarter less processor time; nobody attaches a debugger to these."""
 
+_LINKED = "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}{{end}}"
+"""For `go list`: the module of a package, nothing for the standard library's and our own."""
 _LIST_SECONDS = 600.0
 _BUILD_SECONDS = 5400.0
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module that a program is compiled from, and where the module cache has its sources."""
+
+    path: str
+    version: str
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,17 @@ class Go:
         argv: list[str | Path] = [self.program, "list", *COMPILE_FLAGS, "-deps", "-f", "{{.Stale}}", *targets]
         listed = self.runner.run(argv, cwd=folder, env=environment, timeout=_LIST_SECONDS)
         return listed.stdout.split().count("true")
+
+    def modules(self, folder: Path, targets: Sequence[str]) -> set[Module]:
+        """Those that `targets` of the module in `folder` are compiled from."""
+        argv: list[str | Path] = [self.program, "list", "-deps", "-f", _LINKED, *targets]
+        listed = self.runner.run(argv, cwd=folder, env=self.environment(), timeout=_LIST_SECONDS).stdout.splitlines()
+        found = (line.split("\t") for line in listed if line)
+        return {Module(path, version, Path(source)) for path, version, source in found}
+
+    def root(self) -> Path:
+        """The folder that the toolchain was unpacked into."""
+        return Path(self.runner.run([self.program, "env", "GOROOT"], timeout=30, env=self.environment()).stdout.strip())
 
     def module_folder(self, folder: Path, module: str) -> Path:
         """Where the module cache has the sources of a module that `folder`'s go.mod pins."""

@@ -14,7 +14,7 @@ from canarylab import tasks
 from canarylab.providers.minikube import problems
 
 PACKAGE = Path(tasks.__file__).parent
-BARE = re.compile(r"\binvoke (up|plan|demo|teardown|status|watch|doctor|tunnel|images|env)\b[^`(]*")
+BARE = re.compile(r"\binvoke (up|plan|demo|teardown|status|watch|doctor|tunnel|images|programs|env)\b[^`(]*")
 
 WITHOUT_A_RUN = {
     "errors.py": {"invoke doctor"},  # raised for whatever the operating system refuses, with or without a run

@@ -1,4 +1,4 @@
-"""The programs of the benchmarks and pictures that need a cluster which is up, in their short form."""
+"""The node's programs as one file; the programs of benchmarks and pictures that need a cluster, in their short form."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ import time
 from pathlib import Path
 
 from tool import REPOSITORY, Ended, Tool
+
+from canarylab.cancel import Cancel
+from canarylab.providers.embedded.packs.index import Entry
+from canarylab.providers.embedded.packs.writing import inventory
+
+_MOST_PACKED = 500_000_000
+"""Bytes."""
 
 
 def _program(tool: Tool, *words: str) -> subprocess.CompletedProcess[str]:
@@ -41,3 +48,23 @@ def test_the_live_view_is_drawn(first_up: Ended, tool: Tool, tmp_path: Path) -> 
         said = watching.communicate(timeout=60)[1]
     assert picture.exists(), said
     assert picture.read_text().startswith("<svg")
+
+
+def _entries(build: Path) -> list[Entry]:
+    return [found.entry for found in inventory(build, "build", Cancel())]
+
+
+def test_the_real_build_is_packed_and_comes_out_as_it_was_in_an_empty_cache(
+    programs: Path, kubeconfig: Path, tmp_path: Path
+) -> None:
+    """Contents, links, devices, modes and owners of every file, without a cluster: half a minute to a minute."""
+    file, cache = tmp_path / "programs.pack", tmp_path / "cache"
+    packed = Tool("e2e-pack", kubeconfig).text("programs", "pack", str(file))
+    assert packed.returncode == 0, packed.stdout + packed.stderr
+    assert file.stat().st_size <= _MOST_PACKED
+    there = Tool("e2e-pack", kubeconfig, {"XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(tmp_path / "state")})
+    unpacked = there.text("programs", "unpack", str(file))
+    assert unpacked.returncode == 0, unpacked.stdout + unpacked.stderr
+    assert _entries(cache / "canarylab" / "node" / programs.name) == _entries(programs)
+    assert there.json("programs")["complete"]
+    assert all(there.json("programs")["images"].values())

@@ -12,11 +12,14 @@ from support.runs import context_of
 
 from canarylab import pins
 from canarylab.contract.playbook import ClusterSpec
+from canarylab.contract.provider import Infrastructure
 from canarylab.disks import Fault
 from canarylab.errors import MachineError
+from canarylab.images.build import archive_of
 from canarylab.providers.embedded import EmbeddedProvider, doctor
 from canarylab.providers.embedded.ceiling import AskedAndTaken, Ceiling, Host
-from canarylab.providers.embedded.programs.built import Built
+from canarylab.providers.embedded.programs.built import Built, built
+from canarylab.stages.kinds.image import ImageOptions, ImageStage
 
 GIB = 1 << 30
 
@@ -73,6 +76,34 @@ def test_with_root_and_apt_just_the_missing_packages_are_installed(bare, monkeyp
     doctor.install_packages(context_of(runner=runner))
     assert runner.commands[-1].endswith("--no-install-recommends buildah nftables")
     assert all(given["env"] == {"DEBIAN_FRONTEND": "noninteractive"} for given in runner.given)
+
+
+@pytest.mark.usefixtures("isolated_home")
+@pytest.mark.parametrize("there", [{"programs", "image"}, {"programs"}, {"image"}])
+def test_what_only_building_takes_is_installed_only_where_something_is_left_to_build(
+    bare, tmp_path, monkeypatch, there
+):
+    """On a machine where all was unpacked nothing is fetched: it may have no network."""
+    for name in ("apt-get", *(name for name in pins.host_programs() if name not in ("mmdebstrap", "buildah"))):
+        program(bare, name)
+    (tmp_path / "app").mkdir()
+    stage = ImageStage("image", ImageOptions(path="app", image="localhost/app:blue"))
+    runner = FakeRunner({"apt-get update -qq": "", "apt-get install": ""})
+    provider = EmbeddedProvider(ClusterSpec(profile="unit-test"))
+    ctx = context_of(stage, provider=provider, runner=runner, base=tmp_path)
+    archive = archive_of(stage.wanted(ctx), pins.architecture())
+    for path, is_there in {built().folder: "programs" in there, archive: "image" in there}.items():
+        if is_there:
+            path.mkdir(parents=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(Infrastructure, "require_host", lambda *_: None)
+    [finding] = doctor._programs(doctor.builds(ctx, built()))
+    provider.infrastructure.require_host(ctx)
+    assert finding.ok == (there == {"programs", "image"})
+    assert [line for line in runner.commands if "install" in line and "buildah mmdebstrap" in line] == runner.commands[
+        1:
+    ]
+    assert bool(runner.commands) == (not finding.ok)
 
 
 # -- findings ---------------------------------------------------------------------------------------------------------

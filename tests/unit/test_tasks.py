@@ -13,11 +13,12 @@ from unittest.mock import patch
 import pytest
 from invoke import Program
 
+from canarylab.errors import EXIT_FAILED
 from canarylab.paths import REPOSITORY
 
 TASKS = REPOSITORY / "canarylab" / "tasks.py"
-COMMANDS = {"up", "plan", "demo", "teardown", "status", "watch", "doctor", "tunnel", "images", "env"}
-SLOW = {"pydantic", "socksio", "rich", "sh", "httpx2", "requests", "supervisor"}
+COMMANDS = {"up", "plan", "demo", "teardown", "status", "watch", "doctor", "tunnel", "images", "programs", "env"}
+SLOW = {"backports", "pydantic", "socksio", "rich", "sh", "httpx2", "requests", "supervisor"}
 QUICK = {"canarylab", "canarylab.tasks"}
 """All of the package that a list of the commands may import."""
 OWN = """
@@ -182,3 +183,28 @@ def test_a_shell_can_complete_the_commands(shell):
     assert "--complete --" in invoke("--print-completion-script", shell).stdout
     assert {"up", "demo"} <= set(invoke("--complete", "--", "invoke ").stdout.split())
     assert "--playbook" in invoke("--complete", "--", "invoke up --").stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["programs"], (None, None)),
+        (["programs", "pack", "x.pack"], ("pack", "x.pack")),
+        (["programs", "unpack", "x.pack", "--profile", "other"], ("unpack", "x.pack")),
+        (["programs", "--profile", "other", "unpack", "x.pack"], ("unpack", "x.pack")),
+    ],
+)
+def test_programs_takes_an_action_and_a_file_or_neither(words, given, monkeypatch):
+    seen = []
+
+    def command(_options, action, file, _platform):
+        seen.append((action, file))
+        return EXIT_FAILED
+
+    monkeypatch.setattr("canarylab.commands.programs.programs", command)
+    assert invoke(*words).returncode == EXIT_FAILED
+    assert seen == [given]
+
+
+def test_a_pack_without_a_file_is_refused():
+    assert "'file'" in invoke("programs", "pack").stderr

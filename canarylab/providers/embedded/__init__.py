@@ -20,6 +20,7 @@ from canarylab.providers.embedded.infrastructure import HostInfrastructure
 from canarylab.providers.embedded.machine import Machine
 from canarylab.providers.embedded.machine_images import MachineImages
 from canarylab.providers.embedded.network import Network, Ranges, choose, reserved
+from canarylab.providers.embedded.packs.programs import ProgramPacks
 from canarylab.providers.embedded.programs.built import built
 from canarylab.providers.embedded.sources import PinnedSources
 from canarylab.tools import ip
@@ -38,6 +39,7 @@ class EmbeddedProvider(Provider):
     infrastructure = cached_property(HostInfrastructure)
     sources = PinnedSources()
     images = cached_property(MachineImages)
+    packs = ProgramPacks()
     access = cached_property(NetworkAccess)
 
     @classmethod

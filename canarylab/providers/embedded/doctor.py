@@ -13,6 +13,7 @@ from canarylab import disks, pins
 from canarylab.contract.provider import Finding
 from canarylab.disks import machine_trouble
 from canarylab.files import existing_parent
+from canarylab.images.build import archive_of
 from canarylab.paths import cache_home, state_home
 from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded.ceiling import Ceiling
@@ -20,6 +21,7 @@ from canarylab.providers.embedded.cgroups import ROOT as CGROUPS
 from canarylab.providers.embedded.cgroups import ControlGroups
 from canarylab.providers.embedded.network import NAME_PREFIX, name_of
 from canarylab.providers.embedded.programs.built import Built
+from canarylab.stages.kinds.image import ImageStage
 from canarylab.tools.runner import Result
 from canarylab.tools.supervisord import unfit
 
@@ -33,6 +35,8 @@ _RUN_BYTES = 3 * _GIB
 _MEMORY_BYTES = 3 * _GIB
 _CAPABILITIES = {21: "CAP_SYS_ADMIN", 12: "CAP_NET_ADMIN", 27: "CAP_MKNOD"}
 """Bits of the mask, and their names (linux/capability.h)."""
+_BUILDERS = ("buildah", "mmdebstrap")
+"""Host programs that only building takes: where all is built, or was unpacked, they needn't be there."""
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -43,7 +47,7 @@ _INOTIFY_OF_SIDECAR = 3
 
 def findings(ctx: Context, built: Built, spec: ClusterSpec) -> list[Finding]:
     """Everything that `up` needs, cheapest first; with `internet`, what letting the machine out takes."""
-    found = [_system(), _architecture(), _root(ctx.command("up")), *_capabilities(), *_programs()]
+    found = [_system(), _architecture(), _root(ctx.command("up")), *_capabilities(), *_programs(builds(ctx, built))]
     found += [*_size(ctx, spec), *_disks(built), *_state_folder(ctx), _control_groups()]
     found.append(_inotify())
     if spec.internet:
@@ -80,13 +84,22 @@ def _capabilities() -> list[Finding]:
     return [Finding("capabilities", not missing, f"missing: {', '.join(missing)}" if missing else "complete", remedy)]
 
 
-def missing_packages() -> list[str]:
-    """The Debian packages that would have to be installed on the host."""
-    return sorted({package for program, package in pins.host_programs().items() if not shutil.which(program)})
+def builds(ctx: Context, built: Built) -> bool:
+    """Whether there is anything left to build of what the playbook needs: the programs, or one of its images."""
+    stages = (stage for stage in ctx.playbook.stages if isinstance(stage, ImageStage))
+    return not built.is_complete or not all(
+        archive_of(stage.wanted(ctx), pins.architecture()).exists() for stage in stages
+    )
 
 
-def _programs() -> list[Finding]:
-    missing = missing_packages()
+def missing_packages(building: bool = True) -> list[str]:
+    """The Debian packages that would have to be installed on the host, those for building among them if it builds."""
+    needed = {name: of for name, of in pins.host_programs().items() if building or name not in _BUILDERS}
+    return sorted({package for program, package in needed.items() if not shutil.which(program)})
+
+
+def _programs(building: bool = True) -> list[Finding]:
+    missing = missing_packages(building)
     if not missing:
         return [Finding("host programs", True, "present")]
     if shutil.which("apt-get"):
@@ -97,9 +110,9 @@ def _programs() -> list[Finding]:
     return [Finding("host programs", False, f"missing: {names}", remedy)]
 
 
-def install_packages(ctx: Context) -> None:
+def install_packages(ctx: Context, building: bool = True) -> None:
     """Install what is missing, where there is apt and this is root; otherwise the findings say so."""
-    missing = missing_packages()
+    missing = missing_packages(building)
     if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
         return
     ctx.progress(f"installing {', '.join(missing)} (Debian packages)")

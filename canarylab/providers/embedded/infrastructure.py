@@ -41,7 +41,7 @@ class HostInfrastructure(Infrastructure):
     def require_host(self, ctx: Context) -> None:
         """As every provider; then install what it lacks."""
         super().require_host(ctx)
-        doctor.install_packages(ctx)
+        doctor.install_packages(ctx, doctor.builds(ctx, built()))
 
     def stages(self) -> Sequence[Stage[Any, Any]]:
         return (
