@@ -547,8 +547,14 @@ class TestTraffic:
         said = refused(stage, 0, served_at=against(once))
         assert "traffic: not one request failed: expected 0 failed, saw 1 of 300 failed" in said
 
+    def test_where_there_is_no_time_for_so_many_fewer_are_asked_and_that_is_said(self, stage: Stage):
+        run(stage, 5, timeout=2, requests=100_000)
+        notices = [event.message for event in stage.events if isinstance(event, Notice)]  # type: ignore[attr-defined]
+        [said] = [message for message in notices if "instead of 100,000" in message]
+        assert re.search(r"answers/s, and [12] s for this host: [\d,]+ requests instead", said)
+
     def test_a_deadline_that_is_too_near_says_how_far_it_came(self, stage: Stage):
-        said = refused(stage, 5, timeout=0.2, requests=100_000)
+        said = refused(stage, 5, timeout=0.01, requests=100_000)
         assert wrong(stage) == ["traffic"]
         assert re.search(r"only [\d,]+ of [\d,]+ requests were answered in time", said), (
             "of the measurement, or the look before it"

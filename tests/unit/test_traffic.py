@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socketserver
 import threading
 import time
@@ -26,6 +27,7 @@ from canarylab.cancel import Cancel
 from canarylab.demo.traffic import client
 from canarylab.demo.traffic.client import Target, likely_cause
 from canarylab.demo.traffic.measure import CONCURRENCY, GIVE_UP_AFTER, Measurement, measure
+from canarylab.demo.traffic.pace import Pace
 from canarylab.errors import CancelledError, ExpectationError
 
 STATUS = "invoke status --playbook mine"
@@ -47,8 +49,8 @@ def tls(server: LoopbackServer, host: str = HOST) -> Target:
 
 def ask(target: Target, requests: int, *, seconds: float = 30, timeout: float = 5, concurrency: int = CONCURRENCY):
     deadline = time.monotonic() + seconds
-    options = {"timeout": timeout, "concurrency": concurrency, "status": STATUS}
-    return measure(target, requests, deadline=deadline, cancel=Cancel(), **options)
+    pace = Pace(concurrency, timeout)
+    return measure(target, requests, deadline=deadline, cancel=Cancel(), status=STATUS, pace=pace)
 
 
 def every_fourth_is_canary(seen: Seen) -> bytes:
@@ -336,3 +338,39 @@ class TestQuestions:
 def test_a_measurement_without_answers_has_no_latency():
     nothing = Measurement(Target("127.0.0.1", 80, HOST))
     assert (nothing.percentile(99), nothing.rate, nothing.commonest_failure) == (0.0, 0.0, "")
+
+
+class TestSlowCluster:
+    """A server that takes one request at a time, so that of many at once most would come too late."""
+
+    @staticmethod
+    def one_after_the_other(_: Seen) -> bytes:
+        time.sleep(0.03)  # nothing else is served meanwhile
+        return answer()
+
+    def test_no_more_are_asked_at_once_than_are_answered_in_time(self):
+        pace = Pace(16, 0.3)
+        with LoopbackServer(self.one_after_the_other) as server:
+            deadline = time.monotonic() + 30
+            measured = measure(http(server), 60, deadline=deadline, cancel=Cancel(), status=STATUS, pace=pace)
+        assert (measured.requests, measured.failed) == (60, 0)
+        assert pace.at_once <= 4
+        assert re.fullmatch(r"answers took 0\.\d s: \d at once instead of 16", str(pace))
+
+    def test_one_that_answers_soon_is_asked_as_much_as_may_be(self):
+        pace = Pace(16, 5)
+        with LoopbackServer(every_fourth_is_canary) as server:
+            deadline = time.monotonic() + 30
+            measure(http(server), 60, deadline=deadline, cancel=Cancel(), status=STATUS, pace=pace)
+        assert (pace.at_once, str(pace)) == (16, "")
+
+    def test_one_that_is_lost_counts(self):
+        with LoopbackServer(alternating(*(answer(),) * 9, SILENCE)) as server:
+            assert ask(http(server), 50, timeout=0.2).failures == {"timeout": 5}
+
+    def test_where_nobody_answers_it_is_given_up_soon(self):
+        began = time.monotonic()
+        with LoopbackServer(lambda _: SILENCE) as server, pytest.raises(ExpectationError) as raised:
+            ask(http(server), 500, timeout=1)
+        assert "requests all failed: timeout" in raised.value.what
+        assert time.monotonic() - began < 3.5

@@ -173,7 +173,7 @@ class _Scene:
     def traffic(self, proxies: Proxies, view: RolloutView, *, thoroughly: bool) -> Iterator[Claim]:
         """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
         options, deadline = self.options, min(self.ctx.deadline, time.monotonic() + self.options.timeout)
-        measurements = HostMeasurements(self.ctx, view, proxies, self._backends(), deadline)
+        measurements = HostMeasurements(self.ctx, view, proxies, self._backends(), deadline, len(self.hosts))
         before = mirrored.count(self.ctx, view) if options.mirrored else 0
         for target in self.hosts:
             yield _share(measurements, target, options, thoroughly=thoroughly)

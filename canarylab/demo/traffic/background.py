@@ -18,13 +18,17 @@ from canarylab.contract.step import Claim, LeftOpen, Session
 from canarylab.demo.traffic.client import REQUEST_TIMEOUT, Target, ask_once
 from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.error_rate import none_failed
+from canarylab.demo.traffic.pace import Pace
 from canarylab.demo.traffic.timeline import Period, Timeline
 from canarylab.demo.waiting import ask_until
+from canarylab.events import Notice
 
 NAME = "traffic"
 """What it is called in the session."""
 _AT_ONCE = 64
 """More requests than this are never under way; if answers are so slow, the rate drops."""
+_MOMENT = 0.02
+"""Seconds between two looks whether there is a place again."""
 
 
 class Background(LeftOpen):
@@ -38,13 +42,15 @@ class Background(LeftOpen):
         self.expected_error_rate = 0.0
         self._targets = tuple(targets)
         self._interval = 1 / rate
-        self._timeout = timeout
+        self.pace = Pace(_AT_ONCE, timeout)
         self._crash: BaseException | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="background-traffic", daemon=True)
         self._thread.start()
 
     def conclude(self, ctx: Context) -> list[Claim]:
+        if late := str(self.pace):
+            ctx.emit(Notice(f"background traffic: {late}"))
         claim = none_failed(self.stop(), "background traffic: not one request failed on the way", why_failed(ctx))
         if self.expected_error_rate > 0:
             last = f"the last `expect-error-rate` expected {self.expected_error_rate:g} %"
@@ -78,20 +84,24 @@ class Background(LeftOpen):
             self._crash = crash
 
     async def _stream(self) -> None:
-        places = asyncio.Semaphore(_AT_ONCE)
-        turns = itertools.cycle(self._targets)
+        turns, under_way = itertools.cycle(self._targets), set[asyncio.Task[None]]()
         due = time.monotonic()
-        async with asyncio.TaskGroup() as under_way:
+        async with asyncio.TaskGroup() as group:
             while not self._ending.is_set():
-                await places.acquire()
-                request = under_way.create_task(self._ask(next(turns)))
-                request.add_done_callback(lambda _: places.release())
+                if len(under_way) >= self.pace.at_once:
+                    await asyncio.sleep(_MOMENT)
+                    continue
+                request = group.create_task(self._ask(next(turns)))
+                under_way.add(request)
+                request.add_done_callback(under_way.discard)
                 # Late by more than a moment, say after the machine slept: don't make up for it in one burst.
                 due = max(due + self._interval, time.monotonic() - 1)
                 await asyncio.sleep(due - time.monotonic())
 
     async def _ask(self, target: Target) -> None:
-        self.timeline.count(target, await ask_once(target, self._timeout))
+        asked = time.monotonic()
+        self.timeline.count(target, await ask_once(target, self.pace.timeout))
+        self.pace.took(time.monotonic() - asked)
 
 
 def note(session: Session, what: str) -> None:

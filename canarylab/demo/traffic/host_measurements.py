@@ -9,6 +9,7 @@ gateway's own counters say it, which count everybody's requests on the same rout
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,8 @@ from canarylab.contract.step import Claim
 from canarylab.demo.traffic.answers import miss_notice, plausible, share
 from canarylab.demo.traffic.client import Target
 from canarylab.demo.traffic.diagnosis import request_of, why_failed
-from canarylab.demo.traffic.measure import Measurement, measure
+from canarylab.demo.traffic.measure import Measurement, measure, usual_pace
+from canarylab.demo.traffic.pace import Pace
 from canarylab.demo.traffic.statistics import attempts
 from canarylab.demo.waiting import ask_until
 from canarylab.errors import ExpectationError, StageError
@@ -30,6 +32,8 @@ from canarylab.rollouts.view import RolloutView
 
 _PROBE = 100
 """Requests in one look whether the gateway routes by the new weights yet."""
+_SPENT = 0.5
+"""The part of a host's time that its first measurement may take: one that misses is measured again."""
 _SETTLE_SECONDS = 10.0
 _COUNTED_SECONDS = 2.0
 """How long a gateway may take to have counted what it has answered."""
@@ -44,14 +48,17 @@ class HostMeasurements:
     proxies: Proxies
     backends: Backends
     deadline: float
+    hosts: int = 1
+    """How many are to be measured until then."""
     taken: list[Measurement] = field(default_factory=list)
     _silent: set[Target] = field(default_factory=set)
     """Hosts whose answers don't say who gave them."""
+    _pace: Pace = field(default_factory=usual_pace)
 
     def share(self, target: Target, percent: int, requests: int) -> Claim:
         """The canary's share at one host, once it is believed, or the rule gives it up; each miss is said at once."""
         self._settle(target, percent)
-        first, *again = attempts(requests)
+        first, *again = attempts(self._affordable(target, requests))
         taken = [self.measure(target, first)]
         for more in again:
             claim = share(taken, percent, self.view)
@@ -60,6 +67,17 @@ class HostMeasurements:
             self.ctx.emit(Notice(miss_notice(taken[-1], percent, self.view, more)))
             taken.append(self.measure(target, more))
         return share(taken, percent, self.view)
+
+    def _affordable(self, target: Target, requests: int) -> int:
+        """Fewer where answers come so slowly that there is no time for as many at each host that is left."""
+        seconds, self.hosts = max(0.0, self.deadline - time.monotonic()) / max(1, self.hosts), self.hosts - 1
+        rate = self.taken[-1].rate
+        fits = max(_PROBE, int(rate * seconds * _SPENT))
+        if fits >= requests:
+            return requests
+        few = f"{fits:,} requests instead of {requests:,}"
+        self.ctx.emit(Notice(f"{target}: {rate:.1f} answers/s, and {seconds:.0f} s for this host: {few}"))
+        return fits
 
     def glance(self, target: Target, percent: int, requests: int) -> Claim:
         """The same from a few requests, for what is known to be wrong elsewhere."""
@@ -106,7 +124,12 @@ class HostMeasurements:
     def _asked(self, target: Target, requests: int) -> Measurement:
         self.ctx.progress(f"{target}: {requests:,} requests")
         status, why = self.ctx.command("status"), why_failed(self.ctx)
-        measured = measure(target, requests, deadline=self.deadline, cancel=self.ctx.cancel, status=status, why=why)
+        before = str(self._pace)
+        measured = measure(
+            target, requests, deadline=self.deadline, cancel=self.ctx.cancel, status=status, why=why, pace=self._pace
+        )
+        if (said := str(self._pace)) and said != before:
+            self.ctx.emit(Notice(f"{target}: {said}"))
         self.taken.append(measured)
         return measured
 

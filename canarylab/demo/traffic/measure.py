@@ -14,17 +14,22 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from canarylab.cancel import Cancel
 from canarylab.demo.traffic.client import REQUEST_TIMEOUT, Answer, Connection, Target, Why, likely_cause
+from canarylab.demo.traffic.pace import Pace
 from canarylab.errors import ExpectationError
 
 CONCURRENCY = 16
 GIVE_UP_AFTER = 20
 """If that many requests fail at the start, the rest would, too."""
+_GIVE_UP_AFTER_TIMEOUTS = 2
+"""So do those after the ones that waited in vain for so many times the longest time."""
+_MOMENT = 0.02
+"""Seconds between two looks whether there is a place."""
 _SAMPLES = 5
 
 
@@ -108,21 +113,20 @@ def measure(
     deadline: float,
     cancel: Cancel,
     status: str,
-    concurrency: int = CONCURRENCY,
-    timeout: float = REQUEST_TIMEOUT,
+    pace: Pace | None = None,
     why: Why = likely_cause,
 ) -> Measurement:
     """Send so many requests and count the answers.
 
-    `deadline` is a point of time.monotonic() for all of them, `timeout` is in seconds for each; `status` is the command
-    that shows the gateway. Raises
-    ExpectationError at the deadline or when none of the first requests succeeds, CancelledError on Ctrl-C.
+    `deadline` is a point of time.monotonic() for all of them, `pace` says how many are under way at once and how long
+    each may take; `status` is the command that shows the gateway. Raises ExpectationError at the deadline or when none
+    of the first requests succeeds, CancelledError on Ctrl-C.
     """
     cancel.check()
-    measured, began, turns = Measurement(target), time.monotonic(), iter(range(requests))
-    workers = [_ask(measured, turns, began, timeout) for _ in range(min(concurrency, requests))]
+    asking = _Asking(Measurement(target), pace or usual_pace(), requests)
+    measured, began = asking.measured, asking.began
     try:
-        asyncio.run(_until(deadline, cancel, workers))
+        asyncio.run(_until(deadline, cancel, asking.all()))
     except TimeoutError as late:
         measured.seconds = time.monotonic() - began
         raise ExpectationError(
@@ -140,22 +144,49 @@ def measure(
     return measured
 
 
-async def _ask(measured: Measurement, turns: Iterator[int], began: float, timeout: float) -> None:
-    """Take one of the turns after the other, until there is none left or no use in it."""
-    target = measured.target
-    with contextlib.closing(Connection(target)) as connection:
-        for _ in turns:
-            asked = time.monotonic()
-            answer = await connection.ask(last=target.tls or target.by_connection, timeout=timeout)
-            now = time.monotonic()
-            measured.count(answer, now - asked, now - began)
-            if measured.failed == measured.requests >= GIVE_UP_AFTER:
-                break
+def usual_pace() -> Pace:
+    """For a cluster of which nothing is known yet."""
+    return Pace(CONCURRENCY, REQUEST_TIMEOUT)
 
 
-async def _until(deadline: float, cancel: Cancel, workers: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Let them work, ended by the deadline (TimeoutError) or by Ctrl-C (asyncio.CancelledError)."""
-    work, loop = asyncio.gather(*workers), asyncio.get_running_loop()
+@dataclass
+class _Asking:
+    """As many workers as the pace may have places for, which take one turn after the other."""
+
+    measured: Measurement
+    pace: Pace
+    turns: int
+    began: float = field(default_factory=time.monotonic)
+
+    async def all(self) -> None:
+        await asyncio.gather(*(self._work(place) for place in range(min(self.pace.most, self.turns))))
+
+    async def _work(self, place: int) -> None:
+        """Until no turn is left, or no use in it."""
+        target = self.measured.target
+        with contextlib.closing(Connection(target)) as connection:
+            while self.turns and not self._is_hopeless():
+                if place >= self.pace.at_once:
+                    await asyncio.sleep(_MOMENT)
+                    continue
+                self.turns -= 1
+                asked = time.monotonic()
+                answer = await connection.ask(last=target.tls or target.by_connection, timeout=self.pace.timeout)
+                now = time.monotonic()
+                self.measured.count(answer, now - asked, now - self.began)
+                self.pace.took(now - asked)
+
+    def _is_hopeless(self) -> bool:
+        """Whether so many were asked, or for so long, and not one succeeded."""
+        if not self.measured.requests or self.measured.failed < self.measured.requests:
+            return False
+        waited = time.monotonic() - self.began >= _GIVE_UP_AFTER_TIMEOUTS * self.pace.timeout
+        return waited or self.measured.failed >= GIVE_UP_AFTER
+
+
+async def _until(deadline: float, cancel: Cancel, asking: Coroutine[Any, Any, None]) -> None:
+    """Let them ask, ended by the deadline (TimeoutError) or by Ctrl-C (asyncio.CancelledError)."""
+    work, loop = asyncio.ensure_future(asking), asyncio.get_running_loop()
 
     def interrupt() -> None:
         with contextlib.suppress(RuntimeError):  # the loop may have ended at this very moment
