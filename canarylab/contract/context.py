@@ -75,6 +75,10 @@ class Context:
         """Seconds until the deadline, never less than a moment, so that it can serve as a timeout."""
         return max(0.1, self.deadline - time.monotonic())
 
+    def patient(self, seconds: float) -> float:
+        """A time limit as the playbook's `patience` makes it."""
+        return seconds * self.playbook.cluster.patience
+
     def progress(self, message: str, done: int | None = None, total: int | None = None) -> None:
         """Report what the stage is doing now, `done` of `total` where the amount of work is known."""
         self.emit(StageProgress(self.stage, message, done, total))

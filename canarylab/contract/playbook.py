@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,6 +83,12 @@ class ClusterSpec(BaseModel):
     context: str | None = Field(None, description="existing: the kubeconfig context to use")
     registry: str | None = Field(None, description="existing: the registry that images are pushed to")
     internet: bool = Field(False, description="embedded: let the cluster reach beyond this host")
+    patience: float = Field(
+        1,
+        ge=1,
+        le=100,
+        description="what time limits are multiplied by: on a machine that is so many times as slow",
+    )
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,10 @@ class Limits:
 
     deadline: float
     retries: int
+
+    def patient(self, patience: float) -> Limits:
+        """The same on a machine that is so many times as slow."""
+        return replace(self, deadline=self.deadline * patience)
 
 
 class StageHead(BaseModel):

@@ -58,7 +58,7 @@ def wait_for(
             said = words
         return None if cause and cause.permanent and (cause.halts or not _awaits_failure(open_ones)) else words
 
-    deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
+    deadline = min(ctx.deadline, ctx.cancel.now() + ctx.patient(timeout))
     if watched:
         ctx.cluster.wait(watched, check, deadline=deadline, cancel=ctx.cancel)
     else:
@@ -73,7 +73,7 @@ def _awaits_failure(claims: Iterable[Claim]) -> bool:
 
 def ask_until(ctx: Context, ask: Callable[[], T], enough: Callable[[T], bool], timeout: float) -> T:
     """What was answered last: once that is enough, or after `timeout` seconds. For what no claim is made of."""
-    deadline = min(ctx.deadline, ctx.cancel.now() + timeout)
+    deadline = min(ctx.deadline, ctx.cancel.now() + ctx.patient(timeout))
     while not enough(answer := ask()) and ctx.cancel.now() < deadline:
         ctx.cancel.sleep(_ASK_AGAIN)
     return answer

@@ -24,10 +24,11 @@ def with_infrastructure(playbook: Playbook, provider: Provider) -> Playbook:
     names = tuple(stage.name for stage in below)
     _refuse_taken_names(playbook, names)
     _refuse_unknown_needs(playbook, names)
+    limits = {stage.name: Limits(stage.default_deadline, stage.default_retries) for stage in below} | playbook.limits
     return dataclasses.replace(
         playbook,
         stages=(*below, *_attached(playbook.stages, below, provider.images.needs)),
-        limits={stage.name: Limits(stage.default_deadline, stage.default_retries) for stage in below} | playbook.limits,
+        limits={name: each.patient(playbook.cluster.patience) for name, each in limits.items()},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ def find_playbook(name: str, folder: Path = PLAYBOOKS) -> Path:
         remedy = f"{did_you_mean(name, known)}; or give a path"
         raise UsageError(f"there is no playbook {name!r} in {folder}", remedy=remedy)
     return known[name]
+
+
+PATIENCE = "CANARYLAB_PATIENCE"
+"""The environment's variable in place of the playbook's `patience`."""
 
 
 def load(path: Path, *, extensions: Extensions | None = None, **given: str | None) -> Playbook:
@@ -88,8 +93,19 @@ def overridden(
             ) from error
     if provider is not None and provider not in extensions.providers:
         raise UsageError(f"there is no provider {provider!r}", remedy=did_you_mean(provider, extensions.providers))
-    given = {"profile": profile, "provider": provider, "context": context}
+    given = {"profile": profile, "provider": provider, "context": context, "patience": _patience()}
     return cluster.model_copy(update={key: value for key, value in given.items() if value is not None})
+
+
+def _patience() -> float | None:
+    """What the user's environment says instead of the playbook. Raises UsageError for what can't be."""
+    if not (written := os.environ.get(PATIENCE)):
+        return None
+    try:
+        return ClusterSpec.model_validate({"profile": "any", "patience": written}).patience
+    except ValueError as error:
+        what = f"{PATIENCE}={written!r} isn't a number from 1 to 100"
+        raise UsageError(what, remedy=f"export {PATIENCE}=5, say, on a machine that is five times as slow") from error
 
 
 def _refuse_twins(parts: Sequence[Part]) -> None:

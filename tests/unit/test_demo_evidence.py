@@ -141,6 +141,14 @@ class TestAllLayersAgree:
             "what didn't change isn't said again"
         )
 
+    @pytest.mark.parametrize("patience", [1, 3])
+    def test_with_patience_it_is_asked_for_longer(self, stage: Stage, time: FakeTime, patience: int):
+        cluster = stage.ctx.playbook.cluster.model_copy(update={"patience": patience})
+        stage.ctx.playbook = replace(stage.ctx.playbook, cluster=cluster)
+        time.tick, stage.world.mesh.late = 0, 100_000
+        refused(stage, 5)
+        assert 15 * patience <= time.slept <= 15 * patience + 1
+
     def test_a_weight_that_differs_from_the_canarys_share_is_the_status_alone(self, stage: Stage):
         stage.world.weight, stage.world.mesh.routed = 5, 0
         run(stage, 0, weight=5)

@@ -140,6 +140,25 @@ def test_a_profile_that_cannot_be_is_a_usage_error_that_says_the_rule(folder, pr
     assert not isinstance(caught.value, PlaybookError)
 
 
+def test_patience_multiplies_the_deadline_of_every_stage_and_the_environment_comes_first(folder, monkeypatch):
+    plain = loaded(folder, VALID)
+    patient = loaded(folder, VALID.replace("cluster: {", "cluster: {patience: 2, "))
+    monkeypatch.setenv("CANARYLAB_PATIENCE", "3.5")
+    assert loaded(folder, VALID).cluster.patience == 3.5
+    usual, longer = (with_infrastructure(each, infrastructure()).limits for each in (plain, patient))
+    assert {name: limits.deadline for name, limits in longer.items()} == {
+        name: 2 * limits.deadline for name, limits in usual.items()
+    }
+    assert {limits.retries for limits in longer.values()} == {limits.retries for limits in usual.values()}
+
+
+@pytest.mark.parametrize("written_as", ["0.5", "101", "much", "nan"])
+def test_patience_that_cannot_be_is_a_usage_error(folder, monkeypatch, written_as):
+    monkeypatch.setenv("CANARYLAB_PATIENCE", written_as)
+    with pytest.raises(UsageError, match="isn't a number from 1 to 100"):
+        loaded(folder, VALID)
+
+
 def test_an_unknown_provider_is_a_usage_error_that_names_the_known(folder):
     with pytest.raises(UsageError, match="did you mean minikube\\? known: embedded, minikube"):
         load(written(folder, VALID), provider="minicube", extensions=EXTENSIONS)

@@ -214,14 +214,28 @@ class TestCancelling:
             return answer()
 
         with LoopbackServer(interrupt) as server, pytest.raises(CancelledError):
-            measure(http(server), 10**9, deadline=time.monotonic() + 30, cancel=cancel, status=STATUS)
+            measure(
+                http(server),
+                10**9,
+                deadline=time.monotonic() + 30,
+                cancel=cancel,
+                status=STATUS,
+                pace=Pace(CONCURRENCY, 5),
+            )
 
     def test_nothing_is_sent_after_ctrl_c(self):
         cancel = Cancel()
         cancel.set()
         with LoopbackServer(lambda _: answer()) as server:
             with pytest.raises(CancelledError):
-                measure(http(server), 100, deadline=time.monotonic() + 30, cancel=cancel, status=STATUS)
+                measure(
+                    http(server),
+                    100,
+                    deadline=time.monotonic() + 30,
+                    cancel=cancel,
+                    status=STATUS,
+                    pace=Pace(CONCURRENCY, 5),
+                )
             assert server.seen.requests == []
 
 

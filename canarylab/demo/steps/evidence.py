@@ -172,7 +172,8 @@ class _Scene:
 
     def traffic(self, proxies: Proxies, view: RolloutView, *, thoroughly: bool) -> Iterator[Claim]:
         """The fourth layer. Where another one is wrong already, a few requests say on whose side the traffic is."""
-        options, deadline = self.options, min(self.ctx.deadline, time.monotonic() + self.options.timeout)
+        options = self.options
+        deadline = min(self.ctx.deadline, time.monotonic() + self.ctx.patient(options.timeout))
         measurements = HostMeasurements(self.ctx, view, proxies, self._backends(), deadline, len(self.hosts))
         before = mirrored.count(self.ctx, view) if options.mirrored else 0
         for target in self.hosts:

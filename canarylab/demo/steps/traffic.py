@@ -11,10 +11,10 @@ from canarylab.contract.context import Context
 from canarylab.contract.step import Claim, Session, Step
 from canarylab.demo.preconditions import misplaced
 from canarylab.demo.traffic.background import NAME, Background
-from canarylab.demo.traffic.client import Target, likely_cause
+from canarylab.demo.traffic.client import REQUEST_TIMEOUT, Target, likely_cause
 from canarylab.demo.traffic.diagnosis import why_failed
 from canarylab.demo.traffic.gateway import HostsOptions, targets
-from canarylab.demo.traffic.measure import GIVE_UP_AFTER, measure
+from canarylab.demo.traffic.measure import GIVE_UP_AFTER, measure, usual_pace
 from canarylab.errors import ExpectationError
 
 _PROBE_SECONDS = 30.0
@@ -54,7 +54,7 @@ class Traffic(Step):
         hosts = targets(ctx, self.options)
         for target in hosts:
             _settle(ctx, target)
-        session.leave(NAME, Background(hosts, self.options.rate))
+        session.leave(NAME, Background(hosts, self.options.rate, ctx.patient(REQUEST_TIMEOUT)))
         names = ", ".join(map(str, hosts))
         self.report(ctx, [Claim("background traffic", "every host answers", names, holds=True)])
 
@@ -71,13 +71,16 @@ def _settle(ctx: Context, target: Target) -> None:
     Raises ExpectationError with the likely cause if that takes too long and none succeeds. If only some fail then, the
     traffic begins, and the step that stops it reports them.
     """
-    end = ctx.cancel.now() + _SETTLE_SECONDS
+    end, pace = ctx.cancel.now() + ctx.patient(_SETTLE_SECONDS), usual_pace(ctx)
     while True:
-        deadline = time.monotonic() + _PROBE_SECONDS
+        deadline = time.monotonic() + ctx.patient(_PROBE_SECONDS)
         try:
             why = why_failed(ctx) if ctx.cancel.now() > end else likely_cause
             status = ctx.command("status")
-            failed = measure(target, GIVE_UP_AFTER, deadline=deadline, cancel=ctx.cancel, status=status, why=why).failed
+            measured = measure(
+                target, GIVE_UP_AFTER, deadline=deadline, cancel=ctx.cancel, status=status, why=why, pace=pace
+            )
+            failed = measured.failed
             if not failed or ctx.cancel.now() > end:
                 return
         except ExpectationError:

@@ -48,7 +48,7 @@ def why_failed(ctx: Context) -> Why:
     def why(kind: str, target: Target) -> str:
         found = _no_gateway(ctx, target) if kind in (REFUSED, TIMEOUT) else None
         found = found or unanswered(
-            ctx, request_of(target), _AS_CAUSES_SAY.get(kind, kind), REQUEST_TIMEOUT, target.gateway
+            ctx, request_of(target), _AS_CAUSES_SAY.get(kind, kind), ctx.patient(REQUEST_TIMEOUT), target.gateway
         )
         return f"{found.why}; {found.remedy}" if found else likely_cause(kind, target)
 

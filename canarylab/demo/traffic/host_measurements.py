@@ -53,7 +53,10 @@ class HostMeasurements:
     taken: list[Measurement] = field(default_factory=list)
     _silent: set[Target] = field(default_factory=set)
     """Hosts whose answers don't say who gave them."""
-    _pace: Pace = field(default_factory=usual_pace)
+    _pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pace = usual_pace(self.ctx)
 
     def share(self, target: Target, percent: int, requests: int) -> Claim:
         """The canary's share at one host, once it is believed, or the rule gives it up; each miss is said at once."""
@@ -85,7 +88,7 @@ class HostMeasurements:
 
     def _settle(self, target: Target, percent: int) -> None:
         """Ask until the answers look right, for some seconds at most; otherwise the measurement will show it."""
-        end = self.ctx.cancel.now() + _SETTLE_SECONDS
+        end = self.ctx.cancel.now() + self.ctx.patient(_SETTLE_SECONDS)
 
         def done(seen: Measurement) -> bool:
             return plausible(seen, percent, self.view) and (not target.by_connection or self._everybody(seen))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canarylab.cancel import Cancel
+from canarylab.contract.context import Context
 from canarylab.demo.traffic.client import REQUEST_TIMEOUT, Answer, Connection, Target, Why, likely_cause
 from canarylab.demo.traffic.pace import Pace
 from canarylab.errors import ExpectationError
@@ -113,7 +114,7 @@ def measure(
     deadline: float,
     cancel: Cancel,
     status: str,
-    pace: Pace | None = None,
+    pace: Pace,
     why: Why = likely_cause,
 ) -> Measurement:
     """Send so many requests and count the answers.
@@ -123,7 +124,7 @@ def measure(
     of the first requests succeeds, CancelledError on Ctrl-C.
     """
     cancel.check()
-    asking = _Asking(Measurement(target), pace or usual_pace(), requests)
+    asking = _Asking(Measurement(target), pace, requests)
     measured, began = asking.measured, asking.began
     try:
         asyncio.run(_until(deadline, cancel, asking.all()))
@@ -144,9 +145,9 @@ def measure(
     return measured
 
 
-def usual_pace() -> Pace:
+def usual_pace(ctx: Context) -> Pace:
     """For a cluster of which nothing is known yet."""
-    return Pace(CONCURRENCY, REQUEST_TIMEOUT)
+    return Pace(CONCURRENCY, ctx.patient(REQUEST_TIMEOUT))
 
 
 @dataclass
