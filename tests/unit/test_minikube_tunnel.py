@@ -443,6 +443,33 @@ def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
 
 
 @linux
+def test_a_tunnel_that_its_keeper_left_is_still_ours_and_is_ended(real, monkeypatch):
+    """Its keeper was killed, with its supervisor, before it could end it."""
+    _, ctx = real
+    left = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
+    left.stdout.readline()
+    KeeperReport(left.pid, processes.find(ctx.runner, left.pid).started).save(ctx.paths.root)
+    assert ACCESS.tunnel_stop(ctx)[0] == Removal("tunnel process", "removed")
+    assert left.wait(10) == 0
+    left.communicate()
+
+
+@linux
+def test_one_that_does_not_end_stays_known_as_ours(real, monkeypatch):
+    _, ctx = real
+    report = KeeperReport(os.getpid(), processes.find(ctx.runner, os.getpid()).started)
+    report.save(ctx.paths.root)
+    ours = processes.find(ctx.runner, os.getpid())
+    monkeypatch.setattr(tunnel_owners, "own_tunnel", lambda *_: ours)
+    monkeypatch.setattr(processes, "end", lambda *_: False)
+    with pytest.raises(StageError, match="which this tool started, doesn't end"):
+        tunnel_start.stop_keeper(ctx)
+    assert KeeperReport.load(ctx.paths.root) == report
+    KeeperReport.forget(ctx.paths.root)
+    monkeypatch.setattr(tunnel_owners, "own_tunnel", lambda *_: None)
+
+
+@linux
 def test_what_a_killed_tunnel_left_is_taken_back(real):
     world, ctx = real
     write_registry((PROFILE, 99999999, VM))
