@@ -30,6 +30,9 @@ _WAIT_SECONDS = 360.0
 _LEAST_SECONDS = 60.0
 """With less time than that it isn't started over: it would only be half made again."""
 _UNPAUSE_SECONDS = 120.0
+_LOOKS_AGAIN = 3
+_LOOK_AGAIN_SECONDS = 5.0
+"""Before each of them. minikube says `Stopped` of an API server, too, that only has too little of a processor."""
 _ACTIONS: dict[Condition, Action] = {
     **dict.fromkeys(("missing", "half-made"), "create"),
     **dict.fromkeys(("stopped", "paused"), "start"),
@@ -96,6 +99,8 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
 
     def apply(self, ctx: Context, observed: ClusterState) -> None:
         leftover_processes.await_other_start(ctx)
+        if observed.condition == "broken" and _settled_condition(ctx) != "broken":
+            observed = self.observe(ctx)
         if observed.differs:
             self._recreate(ctx, observed.differs)
         elif observed.condition == "missing":
@@ -138,7 +143,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         try:
             self._create(ctx)
         except StageError as error:
-            if ctx.remaining < _LEAST_SECONDS or condition_of(nodes(ctx))[0] == "running":
+            if ctx.remaining < _LEAST_SECONDS or _settled_condition(ctx) == "running":
                 raise
             self._start_over(ctx, error.what)
 
@@ -228,3 +233,14 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             "node": ", ".join(profile.addresses),
             "services": profile.service_range,
         }
+
+
+def _settled_condition(ctx: Context) -> Condition:
+    """How the nodes are: what looks broken is expensive to mend, so one look isn't enough to say that it is."""
+    for _ in range(_LOOKS_AGAIN):
+        found, reason = condition_of(nodes(ctx))
+        if found != "broken":
+            return found
+        ctx.progress(f"looking again before it is started over: {reason}")
+        ctx.cancel.sleep(_LOOK_AGAIN_SECONDS)
+    return condition_of(nodes(ctx))[0]
