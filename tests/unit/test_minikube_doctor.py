@@ -38,8 +38,8 @@ def subjects(found):
 
 def test_on_a_mac_where_all_is_well_only_what_cannot_be_known_is_worth_a_look(mac):
     found = mac.findings()
-    assert subjects(found) == ["Local Network"]
-    assert "this machine can do it; 1 finding worth a look" in printed(*found)
+    assert subjects(found) == ["Kubernetes version", "Local Network"]
+    assert "this machine can do it; 2 findings worth a look" in printed(*found)
 
 
 def test_everything_is_looked_at_and_reported_in_the_order_in_which_it_is_fixed(mac):
@@ -52,6 +52,7 @@ def test_everything_is_looked_at_and_reported_in_the_order_in_which_it_is_fixed(
         "helm",
         "kubectl",
         "kubectl-argo-rollouts",
+        "Kubernetes version",
         "qemu",
         "qemu firmware",
         "socket_vmnet",
@@ -686,7 +687,7 @@ def test_on_linux_no_question_of_a_macs_is_asked(linux):
     found = linux.findings()
     told = [finding.subject for finding in found]
     assert not {"firewall", "Local Network", "socket_vmnet", "qemu firmware", "routes"}.intersection(told)
-    assert subjects(found) == []
+    assert subjects(found) == ["Kubernetes version"]
 
 
 def test_on_linux_a_missing_program_is_reported_with_where_to_get_it(linux):

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from canarylab.contract.stage import Action, Change, Stage, StageOptions
 from canarylab.errors import CommandError, StageError
+from canarylab.events import Notice
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.providers.minikube import leftover_processes, teardown, user_context
-from canarylab.providers.minikube.call import Reporter, call, call_or_raise, nodes, profiles
+from canarylab.providers.minikube.call import ASK_SECONDS, Reporter, call, call_or_raise, nodes, profiles
 from canarylab.providers.minikube.checks import vmnet
 from canarylab.providers.minikube.cluster_settings import Condition, condition_of, differences, start_options
+from canarylab.providers.minikube.kubernetes_versions import fit
 from canarylab.providers.minikube.problems import failure, recreation
 from canarylab.removal import Removal
-from canarylab.tools.minikube import Minikube
+from canarylab.tools.minikube import Minikube, parse_version, version
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -167,6 +169,9 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
     def _start(self, ctx: Context, *, otherwise: str = "") -> None:
         known = profiles(ctx)
         options = start_options(self._spec, known.pop(ctx.profile, None), known.values(), platform.system())
+        there = parse_version(call(ctx, version(), timeout=ASK_SECONDS).stdout)
+        if (found := fit(there, options.kubernetes)).outcome == "looked up":
+            ctx.emit(Notice(f"Kubernetes {found.seen}. `kubernetes: {found.instead}` in the playbook needs no internet"))
         reporter = Reporter(ctx)
         seconds = ctx.remaining
         argv = self.minikube.start(options, wait_seconds=min(_WAIT_SECONDS, seconds))
