@@ -160,7 +160,7 @@ class Images(ABC):
         """The images in the cluster that carry this tool's label."""
 
     def named(self, ctx: Context, reference: str) -> list[Image]:
-        """Those of them that have this name, one for each architecture: a provider for which reading costs reads no more."""
+        """Those of them that have this name, one for each architecture. Where reading costs, no other is read."""
         return [image for image in self.ours(ctx) if image.reference == reference]
 
     @abstractmethod

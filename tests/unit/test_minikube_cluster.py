@@ -103,12 +103,12 @@ def test_what_is_there_but_not_up_is_brought_up(world, state, action, command):
 
 def overloaded(world, *looks):
     """What minikube says of a node whose processor is taken; then the truth."""
-    said, looks = json.loads(recorded("running").stdout), list(looks)
+    said, left = json.loads(recorded("running").stdout), list(looks)
 
     def status():
-        if not looks:
+        if not left:
             return None
-        return Result(json.dumps({**said, "Name": PROFILE, **looks.pop(0)}), "", 2, 0.0)
+        return Result(json.dumps({**said, "Name": PROFILE, **left.pop(0)}), "", 2, 0.0)
 
     world.hooks["status"] = status
 

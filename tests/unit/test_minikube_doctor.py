@@ -281,6 +281,12 @@ def test_who_is_no_administrator_goes_on_without_a_tunnel(mac):
     assert "NodePort" in finding.seen
 
 
+def test_sudo_asks_for_a_password_only_where_it_does(mac):
+    assert mac.finding("sudo").seen == "asks for a password: `up` asks for it once, for the tunnel's route"
+    mac.answers["sudo -n true"] = ""
+    assert mac.finding("sudo").seen == "asks for no password now; only the tunnel's route needs it"
+
+
 def test_sysctl_is_read_line_by_line():
     assert host.parse_sysctl("hw.memsize: 17179869184\nhw.ncpu: 10\n") == {"hw.memsize": "17179869184", "hw.ncpu": "10"}
 
@@ -508,6 +514,7 @@ def lease(mac, address="192.168.105.4", name="other"):
 def test_a_machine_with_a_lease_that_cannot_be_reached_is_the_permissions_doing(mac):
     """kubernetes/minikube#23691."""
     mac.errnos[lease(mac)] = errno.EHOSTUNREACH
+    mac.answers["ping -n -c 1 -t 2 192.168.105.4"] = "1 packets received"
     mac.monkeypatch.setenv("TERM_PROGRAM", "ghostty")
     finding = mac.finding("Local Network")
     assert finding.fatal
@@ -515,6 +522,15 @@ def test_a_machine_with_a_lease_that_cannot_be_reached_is_the_permissions_doing(
     assert "192.168.105.4 (profile other) runs and has its lease, yet: no route to host" in said
     assert "ghostty" in said
     assert "Privacy_LocalNetwork" in said
+
+
+def test_one_that_answers_no_ping_either_may_only_be_too_busy(mac):
+    """A virtual machine that was starved of processor and memory looks the same."""
+    mac.errnos[lease(mac)] = errno.EHOSTUNREACH
+    mac.answers["ping -n -c 1 -t 2 192.168.105.4"] = failing("0 packets received")
+    finding = mac.finding("Local Network")
+    assert (finding.ok, finding.fatal) == (False, False)
+    assert "or the machine is too busy to answer" in printed(finding)
 
 
 @pytest.mark.parametrize("failure", [0, errno.ECONNREFUSED])

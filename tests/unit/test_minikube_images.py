@@ -212,7 +212,7 @@ def test_a_save_that_failed_once_is_tried_again(world, ctx):
 
 def test_a_build_whose_image_is_removed_at_once_is_not_believed(world, ctx, wanted):
     world.store.builds = world.made("new", labels={SOURCE_LABEL: wanted.digest})
-    once(world, NOTHING_SAVED, lambda: world.store.held.clear())
+    once(world, NOTHING_SAVED, world.store.held.clear)
     with pytest.raises(StageError, match="wasn't built"):
         NodeImages().deliver(ctx, wanted)
 

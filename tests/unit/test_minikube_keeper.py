@@ -302,6 +302,9 @@ def test_whatever_happens_in_between_the_tunnel_that_was_started_is_ended(error)
     assert child.signals == [signal.SIGINT]
 
 
+RUNS_ON = "the tunnel before doesn't end, not even by SIGKILL, and minikube allows one a profile"
+
+
 def test_no_second_tunnel_is_started_while_the_first_does_not_end():
     first = Child(RIGHT_LINES, heeds=(), on_wait=lambda: None)
     host = routed()
@@ -317,8 +320,7 @@ def test_no_second_tunnel_is_started_while_the_first_does_not_end():
     kept.note = note
     problems = kept.serve()
     assert problems == [
-        *[f"the tunnel before doesn't end, not even by SIGKILL, and minikube allows one a profile: process {os.getpid()}"]
-        * 4,
+        *[f"{RUNS_ON}: process {os.getpid()}"] * 4,
         "the virtual machine isn't running: minikube ended the tunnel",
     ]
     running = [report for report in kept.reports if report.problem.startswith("the tunnel before")]
@@ -376,15 +378,16 @@ def test_a_block_that_could_not_be_written_is_written_with_the_next_look(monkeyp
     kept = Kept_(host, child)
 
     def later():
-        if not child.signals and kept.said == 0:
-            kept.said = 1
+        if not said:
+            said.append(True)
             for line in status_block(router="x").splitlines():
                 kept.on_line(line)
         child.code = 0 if any(report.errors for report in kept.reports) else None
 
-    kept.said, child.on_wait = 0, later
+    said: list[bool] = []
+    child.on_wait = later
     kept.serve()
-    assert [report.errors for report in kept.reports if report.errors][0] == {"router": "x"}
+    assert next(report.errors for report in kept.reports if report.errors) == {"router": "x"}
     assert not full
 
 

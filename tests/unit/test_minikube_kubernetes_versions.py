@@ -116,11 +116,13 @@ def test_up_says_nothing_of_a_version_that_minikube_knows(world):
     assert lookups(world) == []
 
 
-OFFLINE = "error fetching Kubernetes version list from GitHub: Get \"https://api.github.com/...\": dial tcp: no such host"
+OFFLINE = 'error fetching Kubernetes version list from GitHub: Get "https://api.github.com/...": dial tcp: no such host'
 
 
 def test_without_internet_the_reason_is_explained():
-    error = failure("start the cluster", refusal("K8S_FAIL_CONNECT", 40, OFFLINE).stdout, 40, context_of(profile="canary"))
+    error = failure(
+        "start the cluster", refusal("K8S_FAIL_CONNECT", 40, OFFLINE).stdout, 40, context_of(profile="canary")
+    )
     assert isinstance(error, MachineError)
     assert "doesn't know that version of Kubernetes" in error.why
     assert "HTTPS_PROXY" in error.remedy

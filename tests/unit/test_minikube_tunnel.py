@@ -443,7 +443,7 @@ def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
 
 
 @linux
-def test_a_tunnel_that_its_keeper_left_is_still_ours_and_is_ended(real, monkeypatch):
+def test_a_tunnel_that_its_keeper_left_is_still_ours_and_is_ended(real):
     """Its keeper was killed, with its supervisor, before it could end it."""
     _, ctx = real
     left = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)

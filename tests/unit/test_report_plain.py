@@ -126,7 +126,11 @@ def test_a_step_that_lasts_is_named_although_it_came_soon_after_another(monkeypa
     monkeypatch.setattr(console_plain, "LASTS", 0.2)
     stream = io.StringIO()
     with PlainConsole(stream) as report:
-        for number, step in ((0, "minikube v1.38.1 on Darwin"), (1, "Using the qemu2 driver"), (9, "Creating qemu2 VM")):
+        for number, step in (
+            (0, "minikube v1.38.1 on Darwin"),
+            (1, "Using the qemu2 driver"),
+            (9, "Creating qemu2 VM"),
+        ):
             report(StageProgress("cluster", step, number, 19))
         report(StageProgress("image-blue", "compiling", 1, 7))
         deadline = time.monotonic() + 20

@@ -265,7 +265,7 @@ def test_the_tail_is_the_last_lines_that_say_something(text, last):
 def test_a_program_does_not_outlive_a_wait_that_broke_off(cancel, tmp_path, monkeypatch):
     pid = tmp_path / "pid"
 
-    def broken(process, *_args, **_kwargs):
+    def broken(*_args, **_kwargs):
         while not pid.exists() or not pid.read_text().strip():
             time.sleep(0.01)
         raise RuntimeError("broken off")

@@ -171,7 +171,9 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         options = start_options(self._spec, known.pop(ctx.profile, None), known.values(), platform.system())
         there = parse_version(call(ctx, version(), timeout=ASK_SECONDS).stdout)
         if (found := fit(there, options.kubernetes)).outcome == "looked up":
-            ctx.emit(Notice(f"Kubernetes {found.seen}. `kubernetes: {found.instead}` in the playbook needs no internet"))
+            ctx.emit(
+                Notice(f"Kubernetes {found.seen}. `kubernetes: {found.instead}` in the playbook needs no internet")
+            )
         reporter = Reporter(ctx)
         seconds = ctx.remaining
         argv = self.minikube.start(options, wait_seconds=min(_WAIT_SECONDS, seconds))
@@ -189,7 +191,9 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         if result.code:
             made = profiles(ctx).get(ctx.profile)
             network = vmnet.hints(ctx.profile) if "vmnet" in result.output and platform.system() == "Darwin" else []
-            hints, what = [*(made.addresses if made else ()), *network], "start the cluster"
+            # The address says something only of a machine that was to have another network (OLD_NETWORK).
+            addresses = made.addresses if made and made.network != "builtin" else ()
+            hints, what = [*addresses, *network], "start the cluster"
             where = f"stage {self.name}"
             raise failure(what, result.output, result.code, ctx, hints=hints, otherwise=otherwise, where=where)
 

@@ -53,8 +53,8 @@ def fit(minikube: str, kubernetes: str) -> Fit:
     if number[0] > newest[0] or number < oldest or _has_no_patch(kubernetes):
         return Fit("refused", f"{kubernetes}: {range_}, and refuses any other such", known.newest)
     seen = (
-        f"{kubernetes} is newer than {which} knows (up to {known.newest}): it looks it up on GitHub at each start, also of "
-        "a cluster that exists, and without internet it doesn't start (K8S_FAIL_CONNECT)"
+        f"{kubernetes} is newer than {which} knows (up to {known.newest}): it looks it up on GitHub at each start, "
+        "also of a cluster that exists, and without internet it doesn't start (K8S_FAIL_CONNECT)"
     )
     return Fit("looked up", seen, known.newest)
 
