@@ -27,8 +27,8 @@ SIGNS = {
     "qemu-missing": ("qemu isn't on the PATH", "brew install qemu", ""),
     "as-root": ("minikube refuses to make a virtual machine as root", "without sudo", "5146"),
 }
-"""By fault: what is said of its cause, what to do, and minikube's issue. The tool runs on Linux, where macOS' firewall and
-its permission aren't the cause: tests/unit/test_minikube_problems.py has what is said on a Mac."""
+"""By fault: what is said of its cause, what to do, and minikube's issue. The tool runs on Linux, where neither
+macOS' firewall nor its permission is the cause: tests/unit/test_minikube_problems.py has what is said on a Mac."""
 
 
 @pytest.fixture(scope="module")

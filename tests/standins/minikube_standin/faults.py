@@ -29,7 +29,7 @@ KNOWN = {
     "apiserver-unhealthy": "apiserver healthz never reported healthy: GUEST_START, 80 (mk#18640)",
     # -- a cluster that was running
     "vm-gone": "the machine's process is dead when the next command looks",
-    "apiserver-stopped": "the machine runs, the API server doesn't: status 2, tunnel 103, in a tunnel's block a timeout",
+    "apiserver-stopped": "the machine runs, the API server doesn't: status 2, tunnel 103, a tunnel's block a timeout",
     # -- images
     "image-build-fails": "an error on stderr, nothing built, exit 0 (mk#12556)",
     "image-build-keeps-old": "exit 0 and no error, but an image of that name stays what it was (mk#11276)",
