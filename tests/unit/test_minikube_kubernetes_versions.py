@@ -129,12 +129,27 @@ def test_without_internet_the_reason_is_explained():
     assert "`kubernetes` in the playbook's cluster" in error.remedy
 
 
+def test_a_stopped_cluster_is_not_started_offline_and_why_is_said(world):
+    world.have("stopped", KubernetesVersion="v1.36.3")
+    world.faults("no-github")
+    with pytest.raises(MachineError, match="K8S_FAIL_CONNECT") as caught:
+        apply(world.context())
+    assert "also of a cluster that exists" in caught.value.why
+
+
+def test_a_stopped_cluster_that_minikube_knows_is_started_offline(world):
+    world.have("stopped", KubernetesVersion="v1.35.1")
+    world.faults("no-github")
+    apply(world.context())
+    assert len(world.called("start")) == 1
+
+
 def test_a_half_made_cluster_is_not_deleted_because_the_internet_is_away(world):
     ctx = world.context()
     ctx.paths.create()
     teardown.half_made(ctx).touch()
     world.have("running")
-    world.hooks["start"] = lambda: refusal("K8S_FAIL_CONNECT", 40, OFFLINE)
+    world.faults("no-github")
     with pytest.raises(MachineError, match="K8S_FAIL_CONNECT"):
         apply(ctx)
     assert not world.called("delete")

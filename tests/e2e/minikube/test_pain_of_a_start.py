@@ -15,6 +15,7 @@ from tool import Tool
 
 MACHINE = 3
 SIGNS = {
+    "no-github": ("doesn't know that version of Kubernetes", "for `kubernetes` in the playbook's cluster", ""),
     "socket-vmnet-refused": ("nothing answers on it: its daemon isn't running", "services start socket_vmnet", "19745"),
     "socket-vmnet-denied": ("belongs to another user", "shows the owner", "17615"),
     "socket-vmnet-denied-var-run": ("belongs to another user", "shows the owner", "17615"),

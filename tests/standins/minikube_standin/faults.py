@@ -11,6 +11,7 @@ from pathlib import Path
 
 KNOWN = {
     # -- start, before there is a machine
+    "no-github": "a Kubernetes newer than the released 1.38.1 knows is looked up in vain: K8S_FAIL_CONNECT, 40",
     "socket-vmnet-missing": "socket_vmnet isn't installed: NOT_FOUND_SOCKET_VMNET, 15 (mk#16342)",
     "socket-vmnet-refused": "its daemon is dead, its socket file is still there: GUEST_PROVISION, 80 (mk#19745)",
     "socket-vmnet-denied": "somebody else owns the socket below /opt/homebrew: GUEST_PROVISION, 80 (mk#17615)",
