@@ -31,6 +31,8 @@ _LONGEST_SOCKET = 99
 """Bytes: the kernel's 107 (unix(7)), less the process id that supervisord adds while it begins to listen."""
 _START_SECONDS = 15.0
 _STOP_SECONDS = 20.0
+_ENDING_SECONDS = 40.0
+"""How long one may take that is ending already: more than the `stop_seconds` of any of its programs."""
 _NO_ANSWER = (OSError, HTTPException, ExpatError, xmlrpc.client.Error)
 """Nobody there, somebody who doesn't speak as supervisord does, or a supervisord that says no."""
 _SHUTTING_DOWN = 6
@@ -111,7 +113,7 @@ class Supervisor:
         def is_known() -> bool:
             return self.pid() is not None or self._is_gone()
 
-        if not wait_until(is_known, deadline=cancel.now() + _STOP_SECONDS, cancel=cancel):
+        if not wait_until(is_known, deadline=cancel.now() + _ENDING_SECONDS, cancel=cancel):
             raise StageError(
                 "a supervisord of this profile may still run, and it doesn't answer",
                 where=str(self.socket),
@@ -203,7 +205,7 @@ class Supervisor:
         return "\n".join(log.read_text(errors="replace").splitlines()[-10:]) if log.exists() else "it printed nothing"
 
     def _daemonize(self, cancel: Cancel) -> None:
-        self._kill_unreachable()
+        self._kill_unreachable()  # it would keep a second machine or tunnel beside the new one
         self.socket.unlink(missing_ok=True)
         # It puts itself into the background, away from this process and its terminal.
         self._runner.run(self._argv, cwd=Path("/"), timeout=_START_SECONDS)

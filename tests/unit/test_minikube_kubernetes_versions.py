@@ -8,7 +8,7 @@ from support.minikube_world import PROFILE, World, refusal
 from support.runs import context_of
 
 from canarylab.contract.playbook import ClusterSpec
-from canarylab.errors import MachineError
+from canarylab.errors import CommandError, MachineError
 from canarylab.events import Notice
 from canarylab.pins import pins
 from canarylab.providers.minikube import teardown
@@ -109,6 +109,15 @@ def test_up_says_before_it_starts_a_cluster_that_minikube_will_ask_github(world,
     apply(world.context())
     [said] = lookups(world)
     assert "`kubernetes: v1.35.1` in the playbook needs no internet" in said
+
+
+def test_a_minikube_that_does_not_say_its_version_in_time_is_started_all_the_same(world):
+    def slow():
+        raise CommandError("minikube version -o json", None, "")
+
+    world.hooks["version"] = slow
+    apply(world.context())
+    assert len(world.called("start")) == 1
 
 
 def test_up_says_nothing_of_a_version_that_minikube_knows(world):

@@ -203,6 +203,16 @@ def test_a_permission_that_this_system_does_not_have_is_not_the_cause(monkeypatc
     assert ("VPN" in error.why) == bool(ping)
 
 
+def test_the_words_of_ssh_are_recognised_as_those_of_go(monkeypatch):
+    said = "ssh: connect to host 192.168.105.4 port 22: No route to host"
+    assert told(monkeypatch, said, macos="15.3", ping=0).why.startswith(PERMISSION)
+
+
+def test_a_registry_that_cannot_be_reached_is_not_the_virtual_machine(monkeypatch):
+    said = 'Get "https://registry.k8s.io/v2/": dial tcp 34.96.108.209:443: connect: no route to host'
+    assert "virtual machine" not in told(monkeypatch, said, macos="15.3").why
+
+
 def test_a_ping_that_cannot_be_tried_rules_nothing_out(monkeypatch):
     def missing():
         raise MachineError("ping isn't on this machine")

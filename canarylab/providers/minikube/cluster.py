@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -169,11 +170,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
     def _start(self, ctx: Context, *, otherwise: str = "") -> None:
         known = profiles(ctx)
         options = start_options(self._spec, known.pop(ctx.profile, None), known.values(), platform.system())
-        there = parse_version(call(ctx, version(), timeout=ASK_SECONDS).stdout)
-        if (found := fit(there, options.kubernetes)).outcome == "looked up":
-            ctx.emit(
-                Notice(f"Kubernetes {found.seen}. `kubernetes: {found.instead}` in the playbook needs no internet")
-            )
+        _say_whether_known(ctx, options.kubernetes)
         reporter = Reporter(ctx)
         seconds = ctx.remaining
         argv = self.minikube.start(options, wait_seconds=min(_WAIT_SECONDS, seconds))
@@ -242,6 +239,16 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             "node": ", ".join(profile.addresses),
             "services": profile.service_range,
         }
+
+
+def _say_whether_known(ctx: Context, kubernetes: str) -> None:
+    """That minikube will ask GitHub for this Kubernetes. A look that fails is no reason not to start."""
+    with suppress(CommandError):
+        found = fit(parse_version(call(ctx, version(), timeout=ASK_SECONDS).stdout), kubernetes)
+        if found.outcome == "looked up":
+            ctx.emit(
+                Notice(f"Kubernetes {found.seen}. `kubernetes: {found.instead}` in the playbook needs no internet")
+            )
 
 
 def _settled_condition(ctx: Context) -> Condition:

@@ -14,7 +14,8 @@ PING_FAILS = "ping fails"
 MACOS, MACOS_15 = "macOS", "macOS 15"
 _ASKS_SINCE = 15
 """The macOS from which on an app needs the permission for the local network."""
-_ADDRESS = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+: (?:connect: )?no route to host")
+_ADDRESS = re.compile(r"(\d+\.\d+\.\d+\.\d+)(?::| port )\d+: (?:connect: )?no route to host", re.IGNORECASE)
+"""As Go and as ssh say it."""
 
 
 def system_facts() -> frozenset[str]:
