@@ -84,13 +84,10 @@ class Keeper:
     def _once(self, cancel: Cancel) -> bool:
         """Run it until it ends or has to be ended; whether it came to work."""
         try:
-            self._end_former(cancel)
             choice = Choice.load(self.folder)
             if choice is None or choice.way != "tunnel":
                 return False  # whoever withdrew it ends this process, too
-            stale = tunnel_owners.stale_entries(self.runner, choice.vm.profile, choice.vm.route)
-            tunnel_owners.forget(stale)  # minikube would use sudo for them, or give up
-            problem = self._missing(choice.vm)
+            problem = self._end_former(cancel) or self._missing(choice.vm)
             if not problem:
                 return self._run(choice.vm, cancel)
         except _UNSEEN as error:
@@ -99,20 +96,23 @@ class Keeper:
         self._tell(problem)
         return False
 
-    def _end_former(self, cancel: Cancel) -> None:
-        """End what may still run: our own, or that of a keeper that was killed. Raises where it runs on, or may."""
+    def _end_former(self, cancel: Cancel) -> str:
+        """End what may still run, our own or that of a keeper that was killed: "" once it has ended."""
         if self._child and end(self._child) is None:
-            raise CanarylabError(_runs_on(f"process {self._child.pid}"))
+            return _runs_on(f"process {self._child.pid}")
         self._child = None
         orphan = tunnel_owners.own_tunnel(self.runner, KeeperReport.load(self.folder))
         if orphan:
             print(f"ends what a killed keeper left: {orphan}", flush=True)
             interrupted = [(0, GRACE_SECONDS)] if sys.platform == "linux" else []  # the system has done it already
             if not processes.end(self.runner, orphan, cancel, [*interrupted, *SIGNALS]):
-                raise CanarylabError(_runs_on(str(orphan)))
+                return _runs_on(str(orphan))
+        return ""
 
     def _missing(self, vm: Vm) -> str:
         """What stands in the way of a tunnel, "" if nothing; a route is put back where nobody has to be asked."""
+        stale = tunnel_owners.stale_entries(self.runner, vm.profile, vm.route)
+        tunnel_owners.forget(stale)  # minikube would use sudo for them, or give up
         found = routes.route_to(self.runner, vm.services)
         if found:
             return "" if found == vm.route else f"conflicting route {found}"
