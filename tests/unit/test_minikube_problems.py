@@ -131,6 +131,13 @@ SIGNS = [
     (80, "NOT_FOUND_VMNET_HELPER", "", "NOT_FOUND_VMNET_HELPER", "brew install vmnet-helper"),
     (80, "NOT_CONFIGURED_VMNET_HELPER", "", "NOT_CONFIGURED_VMNET_HELPER", "`network: nat`"),
     (80, "GUEST_PROVISION", 'unsupported network: "socket_vmnet"', "UNSUPPORTED_NETWORK", "`vmnet-shared`"),
+    (
+        0,
+        "",
+        'Get "https://192.168.105.4:8443/api/v1/services": net/http: TLS handshake timeout',
+        "API_SERVER_SLOW",
+        "`minikube logs`",
+    ),
     (1, "", "[sudo route -n add] requires a password, and --interactive=false", "SUDO_PASSWORD", "sudo -v"),
 ]
 

@@ -630,6 +630,26 @@ def test_a_lost_route_is_a_tunnel_that_does_not_run(monkeypatch):
     assert TunnelStage("tunnel", StageOptions()).changes(status), "`up` mends it"
 
 
+TIMEOUT = f'Get "https://{VM}:8443/api/v1/services": net/http: TLS handshake timeout'
+
+
+@pytest.mark.parametrize(("errors", "is_left"), [(("loadbalancer emulator",), True), (("router",), False)])
+def test_a_tunnel_that_only_waits_for_the_api_server_is_left_alone(monkeypatch, errors, is_left):
+    """It tries again itself, and a new one would end with 103."""
+    host = Host()
+    host.table[SERVICES] = VM
+    own = processes.find(host, os.getpid())
+    monkeypatch.setattr(tunnel_owners, "own_tunnel", lambda *_: own)
+    kept = KeeperReport(own.pid, own.started, route=str(OURS), errors=dict.fromkeys(errors, TIMEOUT))
+    [problem] = kept_status(monkeypatch, host, kept).problems
+    assert "doesn't answer them in time" in problem
+    stopped = []
+    monkeypatch.setattr(tunnel_start, "stop_keeper", stopped.append)
+    monkeypatch.setattr(tunnel_start, "run_keeper", lambda *_: None)
+    ACCESS.tunnel_start(context(host))
+    assert (stopped == []) is is_left
+
+
 def test_an_error_in_minikubes_status_block_is_reported_with_its_explanation(monkeypatch):
     host = Host()
     host.table[SERVICES] = VM
