@@ -159,6 +159,10 @@ class Images(ABC):
     def ours(self, ctx: Context) -> list[Image]:
         """The images in the cluster that carry this tool's label."""
 
+    def named(self, ctx: Context, reference: str) -> list[Image]:
+        """Those of them that have this name, one for each architecture. Where reading costs, no other is read."""
+        return [image for image in self.ours(ctx) if image.reference == reference]
+
     @abstractmethod
     def deliver(self, ctx: Context, wanted: Wanted) -> None:
         """Build it for every architecture of the cluster, read what was built, and have the cluster use it.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TextIO
 
 from canarylab import events
@@ -17,6 +19,17 @@ from canarylab.report.run_view import RunView
 
 COUNTED_EVERY = 10.0
 """Seconds between two lines of work that is counted."""
+LASTS = 2.0
+"""Seconds after which a part of counted work that has a name of its own is named all the same: it is what lasts."""
+
+
+@dataclass(frozen=True)
+class _Unsaid:
+    """A line of counted work that came too soon after another."""
+
+    message: str
+    said: str
+    since: float
 
 
 class PlainConsole(Reader):
@@ -30,12 +43,27 @@ class PlainConsole(Reader):
         self._view = RunView()
         self._step = ""
         self._said: dict[str, str] = {}
+        self._message: dict[str, str] = {}
         self._counted: dict[str, float] = {}
+        self._unsaid: dict[str, _Unsaid] = {}
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+        """Held while a line is written: what lasts is named from a thread of its own."""
 
     def __call__(self, event: events.Event) -> None:
-        now = self._clock()
-        self._view.apply(event, now)
-        for each in self._lines(event, now):
+        with self._lock:
+            now = self._clock()
+            self._view.apply(event, now)
+            self._write(self._lines(event, now), now)
+
+    def close(self) -> None:
+        with self._lock:
+            self._unsaid.clear()
+            if self._timer:
+                self._timer.cancel()
+
+    def _write(self, lines: Iterable[Line], now: float) -> None:
+        for each in lines:
             self._output.write(as_text(each.after(f"[{now - self._start:6.1f} s] ")))
 
     def _lines(self, event: events.Event, now: float) -> Iterable[Line]:  # noqa: PLR0911 - one for each event
@@ -50,6 +78,7 @@ class PlainConsole(Reader):
                 diff = "\n" + event.diff.rstrip("\n") if event.diff and self._view.command == "plan" else ""
                 return [Line((Piece(f"{event.stage}: "), *wording.change(event).body, Piece(diff)))]
             case events.StageFinished():
+                self._unsaid.pop(event.stage, None)
                 return [self._ended(event.stage, event, event.reason.strip())]
             case events.DemoStarted():
                 return [line(f"demonstration of {event.playbook}: started")]
@@ -71,18 +100,40 @@ class PlainConsole(Reader):
 
     def _progress(self, event: events.StageProgress, now: float) -> list[Line]:
         several = event.playbook in self._view.demos
-        who = ": ".join(filter(None, (event.playbook if several else "", event.stage)))
-        counted = ""
+        who, said = ": ".join(filter(None, (event.playbook if several else "", event.stage))), event.message
+        self._unsaid.pop(who, None)
         if event.done is not None and event.total is not None:
-            counted = f" ({event.done}/{event.total})"
+            said += f" ({event.done}/{event.total})"
             if now - self._counted.get(who, -COUNTED_EVERY) < COUNTED_EVERY:
+                if event.message != self._message.get(who):
+                    self._unsaid[who] = _Unsaid(event.message, said, now)
+                    self._look_again(LASTS)
                 return []
             self._counted[who] = now
-        said = event.message + counted
+        return self._say(who, event.message, said)
+
+    def _say(self, who: str, message: str, said: str) -> list[Line]:
         if self._said.get(who) == said:
             return []
-        self._said[who] = said
+        self._said[who], self._message[who] = said, message
         return [line(f"{who}: {said}" if who else said)]
+
+    def _look_again(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(seconds, self._name_what_lasts)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _name_what_lasts(self) -> None:
+        with self._lock:
+            self._timer, now = None, self._clock()
+            for who, each in list(self._unsaid.items()):
+                if now - each.since >= LASTS:
+                    del self._unsaid[who]
+                    self._counted[who] = now
+                    self._write(self._say(who, each.message, each.said), now)
+            if self._unsaid:
+                self._look_again(max(0.05, min(each.since for each in self._unsaid.values()) + LASTS - now))
 
     def _ended(self, who: str, event: events.StageFinished | events.DemoFinished, reason: str) -> Line:
         """Why something changed was said with each change."""

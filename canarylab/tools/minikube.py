@@ -122,6 +122,11 @@ def profile_list() -> list[str]:
     return [PROGRAM, "profile", "list", "--light", "--output=json"]
 
 
+def version() -> list[str]:
+    """For `parse_version`."""
+    return [PROGRAM, "version", "-o", "json"]
+
+
 def config_get(key: str) -> list[str]:
     """Ends with USAGE where it isn't set."""
     return [PROGRAM, "config", "get", key]
@@ -133,6 +138,12 @@ def config_set(key: str, value: str) -> list[str]:
 
 
 # -- what it prints ---------------------------------------------------------------------------------------------------
+
+
+def parse_version(output: str) -> str:
+    """Such as 1.38.1; "" where it doesn't say. A build of its main branch says the version of the last release."""
+    found = re.search(r'"minikubeVersion":\s*"v?([^"]+)"', output)
+    return found[1] if found else ""
 
 
 _NODE_PARTS = ("Name", "Host", "Kubelet", "APIServer", "Kubeconfig", "Worker")

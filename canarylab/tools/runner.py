@@ -138,6 +138,9 @@ class Runner:
             process.wait()
         except sh.ErrorReturnCode:
             pass  # the caller says which codes are fine
+        except BaseException:  # whatever it is, nobody waits for the program any more
+            _end(process, over, self._grace)
+            raise
         finally:
             over.set()
             timer.cancel()

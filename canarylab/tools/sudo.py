@@ -55,8 +55,16 @@ def kept_alive(runner: Runner, cancel: Cancel, is_needed: Callable[[], object] =
 def _refresh(runner: Runner, cancel: Cancel, is_needed: Callable[[], object], over: threading.Event) -> None:
     while not cancel.sleep_unless(over, _REFRESH_SECONDS):
         try:
-            if not is_needed():
+            if not _may_be(is_needed):
                 return
             runner.run(["sudo", "-n", "-v"], timeout=TIMEOUT)
         except CanarylabError:  # cancelled, or refused: whoever needs root next says so
             return
+
+
+def _may_be(is_needed: Callable[[], object]) -> object:
+    """A look that fails, such as at a program that took too long, doesn't say that nothing needs it."""
+    try:
+        return is_needed()
+    except (CanarylabError, OSError):
+        return True

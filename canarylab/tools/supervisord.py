@@ -31,8 +31,12 @@ _LONGEST_SOCKET = 99
 """Bytes: the kernel's 107 (unix(7)), less the process id that supervisord adds while it begins to listen."""
 _START_SECONDS = 15.0
 _STOP_SECONDS = 20.0
+_ENDING_SECONDS = 40.0
+"""How long one may take that is ending already: more than the `stop_seconds` of any of its programs."""
 _NO_ANSWER = (OSError, HTTPException, ExpatError, xmlrpc.client.Error)
 """Nobody there, somebody who doesn't speak as supervisord does, or a supervisord that says no."""
+_SHUTTING_DOWN = 6
+"""supervisord's fault for whatever it is asked while it ends its programs (supervisor/xmlrpc.py, Faults)."""
 _NOT_RUNNING = {"STOPPED", "EXITED", "FATAL", "UNKNOWN", "BACKOFF"}
 
 
@@ -85,6 +89,7 @@ class Supervisor:
         if not parser.has_section(name) or dict(parser.items(name)) != wanted:
             parser[name] = wanted
             self._write(parser)
+        self._await_answer(cancel)
         if self.pid() is None:
             self._daemonize(cancel)
         elif program.name in self._outdated():
@@ -101,6 +106,32 @@ class Supervisor:
                 why=self._last_words(program.name),
                 remedy="that file has all its words; `invoke doctor` looks at this machine, `invoke up` tries again",
             )
+
+    def _await_answer(self, cancel: Cancel) -> None:
+        """Raise StageError where one may run that doesn't answer: none is started beside it."""
+
+        def is_known() -> bool:
+            return self.pid() is not None or self._is_gone()
+
+        if not wait_until(is_known, deadline=cancel.now() + _ENDING_SECONDS, cancel=cancel):
+            raise StageError(
+                "a supervisord of this profile may still run, and it doesn't answer",
+                where=str(self.socket),
+                remedy=f"`pgrep -af {self.config}` shows it; once it has ended, run this again",
+            )
+
+    def _is_gone(self) -> bool:
+        """Whether none of ours can be behind the socket: what can't be asked now, or is ending, may be one."""
+        try:
+            return bool(self._rpc.getIdentification() != self.identifier)
+        except xmlrpc.client.Fault as fault:
+            return fault.faultCode != _SHUTTING_DOWN
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, HTTPException):
+            return True
+        except OSError:
+            return False
+        except (ExpatError, xmlrpc.client.Error):
+            return True
 
     def is_running(self, name: str) -> bool:
         """Whether a program of that name is up."""
@@ -139,6 +170,7 @@ class Supervisor:
 
     def shutdown(self, cancel: Cancel) -> bool:
         """Stop everything and the supervisor itself; False where there was none."""
+        self._await_answer(cancel)  # one that is ending still ends its programs
         pid = self.pid()
         if pid is None:
             return self._kill_unreachable()
@@ -173,6 +205,7 @@ class Supervisor:
         return "\n".join(log.read_text(errors="replace").splitlines()[-10:]) if log.exists() else "it printed nothing"
 
     def _daemonize(self, cancel: Cancel) -> None:
+        self._kill_unreachable()  # it would keep a second machine or tunnel beside the new one
         self.socket.unlink(missing_ok=True)
         # It puts itself into the background, away from this process and its terminal.
         self._runner.run(self._argv, cwd=Path("/"), timeout=_START_SECONDS)

@@ -168,6 +168,8 @@ class World(FakeRunner):
 
     def _answer(self, line: str) -> Result:
         program, *words = line.split()
+        if program == "ping":
+            return Result("", "", 1, 0.0)
         assert program == "minikube", f"nobody expected this command: {line}"
         hook = self.hooks.get(words[2] if words[0] == "-p" else words[0])
         return (hook() if hook else None) or self._stand_in(words, self.given[-1]["env"])

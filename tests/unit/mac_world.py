@@ -75,6 +75,7 @@ class Mac:
             ),
             "netstat -nr -f inet": ROUTES,
             "id -Gn": "staff everyone localaccounts admin\n",
+            "sudo -n true": failing("sudo: a password is required"),
         }
         for name in ("minikube", "helm", "kubectl", "kubectl-argo-rollouts", "qemu-system-aarch64", "brew", "sudo"):
             self.put(f"opt/homebrew/bin/{name}", ARM64, mode=0o755)

@@ -267,7 +267,7 @@ def bare_mac(tmp_path_factory, monkeypatch):
 
 def test_a_mac_with_nothing_but_homebrew_can_do_it_after_one_fix(bare_mac, monkeypatch, capsys):
     provider = FakeProvider()
-    provider.spec = ClusterSpec(profile="unit-test", driver="qemu", network="socket_vmnet")
+    provider.spec = ClusterSpec(profile="unit-test", driver="qemu", network="socket_vmnet", kubernetes="1.35.1")
     provider.infrastructure.findings = lambda ctx: minikube_doctor.findings(ctx, provider.spec)
 
     def context(_options, bus, cancel):

@@ -22,7 +22,7 @@ from canarylab.contract.provider import Finding
 from canarylab.errors import CanarylabError, CommandError, MachineError, StageError
 from canarylab.events import StageProgress
 from canarylab.kube import kubeconfig
-from canarylab.providers.minikube import processes, teardown
+from canarylab.providers.minikube import cluster, processes, teardown
 from canarylab.providers.minikube.checks import host
 from canarylab.providers.minikube.cluster_settings import condition_of, differences, start_options
 from canarylab.providers.minikube.processes import Process
@@ -31,7 +31,8 @@ from canarylab.tools.runner import Result
 
 
 @pytest.fixture
-def world():
+def world(monkeypatch):
+    monkeypatch.setattr(cluster, "_LOOK_AGAIN_SECONDS", 0.0)
     return World()
 
 
@@ -99,6 +100,64 @@ def test_what_is_there_but_not_up_is_brought_up(world, state, action, command):
     apply(ctx)
     assert len(world.called(command)) == 1
     assert changes(ctx) == []
+
+
+def overloaded(world, *looks):
+    """What minikube says of a node whose processor is taken; then the truth."""
+    said, left = json.loads(recorded("running").stdout), list(looks)
+
+    def status():
+        if not left:
+            return None
+        return Result(json.dumps({**said, "Name": PROFILE, **left.pop(0)}), "", 2, 0.0)
+
+    world.hooks["status"] = status
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_an_overloaded_api_server_is_not_started_again_for_looks_that_pass(world, looks):
+    world.have("running")
+    ctx = world.context()
+    overloaded(world, *[{"APIServer": "Stopped"}] * looks)
+    apply(ctx)
+    assert world.called("start") == []
+    assert changes(ctx) == []
+
+
+def test_what_stays_broken_is_started_again(world):
+    world.have("API server stopped")
+    ctx = world.context()
+    apply(ctx)
+    assert len(world.called("start")) == 1
+    assert len(world.called("status")) == 1 + 4
+    assert [event.message for event in world.heard if isinstance(event, StageProgress)][:3] == [
+        "looking again before it is started over: its API server is Stopped"
+    ] * 3
+
+
+def test_what_turns_out_to_be_paused_is_unpaused(world):
+    world.have("paused")
+    ctx = world.context()
+    overloaded(world, {"APIServer": "Error"})
+    apply(ctx)
+    assert len(world.called("unpause")) == 1
+    assert world.called("start") == []
+
+
+def test_a_half_made_cluster_is_not_deleted_for_one_look_at_an_overloaded_node(world):
+    ctx = world.context()
+    ctx.paths.create()
+    teardown.half_made(ctx).touch()
+    world.have("running")
+
+    def start():
+        overloaded(world, {"APIServer": "Stopped"})
+        return refusal("GUEST_START", 80, "wait 6m0s for node: timed out")
+
+    world.hooks["start"] = start
+    with pytest.raises(StageError, match="timed out"):
+        apply(ctx)
+    assert not world.called("delete")
 
 
 def test_a_running_cluster_only_gets_our_kubeconfig(world):

@@ -38,8 +38,8 @@ def subjects(found):
 
 def test_on_a_mac_where_all_is_well_only_what_cannot_be_known_is_worth_a_look(mac):
     found = mac.findings()
-    assert subjects(found) == ["Local Network"]
-    assert "this machine can do it; 1 finding worth a look" in printed(*found)
+    assert subjects(found) == ["Kubernetes version", "Local Network"]
+    assert "this machine can do it; 2 findings worth a look" in printed(*found)
 
 
 def test_everything_is_looked_at_and_reported_in_the_order_in_which_it_is_fixed(mac):
@@ -52,6 +52,7 @@ def test_everything_is_looked_at_and_reported_in_the_order_in_which_it_is_fixed(
         "helm",
         "kubectl",
         "kubectl-argo-rollouts",
+        "Kubernetes version",
         "qemu",
         "qemu firmware",
         "socket_vmnet",
@@ -278,6 +279,12 @@ def test_who_is_no_administrator_goes_on_without_a_tunnel(mac):
     finding = mac.finding("sudo")
     assert (finding.ok, finding.fatal) == (False, False)
     assert "NodePort" in finding.seen
+
+
+def test_sudo_asks_for_a_password_only_where_it_does(mac):
+    assert mac.finding("sudo").seen == "asks for a password: `up` asks for it once, for the tunnel's route"
+    mac.answers["sudo -n true"] = ""
+    assert mac.finding("sudo").seen == "asks for no password now; only the tunnel's route needs it"
 
 
 def test_sysctl_is_read_line_by_line():
@@ -507,6 +514,7 @@ def lease(mac, address="192.168.105.4", name="other"):
 def test_a_machine_with_a_lease_that_cannot_be_reached_is_the_permissions_doing(mac):
     """kubernetes/minikube#23691."""
     mac.errnos[lease(mac)] = errno.EHOSTUNREACH
+    mac.answers["ping -n -c 1 -t 2 192.168.105.4"] = "1 packets received"
     mac.monkeypatch.setenv("TERM_PROGRAM", "ghostty")
     finding = mac.finding("Local Network")
     assert finding.fatal
@@ -514,6 +522,15 @@ def test_a_machine_with_a_lease_that_cannot_be_reached_is_the_permissions_doing(
     assert "192.168.105.4 (profile other) runs and has its lease, yet: no route to host" in said
     assert "ghostty" in said
     assert "Privacy_LocalNetwork" in said
+
+
+def test_one_that_answers_no_ping_either_may_only_be_too_busy(mac):
+    """A virtual machine that was starved of processor and memory looks the same."""
+    mac.errnos[lease(mac)] = errno.EHOSTUNREACH
+    mac.answers["ping -n -c 1 -t 2 192.168.105.4"] = failing("0 packets received")
+    finding = mac.finding("Local Network")
+    assert (finding.ok, finding.fatal) == (False, False)
+    assert "or the machine is too busy to answer" in printed(finding)
 
 
 @pytest.mark.parametrize("failure", [0, errno.ECONNREFUSED])
@@ -686,7 +703,7 @@ def test_on_linux_no_question_of_a_macs_is_asked(linux):
     found = linux.findings()
     told = [finding.subject for finding in found]
     assert not {"firewall", "Local Network", "socket_vmnet", "qemu firmware", "routes"}.intersection(told)
-    assert subjects(found) == []
+    assert subjects(found) == ["Kubernetes version"]
 
 
 def test_on_linux_a_missing_program_is_reported_with_where_to_get_it(linux):

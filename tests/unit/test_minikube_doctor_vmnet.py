@@ -159,7 +159,7 @@ def helper(mac, path, version, *, sudo=None):
 
 @pytest.mark.parametrize("network", ["nat", None])
 def test_vfkits_own_network_needs_nothing_but_vfkit(mac, network):
-    assert [finding.subject for finding in vfkit(mac, network)] == ["Local Network"]
+    assert [finding.subject for finding in vfkit(mac, network)] == ["Kubernetes version", "Local Network"]
 
 
 def test_vfkit_has_no_socket_vmnet(mac):

@@ -10,6 +10,8 @@ from canarylab.errors import StageError
 from canarylab.images.image import SOURCE_LABEL, Wanted
 from canarylab.providers.minikube import node_images
 from canarylab.providers.minikube.node_images import NodeImages
+from canarylab.stages.kinds.image import ImageOptions, ImageStage
+from canarylab.tools.runner import Result
 
 REFERENCE = "localhost/argoproj/rollouts-demo:blue"
 
@@ -148,6 +150,71 @@ def test_images_of_others_are_not_listed_nor_unpacked(world, ctx):
     world.hold("localhost/somebodys:own", "own", labels={})
     assert NodeImages().ours(ctx) == []
     assert not [line for line in world.called("image save") if "pause" in line]
+
+
+def test_of_one_image_that_is_asked_for_no_other_is_saved_out_of_the_machine(world, ctx):
+    world.hold(REFERENCE, "one")
+    world.hold("localhost/somebodys/database:1", "large", labels={})
+    world.hold("localhost/other:blue", "other")
+    assert [image.reference for image in NodeImages().named(ctx, REFERENCE)] == [REFERENCE]
+    assert NodeImages().named(ctx, "localhost/none:1") == []
+    assert NodeImages().named(ctx, "localhost/somebodys/database:1") == [], "it isn't ours"
+    saved = [line.split()[5] for line in world.called("image save")]
+    assert saved == [REFERENCE, "localhost/somebodys/database:1"]
+
+
+def test_a_first_up_saves_nothing_of_others(world, ctx, tmp_path):
+    """Both image stages look at once."""
+    world.hold("localhost/somebodys/database:1", "large", labels={})
+    for color in ("blue", "yellow"):
+        options = {"path": str(tmp_path), "image": f"localhost/argoproj/rollouts-demo:{color}"}
+        stage = ImageStage(f"image-{color}", ImageOptions.model_validate(options))
+        assert stage.observe(ctx).images == ()
+        assert stage.removals(ctx) == []
+    assert world.called("image save") == []
+
+
+def once(world, answer, then=lambda: None):
+    """What `image save` does the first time: minikube ends with 0 whatever happens."""
+    todo = [answer]
+
+    def image():
+        if " image save " in world.commands[-1] and todo:
+            then()
+            return todo.pop()
+        return None
+
+    world.hooks["image"] = image
+
+
+NOTHING_SAVED = Result("", "", 0, 0.0)
+
+
+def test_an_image_that_went_away_meanwhile_is_no_error(world, ctx):
+    world.hold(REFERENCE, "one")
+    world.hold("localhost/other:blue", "other")
+    once(world, NOTHING_SAVED, lambda: world.store.held.pop("localhost/other:blue"))
+    world.store.held = dict(sorted(world.store.held.items(), reverse=True))
+    assert [image.reference for image in NodeImages().ours(ctx)] == [REFERENCE]
+
+
+def test_an_image_that_was_replaced_meanwhile_is_read_as_it_is_by_now(world, ctx):
+    world.hold(REFERENCE, "old")
+    once(world, NOTHING_SAVED, lambda: world.hold(REFERENCE, "new"))
+    assert [image.labels[SOURCE_LABEL] for image in NodeImages().named(ctx, REFERENCE)] == ["new"]
+
+
+def test_a_save_that_failed_once_is_tried_again(world, ctx):
+    world.hold(REFERENCE, "one")
+    once(world, Result("", "X Exiting due to GUEST_IMAGE_SAVE: Failed to save image", 80, 0.0))
+    assert [image.reference for image in NodeImages().named(ctx, REFERENCE)] == [REFERENCE]
+
+
+def test_a_build_whose_image_is_removed_at_once_is_not_believed(world, ctx, wanted):
+    world.store.builds = world.made("new", labels={SOURCE_LABEL: wanted.digest})
+    once(world, NOTHING_SAVED, world.store.held.clear)
+    with pytest.raises(StageError, match="wasn't built"):
+        NodeImages().deliver(ctx, wanted)
 
 
 def test_without_a_profile_there_are_no_images(world, ctx):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 
 import pytest
 from support.fake_time import FakeTime
@@ -27,6 +28,7 @@ from tunnel_world import (
 )
 
 from canarylab.cancel import Cancel
+from canarylab.errors import CommandError
 from canarylab.providers.minikube import keeper, processes, vm
 from canarylab.providers.minikube.keeper import Keeper
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
@@ -77,11 +79,12 @@ class Kept_:  # noqa: N801 - a keeper and all it works with
         self.folder = context(host).paths.root
         self.children = deque(children)
         self.reports = []
+        self.note = lambda _report: None
         Choice(way, vm.find(PROFILE)).save(self.folder)
 
     def start(self, argv, on_line):
         assert list(argv) == ["minikube", "-p", PROFILE, "tunnel"]
-        child = self.children.popleft()
+        child, self.on_line = self.children.popleft(), on_line
         for line in child.lines:
             on_line(line)
         return child
@@ -93,6 +96,7 @@ class Kept_:  # noqa: N801 - a keeper and all it works with
         def note(report):
             inner(report)
             self.reports.append(report)
+            self.note(report)
             if not self.children and report.problem:
                 self.cancel.set()
 
@@ -247,6 +251,145 @@ def test_harder_signals_come_only_after_the_gentle_one(heeds, signals):
     child = Child(heeds=heeds)
     keeper.end(child)
     assert child.signals == signals
+
+
+# -- what can't be seen -------------------------------------------------------------------------------------------
+
+
+class Busy(Host):
+    """A machine on which looks at the routes fail now and then, since `ip` is slower than its timeout."""
+
+    def __init__(self, *failing):
+        super().__init__()
+        self.table[SERVICES] = VM
+        self.failing = failing
+        self.looks = 0
+
+    def _answer(self, line):
+        if line.endswith("route show"):
+            self.looks += 1
+            if self.looks in self.failing:
+                raise CommandError(line, None, "")
+        return super()._answer(line)
+
+
+def test_a_look_that_fails_ends_no_tunnel_and_starts_none_beside_it():
+    """The first look comes before the start, the others while it runs."""
+    host = Busy(2, 3)
+    child = Child(RIGHT_LINES, on_wait=lambda: setattr(child, "code", 0) if host.looks == 4 else None)
+    kept = Kept_(host, child)
+    assert kept.serve() == ["the virtual machine isn't running: minikube ended the tunnel"]
+    assert child.signals == []
+
+
+def test_a_route_that_is_seen_to_be_lost_after_a_look_that_failed_is_put_back():
+    host = Busy(2)
+    child = Child(RIGHT_LINES, on_wait=lambda: host.table.clear() if host.looks == 2 else None)
+    kept = Kept_(host, child, Child(code=0))
+    assert kept.serve()[0] == f"the route {ROUTE} was lost: the tunnel is started again"
+    assert child.signals == [signal.SIGINT]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(28, "No space left on device")])
+def test_whatever_happens_in_between_the_tunnel_that_was_started_is_ended(error):
+    def fail():
+        child.on_wait = lambda: None
+        raise error
+
+    child = Child(RIGHT_LINES, on_wait=fail)
+    kept = Kept_(routed(), child)
+    with suppress(RuntimeError):
+        kept.serve()
+    assert child.signals == [signal.SIGINT]
+
+
+RUNS_ON = "the tunnel before doesn't end, not even by SIGKILL, and minikube allows one a profile"
+
+
+def test_no_second_tunnel_is_started_while_the_first_does_not_end():
+    first = Child(RIGHT_LINES, heeds=(), on_wait=lambda: None)
+    host = routed()
+    first.on_wait = host.table.clear
+    kept = Kept_(host, first, Child(code=0))
+    rounds = iter(range(3))
+
+    def note(report):
+        if report.problem.startswith("the tunnel before doesn't end") and next(rounds, None) is None:
+            first.code = -9  # the kernel let go of it at last
+            first.on_wait = lambda: None
+
+    kept.note = note
+    problems = kept.serve()
+    assert problems == [
+        *[f"{RUNS_ON}: process {os.getpid()}"] * 4,
+        "the virtual machine isn't running: minikube ended the tunnel",
+    ]
+    running = [report for report in kept.reports if report.problem.startswith("the tunnel before")]
+    assert {report.pid for report in running} == {os.getpid()}, "whoever comes after this keeper can end it"
+
+
+def test_one_whose_fate_cannot_be_seen_keeps_its_name_until_it_can(monkeypatch):
+    looks = []
+
+    def find(_runner, pid):
+        looks.append(pid)
+        if len(looks) < 3:
+            raise CommandError("ps", None, "")
+
+    monkeypatch.setattr(processes, "find", find)
+    kept = Kept_(routed(), Child(code=0))
+    KeeperReport(4711, "once").save(kept.folder)
+    problems = kept.serve()
+    assert problems[0].startswith("ps did not end in time")
+    assert [(report.pid, report.started) for report in kept.reports[:2]] == [(4711, "once")] * 2
+    assert looks[:3] == [4711] * 3
+
+
+def test_a_process_that_cannot_be_looked_at_yet_is_written_down_with_the_next_look(monkeypatch):
+    real, looks = processes.find, []
+
+    def find(runner, pid):
+        looks.append(pid)
+        if len(looks) == 1:
+            raise CommandError("ps", None, "")
+        return real(runner, pid)
+
+    monkeypatch.setattr(processes, "find", find)
+    child = Child(RIGHT_LINES, on_wait=lambda: setattr(child, "code", 0) if len(looks) > 1 else None)
+    kept = Kept_(routed(), child)
+    kept.serve()
+    assert (kept.reports[-2].pid, kept.reports[-2].route) == (os.getpid(), ROUTE)
+    assert child.signals == []
+
+
+def test_a_block_that_could_not_be_written_is_written_with_the_next_look(monkeypatch):
+    saved = KeeperReport.save
+
+    def save(report, folder):
+        if report.errors and not full.pop("is", False):
+            return saved(report, folder)
+        if report.errors:
+            raise OSError(28, "No space left on device")
+        return saved(report, folder)
+
+    full = {"is": True}
+    monkeypatch.setattr(KeeperReport, "save", save)
+    host = routed()
+    child = Child(RIGHT_LINES)
+    kept = Kept_(host, child)
+
+    def later():
+        if not said:
+            said.append(True)
+            for line in status_block(router="x").splitlines():
+                kept.on_line(line)
+        child.code = 0 if any(report.errors for report in kept.reports) else None
+
+    said: list[bool] = []
+    child.on_wait = later
+    kept.serve()
+    assert next(report.errors for report in kept.reports if report.errors) == {"router": "x"}
+    assert not full
 
 
 # -- for real ---------------------------------------------------------------------------------------------------------

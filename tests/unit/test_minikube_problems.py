@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import platform
+
 import pytest
+from support.fake_runner import FakeRunner
 from support.minikube_world import event, recorded
 from support.runs import context_of
 
@@ -31,8 +34,8 @@ SIGNS = [
         80,
         "GUEST_PROVISION",
         "ip not found: could not find an IP address for 46:0:12:34:56:78",
-        "IF_BOOTPD_FIREWALL",
-        "socketfilterfw --unblock /usr/libexec/bootpd",
+        "NO_ADDRESS",
+        "invoke doctor",
     ),
     (70, "IF_BOOTPD_FIREWALL", "", "IF_BOOTPD_FIREWALL", "socketfilterfw --add /usr/libexec/bootpd"),
     (
@@ -46,8 +49,8 @@ SIGNS = [
         72,
         "IF_SSH_TIMEOUT",
         "dial tcp 192.168.105.3:22: connect: no route to host",
-        "LOCAL_NETWORK_PERMISSION",
-        "Privacy & Security > Local Network",
+        "NO_ROUTE_TO_HOST",
+        "invoke up",
     ),
     (
         80,
@@ -128,6 +131,13 @@ SIGNS = [
     (80, "NOT_FOUND_VMNET_HELPER", "", "NOT_FOUND_VMNET_HELPER", "brew install vmnet-helper"),
     (80, "NOT_CONFIGURED_VMNET_HELPER", "", "NOT_CONFIGURED_VMNET_HELPER", "`network: nat`"),
     (80, "GUEST_PROVISION", 'unsupported network: "socket_vmnet"', "UNSUPPORTED_NETWORK", "`vmnet-shared`"),
+    (
+        0,
+        "",
+        'Get "https://192.168.105.4:8443/api/v1/services": net/http: TLS handshake timeout',
+        "API_SERVER_SLOW",
+        "`minikube logs`",
+    ),
     (1, "", "[sudo route -n add] requires a password, and --interactive=false", "SUDO_PASSWORD", "sudo -v"),
 ]
 
@@ -157,6 +167,85 @@ def test_what_is_not_known_has_no_explanation():
 
 def test_a_general_exit_code_explains_nothing_where_minikube_gave_a_reason():
     assert explain(106, "K8S_INVALID_CERT_HOSTNAME", "").why == ""
+
+
+# -- causes that have to be checked -----------------------------------------------------------------------------------
+
+NO_ROUTE = "ssh: dial tcp 192.168.105.4:22: connect: no route to host"
+PERMISSION = "this terminal isn't allowed to reach it"
+
+
+def told(monkeypatch, said, *, macos="", ping=None):
+    """What is said of it on that macOS, or on Linux, where a ping of the machine ends with that code."""
+    monkeypatch.setattr(platform, "system", lambda: "Darwin" if macos else "Linux")
+    monkeypatch.setattr(platform, "mac_ver", lambda: (macos, ("", "", ""), ""))
+    line = f"ping -n -c 1 {'-t' if macos else '-w'} 2 192.168.105.4"
+    runner = FakeRunner({} if ping is None else {line: ping})
+    return failure("start the cluster", said, 80, context_of(profile="canary", runner=runner))
+
+
+def test_a_machine_that_answers_a_ping_is_kept_from_the_terminal_by_macos(monkeypatch):
+    error = told(monkeypatch, NO_ROUTE, macos="15.3", ping=0)
+    assert error.why.startswith(PERMISSION)
+    assert "likeliest" not in error.why
+    assert error.remedy.startswith("System Settings > Privacy & Security > Local Network")
+
+
+def test_one_that_answers_no_ping_may_be_starved_as_well(monkeypatch):
+    error = told(monkeypatch, NO_ROUTE, macos="15.3", ping=2)
+    assert "the likeliest causes, in this order: (1) this terminal isn't allowed" in error.why
+    assert "(2) it doesn't answer in time" in error.why
+    assert "(3) a VPN or a firewall" in error.why
+    assert "(1) System Settings" in error.remedy
+    assert "(2) end other programs" in error.remedy
+
+
+@pytest.mark.parametrize(("macos", "ping"), [("", 0), ("", 1), ("14.7.1", 1)])
+def test_a_permission_that_this_system_does_not_have_is_not_the_cause(monkeypatch, macos, ping):
+    """Seen on Linux: the virtual machine was starved."""
+    error = told(monkeypatch, NO_ROUTE, macos=macos, ping=ping)
+    assert PERMISSION not in error.why
+    assert "Local Network" not in error.remedy
+    assert "it doesn't answer in time" in error.why
+    assert ("VPN" in error.why) == bool(ping)
+
+
+def test_the_words_of_ssh_are_recognised_as_those_of_go(monkeypatch):
+    said = "ssh: connect to host 192.168.105.4 port 22: No route to host"
+    assert told(monkeypatch, said, macos="15.3", ping=0).why.startswith(PERMISSION)
+
+
+def test_a_registry_that_cannot_be_reached_is_not_the_virtual_machine(monkeypatch):
+    said = 'Get "https://registry.k8s.io/v2/": dial tcp 34.96.108.209:443: connect: no route to host'
+    assert "virtual machine" not in told(monkeypatch, said, macos="15.3").why
+
+
+def test_a_ping_that_cannot_be_tried_rules_nothing_out(monkeypatch):
+    def missing():
+        raise MachineError("ping isn't on this machine")
+
+    assert "(1) this terminal isn't allowed" in told(monkeypatch, NO_ROUTE, macos="15.3", ping=missing).why
+
+
+def test_a_firewall_that_minikube_has_not_looked_at_is_one_of_several(monkeypatch):
+    lease = "ip not found: could not find an IP address for 46:0:12:34:56:78"
+    error = told(monkeypatch, lease, macos="15.3")
+    assert "(1) macOS' firewall keeps bootpd" in error.why
+    assert "socketfilterfw --unblock" in error.remedy
+    assert "firewall" not in told(monkeypatch, lease).why
+
+
+def test_a_firewall_that_minikube_has_looked_at_is_the_cause(monkeypatch):
+    line = event("error", name="IF_BOOTPD_FIREWALL", exitcode="80", message="could not find an IP address for 46:0:1")
+    error = told(monkeypatch, line, macos="15.3")
+    assert "likeliest" not in error.why
+    assert "macOS' firewall keeps bootpd" in error.why
+
+
+def test_an_exit_code_that_minikube_has_for_several_reasons_names_none():
+    """57 is DRV_AS_ROOT and DRV_NEEDS_ROOT, which is the contrary (pkg/minikube/reason/reason.go)."""
+    for code in (55, 56, 57, 65, 81, 106):
+        assert explain(code, "", "").why == ""
 
 
 def test_a_recorded_refusal_becomes_an_error_with_its_id_and_words():
@@ -232,5 +321,5 @@ def test_the_profile_that_minikube_forgets_is_filled_in(advice, expected):
 def test_every_machine_problem_and_every_other_has_words():
     for trap in problems._TRAPS:
         assert trap.why
-        assert trap.remedy
+        assert trap.remedy or (trap.causes and all(cause.why and cause.remedy for cause in trap.causes))
         assert trap.text or trap.ids or trap.code is not None

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+from support.fake_runner import FakeRunner
+from support.fake_time import FakeTime
 from support.minikube_world import PROFILE, World, event, recorded, user_kubeconfig, write_user_kubeconfig
 from support.there import there
 
+from canarylab.errors import CommandError
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
 from canarylab.providers.minikube import leftover_processes, processes
@@ -146,7 +152,8 @@ def machine(tmp_path, profile=PROFILE):
     return child
 
 
-def test_a_machine_that_minikube_has_forgotten_is_ended_and_anothers_is_not(world, tmp_path):
+def test_a_machine_that_minikube_has_forgotten_is_ended_and_anothers_is_not(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(leftover_processes, "_EXIT_SECONDS", 0.1)
     orphan, other = machine(tmp_path), machine(tmp_path, f"{PROFILE}-2")
     try:
         removals = leftover_processes.end_orphans(world.context())
@@ -158,6 +165,77 @@ def test_a_machine_that_minikube_has_forgotten_is_ended_and_anothers_is_not(worl
         for child in (orphan, other):
             child.kill()
             child.wait()
+
+
+def test_a_machine_that_is_still_exiting_is_not_called_forgotten(world, tmp_path):
+    """minikube delete comes back while qemu still gives its memory back."""
+    exiting = machine(tmp_path)
+    threading.Timer(0.3, exiting.terminate).start()
+    threading.Timer(0.3, exiting.wait).start()
+    assert leftover_processes.end_orphans(world.context()) == []
+    assert exiting.returncode == -signal.SIGTERM
+
+
+class BusyPs(FakeRunner):
+    """`ps` of macOS on a machine that is short of memory."""
+
+    def __init__(self, *answers):
+        super().__init__()
+        self.answers = list(answers)
+
+    def _answer(self, line):
+        assert line.startswith("ps -ww ")
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise CommandError(line, None, "")
+        return Result(answer, "", 0 if answer else 1, 0.0)
+
+
+LISTED = f"  77 Mon Nov 23 11:34:00 2026     minikube -p {PROFILE} start\n"
+
+
+def test_a_look_at_processes_that_fails_is_not_a_process_that_is_gone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(CommandError, match="did not end in time"):
+        processes.find(BusyPs(None), 77)
+    with pytest.raises(CommandError, match="did not end in time"):
+        processes.running(BusyPs(None))
+    assert processes.find(BusyPs(""), 77) is None
+
+
+def test_a_process_is_not_called_ended_because_it_could_not_be_seen(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    found = processes.parse_ps(LISTED)
+    signals = [(signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)]
+    assert not processes.end(BusyPs(*[None] * 200), found, FakeTime(tick=1), signals)
+    assert sent == [], "nor is it sent a signal: it may be another by now"
+    assert processes.end(BusyPs(LISTED, None, LISTED, ""), found, FakeTime(), signals)
+    assert sent == [(77, signal.SIGTERM)]
+
+
+def test_another_users_process_is_not_ended_and_that_is_said(world, monkeypatch):
+    def refuse(_pid, _number):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "kill", refuse)
+    own = processes.find(world, os.getpid())
+    assert not processes.end(world, own, FakeTime(tick=1), [(signal.SIGTERM, 5.0)])
+
+
+def test_a_start_that_cannot_be_seen_is_not_over(monkeypatch):
+    """A second minikube on one profile breaks it."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    ctx = SimpleNamespace(
+        runner=BusyPs(LISTED, None, None, LISTED, ""),
+        profile=PROFILE,
+        remaining=600.0,
+        cancel=FakeTime(),
+        progress=lambda *_: None,
+    )
+    leftover_processes.await_other_start(ctx)
+    assert ctx.runner.answers == []
 
 
 def test_a_process_id_that_belongs_to_another_by_now_is_left_alone(world, monkeypatch):

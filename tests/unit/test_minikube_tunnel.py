@@ -445,6 +445,33 @@ def test_a_keeper_that_is_killed_comes_back_with_one_tunnel(real):
 
 
 @linux
+def test_a_tunnel_that_its_keeper_left_is_still_ours_and_is_ended(real):
+    """Its keeper was killed, with its supervisor, before it could end it."""
+    _, ctx = real
+    left = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
+    left.stdout.readline()
+    KeeperReport(left.pid, processes.find(ctx.runner, left.pid).started).save(ctx.paths.root)
+    assert ACCESS.tunnel_stop(ctx)[0] == Removal("tunnel process", "removed")
+    assert left.wait(10) == 0
+    left.communicate()
+
+
+@linux
+def test_one_that_does_not_end_stays_known_as_ours(real, monkeypatch):
+    _, ctx = real
+    report = KeeperReport(os.getpid(), processes.find(ctx.runner, os.getpid()).started)
+    report.save(ctx.paths.root)
+    ours = processes.find(ctx.runner, os.getpid())
+    monkeypatch.setattr(tunnel_owners, "own_tunnel", lambda *_: ours)
+    monkeypatch.setattr(processes, "end", lambda *_: False)
+    with pytest.raises(StageError, match="which this tool started, doesn't end"):
+        tunnel_start.stop_keeper(ctx)
+    assert KeeperReport.load(ctx.paths.root) == report
+    KeeperReport.forget(ctx.paths.root)
+    monkeypatch.setattr(tunnel_owners, "own_tunnel", lambda *_: None)
+
+
+@linux
 def test_what_a_killed_tunnel_left_is_taken_back(real):
     world, ctx = real
     write_registry((PROFILE, 99999999, VM))
@@ -603,6 +630,26 @@ def test_a_lost_route_is_a_tunnel_that_does_not_run(monkeypatch):
     assert not status.running
     assert status.problems == (f"the route {OURS} is missing: `invoke tunnel start` puts it back",)
     assert TunnelStage("tunnel", StageOptions()).changes(status), "`up` mends it"
+
+
+TIMEOUT = f'Get "https://{VM}:8443/api/v1/services": net/http: TLS handshake timeout'
+
+
+@pytest.mark.parametrize(("errors", "is_left"), [(("loadbalancer emulator",), True), (("router",), False)])
+def test_a_tunnel_that_only_waits_for_the_api_server_is_left_alone(monkeypatch, errors, is_left):
+    """It tries again itself, and a new one would end with 103."""
+    host = Host()
+    host.table[SERVICES] = VM
+    own = processes.find(host, os.getpid())
+    monkeypatch.setattr(tunnel_owners, "own_tunnel", lambda *_: own)
+    kept = KeeperReport(own.pid, own.started, route=str(OURS), errors=dict.fromkeys(errors, TIMEOUT))
+    [problem] = kept_status(monkeypatch, host, kept).problems
+    assert "doesn't answer them in time" in problem
+    stopped = []
+    monkeypatch.setattr(tunnel_start, "stop_keeper", stopped.append)
+    monkeypatch.setattr(tunnel_start, "run_keeper", lambda *_: None)
+    ACCESS.tunnel_start(context(host))
+    assert (stopped == []) is is_left
 
 
 def test_an_error_in_minikubes_status_block_is_reported_with_its_explanation(monkeypatch):

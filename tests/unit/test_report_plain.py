@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from report_samples import DIFF, REFUSED, Clock, demo, failed_up, plan, stage, started
 
 from canarylab.events import Event, Fact, Failure, Notice, RunFinished, StageFinished, StageProgress, StageStarted
+from canarylab.report import console_plain
 from canarylab.report.console_plain import PlainConsole
 
 
@@ -117,6 +119,53 @@ def test_counted_work_is_mentioned_every_ten_seconds_for_each_stage() -> None:
         "[  10.0 s] programs: compiling 20 (20/100)",
         "[  20.0 s] programs: compiling 40 (40/100)",
     ]
+
+
+def test_a_step_that_lasts_is_named_although_it_came_soon_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """minikube's first steps come within a second, and then it makes the virtual machine for minutes."""
+    monkeypatch.setattr(console_plain, "LASTS", 0.2)
+    stream = io.StringIO()
+    with PlainConsole(stream) as report:
+        for number, step in (
+            (0, "minikube v1.38.1 on Darwin"),
+            (1, "Using the qemu2 driver"),
+            (9, "Creating qemu2 VM"),
+        ):
+            report(StageProgress("cluster", step, number, 19))
+        report(StageProgress("image-blue", "compiling", 1, 7))
+        deadline = time.monotonic() + 20
+        while "Creating" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for number, step in ((11, "Preparing Kubernetes"), (12, "Configuring bridge CNI"), (19, "Done!")):
+            report(StageProgress("cluster", step, number, 19))
+        report(StageFinished("cluster", "changed", 1.0))
+        time.sleep(0.5)
+    assert [line.partition("] ")[2] for line in stream.getvalue().splitlines()] == [
+        "cluster: minikube v1.38.1 on Darwin (0/19)",
+        "image-blue: compiling (1/7)",
+        "cluster: Creating qemu2 VM (9/19)",
+        "cluster: changed after 1.0 s",
+    ]
+
+
+def test_of_one_piece_of_work_the_counts_alone_are_not_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console_plain, "LASTS", 0.05)
+    stream = io.StringIO()
+    with PlainConsole(stream) as report:
+        report(StageProgress("programs", "compiling Kubernetes", 1, 900))
+        report(StageProgress("programs", "compiling Kubernetes", 2, 900))
+        time.sleep(0.3)
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_nothing_is_named_once_the_run_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console_plain, "LASTS", 0.1)
+    stream = io.StringIO()
+    with PlainConsole(stream) as report:
+        report(StageProgress("cluster", "a", 0, 19))
+        report(StageProgress("cluster", "b", 1, 19))
+    time.sleep(0.3)
+    assert len(stream.getvalue().splitlines()) == 1
 
 
 def test_the_same_message_is_not_repeated() -> None:

@@ -261,3 +261,22 @@ Runner(Cancel()).run(["sh", "-c", "echo $$ > {note}.tmp; mv {note}.tmp {note}; e
 )
 def test_the_tail_is_the_last_lines_that_say_something(text, last):
     assert tail(text, 2) == last
+
+
+def test_a_program_does_not_outlive_a_wait_that_broke_off(cancel, tmp_path, monkeypatch):
+    pid = tmp_path / "pid"
+
+    def broken(*_args, **_kwargs):
+        while not pid.exists() or not pid.read_text().strip():
+            time.sleep(0.01)
+        raise RuntimeError("broken off")
+
+    import sh
+
+    monkeypatch.setattr(sh.RunningCommand, "wait", broken)
+    with pytest.raises(RuntimeError, match="broken off"):
+        Runner(cancel, grace=0.1).run(shell(f"echo $$ > {pid}; exec sleep 1000"), timeout=60)
+    deadline = time.monotonic() + 10
+    while is_running(int(pid.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

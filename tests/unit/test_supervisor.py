@@ -296,6 +296,42 @@ def test_a_socket_that_nobody_listens_on_is_replaced(supervisor):
     assert supervisor.is_running("sleeper")
 
 
+def test_none_is_started_beside_one_that_may_run_and_cannot_be_asked(isolated_home, monkeypatch):
+    """This process has no file left to open, for instance: that says nothing about the supervisor."""
+    supervisor = supervisor_in(isolated_home / "s")
+
+    def refuse(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Supervisor, "_rpc", property(refuse))
+    monkeypatch.setattr(supervisor, "_runner", None)  # whatever is started fails
+    with pytest.raises(StageError, match="a supervisord of this profile may still run"):
+        supervisor.start(SLEEP, FakeTime(tick=1))
+
+
+def test_one_that_is_ending_is_waited_for_before_another_is_started(supervisor):
+    """It ends its programs first, and its tunnel or its machine holds what the next one needs."""
+    script = "trap 'sleep 1; exit 0' TERM; sleep 1000 & wait"
+    slow = Program("sleeper", ["sh", "-c", script], stop_seconds=10)
+    supervisor.start(slow, Cancel())
+    runs(supervisor, "sh", "-c", script)
+    first = supervisor.process("sleeper")
+    supervisor._rpc.shutdown()
+    supervisor.start(SLEEP, Cancel())
+    assert not _alive(first)
+    assert supervisor.is_running("sleeper")
+
+
+def test_one_whose_socket_is_gone_is_ended_before_another_is_started(supervisor):
+    supervisor.start(SLEEP, Cancel())
+    former, supervised = supervisor.pid(), supervisor.process("sleeper")
+    supervisor.socket.unlink()
+    supervisor.start(SLEEP, Cancel())
+    until(lambda: not _alive(former))
+    assert supervisor.pid() != former
+    os.kill(supervised, signal.SIGKILL)  # the provider's programs die with their supervisor; this one was not told to
+
+
 def test_a_process_that_ended_but_was_not_reaped_counts_as_ended():
     child = subprocess.Popen(["true"])
     until(lambda: Path(f"/proc/{child.pid}/stat").read_text().split()[2] == "Z")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from canarylab.contract.stage import Action, Change, Stage, StageOptions
 from canarylab.errors import CommandError, StageError
+from canarylab.events import Notice
 from canarylab.files import write_private
 from canarylab.kube import kubeconfig
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
 from canarylab.providers.minikube import leftover_processes, teardown, user_context
-from canarylab.providers.minikube.call import Reporter, call, call_or_raise, nodes, profiles
+from canarylab.providers.minikube.call import ASK_SECONDS, Reporter, call, call_or_raise, nodes, profiles
 from canarylab.providers.minikube.checks import vmnet
 from canarylab.providers.minikube.cluster_settings import Condition, condition_of, differences, start_options
+from canarylab.providers.minikube.kubernetes_versions import fit
 from canarylab.providers.minikube.problems import failure, recreation
 from canarylab.removal import Removal
-from canarylab.tools.minikube import Minikube
+from canarylab.tools.minikube import Minikube, parse_version, version
 
 if TYPE_CHECKING:
     from canarylab.contract.context import Context
@@ -30,6 +33,9 @@ _WAIT_SECONDS = 360.0
 _LEAST_SECONDS = 60.0
 """With less time than that it isn't started over: it would only be half made again."""
 _UNPAUSE_SECONDS = 120.0
+_LOOKS_AGAIN = 3
+_LOOK_AGAIN_SECONDS = 5.0
+"""Before each of them. minikube says `Stopped` of an API server, too, that only has too little of a processor."""
 _ACTIONS: dict[Condition, Action] = {
     **dict.fromkeys(("missing", "half-made"), "create"),
     **dict.fromkeys(("stopped", "paused"), "start"),
@@ -96,6 +102,8 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
 
     def apply(self, ctx: Context, observed: ClusterState) -> None:
         leftover_processes.await_other_start(ctx)
+        if observed.condition == "broken" and _settled_condition(ctx) != "broken":
+            observed = self.observe(ctx)
         if observed.differs:
             self._recreate(ctx, observed.differs)
         elif observed.condition == "missing":
@@ -138,7 +146,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         try:
             self._create(ctx)
         except StageError as error:
-            if ctx.remaining < _LEAST_SECONDS or condition_of(nodes(ctx))[0] == "running":
+            if ctx.remaining < _LEAST_SECONDS or _settled_condition(ctx) == "running":
                 raise
             self._start_over(ctx, error.what)
 
@@ -162,6 +170,7 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
     def _start(self, ctx: Context, *, otherwise: str = "") -> None:
         known = profiles(ctx)
         options = start_options(self._spec, known.pop(ctx.profile, None), known.values(), platform.system())
+        _say_whether_known(ctx, options.kubernetes)
         reporter = Reporter(ctx)
         seconds = ctx.remaining
         argv = self.minikube.start(options, wait_seconds=min(_WAIT_SECONDS, seconds))
@@ -179,7 +188,9 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
         if result.code:
             made = profiles(ctx).get(ctx.profile)
             network = vmnet.hints(ctx.profile) if "vmnet" in result.output and platform.system() == "Darwin" else []
-            hints, what = [*(made.addresses if made else ()), *network], "start the cluster"
+            # The address says something only of a machine that was to have another network (OLD_NETWORK).
+            addresses = made.addresses if made and made.network != "builtin" else ()
+            hints, what = [*addresses, *network], "start the cluster"
             where = f"stage {self.name}"
             raise failure(what, result.output, result.code, ctx, hints=hints, otherwise=otherwise, where=where)
 
@@ -228,3 +239,24 @@ class ClusterStage(Stage[StageOptions, ClusterState]):
             "node": ", ".join(profile.addresses),
             "services": profile.service_range,
         }
+
+
+def _say_whether_known(ctx: Context, kubernetes: str) -> None:
+    """That minikube will ask GitHub for this Kubernetes. A look that fails is no reason not to start."""
+    with suppress(CommandError):
+        found = fit(parse_version(call(ctx, version(), timeout=ASK_SECONDS).stdout), kubernetes)
+        if found.outcome == "looked up":
+            ctx.emit(
+                Notice(f"Kubernetes {found.seen}. `kubernetes: {found.instead}` in the playbook needs no internet")
+            )
+
+
+def _settled_condition(ctx: Context) -> Condition:
+    """How the nodes are: what looks broken is expensive to mend, so one look isn't enough to say that it is."""
+    for _ in range(_LOOKS_AGAIN):
+        found, reason = condition_of(nodes(ctx))
+        if found != "broken":
+            return found
+        ctx.progress(f"looking again before it is started over: {reason}")
+        ctx.cancel.sleep(_LOOK_AGAIN_SECONDS)
+    return condition_of(nodes(ctx))[0]

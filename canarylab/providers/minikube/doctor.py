@@ -12,6 +12,7 @@ from canarylab.errors import CanarylabError, CancelledError, CommandError
 from canarylab.providers.minikube.checks import (
     driver,
     firewall,
+    kubernetes,
     local_network,
     machine,
     programs,
@@ -34,6 +35,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("user", machine.user),
     ("Homebrew", machine.homebrew),
     *((each.name, partial(programs.program, each)) for each in programs.ALL),
+    ("Kubernetes version", kubernetes.kubernetes),
     ("driver", driver.driver),
     ("socket_vmnet", socket_vmnet.socket_vmnet),
     ("Internet Sharing", vmnet.internet_sharing),

@@ -2,6 +2,9 @@
 
 It runs minikube's tunnel only while the route is there, so that minikube never asks for sudo where nobody can answer,
 and reports its state in the profile's folder. Only SIGINT makes minikube take back what it did.
+
+Whatever happens in between, a tunnel that it started is ended by it, and none is started while the one before runs or
+may run: a look that failed, such as at a program that took too long, says nothing about what it looked at.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ PROGRAM = "tunnel"
 GRACE_SECONDS = 20.0
 """How long minikube may take to clean up after SIGINT: it looks every 5 s, and then asks the API."""
 _HARDER_SECONDS = 3.0
+SIGNALS = ((signal.SIGINT, GRACE_SECONDS), (signal.SIGTERM, _HARDER_SECONDS), (signal.SIGKILL, _HARDER_SECONDS))
+"""How a tunnel is ended, each with the seconds it has to work."""
 _LOOK_SECONDS = 5.0
 """How often the route is looked at: as often as minikube does it."""
 _LOOKS_IN_ERROR = 3
@@ -43,6 +48,9 @@ _LAST_LINES = 15
 _BLOCK_LINES = 100
 """More than a status block has, in whose errors there may be all that ifconfig printed."""
 
+
+_UNSEEN = (CanarylabError, OSError, ValueError)
+"""What a look fails with: a program that is slow, missing or garbled, a file that can't be read."""
 
 Start = Callable[[Sequence[str], Callable[[str], None]], Background]
 _BACKGROUND = partial(Background, env=ENVIRONMENT)
@@ -62,35 +70,49 @@ class Keeper:
     folder: Path
     runner: Runner
     start: Start = _BACKGROUND
+    _child: Background | None = None
+    """The one that was started last, unless it is known to have ended."""
 
     def serve(self, cancel: Cancel) -> None:
         """Until cancelled: whatever ends is started again, after a pause."""
         failures = 0
         with suppress(CancelledError):
-            self._take_over(cancel)
             while True:
                 failures = 0 if self._once(cancel) else min(failures + 1, len(_PAUSES) - 1)
                 cancel.sleep(_PAUSES[failures])
 
     def _once(self, cancel: Cancel) -> bool:
         """Run it until it ends or has to be ended; whether it came to work."""
-        choice = Choice.load(self.folder)
-        if choice is None or choice.way != "tunnel":
-            return False  # whoever withdrew it ends this process, too
         try:
-            stale = tunnel_owners.stale_entries(self.runner, choice.vm.profile, choice.vm.route)
-            tunnel_owners.forget(stale)  # minikube would use sudo for them, or give up
-            problem = self._missing(choice.vm)
+            choice = Choice.load(self.folder)
+            if choice is None or choice.way != "tunnel":
+                return False  # whoever withdrew it ends this process, too
+            problem = self._end_former(cancel) or self._missing(choice.vm)
             if not problem:
                 return self._run(choice.vm, cancel)
-        except (CanarylabError, OSError) as error:
+        except _UNSEEN as error:
             cancel.check()
             problem = str(error)
-        self._report(KeeperReport(problem=problem))
+        self._tell(problem)
         return False
+
+    def _end_former(self, cancel: Cancel) -> str:
+        """End what may still run, our own or that of a keeper that was killed: "" once it has ended."""
+        if self._child and end(self._child) is None:
+            return _runs_on(f"process {self._child.pid}")
+        self._child = None
+        orphan = tunnel_owners.own_tunnel(self.runner, KeeperReport.load(self.folder))
+        if orphan:
+            print(f"ends what a killed keeper left: {orphan}", flush=True)
+            interrupted = [(0, GRACE_SECONDS)] if sys.platform == "linux" else []  # the system has done it already
+            if not processes.end(self.runner, orphan, cancel, [*interrupted, *SIGNALS]):
+                return _runs_on(str(orphan))
+        return ""
 
     def _missing(self, vm: Vm) -> str:
         """What stands in the way of a tunnel, "" if nothing; a route is put back where nobody has to be asked."""
+        stale = tunnel_owners.stale_entries(self.runner, vm.profile, vm.route)
+        tunnel_owners.forget(stale)  # minikube would use sudo for them, or give up
         found = routes.route_to(self.runner, vm.services)
         if found:
             return "" if found == vm.route else f"conflicting route {found}"
@@ -105,37 +127,59 @@ class Keeper:
 
     def _run(self, vm: Vm, cancel: Cancel) -> bool:
         output = _Output(self._report)
-        child = self.start(Minikube(vm.profile).tunnel(), output)
-        process = processes.find(self.runner, child.pid)
-        output.add(pid=child.pid, started=process.started if process else "")
-        code, why = self._watch(child, vm, output, cancel)
+        child = self._child = self.start(Minikube(vm.profile).tunnel(), output)
+        try:
+            why = self._watch(child, vm, output, cancel)
+        finally:
+            code = end(child)
         said = output.last_words()
-        self._report(KeeperReport(code=code, said=said, problem=why or meaning(code, said)))
+        if code is None:
+            self._tell(_runs_on(f"process {child.pid}"))
+        else:
+            self._child = None
+            self._report(KeeperReport(code=code, said=said, problem=why or meaning(code, said)))
         return bool(output.known.route)
 
-    def _watch(self, child: Background, vm: Vm, output: _Output, cancel: Cancel) -> tuple[int, str]:
-        """Its exit code, and why it had to be ended, "" where it ended by itself."""
+    def _watch(self, child: Background, vm: Vm, output: _Output, cancel: Cancel) -> str:
+        """Until it ends or has to be ended: why it has to, "" where it ended by itself."""
+        self._identify(child, output)
         in_error, look = 0, cancel.now() + _LOOK_SECONDS
-        while (code := child.wait(_WAIT_SECONDS)) is None:
+        while child.wait(_WAIT_SECONDS) is None:
             if cancel.is_set:
-                return end(child), "asked to stop"
+                return "asked to stop"
             if cancel.now() < look:
                 continue
             look = cancel.now() + _LOOK_SECONDS
-            if not routes.is_there(self.runner, vm.route):
-                return end(child), f"the route {vm.route} was lost: the tunnel is started again"
+            self._identify(child, output)
+            if self._is_lost(vm):
+                return f"the route {vm.route} was lost: the tunnel is started again"
             in_error = in_error + 1 if output.known.errors.get("router") else 0
             if in_error >= _LOOKS_IN_ERROR:  # minikube's setupRoute doesn't clear it once the route is there
-                return end(child), "its error stayed: the tunnel is started again"
-        return code, ""
+                return "its error stayed: the tunnel is started again"
+        return ""
 
-    def _take_over(self, cancel: Cancel) -> None:
-        """End the tunnel of a keeper that was killed; on Linux the system has interrupted it already."""
-        orphan = tunnel_owners.own_tunnel(self.runner, KeeperReport.load(self.folder))
-        if orphan:
-            print(f"ends what a killed keeper left: {orphan}", flush=True)
-            interrupted = [(0, GRACE_SECONDS)] if sys.platform == "linux" else []
-            processes.end(self.runner, orphan, cancel, [*interrupted, *_signals()])
+    def _identify(self, child: Background, output: _Output) -> None:
+        """Write down who it is, for whoever comes after this keeper; a look that fails is made again with the next."""
+        if output.is_written:
+            return
+        try:
+            process = processes.find(self.runner, child.pid)
+            output.add(pid=child.pid, started=process.started if process else "")
+        except _UNSEEN as error:
+            print(f"process {child.pid} can't be looked at: {error}", flush=True)
+
+    def _is_lost(self, vm: Vm) -> bool:
+        """Whether the route is known to be gone: a tunnel that works isn't ended for a look that failed."""
+        try:
+            return not routes.is_there(self.runner, vm.route)
+        except _UNSEEN as error:
+            print(f"the routes can't be looked at: {error}", flush=True)
+            return False
+
+    def _tell(self, problem: str) -> None:
+        """What is wrong, beside the process that was last known: whether it has ended may not be known."""
+        former = KeeperReport.load(self.folder)
+        self._report(KeeperReport(pid=former.pid, started=former.started, problem=problem))
 
     def _report(self, report: KeeperReport) -> None:
         if report.problem and report.problem != KeeperReport.load(self.folder).problem:
@@ -151,6 +195,8 @@ class _Output:
 
     def __init__(self, report: Callable[[KeeperReport], None]) -> None:
         self.known = KeeperReport()
+        self.is_written = False
+        """Whether all that is known was reported."""
         self._report = report
         self._lines: list[str] = []
         self._lock = threading.Lock()  # the lines come in a thread of their own, the first before `add` is called
@@ -158,9 +204,10 @@ class _Output:
     def add(self, **known: Any) -> None:
         """What is known from now on of the process, or by its status block."""
         with self._lock:
-            self.known = dataclasses.replace(self.known, **known)
+            self.known, self.is_written = dataclasses.replace(self.known, **known), False
             if self.known.pid is not None:
                 self._report(self.known)
+                self.is_written = True
 
     def __call__(self, line: str) -> None:
         print(line, flush=True)
@@ -169,7 +216,8 @@ class _Output:
         self._lines = [*self._lines, line][-_BLOCK_LINES:]
         if line.strip().startswith(_LAST_ENTRY) and (block := parse_tunnel("\n".join([*self._lines, ""]))):
             self._lines.clear()
-            self.add(route=f"{block.destination} -> {block.gateway}", errors=dict(block.errors))
+            with suppress(*_UNSEEN):  # a full disk, for instance: it is written with the next look
+                self.add(route=f"{block.destination} -> {block.gateway}", errors=dict(block.errors))
 
     def last_words(self) -> str:
         return "\n".join([line for line in self._lines if line.strip()][-_LAST_LINES:])
@@ -182,18 +230,19 @@ def meaning(code: int, said: str) -> str:
     return f"`minikube tunnel` ended with {code}: {' '.join(said.split()) or 'it said nothing'}"
 
 
-def end(child: Background) -> int:
-    """End a tunnel as gently as it lets itself be ended; its exit code."""
-    for number, seconds in _signals():
+def end(child: Background) -> int | None:
+    """End a tunnel, unless it has ended, as gently as it lets itself be ended: its exit code, None if it runs on."""
+    for number, seconds in SIGNALS:
+        if (code := child.wait(0.0)) is not None:
+            return code
         child.signal(number)
         if (code := child.wait(seconds)) is not None:
             return code
-    return -signal.SIGKILL
+    return None
 
 
-def _signals() -> list[tuple[int, float]]:
-    """Each with the seconds it has to work."""
-    return [(signal.SIGINT, GRACE_SECONDS), (signal.SIGTERM, _HARDER_SECONDS), (signal.SIGKILL, _HARDER_SECONDS)]
+def _runs_on(which: str) -> str:
+    return f"the tunnel before doesn't end, not even by SIGKILL, and minikube allows one a profile: {which}"
 
 
 def main() -> None:

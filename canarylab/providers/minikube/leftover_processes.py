@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canarylab.cancel import wait_until
-from canarylab.errors import StageError
+from canarylab.errors import CommandError, StageError
 from canarylab.providers.minikube import processes, vm
 from canarylab.providers.minikube.processes import Process
 from canarylab.removal import Removal
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SIGNALS = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
 """How a process is ended, each signal with the seconds it has to work."""
+_EXIT_SECONDS = 10.0
+"""How long a virtual machine may take to end by itself once minikube has told it to: it gives its memory back first."""
 _LOOK_SECONDS = 0.5
 _MACHINES = ("vfkit", "krunkit")
 """The programs, beside qemu's, whose processes are a driver's virtual machines on this host."""
@@ -51,8 +53,7 @@ def await_other_start(ctx: Context) -> None:
     if not running:
         return
     ctx.progress(f"waiting for the minikube of a run that was killed: {running[0]}")
-    deadline = time.monotonic() + ctx.remaining
-    if not wait_until(lambda: not _starts(ctx), deadline=deadline, cancel=ctx.cancel, interval=_LOOK_SECONDS):
+    if not _wait_for_end(ctx, _starts, ctx.remaining):
         raise StageError(
             "another minikube is still starting this cluster",
             where=str(running[0]),
@@ -66,9 +67,32 @@ def end_other_starts(ctx: Context) -> list[Removal]:
 
 
 def end_orphans(ctx: Context) -> list[Removal]:
-    """End virtual machines that minikube has forgotten: it deletes their files even where it can't stop them."""
-    found = [process for process in processes.running(ctx.runner) if is_machine(process.words, ctx.profile)]
-    return _end_all(ctx, found, "virtual machine that minikube has forgotten")
+    """End virtual machines that minikube has forgotten: it deletes their files even where it can't stop them.
+
+    One that is only still exiting isn't forgotten: each gets a moment first.
+    """
+    found = _machines(ctx)
+    if not found:
+        return []
+    ctx.progress(f"waiting for the virtual machine to end: process {found[0].pid}")
+    if _wait_for_end(ctx, _machines, _EXIT_SECONDS):
+        return []
+    return _end_all(ctx, _machines(ctx), "virtual machine that minikube has forgotten")
+
+
+def _machines(ctx: Context) -> list[Process]:
+    return [process for process in processes.running(ctx.runner) if is_machine(process.words, ctx.profile)]
+
+
+def _wait_for_end(ctx: Context, running: Callable[[Context], list[Process]], seconds: float) -> bool:
+    """Whether all of them have ended within so many seconds. A look that fails doesn't say that any has."""
+
+    def is_over() -> bool:
+        with suppress(CommandError, OSError):
+            return not running(ctx)
+        return False
+
+    return wait_until(is_over, deadline=ctx.cancel.now() + seconds, cancel=ctx.cancel, interval=_LOOK_SECONDS)
 
 
 def _end_all(ctx: Context, found: Iterable[Process], what: str) -> list[Removal]:

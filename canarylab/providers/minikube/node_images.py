@@ -45,9 +45,13 @@ class NodeImages(Images):
         for listed in _listed(ctx):
             for tag in listed.tags:
                 if tag.startswith(_OURS) or _cached(ctx, listed.id).exists():
-                    image = _read(ctx, listed.id, tag)
-                    found += [image] if SOURCE_LABEL in image.labels else []
+                    found += _ours(_read(ctx, listed.id, tag))
         return sorted(found, key=lambda image: image.reference)
+
+    def named(self, ctx: Context, reference: str) -> list[Image]:
+        """The same, of this name: no other is saved out of the machine."""
+        image_id = _id_of(ctx, reference)
+        return _ours(_read(ctx, image_id, reference)) if image_id else []
 
     def deliver(self, ctx: Context, wanted: Wanted) -> None:
         """Build it in the cluster, and make sure that it is what the cluster has now under that name."""
@@ -60,10 +64,11 @@ class NodeImages(Images):
                 ctx.progress("the node kept the old image of that name: removing it, and building again")
                 self.remove(ctx, wanted.image)
                 built, after = _build(ctx, wanted, target, folder)
-        if after is None:
-            raise _not_built(ctx, wanted.image, built, "the cluster has no image of that name after the build")
         ctx.progress("reading the built image")
-        verify_architecture(_read(ctx, after, wanted.image), target)
+        image = _read(ctx, after, wanted.image) if after else None
+        if after is None or image is None:
+            raise _not_built(ctx, wanted.image, built, "the cluster has no image of that name after the build")
+        verify_architecture(image, target)
         if not _is_wanted(ctx, after, wanted):
             raise _not_built(ctx, wanted.image, built, "the cluster has another image under that name")
 
@@ -89,7 +94,12 @@ class NodeImages(Images):
 
 def _is_wanted(ctx: Context, image_id: str, wanted: Wanted) -> bool:
     """Whether an image was built from just these sources and arguments."""
-    return _read(ctx, image_id, wanted.image).labels.get(SOURCE_LABEL) == wanted.digest
+    image = _read(ctx, image_id, wanted.image)
+    return image is not None and image.labels.get(SOURCE_LABEL) == wanted.digest
+
+
+def _ours(image: Image | None) -> list[Image]:
+    return [image] if image and SOURCE_LABEL in image.labels else []
 
 
 def _build(ctx: Context, wanted: Wanted, architecture: str, folder: Path) -> tuple[Result, str | None]:
@@ -131,8 +141,19 @@ def _cached(ctx: Context, image_id: str) -> Path:
     return ctx.paths.root / "images" / f"{image_id}.json"
 
 
-def _read(ctx: Context, image_id: str, reference: str) -> Image:
-    """What the image says, from this cache or out of the cluster."""
+def _read(ctx: Context, image_id: str, reference: str) -> Image | None:
+    """What the image says, from this cache or out of the cluster; None where the cluster doesn't have it any more.
+
+    Where it can't be read, what the cluster has by now under that name is: another run may build or remove it.
+    """
+    try:
+        return _read_once(ctx, image_id, reference)
+    except StageError:
+        by_now = _id_of(ctx, reference)
+        return _read_once(ctx, by_now, reference) if by_now else None
+
+
+def _read_once(ctx: Context, image_id: str, reference: str) -> Image:
     cached = _cached(ctx, image_id)
     if cached.exists():
         return Image(**{**json.loads(cached.read_text()), "reference": reference})
@@ -143,10 +164,10 @@ def _read(ctx: Context, image_id: str, reference: str) -> Image:
         result = call_or_raise(ctx, argv, f"save {reference}", timeout=_SAVE_SECONDS)
         if not archive.exists():
             raise StageError(
-                f"{reference} can't be read: minikube saved nothing, although it said it did",
+                f"{reference} can't be read: minikube saved nothing, although it said it did, and the cluster has it",
                 why=tail(result.stderr or result.stdout, _TAIL_LINES),
-                remedy=f"check whether the machine's disk is full: minikube -p {ctx.profile} ssh df; then "
-                f"`{ctx.command('up')}`",
+                remedy=f"`minikube -p {ctx.profile} ssh df` shows whether the machine's disk is full, and `df` whether "
+                f"this one's is; then `{ctx.command('up')}`",
             )
         image = read_archive(archive, reference)
     if ctx.paths.root.exists():

@@ -1,4 +1,7 @@
-"""Who a process is. A process id alone says nothing: it may have been given to another since it was written down."""
+"""Who a process is. A process id alone says nothing: it may have been given to another since it was written down.
+
+A look that fails raises: "not seen" is never told as "not there".
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,10 @@ from canarylab.errors import CommandError
 from canarylab.tools.runner import Runner
 
 _PROC = Path("/proc")
+_PS_SECONDS = 30.0
+"""A machine that is short of memory takes long, and whoever asks must know."""
+_NO_SUCH_PROCESS = 1
+"""What `ps` ends with where it finds none."""
 _DATE_WORDS = 5
 """`ps` prints `lstart` as `Mon Nov 23 11:34:00 2026`."""
 
@@ -36,14 +43,17 @@ class Process:
 
 
 def find(runner: Runner, pid: int) -> Process | None:
-    """The process that has this id now; None where none has, or where it has ended and is a zombie."""
+    """The process that has this id now; None where none has, where it has ended and is a zombie, or is hidden.
+
+    Only another user's can be hidden. Raises CommandError or OSError where that can't be seen now.
+    """
     if sys.platform == "linux":
         return _from_proc(pid)
     return next(_from_ps(runner, ["-p", str(pid)]), None)
 
 
 def running(runner: Runner) -> list[Process]:
-    """Every process on this machine whose command line can be read."""
+    """Every process on this machine whose command line can be read. Raises as `find` does."""
     if sys.platform == "linux":
         pids = sorted(int(entry.name) for entry in _PROC.glob("[0-9]*"))
         return list(filter(None, map(_from_proc, pids)))
@@ -58,16 +68,22 @@ def tunnels(runner: Runner) -> list[Process]:
 def end(runner: Runner, process: Process, cancel: Cancel, signals: Iterable[tuple[int, float]]) -> bool:
     """Send this process, and no other that was given its id, one signal after the other; whether it is gone.
 
-    Each has so many seconds to work.
+    Each has so many seconds to work. One that can't be looked at counts as running and gets no signal; so does one
+    that belongs to another user.
     """
 
     def is_gone() -> bool:
-        return find(runner, process.pid) != process
+        with suppress(CommandError, OSError):
+            return find(runner, process.pid) != process
+        return False
+
+    def send(number: int) -> None:
+        with suppress(CommandError, OSError):
+            if find(runner, process.pid) == process:
+                os.kill(process.pid, number)
 
     for number, seconds in signals:
-        if not is_gone():
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, number)
+        send(number)
         if wait_until(is_gone, deadline=cancel.now() + seconds, cancel=cancel):
             return True
     return False
@@ -88,8 +104,8 @@ def _from_proc(pid: int) -> Process | None:
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         words = (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        return None  # it ended meanwhile
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None  # it ended meanwhile, or is another user's, whose processes are hidden here (proc(5), hidepid)
     state, ticks = fields[0], int(fields[19])
     if state == "Z":
         return None
@@ -103,11 +119,9 @@ def _moment(ticks: int) -> str:
 
 
 def _from_ps(runner: Runner, which: Sequence[str]) -> Iterator[Process]:
-    with suppress(CommandError):  # no such process
-        argv = ["ps", "-ww", *which, "-o", "pid=,lstart=,command="]
-        for line in runner.run(argv, timeout=10, env={"LC_ALL": "C"}).stdout.splitlines():
-            if process := parse_ps(line):
-                yield process
+    argv = ["ps", "-ww", *which, "-o", "pid=,lstart=,command="]
+    printed = runner.run(argv, timeout=_PS_SECONDS, env={"LC_ALL": "C"}, ok=(0, _NO_SUCH_PROCESS)).stdout
+    return filter(None, map(parse_ps, printed.splitlines()))
 
 
 def parse_ps(line: str) -> Process | None:

@@ -43,6 +43,7 @@ def delete_profile(ctx: Context) -> list[Removal]:
     """`minikube delete`, then a look at what it left: it counts a machine that it couldn't remove as removed."""
     had_context = user_context.has_minikubes(ctx.profile)
     setting = _remember_setting(ctx)
+    ctx.progress("deleting the profile with its machine")
     result = call(ctx, Minikube(ctx.profile).delete(), timeout=_DELETE_SECONDS)
     setting_put_back = _put_setting_back(ctx, setting)
     subject = f"minikube profile {ctx.profile} with its machine"

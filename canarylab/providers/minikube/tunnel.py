@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from canarylab.contract.context import Context
 
 _PENDING = "pending"
+_BALANCER = "loadbalancer emulator"
+"""The part of minikube's tunnel that gives the Services their addresses, by the API server."""
 _SHOWN = 80
 """The port that is shown of a Service that has several."""
 
@@ -32,7 +34,7 @@ class TunnelAccess(Access):
         Raises StageError where there is no way at all, and for a route or a tunnel of somebody else that is in the way.
         """
         machine = _machine(ctx)
-        if self.tunnel_status(ctx).running and not _uses_node_ports(ctx):
+        if (self.tunnel_status(ctx).running and not _uses_node_ports(ctx)) or _only_waits(ctx, machine):
             return
         if machine.is_hidden:
             raise _hidden(machine)
@@ -112,6 +114,22 @@ def _machine(ctx: Context) -> Vm:
     if machine is None:
         raise NotYetObservableError("there is no cluster yet", remedy=ctx.command("up"))
     return machine
+
+
+def _only_waits(ctx: Context, machine: Vm) -> bool:
+    """Whether its tunnel holds the route and minikube only can't reach the API server now, which it tries again itself.
+
+    A new tunnel wouldn't even begin (exit code 103), and the Services answer through this one.
+    """
+    choice, report = Choice.load(ctx.paths.root), KeeperReport.load(ctx.paths.root)
+    return (
+        choice is not None
+        and choice.way == "tunnel"
+        and set(report.errors) == {_BALANCER}
+        and tunnel_start.supervisor(ctx).is_running(keeper.PROGRAM)
+        and tunnel_owners.own_tunnel(ctx.runner, report) is not None
+        and routes.is_there(ctx.runner, machine.route)
+    )
 
 
 def _uses_node_ports(ctx: Context) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from canarylab.cancel import wait_until
 from canarylab.errors import CanarylabError, CommandError, StageError
 from canarylab.events import Notice
-from canarylab.providers.minikube import keeper, problems, resolver, routes, tunnel_leftovers, tunnel_owners
+from canarylab.providers.minikube import keeper, problems, processes, resolver, routes, tunnel_leftovers, tunnel_owners
 from canarylab.providers.minikube.tunnel_state import Choice, KeeperReport
 from canarylab.tools import sudo
 from canarylab.tools.supervisord import Program, Supervisor
@@ -114,11 +114,21 @@ def _failure(ctx: Context, report: KeeperReport) -> CanarylabError:
 
 
 def stop_keeper(ctx: Context) -> bool:
-    """End the keeper, which ends minikube's tunnel by SIGINT; False where none ran."""
+    """End the keeper, which ends minikube's tunnel by SIGINT, and a tunnel that it left; False where none ran.
+
+    Raises StageError where that one doesn't end: who it is stays written down, for whoever tries again.
+    """
     was_there = supervisor(ctx).stop(keeper.PROGRAM)
     supervisor(ctx).shutdown(ctx.cancel)
+    left = tunnel_owners.own_tunnel(ctx.runner, KeeperReport.load(ctx.paths.root))
+    if left and not processes.end(ctx.runner, left, ctx.cancel, keeper.SIGNALS):
+        raise StageError(
+            "minikube's tunnel, which this tool started, doesn't end, not even by SIGKILL",
+            where=str(left),
+            remedy=f"`ps -o pid,user,stat,args -p {left.pid}` shows what it waits for; then run this again",
+        )
     KeeperReport.forget(ctx.paths.root)
-    return was_there
+    return was_there or left is not None
 
 
 def _has_reported(ctx: Context) -> bool:

@@ -29,14 +29,13 @@ def mistake_if_missing(ctx: Context, image: str, place: Place = ()) -> Mistake |
     known = _on_nodes(ctx) if image.startswith(_LOCAL) else None
     if known is None or image in known:
         return None
-    known |= {each.reference for each in ctx.provider.images.ours(ctx)}  # a node lists a new one after some seconds
-    if image in known:
+    if ctx.provider.images.named(ctx, image):  # a node lists a new one after some seconds
         return None
     built = _built(ctx)
     if image in built:
         remedy = f"`{ctx.command(f'up --only {built[image]}')}` builds it and hands it over"
     else:
-        meant = did_you_mean(image, _alike(image, known) or built)
+        meant = did_you_mean(image, _alike(image, known.union(built)) or built)
         remedy = f"{meant}; or add a stage of kind image for it, then `{ctx.command('up')}`"
     return mistake("no-image", place, image=image, remedy=remedy)
 

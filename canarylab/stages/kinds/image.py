@@ -49,7 +49,7 @@ class ImageStage(Stage[ImageOptions, ImageState]):
 
     def observe(self, ctx: Context) -> ImageState:
         wanted = self.wanted(ctx)
-        found = tuple(image for image in ctx.provider.images.ours(ctx) if image.reference == wanted.image)
+        found = tuple(ctx.provider.images.named(ctx, wanted.image))
         return ImageState(found, ctx.provider.images.architectures(ctx), wanted)
 
     def changes(self, observed: ImageState) -> list[Change]:
@@ -83,7 +83,7 @@ class ImageStage(Stage[ImageOptions, ImageState]):
 
     def removals(self, ctx: Context) -> list[Removal]:
         reference = ctx.provider.images.reference(self.options.image)
-        found = any(image.reference == reference for image in ctx.provider.images.ours(ctx))
+        found = ctx.provider.images.named(ctx, reference)
         return [Removal(f"image {reference}", "removed")] if found else []
 
     def facts(self, ctx: Context) -> dict[str, Any]:

@@ -15,19 +15,21 @@ from tool import Tool
 
 MACHINE = 3
 SIGNS = {
+    "no-github": ("doesn't know that version of Kubernetes", "for `kubernetes` in the playbook's cluster", ""),
     "socket-vmnet-refused": ("nothing answers on it: its daemon isn't running", "services start socket_vmnet", "19745"),
     "socket-vmnet-denied": ("belongs to another user", "shows the owner", "17615"),
     "socket-vmnet-denied-var-run": ("belongs to another user", "shows the owner", "17615"),
-    "no-ip-for-mac": ("firewall keeps bootpd", "socketfilterfw --unblock /usr/libexec/bootpd", "15960"),
+    "no-ip-for-mac": ("the virtual machine got no address", "end other programs and virtual machines", "15960"),
     "bootpd-firewall": ("firewall keeps bootpd", "socketfilterfw --unblock /usr/libexec/bootpd", "19014"),
-    "no-route-to-host": ("this terminal isn't allowed to reach it", "Privacy & Security > Local Network", "23691"),
+    "no-route-to-host": ("it doesn't answer in time", "end other programs and virtual machines", "23691"),
     "hvf-unknown": ("runs translated by Rosetta", "must say arm64", "17020"),
     "hvf-invalid": ("runs translated by Rosetta", "must say arm64", "18712"),
     "qemu-too-old": ("a feature that the processor has", "brew upgrade qemu", "20169"),
     "qemu-missing": ("qemu isn't on the PATH", "brew install qemu", ""),
     "as-root": ("minikube refuses to make a virtual machine as root", "without sudo", "5146"),
 }
-"""By fault: what is said of its cause, what to do, and minikube's issue."""
+"""By fault: what is said of its cause, what to do, and minikube's issue. The tool runs on Linux, where neither
+macOS' firewall nor its permission is the cause: tests/unit/test_minikube_problems.py has what is said on a Mac."""
 
 
 @pytest.fixture(scope="module")

@@ -176,12 +176,16 @@ def test_a_start_s_events_have_the_real_one_s_numbers_and_words(life: dict[int, 
         "kubectl",
     )
     own += ("fail-cgroupv1", "ignore-preflight-errors", "conntrack", "Configuring local host", "does not respect")
+    own += ("Configuring bridge CNI",)  # of a restart there; `test_a_machine_whose_process_was_killed...` has both
     ours = [_versions(row) for row in messages(life[66].stdout)]
     theirs = [_versions(row) for row in messages(cases()[66].stdout)]
     expected = [row for row in theirs if row[2] and not (any(word in row[2] for word in own) and row[1] != "19")]
     missing = [row for row in expected if row not in ours and not row[2].startswith(("KUBECONFIG", "MINIKUBE"))]
     assert missing == []
     assert len(expected) > 8
+
+
+_CNI = "Configuring bridge CNI (Container Networking Interface) ..."
 
 
 def _versions(row: tuple[str, str, str]) -> tuple[str, str, str]:
@@ -229,11 +233,16 @@ def test_a_start_that_was_killed_in_the_middle_is_finished_by_the_next_one() -> 
 def test_a_machine_whose_process_was_killed_is_stopped_and_starts_again() -> None:
     with standins() as machine:
         argv = ("minikube", "-p", "crashed", "start", *_START[:3], "--output=json")
-        machine.run(*argv)
+        first = messages(machine.run(*argv).stdout)
+        assert ("step", "15", _CNI) in first  # as the real one did with its driver qemu2
+        addons = first.index(("step", "18", "Enabled addons: default-storageclass, storage-provisioner"))
+        assert first[addons - 1][::2] == ("info", "Using image gcr.io/k8s-minikube/storage-provisioner:v5")
         machine.faults("vm-gone")
         assert machine.run("minikube", "-p", "crashed", "status", "-o", "json").returncode == 7
         machine.faults()
-        assert machine.run(*argv).returncode == 0
+        again = machine.run(*argv)
+        assert again.returncode == 0
+        assert [row[0] for row in messages(again.stdout) if row[2] == _CNI] == ["info"]
         assert machine.run("minikube", "-p", "crashed", "status", "-o", "json").returncode == 0
 
 
@@ -242,6 +251,13 @@ def test_the_faults_of_a_running_cluster_show_their_signs() -> None:
         at = ("minikube", "-p", "faulty")
         assert machine.run(*at, "start", *_START, "--output=json").returncode == 0
 
+        with machine.started(*at, "tunnel") as tunnel:
+            assert "loadbalancer emulator: no errors" in _block(tunnel)
+            machine.faults("apiserver-stopped")
+            assert "net/http: TLS handshake timeout" in _block(tunnel)
+            assert machine.run(*at, "tunnel").returncode == 103
+            tunnel.send_signal(signal.SIGINT)
+            tunnel.wait(30)
         machine.faults("tunnel-already-running")
         assert machine.run(*at, "tunnel").returncode == 111
         machine.faults("tunnel-registered")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 KNOWN = {
     # -- start, before there is a machine
+    "no-github": "a Kubernetes newer than the released 1.38.1 knows is looked up in vain: K8S_FAIL_CONNECT, 40",
     "socket-vmnet-missing": "socket_vmnet isn't installed: NOT_FOUND_SOCKET_VMNET, 15 (mk#16342)",
     "socket-vmnet-refused": "its daemon is dead, its socket file is still there: GUEST_PROVISION, 80 (mk#19745)",
     "socket-vmnet-denied": "somebody else owns the socket below /opt/homebrew: GUEST_PROVISION, 80 (mk#17615)",
@@ -29,7 +30,7 @@ KNOWN = {
     "apiserver-unhealthy": "apiserver healthz never reported healthy: GUEST_START, 80 (mk#18640)",
     # -- a cluster that was running
     "vm-gone": "the machine's process is dead when the next command looks",
-    "apiserver-stopped": "the machine runs, the API server doesn't: status 2, tunnel 103",
+    "apiserver-stopped": "the machine runs, the API server doesn't: status 2, tunnel 103, a tunnel's block a timeout",
     # -- images
     "image-build-fails": "an error on stderr, nothing built, exit 0 (mk#12556)",
     "image-build-keeps-old": "exit 0 and no error, but an image of that name stays what it was (mk#11276)",

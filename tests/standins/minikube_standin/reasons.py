@@ -56,6 +56,7 @@ DRIVER_MISMATCH = Reason(
     "Delete the existing '{{.name}}' cluster using: '{{.delcommand}}', or start the existing '{{.name}}' cluster "
     "using: '{{.command}} --driver={{.old}}'",
 )
+K8S_FAIL_CONNECT = Reason("K8S_FAIL_CONNECT", 40)
 K8S_OLD_UNSUPPORTED = Reason("K8S_OLD_UNSUPPORTED", 106)
 K8S_DOWNGRADE_UNSUPPORTED = Reason(
     "K8S_DOWNGRADE_UNSUPPORTED",

@@ -238,7 +238,11 @@ class Start:
         config["Nodes"][0]["IP"] = BUILTIN_ADDRESS if config["Network"] == "builtin" else node.address
         self._home.save(config)
         self._kubeconfig.add(self._home, config, node.credentials)
-        self._out.info("Configuring bridge CNI (Container Networking Interface) ...", "* ")
+        cni = "Configuring bridge CNI (Container Networking Interface) ..."
+        if is_new:
+            self._step("Configuring CNI", cni)
+        else:  # kubeadm.go, applyCNI: a restart doesn't register the step
+            self._out.info(cni, "* ")
         self._step("Verifying Kubernetes", "Verifying Kubernetes components...")
         self._addons(config)
         self._done(config)
@@ -251,7 +255,8 @@ class Start:
         wanted = [name for name in known if name in addons.MANIFESTS]
         for name in wanted:
             addons.apply(self._home, self._profile, name)
-        enabled = ["storage-provisioner", "default-storageclass", *wanted]
+        enabled = sorted({"default-storageclass", "storage-provisioner", *wanted})
+        self._out.info("Using image gcr.io/k8s-minikube/storage-provisioner:v5")
         config["Addons"] |= dict.fromkeys(enabled, True)
         self._home.save(config)
         self._out.step("Enabling Addons", f"Enabled addons: {', '.join(enabled)}")

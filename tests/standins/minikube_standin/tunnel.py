@@ -172,6 +172,9 @@ class Tunnel:
 
     def _set_addresses(self, wanted: bool) -> list[str]:
         """Give LoadBalancer Services their own address, or take it back; their names, without namespaces."""
+        if faults.on("apiserver-stopped"):
+            server = f"https://{self._route.gateway}:8443/api/v1/services"
+            raise OSError(f'Get "{server}": net/http: TLS handshake timeout')
         cluster = self._home.node(self._profile).cluster()
         names = []
         for service in cluster.list("v1", "Service"):

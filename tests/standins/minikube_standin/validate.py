@@ -15,6 +15,8 @@ from .output import Output
 
 OLDEST, NEWEST = (1, 28, 0), (1, 36, 2)
 """Kubernetes versions that this minikube supports (recorded)."""
+RELEASED_NEWEST = (1, 35, 1)
+"""What the module of v1.38.1 has: the recording is of its main branch, which says the same version of itself."""
 VERSION_LIST = ((1, 36, 3),)
 """Newer ones that it knows nevertheless (recorded)."""
 DEFAULT_KUBERNETES = "v1.35.1"
@@ -140,6 +142,13 @@ class Validation:
             self._out.exit(
                 reasons.K8S_DOWNGRADE_UNSUPPORTED,
                 f"Unable to safely downgrade existing Kubernetes {before} cluster to {version}",
+            )
+        if faults.on("no-github") and number > RELEASED_NEWEST:
+            self._out.exit(
+                reasons.K8S_FAIL_CONNECT,
+                "error fetching Kubernetes version list from GitHub: Get "
+                f'"https://api.github.com/repos/kubernetes/kubernetes/releases/tags/{version}": dial tcp: no such host',
+                box=True,
             )
         if number > NEWEST:
             newest = ".".join(map(str, NEWEST))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from canarylab.contract.provider import Finding
 from canarylab.providers.minikube import vm
 from canarylab.providers.minikube.checks.host import Host
+from canarylab.providers.minikube.reachability import PING_ANSWERS, ping
 
 _SINCE = 15
 _LEASES = "/var/db/dhcpd_leases"
@@ -35,12 +36,7 @@ def local_network(host: Host) -> Iterator[Finding]:
     reached = [(profile, address, host.connect(address, _SSH)) for profile, address in _machines(host)]
     refused = [each for each in reached if each[2] == errno.EHOSTUNREACH]
     if refused:
-        profile, address, _ = refused[0]
-        seen = (
-            f"{address} (profile {profile}) runs and has its lease, yet: no route to host; "
-            f"{_app()} may not reach the local network"
-        )
-        yield Finding(_SUBJECT, False, seen, _SETTINGS)
+        yield _refused(host, *refused[0][:2])
     elif any(failure in (0, errno.ECONNREFUSED) for _, _, failure in reached):
         yield Finding(_SUBJECT, True, f"{reached[0][1]} (profile {reached[0][0]}) is reached")
     elif os.environ.get("TERM_PROGRAM") == _EXEMPT:
@@ -51,6 +47,17 @@ def local_network(host: Host) -> Iterator[Finding]:
             "there is `no route to host`"
         )
         yield Finding(_SUBJECT, False, seen, _SETTINGS, fatal=False)
+
+
+def _refused(host: Host, profile: str, address: str) -> Finding:
+    """Only of a machine that answers a ping is it known that it's the app that isn't let through."""
+    seen = f"{address} (profile {profile}) runs and has its lease, yet: no route to host; "
+    if PING_ANSWERS in ping(host.ctx.runner, address):
+        return Finding(
+            _SUBJECT, False, f"{seen}it answers a ping, so {_app()} may not reach the local network", _SETTINGS
+        )
+    seen += f"the likeliest causes: {_app()} may not reach the local network, or the machine is too busy to answer"
+    return Finding(_SUBJECT, False, seen, _SETTINGS, fatal=False)
 
 
 def _machines(host: Host) -> list[tuple[str, str]]:

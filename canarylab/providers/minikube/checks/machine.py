@@ -79,7 +79,10 @@ def user(host: Host) -> Iterator[Finding]:  # noqa: ARG001 - a check gets the ho
 
 
 def sudo(host: Host) -> Iterator[Finding]:
-    """The tunnel's route needs root. Whether a password would do isn't tried: a wrong try is reported to admins."""
+    """The tunnel's route needs root. Whether a password would do isn't tried: a wrong try is reported to admins.
+
+    Whether one is asked for is tried as `up` tries it, which asks nobody.
+    """
     if os.geteuid() == 0:
         return
     without = "the gateway is then reached by its NodePort instead of a tunnel"
@@ -88,8 +91,10 @@ def sudo(host: Host) -> Iterator[Finding]:
     elif host.is_mac and "admin" not in host.ask("id", "-Gn").stdout.split():
         seen = f"this user isn't an administrator, so sudo won't work: {without}"
         yield Finding("sudo", False, seen, "use an administrator's account, or go on without", fatal=False)
+    elif host.ask("sudo", "-n", "true").code == 0:
+        yield Finding("sudo", True, "asks for no password now; only the tunnel's route needs it")
     else:
-        yield Finding("sudo", True, "asked for once, for the tunnel's route")
+        yield Finding("sudo", True, "asks for a password: `up` asks for it once, for the tunnel's route")
 
 
 def memory(host: Host) -> Iterator[Finding]:
