@@ -25,7 +25,10 @@ def programs(options: Options, action: str | None, file: str | None, platform: s
             _show(packs.built(ctx), ctx, options.output)
             return EXIT_DONE
         if action not in _ACTIONS or not file:
-            raise UsageError(f"programs can't {action}", remedy=f"`{ctx.command('programs pack FILE')}`, or unpack")
+            what = f"programs can't {action}" if action not in _ACTIONS else f"programs {action} needs a file"
+            raise UsageError(what, remedy=f"`{ctx.command('programs pack FILE')}`, or unpack")
+        if platform and action != "pack":
+            raise UsageError("--platform is for `programs pack`", remedy="leave it out: a file says what it is for")
         path = Path(file).expanduser().absolute()
         done = packs.pack(ctx, path, platform) if action == "pack" else packs.unpack(ctx, path)
         _tell(action, done, ctx, options.output)
@@ -62,6 +65,13 @@ def _show(found: BuiltPrograms, ctx: Context, output: str) -> None:
         print(f"build them: {ctx.command('up --only programs')}; or take those of another machine: {unpack}")
 
 
+def _next(ctx: Context) -> str:
+    there = _packs(ctx).built(ctx).images
+    if missing := [image for image, is_there in there.items() if not is_there]:
+        return f"the file has no image {', '.join(missing)}: `up` builds what a demonstration needs of them"
+    return f"`{ctx.command('up demo')}` needs no network now"
+
+
 def _tell(action: str, done: PackFile, ctx: Context, output: str) -> None:
     if output == "json":
         print(json.dumps(dataclasses.asdict(done), default=str))
@@ -70,7 +80,7 @@ def _tell(action: str, done: PackFile, ctx: Context, output: str) -> None:
     if action == "pack":
         print(f"{done.file}: programs for {done.platform}, {size}")
     elif done.changed:
-        print(f"programs for {done.platform} are in place, {size}; `{ctx.command('up demo')}` needs no network now")
+        print(f"programs for {done.platform} are in place, {size}; {_next(ctx)}")
     else:
         print(f"programs for {done.platform} are here already: nothing was changed")
     print(f"SHA-256 of the file: {done.sha256}")

@@ -17,7 +17,7 @@ class Cause:
     remedy: str
     permanent: bool = False
     """Whether it stays so until somebody acts, so that waiting is of no use."""
-    patience: float = 0.0
+    permanent_after: float = 0.0
     """Seconds for which it must have looked permanent before it is: for what looks again that seldom by itself."""
     halts: bool = False
     """Whether nothing at all goes on meanwhile, so that not even a failure can be waited for."""
@@ -62,5 +62,5 @@ class Standstill:
             return found
         if self._permanent_since is None:
             self._permanent_since = self._now()
-        is_over = self._now() - self._permanent_since >= found.patience
+        is_over = self._now() - self._permanent_since >= found.permanent_after
         return found if is_over else replace(found, permanent=False)

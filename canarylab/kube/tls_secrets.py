@@ -6,9 +6,9 @@ Sources: istio/istio, pilot/pkg/credentials/kube/secrets.go (ExtractCertInfo) fo
 from __future__ import annotations
 
 import base64
-import binascii
 import ssl
 
+from canarylab.errors import MachineError
 from canarylab.kube.certificates import show
 from canarylab.kube.objects import Object, dig
 
@@ -24,10 +24,19 @@ def fault_of(secret: Object) -> str | None:
         return f"it lacks tls.crt and tls.key, or cert and key, with values ({has})"
     try:
         show(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *pair)
+    except MachineError:
+        return "its private key is encrypted with a password"
     except ssl.SSLError as error:
-        mismatch = "MISMATCH" in (error.reason or "")
-        return "its private key isn't that of its certificate" if mismatch else "its certificate or key isn't PEM"
+        return _in_words(error)
     return None
+
+
+def _in_words(error: ssl.SSLError) -> str:
+    if "MISMATCH" in (error.reason or ""):
+        return "its private key isn't that of its certificate"
+    if error.library in ("PEM", "ASN1") or "PEM" in (error.reason or str(error)):
+        return "its certificate or key isn't PEM"
+    return f"OpenSSL doesn't take its certificate or key: {(error.reason or str(error)).lower().replace('_', ' ')}"
 
 
 def unfit_for(secret: Object, host: str) -> str | None:
@@ -38,15 +47,15 @@ def unfit_for(secret: Object, host: str) -> str | None:
     if (pair := _pair(secret)) is None or fault_of(secret):
         return None
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    show(server, *pair)
-    client.load_verify_locations(cadata=_first(pair[0]))
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.verify_flags &= ~ssl.VERIFY_X509_STRICT
     try:
+        show(server, *pair)
+        client.load_verify_locations(cadata=_first(pair[0]))
         _shake_hands(client, server, host)
     except ssl.SSLCertVerificationError as error:
         return error.verify_message
-    except ssl.SSLError:
+    except (ssl.SSLError, UnicodeError):  # also for what is no host name
         return None
     return None
 
@@ -86,5 +95,5 @@ def _value(secret: Object, key: str) -> bytes:
         return str(text).encode()
     try:
         return base64.b64decode(str(dig(secret, "data", key) or ""), validate=False)
-    except binascii.Error:
+    except ValueError:  # no base64
         return b""

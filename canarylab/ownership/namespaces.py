@@ -65,9 +65,13 @@ def not_ready_for_pods(cluster: Cluster, name: str) -> str | None:
 
     Every pod runs as a service account, and a controller makes a namespace's `default` only afterwards.
     """
-    if cluster.get("v1", "ServiceAccount", "default", name) is None:
-        return f"Namespace {name} doesn't have its service account `default` yet"
-    return None
+    try:
+        account = cluster.get("v1", "ServiceAccount", "default", name)
+    except ApiError as error:
+        if error.is_forbidden:  # to this user: it can only be tried
+            return None
+        raise
+    return None if account else f"Namespace {name} doesn't have its service account `default` yet"
 
 
 def await_ready_for_pods(ctx: Context, name: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from canarylab.contract.playbook import Playbook
+from canarylab.contract.playbook import ClusterSpec, Playbook
 from canarylab.contract.stage import Stage
 from canarylab.playbook.extensions import Extensions
 from canarylab.playbook.loader import PLAYBOOKS, find_playbook, load, overridden
@@ -29,8 +29,13 @@ def load_all(
     found = {file: load(file, extensions=extensions) for file in named_files(folder).values()}
     cluster = found[default_file].cluster
     wanted = overridden(cluster, extensions, **given)
-    together = (each for each in found.values() if each.demo and each.cluster == cluster)
+    together = (each for each in found.values() if each.demo and _is_same(each.cluster, cluster))
     return [dataclasses.replace(each, cluster=wanted) for each in together]
+
+
+def _is_same(some: ClusterSpec, other: ClusterSpec) -> bool:
+    """How long is waited for it doesn't make it another cluster."""
+    return some.model_copy(update={"patience": other.patience}) == other
 
 
 def union(playbooks: Sequence[Playbook]) -> Playbook:

@@ -17,4 +17,5 @@ def isolated_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("KUBECONFIG", str(home / "kube" / "config"))
     monkeypatch.setenv("CANARYLAB_MIRROR", "http://127.0.0.1:9/nobody")
+    monkeypatch.delenv("CANARYLAB_PATIENCE", raising=False)
     return home

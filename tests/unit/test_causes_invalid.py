@@ -157,7 +157,7 @@ def test_where_nothing_wrong_is_found_argo_gets_the_time_to_look_again(world):
     assert _explained(world).cause.startswith("Argo refuses its spec: The Rollout")
     found = there(causes.standstill(world.ctx, "shop", "app"))
     assert found.permanent
-    assert found.patience > 20  # rollout/controller.go, syncHandler
+    assert found.permanent_after > 20  # rollout/controller.go, syncHandler
 
 
 class TestUnforeseen:
@@ -188,7 +188,7 @@ class TestUnforeseen:
         self.applied(world)
         assert "InvalidSpec" in stage.health(world.ctx)
         found = there(stage.cause(world.ctx))
-        assert (found.permanent, found.patience) == (True, 25)
+        assert (found.permanent, found.permanent_after) == (True, 25)
         assert "Unable to get HTTP routes" in found.why
 
     def test_what_another_stage_has_yet_to_change_is_waited_for(self, world, stage):

@@ -286,12 +286,12 @@ class TestPatience:
             yield standstill.cause("no").permanent
 
     def test_it_is_counted_from_when_it_was_first_so(self):
-        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, patience=25)
+        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, permanent_after=25)
         waits = self.standstill(clock, *[refused] * 9)
         assert list(self.seen(waits, clock, 60, 24, 3)) == [False, False, True]
 
     def test_and_anew_after_it_might_have_been_mended(self):
-        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, patience=25)
+        clock, refused = FakeTime(), Cause("refused", "mend it", permanent=True, permanent_after=25)
         waits = self.standstill(clock, refused, dataclasses.replace(refused, permanent=False), *[refused] * 9)
         assert list(self.seen(waits, clock, 5, 24, 5, 24, 5)) == [False, False, False, False, True]
 

@@ -276,7 +276,7 @@ class Busy(Host):
 def test_a_look_that_fails_ends_no_tunnel_and_starts_none_beside_it():
     """The first look comes before the start, the others while it runs."""
     host = Busy(2, 3)
-    child = Child(RIGHT_LINES, on_wait=lambda: setattr(child, "code", 0) if host.looks == 4 else None)
+    child: Child = Child(RIGHT_LINES, on_wait=lambda: setattr(child, "code", 0) if host.looks == 4 else None)
     kept = Kept_(host, child)
     assert kept.serve() == ["the virtual machine isn't running: minikube ended the tunnel"]
     assert child.signals == []
@@ -355,7 +355,7 @@ def test_a_process_that_cannot_be_looked_at_yet_is_written_down_with_the_next_lo
         return real(runner, pid)
 
     monkeypatch.setattr(processes, "find", find)
-    child = Child(RIGHT_LINES, on_wait=lambda: setattr(child, "code", 0) if len(looks) > 1 else None)
+    child: Child = Child(RIGHT_LINES, on_wait=lambda: setattr(child, "code", 0) if len(looks) > 1 else None)
     kept = Kept_(routed(), child)
     kept.serve()
     assert (kept.reports[-2].pid, kept.reports[-2].route) == (os.getpid(), ROUTE)

@@ -6,6 +6,7 @@ import pytest
 from mac_world import Mac, printed
 from support.minikube_world import PROFILE, World, refusal
 from support.runs import context_of
+from support.there import there
 
 from canarylab.contract.playbook import ClusterSpec
 from canarylab.errors import CommandError, MachineError
@@ -133,9 +134,9 @@ def test_without_internet_the_reason_is_explained():
         "start the cluster", refusal("K8S_FAIL_CONNECT", 40, OFFLINE).stdout, 40, context_of(profile="canary")
     )
     assert isinstance(error, MachineError)
-    assert "doesn't know that version of Kubernetes" in error.why
-    assert "HTTPS_PROXY" in error.remedy
-    assert "`kubernetes` in the playbook's cluster" in error.remedy
+    assert "doesn't know that version of Kubernetes" in there(error.why)
+    assert "HTTPS_PROXY" in there(error.remedy)
+    assert "`kubernetes` in the playbook's cluster" in there(error.remedy)
 
 
 def test_a_stopped_cluster_is_not_started_offline_and_why_is_said(world):
@@ -143,7 +144,7 @@ def test_a_stopped_cluster_is_not_started_offline_and_why_is_said(world):
     world.faults("no-github")
     with pytest.raises(MachineError, match="K8S_FAIL_CONNECT") as caught:
         apply(world.context())
-    assert "also of a cluster that exists" in caught.value.why
+    assert "also of a cluster that exists" in there(caught.value.why)
 
 
 def test_a_stopped_cluster_that_minikube_knows_is_started_offline(world):

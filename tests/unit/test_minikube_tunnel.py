@@ -449,8 +449,8 @@ def test_a_tunnel_that_its_keeper_left_is_still_ours_and_is_ended(real):
     """Its keeper was killed, with its supervisor, before it could end it."""
     _, ctx = real
     left = subprocess.Popen(["minikube", "-p", PROFILE, "tunnel"], stdout=subprocess.PIPE)
-    left.stdout.readline()
-    KeeperReport(left.pid, processes.find(ctx.runner, left.pid).started).save(ctx.paths.root)
+    there(left.stdout).readline()
+    KeeperReport(left.pid, there(processes.find(ctx.runner, left.pid)).started).save(ctx.paths.root)
     assert ACCESS.tunnel_stop(ctx)[0] == Removal("tunnel process", "removed")
     assert left.wait(10) == 0
     left.communicate()
@@ -459,7 +459,7 @@ def test_a_tunnel_that_its_keeper_left_is_still_ours_and_is_ended(real):
 @linux
 def test_one_that_does_not_end_stays_known_as_ours(real, monkeypatch):
     _, ctx = real
-    report = KeeperReport(os.getpid(), processes.find(ctx.runner, os.getpid()).started)
+    report = KeeperReport(os.getpid(), there(processes.find(ctx.runner, os.getpid())).started)
     report.save(ctx.paths.root)
     ours = processes.find(ctx.runner, os.getpid())
     monkeypatch.setattr(tunnel_owners, "own_tunnel", lambda *_: ours)
@@ -640,12 +640,12 @@ def test_a_tunnel_that_only_waits_for_the_api_server_is_left_alone(monkeypatch, 
     """It tries again itself, and a new one would end with 103."""
     host = Host()
     host.table[SERVICES] = VM
-    own = processes.find(host, os.getpid())
+    own = there(processes.find(host, os.getpid()))
     monkeypatch.setattr(tunnel_owners, "own_tunnel", lambda *_: own)
     kept = KeeperReport(own.pid, own.started, route=str(OURS), errors=dict.fromkeys(errors, TIMEOUT))
     [problem] = kept_status(monkeypatch, host, kept).problems
     assert "doesn't answer them in time" in problem
-    stopped = []
+    stopped: list[object] = []
     monkeypatch.setattr(tunnel_start, "stop_keeper", stopped.append)
     monkeypatch.setattr(tunnel_start, "run_keeper", lambda *_: None)
     ACCESS.tunnel_start(context(host))

@@ -141,6 +141,7 @@ def test_a_profile_that_cannot_be_is_a_usage_error_that_says_the_rule(folder, pr
 
 
 def test_patience_multiplies_the_deadline_of_every_stage_and_the_environment_comes_first(folder, monkeypatch):
+    monkeypatch.delenv("CANARYLAB_PATIENCE", raising=False)
     plain = loaded(folder, VALID)
     patient = loaded(folder, VALID.replace("cluster: {", "cluster: {patience: 2, "))
     monkeypatch.setenv("CANARYLAB_PATIENCE", "3.5")

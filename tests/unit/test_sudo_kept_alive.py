@@ -6,26 +6,27 @@ import threading
 
 import pytest
 from support.fake_runner import FakeRunner
+from support.fake_time import FakeTime
 
 from canarylab.errors import CancelledError, CommandError
 from canarylab.tools import sudo
 
 
-class Rounds(threading.Event):
+class Rounds(FakeTime):
     """Lets the refresher go round so many times."""
 
     def __init__(self, rounds):
         super().__init__()
         self.rounds = rounds
 
-    def wait(self, _seconds=None):
+    def sleep_unless(self, over, seconds):  # noqa: ARG002 - no time passes
         self.rounds -= 1
         return self.rounds < 0
 
 
 def refreshes(is_needed, rounds=3):
     runner = FakeRunner({"sudo -n -v": ""})
-    sudo._refresh(runner, is_needed, Rounds(rounds))
+    sudo._refresh(runner, Rounds(rounds), is_needed, threading.Event())
     return len(runner.commands)
 
 
@@ -49,5 +50,5 @@ def test_a_run_that_was_interrupted_ends_it():
             raise CancelledError("interrupted")
 
     runner = Interrupted()
-    sudo._refresh(runner, lambda: True, Rounds(3))
+    sudo._refresh(runner, Rounds(3), lambda: True, threading.Event())
     assert len(runner.commands) == 1

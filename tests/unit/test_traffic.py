@@ -359,17 +359,17 @@ class TestSlowCluster:
 
     @staticmethod
     def one_after_the_other(_: Seen) -> bytes:
-        time.sleep(0.03)  # nothing else is served meanwhile
+        time.sleep(0.06)  # nothing else is served meanwhile
         return answer()
 
     def test_no_more_are_asked_at_once_than_are_answered_in_time(self):
-        pace = Pace(16, 0.3)
+        pace = Pace(16, 1)
         with LoopbackServer(self.one_after_the_other) as server:
             deadline = time.monotonic() + 30
-            measured = measure(http(server), 60, deadline=deadline, cancel=Cancel(), status=STATUS, pace=pace)
-        assert (measured.requests, measured.failed) == (60, 0)
-        assert pace.at_once <= 4
-        assert re.fullmatch(r"answers took 0\.\d s: \d at once instead of 16", str(pace))
+            measured = measure(http(server), 40, deadline=deadline, cancel=Cancel(), status=STATUS, pace=pace)
+        assert (measured.requests, measured.failed) == (40, 0)
+        assert pace.at_once * 0.06 <= 0.6, "in most of the time that there is"
+        assert re.fullmatch(r"answers take 0\.\d s: \d at once instead of 16", str(pace))
 
     def test_one_that_answers_soon_is_asked_as_much_as_may_be(self):
         pace = Pace(16, 5)

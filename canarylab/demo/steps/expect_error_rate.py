@@ -110,7 +110,7 @@ class ExpectErrorRate(Step):
         period = background.wait(ctx, enough, self.options.timeout)
         if not enough(period):
             raise ExpectationError(
-                f"only {period.total:,} background requests were answered in {self.options.timeout:g} s",
+                f"only {period.total:,} background requests were answered in {ctx.patient(self.options.timeout):g} s",
                 where=f"demo step {self.kind}",
                 why="; ".join(period.samples) or None,
                 remedy="give the step a longer `timeout` or fewer `requests`, or start `traffic` with a higher `rate`",

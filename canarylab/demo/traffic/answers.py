@@ -24,7 +24,7 @@ def plausible(seen: Measurement, weight: int, view: RolloutView) -> bool:
 def share(measured: Sequence[Measurement], weight: int, view: RolloutView) -> Claim:
     """The canary's share by the last of the measurements of one host: by its interval, at 0 and at 100 % exactly.
 
-    Those before it missed, and are reported as well. Hopeless if measuring again is of no use.
+    Those before it missed, and are reported as well. Permanent if measuring again is of no use.
     """
     only = _only(weight, view)
     return _weighted(measured, weight, view) if only is None else _exact(measured[-1], only, view)

@@ -101,7 +101,7 @@ class Background(LeftOpen):
     async def _ask(self, target: Target) -> None:
         asked = time.monotonic()
         self.timeline.count(target, await ask_once(target, self.pace.timeout))
-        self.pace.took(time.monotonic() - asked)
+        self.pace.took(asked, time.monotonic())
 
 
 def note(session: Session, what: str) -> None:

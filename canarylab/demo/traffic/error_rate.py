@@ -29,7 +29,7 @@ def seconds_to_recover(period: Period) -> float:
 
 
 def recovered(period: Period, within: float, why: Why = likely_cause) -> Claim:
-    """How many seconds after the noted moment the last request failed. Hopeless once that is too late."""
+    """How many seconds after the noted moment the last request failed. Permanent once that is too late."""
     assert period.moment is not None
     late = seconds_to_recover(period)
     seen, holds = f"last failed answer {late:.2f} s after it" if late else "no failed answer after it", late <= within

@@ -133,7 +133,8 @@ def measure(
         raise ExpectationError(
             f"only {measured.requests:,} of {requests:,} requests were answered in time",
             where=str(target),
-            why=f"{measured.pace}; the deadline is too short for that many, or the gateway is slow",
+            why=f"{measured.pace}; most likely the time is too short for that many, or the gateway or what is behind "
+            "it is slow",
             remedy="give the step a longer `timeout`, or fewer `requests`",
         ) from late
     except asyncio.CancelledError:
@@ -158,24 +159,26 @@ class _Asking:
     pace: Pace
     turns: int
     began: float = field(default_factory=time.monotonic)
+    under_way: int = 0
 
     async def all(self) -> None:
-        await asyncio.gather(*(self._work(place) for place in range(min(self.pace.most, self.turns))))
+        while self.turns and not self._is_hopeless():
+            await asyncio.gather(*(self._work() for _ in range(min(self.pace.most, self.turns))))
 
-    async def _work(self, place: int) -> None:
+    async def _work(self) -> None:
         """Until no turn is left, or no use in it."""
         target = self.measured.target
         with contextlib.closing(Connection(target)) as connection:
             while self.turns and not self._is_hopeless():
-                if place >= self.pace.at_once:
+                if self.under_way >= self.pace.at_once:
                     await asyncio.sleep(_MOMENT)
                     continue
-                self.turns -= 1
+                self.turns, self.under_way = self.turns - 1, self.under_way + 1
                 asked = time.monotonic()
                 answer = await connection.ask(last=target.tls or target.by_connection, timeout=self.pace.timeout)
-                now = time.monotonic()
+                now, self.under_way = time.monotonic(), self.under_way - 1
                 self.measured.count(answer, now - asked, now - self.began)
-                self.pace.took(now - asked)
+                self.pace.took(asked, now)
 
     def _is_hopeless(self) -> bool:
         """Whether so many were asked, or for so long, and not one succeeded."""

@@ -126,4 +126,4 @@ def cause(ctx: Context, rollout: Object, view: RolloutView) -> Cause | None:
         return Cause(f"{why}; {found.what}", f"{found.remedy}; then `{up}`", permanent=True, halts=True)
     differs = f"`{plan}` shows what differs from the playbook's manifests, `{up}` puts it back"
     remedy = f"{differs}; where nothing differs, it is the manifest that has to be corrected"
-    return Cause(why, remedy, permanent=True, patience=0.0 if is_own else _LOOKS_AGAIN, halts=True)
+    return Cause(why, remedy, permanent=True, permanent_after=0.0 if is_own else _LOOKS_AGAIN, halts=True)

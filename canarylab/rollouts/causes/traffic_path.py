@@ -83,7 +83,8 @@ class TrafficPath:
         for to in (to for to in self.destinations if to.service):
             service = self.cluster.get("v1", "Service", to.service, to.namespace)
             if service is not None:
-                pods = pods_of(self.cluster, service, subset_labels(self.cluster, to) or {} if to.subset else {})
+                labels = subset_labels(self.cluster, to, self.gateway) if to.subset else None
+                pods = pods_of(self.cluster, service, labels or {})
                 yield from ((to, service, pod) for pod in pods[:1])
 
     def port_of(self, to: Destination, service: Object) -> int:

@@ -68,12 +68,13 @@ def _looks(asked: Request, failure: str, seconds: float) -> Sequence[_Look]:
         return (_handshake, _forbidden_at_gateway, *at_pods) if asked.tls else ()
     if (status := gateway_answers.status_of(failure)) is None:
         return ()
-    further = {
-        FORBIDDEN_BY_GATEWAY: (_forbidden_at_gateway,),
-        UNAUTHENTICATED_BY_GATEWAY: (_token_refused_at_gateway,),
-        UNAVAILABLE: (_nobody_there, _of_two_authorities, _plain_text, _not_told),
+    by_itself = functools.partial(_by_itself, status)
+    further: dict[str, Sequence[_Look]] = {
+        FORBIDDEN_BY_GATEWAY: (_forbidden_at_gateway, by_itself),
+        UNAUTHENTICATED_BY_GATEWAY: (_token_refused_at_gateway, by_itself),
+        UNAVAILABLE: (_nobody_there, _of_two_authorities, _plain_text, by_itself, _not_told),
     }
-    return (functools.partial(_by_itself, status), *further.get(failure, ()))
+    return further.get(failure, (by_itself,))
 
 
 # -- the gateway itself ------------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def _wrong_with(ctx: Context, path: TrafficPath, to: Destination) -> tuple[str, 
     if listed(service, "spec", "ports") and service_port(service, port) is None:
         ports = known_ports(service)
         return f"{to.where} routes to port {port} of {name}, which has {ports}", f"name one of {ports} in the route"
-    return _no_pod_behind(ctx, to, service, name)
+    return _no_pod_behind(ctx, path, to, service)
 
 
 def _half_a_name(ctx: Context, to: Destination) -> tuple[str, str] | None:
@@ -200,11 +201,12 @@ def _half_a_name(ctx: Context, to: Destination) -> tuple[str, str] | None:
     return f"{to.where} routes to {to.host}, which Istio takes for a full name, and there is none", f"write {full}"
 
 
-def _no_pod_behind(ctx: Context, to: Destination, service: Object, name: str) -> tuple[str, str] | None:
+def _no_pod_behind(ctx: Context, path: TrafficPath, to: Destination, service: Object) -> tuple[str, str] | None:
     kubectl = f"kubectl --context {ctx.cluster.context} --namespace {to.namespace}"
-    labels = subset_labels(ctx.cluster, to) if to.subset else {}
+    name = f"Service {to.namespace}/{to.service}"
+    labels = subset_labels(ctx.cluster, to, path.gateway) if to.subset else {}
     if labels is None:
-        lacks = lacking(ctx.cluster, to)
+        lacks = lacking(ctx.cluster, to, path.gateway)
         if not lacks:
             return None
         show = f"`{kubectl} get destinationrules --output yaml`"
@@ -242,7 +244,7 @@ def _plain_text(ctx: Context, path: TrafficPath) -> Cause | None:
     for to, service, pod in path.ends():
         peers = policies(ctx.cluster, "PeerAuthentication", mesh, to.namespace)
         mode = peer_mode(peers, mesh, pod, path.port_at(to, service, pod))
-        joined = rule_of(ctx.cluster, to)
+        joined = rule_of(ctx.cluster, to, path.gateway)
         rule = joined.policy_of if joined else None
         if not (rule and mode.policy and sidecars.is_injected(pod)):
             continue
@@ -263,7 +265,7 @@ def _not_told(ctx: Context, path: TrafficPath) -> Cause | None:
     for to, service, _ in path.ends():
         cluster = f"outbound|{path.port_of(to, service)}|{to.subset}|{to.service}.{to.namespace}.svc.cluster.local"
         there = {each.address for each in known.get(cluster, ())}
-        labels = subset_labels(ctx.cluster, to) or {} if to.subset else {}
+        labels = subset_labels(ctx.cluster, to, path.gateway) or {} if to.subset else {}
         pods = pods_of(ctx.cluster, service, labels)
         ready = [pod for pod in pods if condition(pod, "Ready").get("status") == "True"]
         addresses = {str(dig(pod, "status", "podIP")) for pod in ready}

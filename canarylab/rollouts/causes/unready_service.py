@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from canarylab.contract.cause import Cause
+from canarylab.kube.client import is_served
 from canarylab.kube.objects import Object, condition, dig, labels_of, listed
-from canarylab.kube.workloads import workload_health
+from canarylab.kube.workloads import ROLLOUT_VERSION, workload_health
 from canarylab.rollouts.causes.mesh.ports import known_ports, service_port
 from canarylab.rollouts.routes.backends import pods_behind
 
@@ -44,6 +45,14 @@ def nobody_behind(ctx: Context, service: Object) -> Cause | None:
 
 def _deployments(ctx: Context, service: Object) -> list[Object]:
     """Those whose pods the Service selects."""
-    selector = dig(service, "spec", "selector") or {}
-    found = ctx.cluster.list("apps/v1", "Deployment", service["metadata"]["namespace"])
-    return [one for one in found if selector.items() <= labels_of(dig(one, "spec", "template")).items()]
+    namespace, selector = service["metadata"]["namespace"], dig(service, "spec", "selector") or {}
+    found = ctx.cluster.list("apps/v1", "Deployment", namespace)
+    is_known = is_served(ctx.cluster, ROLLOUT_VERSION, "Rollout")
+    rollouts = ctx.cluster.list(ROLLOUT_VERSION, "Rollout", namespace) if is_known else []
+    templates = {dig(one, "spec", "workloadRef", "name") for one in rollouts}  # which Argo scales to 0
+    return [
+        one
+        for one in found
+        if selector.items() <= labels_of(dig(one, "spec", "template")).items()
+        if one["metadata"]["name"] not in templates
+    ]

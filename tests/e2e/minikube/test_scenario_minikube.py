@@ -91,12 +91,15 @@ class TestMinikube:
         assert healthy(tool).summary["changed"] == []
 
 
-class TestEnding(Ending):
-    """With another profile in minikube's own setting."""
+@pytest.fixture(scope="module")
+def setting(laptop: Standins) -> None:
+    """Another profile in minikube's own."""
+    laptop.run("minikube", "config", "set", "profile", "someone-elses")
 
-    @pytest.fixture(scope="class", autouse=True)
-    def setting(self, laptop: Standins) -> None:
-        laptop.run("minikube", "config", "set", "profile", "someone-elses")
+
+@pytest.mark.usefixtures("setting")
+class TestEnding(Ending):
+    pass
 
 
 class TestAfterwards:

@@ -49,6 +49,7 @@ class ProgramPacks(Packs):
         from canarylab.providers.embedded.packs import checks, licences, writing
         from canarylab.providers.embedded.packs.index import FORMAT, Index
 
+        _require_root(ctx, "pack", file)
         _require_platform(ctx, platform)
         if file.exists():
             raise UsageError("there is such a file already", where=str(file), remedy="delete it, or name another")
@@ -94,9 +95,7 @@ class ProgramPacks(Packs):
         from canarylab.providers.embedded.packs.index import Wanted
         from canarylab.providers.embedded.packs.reading import opened
 
-        if os.geteuid() != 0:
-            remedy = f'sudo -E env "PATH=$PATH" {ctx.command(f"programs unpack {shlex.quote(str(file))}")}'
-            raise MachineError("only root can unpack programs: they are to belong to root", remedy=remedy)
+        _require_root(ctx, "unpack", file)
         here, known = built(), {_named(image): image for image in _images(ctx)}
         wanted = Wanted(digest(), _platform(), frozenset(known))
         with opened(file, wanted) as reader, _held(ctx, here):
@@ -113,6 +112,12 @@ class ProgramPacks(Packs):
             finally:
                 delete(unpacked)
         return _described(file, size, changed=True)
+
+
+def _require_root(ctx: Context, action: str, file: Path) -> None:
+    if os.geteuid() != 0:
+        remedy = f'sudo -E env "PATH=$PATH" {ctx.command(f"programs {action} {shlex.quote(str(file))}")}'
+        raise MachineError(f"only root can {action} programs: they belong to root", remedy=remedy)
 
 
 def _install(unpacked: Path, here: Built, images: list[Path]) -> None:

@@ -50,7 +50,7 @@ class Reader:
         if member.name != members.INDEX:
             begins = f", and begins with {checks.shown(member.name)}" if member.isreg() or member.isdir() else ""
             raise PackError(f"it isn't a pack of programs: what is in it has no {members.INDEX}{begins}")
-        if member.size > _MOST_INDEX:
+        if not 0 <= member.size <= _MOST_INDEX:
             raise PackError(f"its index is too large: {member.size:,} bytes")
         self._expect(members.INDEX, member.size, block)
         raw = self._read(member.size)

@@ -86,32 +86,25 @@ def gateway_pods(cluster: Cluster, route: Object) -> list[Object]:
     return pods
 
 
-def rule_of(cluster: Cluster, to: Destination) -> JoinedRule | None:
-    """The DestinationRules by which the route's gateway goes for the destination's Service."""
-    return _rules(cluster, to).of(to.service, to.namespace)
+def rule_of(cluster: Cluster, to: Destination, gateway: Object | None) -> JoinedRule | None:
+    """The DestinationRules by which a gateway, known by one of its pods, goes for the destination's Service."""
+    return _rules(cluster, gateway).of(to.service, to.namespace)
 
 
-def subset_labels(cluster: Cluster, to: Destination) -> Mapping[str, str] | None:
-    """The labels of the subset that the destination names, None where its gateway knows no such subset."""
-    rule = rule_of(cluster, to)
+def subset_labels(cluster: Cluster, to: Destination, gateway: Object | None) -> Mapping[str, str] | None:
+    """The labels of the subset that the destination names, None where the gateway knows no such subset."""
+    rule = rule_of(cluster, to, gateway)
     return rule.subsets.get(to.subset) if rule else None
 
 
-def lacking(cluster: Cluster, to: Destination) -> str:
+def lacking(cluster: Cluster, to: Destination, gateway: Object | None) -> str:
     """Which DestinationRule lacks that subset, to go on with after "..., which"; "" where the gateway isn't known."""
-    known = _gateway(cluster, to) is not None
-    return _rules(cluster, to).lacking(to.service, to.namespace, to.subset) if known else ""
+    return _rules(cluster, gateway).lacking(to.service, to.namespace, to.subset) if gateway else ""
 
 
-def _gateway(cluster: Cluster, to: Destination) -> Object | None:
-    """One of its pods."""
-    return next(iter(gateway_pods(cluster, to.route)), None)
-
-
-def _rules(cluster: Cluster, to: Destination) -> DestinationRules:
-    gateway, kind = _gateway(cluster, to), (ISTIO, KIND)
+def _rules(cluster: Cluster, gateway: Object | None) -> DestinationRules:
     proxy = Proxy(dig(gateway, "metadata", "namespace") or "", labels_of(gateway))
-    found = cluster.list(*kind) if is_served(cluster, *kind) else []
+    found = cluster.list(ISTIO, KIND) if is_served(cluster, ISTIO, KIND) else []
     return DestinationRules(found, proxy, mesh_of(cluster).root)
 
 

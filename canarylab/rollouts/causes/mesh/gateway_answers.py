@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _STATUS = re.compile(r"status (\d+) from the gateway")
 _NO_ROUTE, _TOO_LATE = 404, 504
-_REDIRECTS = (301, 302, 303, 307, 308)
+_MOVED = 301
+_REDIRECTS = (_MOVED, 302, 303, 307, 308)
 
 
 def status_of(failure: str) -> int | None:
@@ -57,7 +58,7 @@ def _on_purpose(written: Object | None, where: str, status: int, instead: str) -
         return Cause(why, "take the fault out of the route", permanent=True)
     if dig(written, "directResponse", "status") == status:
         return Cause(f"{where} is answered with status {status} as it says (directResponse)", instead, permanent=True)
-    if status in _REDIRECTS and dig(written, "redirect"):
+    if dig(written, "redirect") and status == (dig(written, "redirect", "redirectCode") or _MOVED):
         return Cause(f"{where} redirects (redirect)", instead, permanent=True)
     return None
 
