@@ -22,7 +22,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if option.markexpr != _FAST or is_worker or option.usepdb or not config.pluginmanager.hasplugin("xdist"):
         return
     if option.numprocesses is None and not option.tx:
-        option.numprocesses = min(config.hook.pytest_xdist_auto_num_workers(config=config), _MOST_PROCESSES)
+        cores = config.hook.pytest_xdist_auto_num_workers(config=config)
+        option.numprocesses = min(cores + 1, _MOST_PROCESSES)  # some wait for processes and sockets
         option.dist = "worksteal"  # neighbours stay together, and with them what a module makes once
 
 
