@@ -31,9 +31,14 @@ class Server:
     written: Any
 
     @property
+    def name(self) -> str:
+        """The Gateway's, with its namespace."""
+        return f"{dig(self.gateway, 'metadata', 'namespace') or ''}/{dig(self.gateway, 'metadata', 'name')}"
+
+    @property
     def where(self) -> str:
         """As a person finds it."""
-        return f"Gateway {_named(self.gateway)}, servers[{self.index}]"
+        return f"Gateway {self.name}, servers[{self.index}]"
 
     @property
     def port(self) -> int:
@@ -76,7 +81,3 @@ def servers_of(gateway: Object) -> Iterator[Server]:
     """All that it opens. Pure."""
     for index, written in enumerate(listed(gateway, "spec", "servers")):
         yield Server(gateway, index, written)
-
-
-def _named(gateway: Object) -> str:
-    return f"{dig(gateway, 'metadata', 'namespace')}/{dig(gateway, 'metadata', 'name')}"

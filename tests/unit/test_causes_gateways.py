@@ -38,6 +38,10 @@ def data(**values: bytes) -> Any:
     return {"data": {keys.get(name, name): base64.b64encode(value).decode() for name, value in values.items()}}
 
 
+def openssl(*words: str, stdin: bytes = b"") -> bytes:
+    return subprocess.run(["openssl", *words], input=stdin, capture_output=True, check=True, timeout=60).stdout
+
+
 class World(CausesWorld):
     """Gateway `shop/web` of pods in `istio-ingress`, whose Service has the ports 80 and 443; a VirtualService."""
 
@@ -108,6 +112,29 @@ class TestHandshake:
         world.put("v1", "Secret", "web-cert", "istio-ingress", more=data(tls_crt=b"no", tls_key=b"no"))
         assert "its certificate or key isn't PEM" in world.why(CUT, tls=True)
 
+    def test_one_whose_key_is_encrypted(self, world, pems):
+        encrypted = openssl("ec", "-aes128", "-passout", "pass:secret", stdin=pems[1])
+        world.put("v1", "Secret", "web-cert", "istio-ingress", more=data(tls_crt=pems[0], tls_key=encrypted))
+        assert "its private key is encrypted with a password" in world.why(CUT, tls=True)
+
+    def test_one_whose_key_is_too_short_is_not_said_to_be_unreadable(self, world, tmp_path):
+        made = ("req", "-x509", "-newkey", "rsa:512", "-nodes", "-subj", "/CN=web", "-keyout", str(tmp_path / "key"))
+        weak = openssl(*made)
+        pair = data(tls_crt=weak, tls_key=(tmp_path / "key").read_bytes())
+        world.put("v1", "Secret", "web-cert", "istio-ingress", more=pair)
+        said = world.why(CUT, tls=True)
+        assert "OpenSSL doesn't take its certificate or key: " in said
+        assert "key too small" in said
+
+    def test_a_value_that_is_no_base64_counts_as_none(self, world):
+        world.put("v1", "Secret", "web-cert", "istio-ingress", more={"data": {"tls.crt": "ä", "tls.key": "ö"}})
+        assert "it lacks tls.crt and tls.key" in world.why(CUT, tls=True)
+
+    def test_a_server_that_istiod_leaves_out_is_not_blamed(self, world, pems):
+        world.servers(world.https("SIMPLE", HOST, credentialName="good"), world.https())
+        world.put("v1", "Secret", "good", "istio-ingress", more=data(tls_crt=pems[0], tls_key=pems[1]))
+        assert world.why(CUT, tls=True) == "", "two for one host at one port: the first counts"
+
     def test_any_of_several(self, world, pems):
         world.servers(world.https(credentialNames=["rsa", "kubernetes://ecdsa"]))
         world.put("v1", "Secret", "rsa", "istio-ingress", more=data(tls_crt=pems[0], tls_key=pems[1]))
@@ -160,6 +187,12 @@ class TestItself:
         said = world.why("status 503 from the gateway")
         told = "answers 10 % of its requests with status 503 on purpose (fault.abort)"
         assert said == f"http[0] of VirtualService shop/web {told}"
+
+    def test_a_fault_of_some_requests_comes_after_pods_that_are_not_there(self, world):
+        world.route(fault={"abort": {"httpStatus": 503, "percentage": {"value": 10}}})
+        for pod in world.cluster.list("v1", "Pod", "shop", {"app": "web"}):
+            world.cluster.delete("v1", "Pod", pod["metadata"]["name"], "shop")
+        assert "no pod is behind it" in world.why("status 503 from the gateway")
 
     @pytest.mark.parametrize(
         "abort",
@@ -442,6 +475,7 @@ class TestSecrets:
         secret = data(tls_crt=pems[0], tls_key=pems[1])
         assert tls_secrets.unfit_for(secret, HOST) is None
         assert "Hostname mismatch" in str(tls_secrets.unfit_for(secret, "other.test"))
+        assert tls_secrets.unfit_for(secret, ".test") is None, "no name that a client could ask for"
 
     def test_an_expired_one_is_too(self, tmp_path):
         request = "openssl req -new -newkey rsa:2048 -nodes -keyout k.pem -out r.pem -subj /CN=web.test"

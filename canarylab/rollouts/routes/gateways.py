@@ -33,6 +33,8 @@ class Server:
     """What a Gateway opens at a port. `gateway` is its namespace/name; `hosts` are of a namespace, `*` of any."""
 
     gateway: str
+    index: int
+    """Its place among the Gateway's servers."""
     port: int
     protocol: str
     hosts: Sequence[tuple[str, str]]
@@ -212,10 +214,10 @@ def servers(gateways: Iterable[Object], proxy: Proxy) -> list[Server]:
 def _written(gateways: Iterable[Object], proxy: Proxy) -> Iterator[Server]:
     for gateway in oldest_first(gateways):
         if (dig(gateway, "spec", "selector") or {}).items() <= proxy.labels.items():
-            yield from (_server(gateway, written) for written in listed(gateway, "spec", "servers"))
+            yield from (_server(gateway, *each) for each in enumerate(listed(gateway, "spec", "servers")))
 
 
-def _server(gateway: Object, written: Any) -> Server:
+def _server(gateway: Object, index: int, written: Any) -> Server:
     name, namespace = (dig(gateway, "metadata", key) for key in ("name", "namespace"))
     tls, protocol = dig(written, "tls"), str(dig(written, "port", "protocol") or "").upper()
     hosts = []
@@ -224,6 +226,7 @@ def _server(gateway: Object, written: Any) -> Server:
         hosts.append((namespace if where == "." else where, rest) if slash else (_ANY, host))
     return Server(
         gateway=f"{namespace or ''}/{name}",
+        index=index,
         port=int(dig(written, "port", "number") or 0),
         protocol=protocol,
         hosts=hosts,

@@ -29,9 +29,11 @@ class BoundGateway:
     virtual_services: Sequence[Object] = ()
 
     def servers(self, port: int) -> list[Server]:
-        """Those at a port of its Service, in istiod's order."""
+        """Those at a port of its Service, in istiod's order, without those that it leaves out."""
         ports = (port, self.proxy.target_ports.get(port))
-        return [server for gateway in self.gateways for server in servers_of(gateway) if server.port in ports]
+        kept = {(one.gateway, one.index) for one in gateways.servers(self.gateways, self.proxy)}
+        every = (server for gateway in self.gateways for server in servers_of(gateway))
+        return [one for one in every if one.port in ports and (one.name, one.index) in kept]
 
     def route(self, request: Request) -> Route | None:
         """The route that such a request takes."""
