@@ -79,6 +79,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
     made = Tool("e2e-laptop", folder / "config", flags=("--playbook", str(folder / "laptop.yaml")))
     up = made.run("up", timeout=UP_SECONDS)
     assert up.code == 0, up.explain()
+    made.kubectl(
+        "wait", "--for=create", "serviceaccount/default", "--timeout=60s"
+    )  # a bare node is up some seconds sooner
     yield made
     made.text("teardown")
 

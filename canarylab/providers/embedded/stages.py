@@ -16,7 +16,6 @@ from canarylab.kube import kubeconfig
 from canarylab.kube.connection import ApiError
 from canarylab.kube.objects import condition
 from canarylab.kube.watch import Watch
-from canarylab.ownership import namespaces
 from canarylab.providers.embedded import ceiling
 from canarylab.providers.embedded import network as networks
 from canarylab.providers.embedded.machine import Machine
@@ -264,7 +263,7 @@ class ClusterStage(_Infrastructure):
             return f"the node isn't Ready: {ready.get('message', 'it has not registered yet')}"
         if faults := self.provider.infrastructure.faults(ctx):  # it still answers from memory
             return str(faults[0])
-        return namespaces.not_ready_for_pods(cluster, "default") or self._stale(ctx, cluster)
+        return self._stale(ctx, cluster)
 
     def _stale(self, ctx: Context, cluster: Cluster) -> str | None:
         """After a restart the API shows what was before it: pods that run, in containers that don't exist any more."""
@@ -277,7 +276,7 @@ class ClusterStage(_Infrastructure):
         return None
 
     def watches(self) -> Sequence[Watch]:
-        return (Watch("v1", "Node"), Watch("v1", "Pod"), Watch("v1", "ServiceAccount"))
+        return (Watch("v1", "Node"), Watch("v1", "Pod"))
 
     def remove(self, ctx: Context) -> list[Removal]:
         return kubeconfig.remove(ctx.profile, ctx.cancel)
