@@ -60,7 +60,7 @@ def _what_holds(cluster: Cluster, name: str) -> str:
     return "; ".join(reported) or "it is still there"
 
 
-def not_ready_for_pods(cluster: Cluster, name: str) -> str | None:
+def _not_ready_for_pods(cluster: Cluster, name: str) -> str | None:
     """Why the API server refuses pods in a namespace that was made a moment ago; None once it takes them.
 
     Every pod runs as a service account, and a controller makes a namespace's `default` only afterwards.
@@ -78,7 +78,7 @@ def await_ready_for_pods(ctx: Context, name: str) -> None:
     """Wait until pods can be made in it. Raises StageError at the stage's deadline."""
 
     def look() -> str | None:
-        return not_ready_for_pods(ctx.cluster, name)
+        return _not_ready_for_pods(ctx.cluster, name)
 
     watches = [Watch("v1", "ServiceAccount", name)]
     if reason := ctx.cluster.wait(watches, look, deadline=ctx.deadline, cancel=ctx.cancel):
