@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -295,6 +296,18 @@ def test_what_a_killed_one_left_is_removed(packed, ctx):
     ctx.provider.packs.unpack(ctx, packed)
     assert (built().folder / "bin" / "client").read_bytes() == b"\x7fELF client"
     assert not leftover.exists()
+
+
+def test_where_there_is_no_room_for_a_pack_the_file_is_named_and_none_is_left(packs, ctx, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(writing, "write", full)
+    with pytest.raises(MachineError) as raised:
+        packs.pack(ctx, tmp_path / "pack", None)
+    assert raised.value.where == str(tmp_path / "pack")
+    assert "No space left on device" in raised.value.what
+    assert list(tmp_path.glob("*pack*")) == []
 
 
 def test_a_pack_that_is_interrupted_leaves_no_file(packs, ctx, tmp_path):

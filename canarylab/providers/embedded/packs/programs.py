@@ -86,6 +86,14 @@ class ProgramPacks(Packs):
                 with partial.open("xb") as raw:
                     writing.write(raw, index, sources, ctx.cancel, _progress(ctx, "packing"))
                 partial.rename(file)
+            except OSError as error:
+                if error.filename is not None:  # one that is read
+                    raise
+                what, remedy = (
+                    f"it can't be written: {error.strerror or error}",
+                    "free some room there (500 MB), or name another",
+                )
+                raise MachineError(what, where=str(file), remedy=remedy) from error
             finally:
                 delete(partial)
         return _described(file, index.size, changed=True)
